@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""RateStream: a StreamingSeparator for audio of any rate, mono or stereo."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from lars_plugin.backends import Model
+from lars_plugin.errors import InputError
+from lars_plugin.separation.stream import Steps, StreamingSeparator, check_block, run_steps
+from lars_plugin.zoo.config import Chunking
+
+__all__ = ["RateStream"]
+
+Wave = NDArray[np.float32]
+
+# The resampler is fed blocks of this many samples, whatever the caller's blocks are: the
+# result must not depend on them to the last bit.
+_QUANTUM = 1024
+
+
+class _Resampler:
+    """Streaming sample-rate conversion (soxr, HQ) with output of an exact length.
+
+    soxr compensates its own delay: sample n of the output belongs to time n / rate. What it
+    gives at the end can be a sample off the length asked for; it is cut or followed by silence.
+    """
+
+    def __init__(self, source: float, target: float, channels: int) -> None:
+        self._rates = (source, target)
+        self._channels = channels
+        self.reset()
+
+    def reset(self) -> None:
+        self._soxr = soxr.ResampleStream(
+            *self._rates, self._channels, dtype="float32", quality="HQ"
+        )
+        self._waiting = np.empty((self._channels, 0), np.float32)
+
+    def push(self, block: Wave) -> Wave:
+        """``(channels, n)`` to what is ready, ``(channels, m)``."""
+        self._waiting = np.concatenate([self._waiting, block], axis=1)
+        parts = []
+        start = 0
+        while self._waiting.shape[1] - start >= _QUANTUM:
+            parts.append(self._convert(self._waiting[:, start : start + _QUANTUM], False))
+            start += _QUANTUM
+        self._waiting = self._waiting[:, start:]
+        return np.concatenate([np.empty((self._channels, 0), np.float32), *parts], axis=1)
+
+    def flush(self) -> Wave:
+        rest = self._convert(self._waiting, True)
+        self._waiting = self._waiting[:, :0]
+        return rest
+
+    def _convert(self, block: Wave, last: bool) -> Wave:
+        frames = np.ascontiguousarray(block.T)
+        made = self._soxr.resample_chunk(frames, last=last)
+        return np.ascontiguousarray(made.reshape(-1, self._channels).T)
+
+
+@functools.lru_cache(maxsize=64)
+def _lag(source: float, target: float) -> float:
+    """Most seconds by which a resampler's output trails its input, measured on silence."""
+    resampler = _Resampler(source, target, 1)
+    block = np.zeros((1, _QUANTUM), np.float32)
+    given, made, worst = 0, 0, 0.0
+    for _ in range(64):
+        # Just before the quantum is whole, nothing of it has been taken.
+        worst = max(worst, (given + _QUANTUM - 1) / source - made / target)
+        made += resampler.push(block).shape[1]
+        given += _QUANTUM
+    return worst
+
+
+class RateStream:
+    """Pushes blocks ``(channels, n)`` at any rate; returns stems at that rate and layout.
+
+    Mono input goes to a stereo model on both channels, and its stems are the mean of the two.
+    At the model's own rate and channel count this adds nothing to a ``StreamingSeparator``.
+
+    Args:
+        model: the model.
+        sample_rate: Hz, of input and output.
+        channels: 1 or 2, of input and output.
+        chunking: instead of the model's own.
+        stems: canonical names of those wanted; all for None.
+
+    Raises:
+        InputError: a rate outside 1 kHz to 768 kHz, or channels that do not fit the model.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        sample_rate: float,
+        channels: int,
+        *,
+        chunking: Chunking | None = None,
+        stems: Sequence[str] | None = None,
+    ) -> None:
+        if not (math.isfinite(sample_rate) and 1000 <= sample_rate <= 768000):
+            raise InputError(f"sample rate must be from 1000 to 768000 Hz, got {sample_rate}")
+        if channels != model.config.channels and channels != 1:
+            raise InputError(
+                f"model {model.config.name!r} separates mono or {model.config.channels} channels,"
+                f" got {channels}; mix or pick channels first"
+            )
+        self._backend = model.backend
+        self._core = StreamingSeparator(model, chunking=chunking, stems=stems)
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self._in: _Resampler | None = None
+        self._out: _Resampler | None = None
+        if sample_rate != self._core.sample_rate:
+            self._in = _Resampler(sample_rate, self._core.sample_rate, channels)
+            self._out = _Resampler(self._core.sample_rate, sample_rate, len(self.stems) * channels)
+        self._taken = self._given = 0
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names along the first axis of the output."""
+        return self._core.stems
+
+    @property
+    def latency_samples(self) -> int:
+        """The most samples, at this stream's rate, by which the output trails the input."""
+        if self._in is None:
+            return self._core.latency_samples
+        rate, inner = self.sample_rate, self._core.sample_rate
+        seconds = _lag(rate, inner) + self._core.latency_samples / inner + _lag(inner, rate)
+        return math.ceil(seconds * rate) + 2  # each conversion rounds by at most a sample
+
+    def reset(self) -> None:
+        """Forget everything, as if new."""
+        self._core.reset()
+        for resampler in (self._in, self._out):
+            if resampler is not None:
+                resampler.reset()
+        self._taken = self._given = 0
+
+    def push(self, block: NDArray[np.generic]) -> Wave:
+        """Take ``(channels, n)`` and return what is finished, ``(stems, channels, m)``.
+
+        Raises:
+            InputError, NonFiniteError, EngineError: as ``StreamingSeparator.push``.
+        """
+        return run_steps(self.push_steps(block), self._backend)
+
+    def push_steps(self, block: NDArray[np.generic]) -> Steps:
+        """``push`` with the network left to the caller: ``StreamingSeparator.push_steps``."""
+        wave = check_block(block, self.channels, self._taken, self.sample_rate)
+        self._taken += wave.shape[1]
+        inner = self._widen(self._in.push(wave) if self._in else wave)
+        return self._give((yield from self._core.push_steps(inner)))
+
+    def flush(self) -> Wave:
+        """End the input and return the rest; in all exactly as long as the input."""
+        return run_steps(self.flush_steps(), self._backend)
+
+    def flush_steps(self) -> Steps:
+        """``flush`` with the network left to the caller: ``StreamingSeparator.push_steps``."""
+        parts = []
+        if self._in is not None and self._taken > self._given:
+            rest = self._widen(self._in.flush())
+            parts.append(self._give((yield from self._core.push_steps(rest))))
+        parts.append(self._give((yield from self._core.flush_steps())))
+        if self._out is not None and self._taken > self._given:
+            parts.append(self._fit(self._unfold(self._out.flush())))
+            missing = self._taken - self._given
+            parts.append(np.zeros((len(self.stems), self.channels, missing), np.float32))
+            self._given += missing
+        return np.concatenate(parts, axis=2)
+
+    def _widen(self, wave: Wave) -> Wave:
+        """To the model's channels."""
+        return np.broadcast_to(wave, (self._core.channels, wave.shape[1]))
+
+    def _give(self, stems: Wave) -> Wave:
+        """From the model's rate and channels to the stream's."""
+        if self.channels != self._core.channels:
+            stems = stems.mean(axis=1, keepdims=True, dtype=np.float32)
+        if self._out is not None:
+            folded = stems.reshape(len(self.stems) * self.channels, -1)
+            stems = self._unfold(self._out.push(folded))
+        return self._fit(stems)
+
+    def _unfold(self, folded: Wave) -> Wave:
+        return folded.reshape(len(self.stems), self.channels, -1)
+
+    def _fit(self, stems: Wave) -> Wave:
+        """Never more in all than was taken."""
+        stems = stems[..., : self._taken - self._given]
+        self._given += stems.shape[2]
+        return stems

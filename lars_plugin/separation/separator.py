@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Separator: a model and its settings, ready for whole recordings or for streams."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.backends import Model
+from lars_plugin.errors import CancelledError, InputError
+from lars_plugin.separation.resampling import RateStream
+from lars_plugin.separation.stream import choose_stems
+from lars_plugin.stems import Stems
+from lars_plugin.zoo.config import Chunking
+
+__all__ = ["PRESETS", "Progress", "Separator"]
+
+PRESETS = ("fast", "balanced", "best")
+
+# (samples done, samples in all) -> False to cancel, anything else to go on.
+Progress = Callable[[int, int], "bool | None"]
+
+# Samples per push: small enough for a lively progress bar, large enough to cost nothing.
+_BLOCK = 1 << 16
+
+
+class Separator:
+    """Separates drum recordings.
+
+    Args:
+        model: a name of the zoo, a model folder, or a loaded model.
+        preset: ``fast``, ``balanced`` or ``best``: the model's overlap for that preset.
+        overlap: chunks per sample, 1 or more; goes before the preset. None for both: the
+            model's own.
+        batch_size: chunks per run of the network; None for the model's own.
+        device: ``auto``, ``cpu``, ``cuda``, ``mps``; for names and folders only.
+        stems: canonical names of those wanted, in this order; all for None.
+        precision: ``float32`` or ``bfloat16``; for names and folders only.
+
+    Raises:
+        InputError: settings that do not fit the model.
+        ModelError: the model cannot be found or loaded.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Model = "lars-mini",
+        *,
+        preset: str | None = None,
+        overlap: float | None = None,
+        batch_size: int | None = None,
+        device: str = "auto",
+        stems: Sequence[str] | None = None,
+        precision: str = "float32",
+    ) -> None:
+        self._model = _load(model, device, precision)
+        self._chunking = _settle(self._model, preset, overlap, batch_size)
+        chosen = choose_stems(self._model, stems)
+        self._stems = tuple(self._model.config.stems[index] for index in chosen)
+
+    @property
+    def model(self) -> Model:
+        """The loaded model."""
+        return self._model
+
+    @property
+    def chunking(self) -> Chunking:
+        """The chunking in force, presets and arguments applied."""
+        return self._chunking
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the stems that are returned, in order."""
+        return self._stems
+
+    @property
+    def sample_rate(self) -> int:
+        """The model's rate in Hz; input of any other is resampled, and its stems back."""
+        return self._model.config.sample_rate
+
+    def stream(self, sample_rate: float, channels: int) -> RateStream:
+        """A stream of blocks ``(channels, n)`` at this rate."""
+        return RateStream(
+            self._model, sample_rate, channels, chunking=self._chunking, stems=self._stems
+        )
+
+    def separate(
+        self,
+        audio: NDArray[np.generic],
+        sample_rate: float,
+        *,
+        progress: Progress | None = None,
+    ) -> Stems:
+        """Separate a whole recording.
+
+        Args:
+            audio: ``(channels, samples)`` floating point, nominally in +-1, mono or stereo, any
+                length from 0; not changed.
+            sample_rate: Hz.
+            progress: called with (samples done, samples in all); returning False cancels.
+
+        Returns:
+            Stems of the same rate, channels and length as the audio.
+
+        Raises:
+            InputError: wrong dtype, shape or rate.
+            NonFiniteError: NaN or Inf in the audio, or from the network.
+            CancelledError: the progress callback returned False.
+        """
+        audio = np.asarray(audio)
+        if audio.ndim != 2:
+            raise InputError(f"audio must be (channels, samples), got shape {audio.shape}")
+        stream = self.stream(sample_rate, audio.shape[0])
+        samples = audio.shape[1]
+        out = np.empty((len(self._stems), audio.shape[0], samples), np.float32)
+        done = 0
+        for start in range(0, samples, _BLOCK):
+            made = stream.push(audio[:, start : start + _BLOCK])
+            out[..., done : done + made.shape[2]] = made
+            done += made.shape[2]
+            _tell(progress, done, samples)
+        made = stream.flush()
+        out[..., done:] = made
+        _tell(progress, samples, samples)
+        return Stems(dict(zip(self._stems, out, strict=True)), sample_rate)
+
+
+def _load(model: str | Path | Model, device: str, precision: str) -> Model:
+    if isinstance(model, Model):
+        return model
+    from lars_plugin.zoo import load_model  # brings in torch: only when it is needed
+
+    return load_model(model, device=device, precision=precision)
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None and progress(done, total) is False:
+        raise CancelledError(f"cancelled after {done} of {total} samples")
+
+
+def _settle(
+    model: Model, preset: str | None, overlap: float | None, batch_size: int | None
+) -> Chunking:
+    config = model.config
+    if preset is not None:
+        if preset not in PRESETS:
+            raise InputError(f"unknown preset {preset!r}; use {', '.join(PRESETS)}")
+        if overlap is None:
+            overlap = config.presets.get(preset, config.chunking.overlap)
+    return dataclasses.replace(
+        config.chunking,
+        overlap=config.chunking.overlap if overlap is None else overlap,
+        batch_size=config.chunking.batch_size if batch_size is None else batch_size,
+    )

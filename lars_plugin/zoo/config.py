@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a model is, as frozen data: stems, rate, how to cut audio, which network, which file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from lars_plugin.errors import InputError
+
+__all__ = ["STEM_NAMES", "Chunking", "Convention", "ModelConfig", "WeightsFile", "canonical_stem"]
+
+Convention = Literal["msst", "lars", "live"]
+
+# The names users see, whatever a checkpoint calls its outputs.
+STEM_NAMES = (
+    "kick",
+    "snare",
+    "toms",
+    "hihat",
+    "ride",
+    "crash",
+    "cymbals",
+    "vocals",
+    "bass",
+    "drums",
+    "other",
+)
+
+_ALIASES = {
+    "hh": "hihat",
+    "hi-hat": "hihat",
+    "hi_hat": "hihat",
+    "hi hat": "hihat",
+    "hat": "hihat",
+    "hats": "hihat",
+    "hihats": "hihat",
+    "tom": "toms",
+    "cymbal": "cymbals",
+    "bd": "kick",
+    "bass drum": "kick",
+    "kick drum": "kick",
+    "sd": "snare",
+    "snare drum": "snare",
+    "rides": "ride",
+    "crashes": "crash",
+    "vocal": "vocals",
+}
+
+
+def canonical_stem(name: str) -> str:
+    """The canonical name for what a checkpoint or a user calls a stem ("hh" to "hihat").
+
+    Raises:
+        InputError: the name is unknown.
+    """
+    lowered = name.strip().lower()
+    known = _ALIASES.get(lowered, lowered)
+    if known not in STEM_NAMES:
+        raise InputError(f"unknown stem {name!r}; known stems: {', '.join(STEM_NAMES)}")
+    return known
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How long audio is cut into chunks and put together again.
+
+    Attributes:
+        chunk_size: samples the network sees at once.
+        overlap: how many chunks cover a sample, 1 or more; ``step = chunk_size // overlap``.
+            Fractions are meant: 1.25 recomputes a quarter.
+        convention: weights and padding. ``msst``: linear fades of ``chunk_size // 10`` at both
+            ends; ``lars``: every chunk counts alike; both reflect-pad inputs longer than twice
+            the border ``chunk_size - step``. ``live``: silence before the start, needs no future
+            beyond ``lookahead``.
+        batch_size: chunks given to the network together. It never changes the weights; results
+            of different batch sizes agree to float rounding.
+        lookahead: only ``live``: samples at the end of a chunk that are context, not output.
+        fade: only ``live``: samples over which successive chunks are cross-faded.
+    """
+
+    chunk_size: int
+    overlap: float = 4.0
+    convention: Convention = "msst"
+    batch_size: int = 1
+    lookahead: int = 0
+    fade: int = 0
+
+    def __post_init__(self) -> None:
+        if self.chunk_size < 1:
+            raise InputError(f"chunk_size must be positive, got {self.chunk_size}")
+        if not 1 <= self.overlap <= self.chunk_size:
+            raise InputError(f"overlap must be between 1 and chunk_size, got {self.overlap}")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be positive, got {self.batch_size}")
+        if self.convention not in ("msst", "lars", "live"):
+            raise InputError(f"unknown convention {self.convention!r}: use msst, lars or live")
+        if min(self.lookahead, self.fade) < 0:
+            raise InputError("lookahead and fade must not be negative")
+        if self.convention == "live":
+            if self.step + self.lookahead + self.fade > self.chunk_size:
+                raise InputError("step + lookahead + fade must fit into chunk_size")
+            if self.fade > self.step:
+                raise InputError("fade must not be longer than the step")
+        elif self.lookahead or self.fade:
+            raise InputError("lookahead and fade belong to the live convention")
+
+    @property
+    def step(self) -> int:
+        """Samples from one chunk's start to the next one's."""
+        return int(self.chunk_size // self.overlap)
+
+    @property
+    def border(self) -> int:
+        """Samples two neighbouring chunks share: ``chunk_size - step``."""
+        return self.chunk_size - self.step
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights and where it can be had.
+
+    Attributes:
+        file: its name, relative to the model's folder or the cache folder.
+        format: ``safetensors`` (ours), ``checkpoint`` (a published ``.ckpt``, ``.th``) or
+            ``torchscript`` (a published ``.pt`` with the network inside).
+        sha256: of the whole file, lower-case hexadecimal; empty when it was never published.
+        size: bytes, or 0 when unknown.
+        urls: places to download it from, tried in order.
+    """
+
+    file: str
+    format: Literal["safetensors", "checkpoint", "torchscript"]
+    sha256: str = ""
+    size: int = 0
+    urls: tuple[str, ...] = ()
+
+
+def _no_entries() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything about a model except its numbers.
+
+    Attributes:
+        name: what users type.
+        stems: canonical stem names in the order of the network's outputs.
+        sample_rate: Hz.
+        channels: of the mixture and of each stem.
+        chunking: the defaults for this model.
+        architecture: which network: ``mdx23c``, ``bandunet``, ``torchscript`` …
+        network: the settings of that network.
+        presets: overlap per preset (``fast``, ``balanced``, ``best``).
+        weights: the file, or None for a network without one (tests).
+        description: one line.
+        license: of the weights.
+    """
+
+    name: str
+    stems: tuple[str, ...]
+    chunking: Chunking
+    sample_rate: int = 44100
+    channels: int = 2
+    architecture: str = ""
+    network: Mapping[str, Any] = field(default_factory=_no_entries)
+    presets: Mapping[str, float] = field(default_factory=_no_entries)
+    weights: WeightsFile | None = None
+    description: str = ""
+    license: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.stems:
+            raise InputError(f"model {self.name!r} names no stems")
+        if len(set(self.stems)) != len(self.stems):
+            raise InputError(f"model {self.name!r} names a stem twice: {', '.join(self.stems)}")

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making model folders: from published checkpoints, and from our own trained networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lars_plugin.errors import InputError, ModelFormatError
+from lars_plugin.zoo.config import ModelConfig, WeightsFile
+from lars_plugin.zoo.files import check_file, replacing, sha256_of
+from lars_plugin.zoo.load import resolve
+from lars_plugin.zoo.registry import CONFIG_FILE
+from lars_plugin.zoo.states import build_network, load_state, read_state, save_state
+from lars_plugin.zoo.yaml_configs import config_name, dump_config, read_config
+
+__all__ = ["STORED", "convert", "write_weights"]
+
+WEIGHTS_FILE = "weights.safetensors"
+
+# What floating-point tensors are stored as.
+STORED = {"float16": torch.float16, "float32": torch.float32}
+
+
+def convert(
+    model: str | os.PathLike[str] | ModelConfig | None,
+    folder: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | ModelConfig | None = None,
+    name: str | None = None,
+    dtype: str = "float32",
+) -> Path:
+    """Write a model as a folder of ``config.yaml`` and safetensors, to be used by its path.
+
+    The tensors are fitted to the network first, so what is written will load.
+
+    Args:
+        model: what to convert; this, ``weights`` and ``config`` as in
+            :func:`~lars_plugin.zoo.load.load_model`.
+        folder: where to; made if need be. A model in it is replaced.
+        weights: see ``model``.
+        config: see ``model``.
+        name: of the new model; the folder's for None.
+        dtype: ``float32``, or ``float16`` for half the size.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ModelError: as for loading; TorchScript files hold a network, which cannot be converted.
+        InputError: unknown dtype.
+    """
+    source, path = resolve(model, weights=weights, config=config)
+    assert source.weights is not None
+    if dtype not in STORED:
+        raise InputError(f"unknown dtype {dtype!r}; use {', '.join(STORED)}")
+    if source.weights.format == "torchscript":
+        raise ModelFormatError(f"{path} is TorchScript, a finished network: it cannot be converted")
+    check_file(path, source.weights)
+    network = build_network(source)
+    load_state(network, read_state(path, source.weights.format), str(path))
+    target = Path(folder) / CONFIG_FILE
+    if isinstance(config, (str, os.PathLike)) and _same_file(Path(config), target):
+        write_weights(network, folder, dtype=dtype)  # which keeps the comments
+        return Path(folder)
+    file = target.with_name(WEIGHTS_FILE)
+    # The weights first: if this ends in between, an older configuration's SHA-256 refuses them.
+    save_state(network.state_dict(), file, STORED[dtype])
+    written = WeightsFile(WEIGHTS_FILE, "safetensors", sha256_of(file), file.stat().st_size)
+    made = dataclasses.replace(
+        source, name=config_name(name or target.parent.resolve().name), weights=written
+    )
+    with replacing(target) as temporary:
+        temporary.write_text(dump_config(made), encoding="utf-8")
+    return target.parent
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def write_weights(
+    network: nn.Module, folder: str | os.PathLike[str], *, dtype: str = "float16"
+) -> str:
+    """Put a network's weights into its model folder and note their SHA-256 in ``config.yaml``.
+
+    The rest of ``config.yaml``, its comments included, stays as it is. Weights that do not fit
+    the network that ``config.yaml`` describes are refused before anything is written.
+
+    Args:
+        network: trained.
+        folder: with a ``config.yaml`` whose ``weights`` has ``file``, ``sha256`` and ``size``.
+        dtype: ``float16`` or ``float32``.
+
+    Returns:
+        The SHA-256.
+
+    Raises:
+        ModelFormatError: network and configuration differ, or a value is not finite.
+        ModelError: the folder has no configuration or cannot be written.
+        InputError: unknown dtype.
+    """
+    if dtype not in STORED:
+        raise InputError(f"unknown dtype {dtype!r}; use {', '.join(STORED)}")
+    path = Path(folder) / CONFIG_FILE
+    config = read_config(path)
+    if config.weights is None or config.weights.format != "safetensors":
+        raise ModelFormatError(f"{path} names no safetensors file under weights")
+    state = network.state_dict()
+    load_state(build_network(config), state, "the network")
+    weights = path.with_name(config.weights.file)
+    save_state(state, weights, STORED[dtype])
+    sha256 = sha256_of(weights)
+    text = path.read_text(encoding="utf-8")
+    for key, value in (("sha256", sha256), ("size", str(weights.stat().st_size))):
+        text, found = re.subn(rf"(?m)^(\s+{key}:).*$", rf"\g<1> {value}", text, count=1)
+        if not found:
+            raise ModelFormatError(f"{path} has no line for weights.{key}")
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return sha256

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks as single files for other programs: TorchScript and ONNX.
+
+Both hold the whole network, waves ``(1, C, chunk)`` in and stems ``(1, S, C, chunk)`` out, STFT
+included; the TorchScript file is what the LARS 2.0 plugin loads. ONNX knows no portable FFT, so
+the STFT is written as convolutions there.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import importlib
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lars_plugin.backends import Model
+from lars_plugin.backends.torch_backend import TorchBackend
+from lars_plugin.errors import EngineError, InputError
+from lars_plugin.networks.stft import STFT
+from lars_plugin.zoo.config import ModelConfig, WeightsFile
+from lars_plugin.zoo.files import replacing, sha256_of
+from lars_plugin.zoo.yaml_configs import dump_config
+
+__all__ = ["FORMATS", "export"]
+
+jit: Any = torch.jit  # which ships no types
+
+FORMATS = ("torchscript", "onnx")
+
+_OPSET = 17
+
+# Of the largest sample: what rounding in another order of sums may cost.
+_TOLERANCE = {"torchscript": 1e-5, "onnx": 1e-4}
+
+
+def export(model: Model, path: str | os.PathLike[str], format: str) -> float:  # noqa: A002
+    """Write a model's network as one file and run that file against the original.
+
+    Beside a TorchScript file goes a ``.yaml`` of the same name, with which
+    :func:`~lars_plugin.zoo.load.load_model` loads it; an ONNX file carries name, stems and rate
+    in its metadata.
+
+    Args:
+        model: with a PyTorch network.
+        path: of the file; replaced if it exists.
+        format: ``torchscript`` or ``onnx``.
+
+    Returns:
+        The largest difference to the original on a chunk of noise, relative to the largest
+        sample of the original's output.
+
+    Raises:
+        InputError: unknown format, a model without a PyTorch network, or ONNX not installed.
+        EngineError: the file does not compute what the network does; it is not written then.
+        ModelError: it cannot be written.
+    """
+    if format not in FORMATS:
+        raise InputError(f"unknown format {format!r}; use {', '.join(FORMATS)}")
+    if not isinstance(model.backend, TorchBackend):
+        raise InputError(f"model {model.config.name} holds no PyTorch network to export")
+    path = Path(path)
+    network = _on_cpu(model.backend.module, portable=format == "onnx")
+    config = model.config
+    shape = (1, config.channels, config.chunking.chunk_size)
+    wave = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    write, run = (_write_onnx, _run_onnx) if format == "onnx" else (_write_script, _run_script)
+    with torch.inference_mode():
+        # Of the original, not of its portable twin: the whole way is verified.
+        expected = _on_cpu(model.backend.module, portable=False)(wave).numpy()
+    with replacing(path) as temporary:
+        write(network, wave, temporary)
+        if format == "onnx":
+            _label_onnx(temporary, config)
+        difference = float(np.abs(run(temporary, wave) - expected).max())
+        difference /= max(float(np.abs(expected).max()), 1e-9)
+        if not difference <= _TOLERANCE[format]:
+            raise EngineError(f"the {format} file differs from its network by {difference:.1e}")
+    if format == "torchscript":
+        _write_sidecar(config, path)
+    return difference
+
+
+def _on_cpu(network: nn.Module, *, portable: bool) -> nn.Module:
+    """A copy of the network, its STFT exchanged where it has to leave PyTorch."""
+    network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    stft = getattr(network, "stft", None)
+    if portable and isinstance(stft, STFT):
+        network.stft = STFT(stft.n_fft, stft.hop_length, portable=True)
+    return network
+
+
+def _write_script(network: nn.Module, wave: torch.Tensor, path: Path) -> None:
+    # PyTorch discourages the format; it is the one that C++ hosts of LARS 2.0 load.
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        # export verifies the file itself, on another input
+        script = jit.trace(network, torch.zeros_like(wave) + 0.01, check_trace=False)
+        jit.save(script, str(path))
+
+
+def _run_script(path: Path, wave: torch.Tensor) -> NDArray[np.float32]:
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        result: NDArray[np.float32] = jit.load(str(path))(wave).numpy()
+    return result
+
+
+def _write_sidecar(config: ModelConfig, path: Path) -> None:
+    file = WeightsFile(path.name, "torchscript", sha256_of(path), path.stat().st_size)
+    config = dataclasses.replace(config, architecture="torchscript", network={}, weights=file)
+    with replacing(path.with_suffix(".yaml")) as temporary:
+        temporary.write_text(dump_config(config), encoding="utf-8")
+
+
+def _optional(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"ONNX export needs {name}: run `pip install lars-plugin[onnx]`"
+        ) from error
+
+
+def _write_onnx(network: nn.Module, wave: torch.Tensor, path: Path) -> None:
+    for name in ("onnx", "onnxruntime"):  # before the work, not after it
+        _optional(name)
+    with warnings.catch_warnings(), torch.no_grad():
+        # The exporter's notes on constant folding and instance norms, and that it is the older
+        # one: the newer needs a package more and gives the same graph.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (wave,),
+            str(path),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=["wave"],
+            output_names=["stems"],
+        )
+
+
+def _label_onnx(path: Path, config: ModelConfig) -> None:
+    onnx = _optional("onnx")
+    graph = onnx.load(str(path))
+    onnx.helper.set_model_props(
+        graph,
+        {
+            "name": config.name,
+            "stems": ",".join(config.stems),
+            "sample_rate": str(config.sample_rate),
+            "license": config.license,
+        },
+    )
+    onnx.checker.check_model(graph)
+    onnx.save(graph, str(path))
+
+
+def _run_onnx(path: Path, wave: torch.Tensor) -> NDArray[np.float32]:
+    runtime = _optional("onnxruntime")
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    result: NDArray[np.float32] = session.run(["stems"], {"wave": wave.numpy()})[0]
+    return result

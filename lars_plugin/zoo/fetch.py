@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetching published weights: resumable, bounded, checked, and only then given their name."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, cast
+
+from lars_plugin.errors import CancelledError, ModelError, ModelIntegrityError, ModelNotFoundError
+from lars_plugin.zoo.config import ModelConfig, WeightsFile
+from lars_plugin.zoo.files import difference
+from lars_plugin.zoo.registry import cache_folder, find_weights, get_config, missing_weights
+
+__all__ = ["DownloadProgress", "download"]
+
+log = logging.getLogger(__name__)
+
+# (bytes here, bytes in all or 0 when unknown) -> False to cancel, anything else to go on.
+DownloadProgress = Callable[[int, int], "bool | None"]
+
+_BLOCK = 1 << 18
+_TIMEOUT = 30.0  # seconds without a byte
+# Nothing of the zoo comes near it: a server that never ends must not fill the disk.
+_MAX_BYTES = 4 << 30
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+
+
+class _AddressError(Exception):
+    """This address did not give the file; the next may."""
+
+
+def download(name: str, progress: DownloadProgress | None = None) -> Path:
+    """Get a model's weights into the cache folder, unless they are on this machine.
+
+    What an interrupted download left is gone on with. The addresses of the configuration are
+    tried in their order. The file gets its name only when size and SHA-256 are right.
+
+    Args:
+        name: of a model of the zoo.
+        progress: called with (bytes here, bytes in all or 0); returning False cancels.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        ModelNotFoundError: no such model, nowhere to download it from, or no address answered.
+        ModelIntegrityError: an address gave a file that is not the published one.
+        ModelError: the cache folder cannot be written.
+        CancelledError: the progress callback returned False.
+    """
+    config = get_config(name)
+    try:
+        return find_weights(config)
+    except ModelNotFoundError:
+        if config.weights is None or not config.weights.urls:
+            raise
+    return _fetch(config, config.weights, progress)
+
+
+def _fetch(config: ModelConfig, weights: WeightsFile, progress: DownloadProgress | None) -> Path:
+    target = cache_folder() / config.name / weights.file
+    part = target.with_name(target.name + ".part")
+    if not weights.sha256:
+        log.warning("%s: no SHA-256 is published, so the download cannot be checked", config.name)
+    failures: list[str] = []
+    wrong = ""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for url in weights.urls:
+            try:
+                problem = _fetch_whole(url, part, weights, progress)
+            except _AddressError as error:
+                failures.append(f"{url}: {error}")
+                log.info("%s", failures[-1])
+                continue
+            if problem is None:
+                os.replace(part, target)
+                return target
+            wrong = f"{url} gave another file than was published: {problem}"
+            log.info("%s", wrong)
+    except OSError as error:
+        raise ModelError(f"cannot write {target}: {error.strerror or error}") from error
+    if wrong:
+        raise ModelIntegrityError(wrong)
+    raise ModelNotFoundError(f"{missing_weights(config)} (tried {'; '.join(failures)})")
+
+
+def _fetch_whole(
+    url: str, part: Path, weights: WeightsFile, progress: DownloadProgress | None
+) -> str | None:
+    """Complete the part file from one address.
+
+    Returns:
+        What is wrong with the file, which is removed then, or None.
+    """
+    while True:
+        start = part.stat().st_size if part.exists() else 0
+        if not start or start != weights.size:
+            _fetch_rest(url, part, start, weights.size, progress)
+        problem = difference(part, weights)
+        if problem is None:
+            return None
+        part.unlink()
+        if not start:
+            return problem
+        # The beginning may have come from elsewhere: once more, from the start.
+
+
+def _fetch_rest(
+    url: str, part: Path, start: int, size: int, progress: DownloadProgress | None
+) -> None:
+    """Append to the part file what follows its first ``start`` bytes."""
+    headers = {"User-Agent": "lars-plugin", "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    try:
+        response = _open(urllib.request.Request(url, headers=headers))
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code != 416 or not start:
+            raise _AddressError(f"HTTP {error.code} {error.reason}") from error
+        part.unlink()  # the file there ends before our part does
+        return _fetch_rest(url, part, 0, size, progress)
+    with response:
+        start = _resumes_at(response, start)
+        length = response.headers.get("Content-Length") or ""
+        total = start + int(length) if length.isdigit() else size
+        if size and total != size:
+            raise _AddressError(f"it offers {total:,} bytes instead of {size:,}")
+        with part.open("ab" if start else "wb") as handle:
+            _copy(response, handle, start, total, progress)
+    return None
+
+
+def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError:
+        raise
+    except (http.client.HTTPException, OSError) as error:
+        raise _AddressError(f"no connection ({getattr(error, 'reason', error)})") from error
+    return cast("http.client.HTTPResponse", response)
+
+
+def _resumes_at(response: http.client.HTTPResponse, start: int) -> int:
+    """Where the response's first byte belongs: ``start``, or 0 from servers without ranges."""
+    if response.status != 206:
+        return 0
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if not found or int(found[1]) != start:
+        raise _AddressError("it answers with another part of the file than was asked for")
+    return start
+
+
+def _copy(
+    response: http.client.HTTPResponse,
+    handle: IO[bytes],
+    done: int,
+    total: int,
+    progress: DownloadProgress | None,
+) -> None:
+    limit = total or _MAX_BYTES
+    while True:
+        if progress is not None and progress(done, total) is False:
+            raise CancelledError(f"download cancelled after {done:,} bytes; run it again to go on")
+        try:
+            block = response.read(_BLOCK)
+        except (http.client.HTTPException, OSError) as error:
+            raise _AddressError(f"the connection broke ({error}); run it again to go on") from error
+        if not block:
+            break
+        done += len(block)
+        if done > limit:
+            raise _AddressError(f"it sends more than {limit:,} bytes")
+        handle.write(block)
+    if total and done < total:
+        raise _AddressError(
+            f"it broke off after {done:,} of {total:,} bytes; run it again to go on"
+        )

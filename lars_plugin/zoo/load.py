@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a name, a folder or files to a model that runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+from lars_plugin.backends import Backend, Model
+from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
+from lars_plugin.zoo.config import ModelConfig, WeightsFile
+from lars_plugin.zoo.files import check_file
+from lars_plugin.zoo.registry import CONFIG_FILE, find_weights, get_config, model_folders
+from lars_plugin.zoo.yaml_configs import read_config
+
+__all__ = ["load_model", "read_model_config", "resolve"]
+
+log = logging.getLogger(__name__)
+
+_WEIGHTS_SUFFIXES = (".safetensors", ".ckpt", ".th", ".pth", ".pt", ".bin")
+
+
+def load_model(
+    model: str | os.PathLike[str] | ModelConfig | None = None,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | ModelConfig | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+) -> Model:
+    """Load a model: check its file, build its network, fill it, put it on a device.
+
+    Args:
+        model: a name of the zoo, a model folder, a configuration (file or object), or None
+            when ``config`` says it.
+        weights: a weights file to use instead of the configuration's; nothing is published
+            about it, so only its content is checked.
+        config: a configuration (file or object), ours or the field's, instead of the model's.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:<n>`` or ``mps``.
+        precision: ``float32`` or ``bfloat16``.
+
+    Raises:
+        ModelNotFoundError: no such model, or its weights are not on this machine.
+        ModelIntegrityError: the file is not the one that was published.
+        ModelFormatError: file and configuration do not fit together, or the file is unsafe.
+        InputError: arguments that do not go together, or an unknown device or precision.
+        EngineError: the device is not there.
+    """
+    chosen, path = resolve(model, weights=weights, config=config)
+    log.info("loading %s from %s", chosen.name, path)
+    return Model(chosen, _backend(chosen, path, device, precision))
+
+
+def resolve(
+    model: str | os.PathLike[str] | ModelConfig | None = None,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | ModelConfig | None = None,
+) -> tuple[ModelConfig, Path]:
+    """The configuration and the weights file that :func:`load_model` would use, unchecked.
+
+    In the configuration ``weights`` is the file that was found.
+    """
+    if model is not None and config is not None:
+        if weights is not None or isinstance(model, ModelConfig) or not Path(model).is_file():
+            raise InputError("give a model, or a config and its weights, not all of them")
+        model, weights = None, model
+    source = config if config is not None else model
+    if source is None:
+        raise InputError("name a model, or give a config and its weights")
+    chosen, folder = read_model_config(source)
+    if weights is None:
+        return chosen, find_weights(chosen, folder)
+    path = Path(weights)
+    if not path.is_file():
+        raise ModelNotFoundError(f"no weights file {path}")
+    return dataclasses.replace(chosen, weights=_unpublished(path)), path
+
+
+def read_model_config(
+    source: str | os.PathLike[str] | ModelConfig,
+) -> tuple[ModelConfig, Path | None]:
+    """A configuration and, when it is not the zoo's, the folder it lies in.
+
+    A name of the zoo goes before a folder of that name in the current one.
+
+    Args:
+        source: a name, a model folder, a configuration file or a configuration.
+
+    Raises:
+        ModelNotFoundError: there is none.
+        ModelFormatError: it is broken.
+        InputError: it is a file of weights.
+    """
+    if isinstance(source, ModelConfig):
+        return source, None
+    path = Path(source)
+    is_name = isinstance(source, str) and len(path.parts) == 1
+    if is_name and source in model_folders():
+        return get_config(str(source)), None
+    if path.is_dir():
+        return read_config(path / CONFIG_FILE), path
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return read_config(path), path.parent
+    if path.suffix.lower() in _WEIGHTS_SUFFIXES:
+        raise InputError(f"{path} is a file of weights: say which config it belongs to")
+    if is_name:
+        return get_config(str(source)), None  # which says what names there are
+    raise ModelNotFoundError(f"no model folder {path}")
+
+
+def _unpublished(path: Path) -> WeightsFile:
+    """What a file given by the user is, by its content where its name does not tell."""
+    if path.suffix.lower() == ".safetensors":
+        return WeightsFile(path.name, "safetensors")
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                return WeightsFile(path.name, "torchscript")
+    return WeightsFile(path.name, "checkpoint")
+
+
+def _backend(config: ModelConfig, path: Path, device: str, precision: str) -> Backend:
+    # Imported here: a list of models must not wait for torch.
+    from lars_plugin.backends.torch_backend import TorchBackend
+    from lars_plugin.backends.torchscript import TorchScriptBackend
+    from lars_plugin.zoo.states import build_network, load_state, read_state
+
+    assert config.weights is not None
+    check_file(path, config.weights)
+    if config.weights.format == "torchscript":
+        if precision != "float32":
+            raise InputError(f"model {config.name} is TorchScript, which runs in float32 only")
+        return TorchScriptBackend(path, stems=len(config.stems), device=device)
+    if config.architecture == "torchscript":
+        raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is none")
+    network = build_network(config)
+    load_state(network, read_state(path, config.weights.format), str(path))
+    return TorchBackend(network, device=device, precision=precision)

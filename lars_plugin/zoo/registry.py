@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which models there are, and where their files lie.
+
+A model is a folder with a ``config.yaml``. They are looked for, in this order, in the folders
+of the environment variable LARS_MODELS_PATH (separated as PATH is) and among the package's own.
+Weights lie in the model's folder or in the cache folder, below the model's name.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import platformdirs
+
+from lars_plugin.errors import ModelError, ModelNotFoundError
+from lars_plugin.zoo.config import ModelConfig
+from lars_plugin.zoo.yaml_configs import read_config
+
+__all__ = ["cache_folder", "find_weights", "get_config", "list_models", "model_folders"]
+
+log = logging.getLogger(__name__)
+
+CONFIG_FILE = "config.yaml"
+
+
+def _own_models() -> Path:
+    """The models that come with the package: package data in a wheel, ``models/`` in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "_models", package.parent / "models"):
+        if folder.is_dir():
+            return folder
+    raise ModelError(f"this installation has no models: {package / '_models'} is missing")
+
+
+def cache_folder() -> Path:
+    """Where downloads go: LARS_CACHE, or the platform's cache folder. It may not exist yet."""
+    chosen = os.environ.get("LARS_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(platformdirs.user_cache_dir("lars-plugin", appauthor=False))
+
+
+def model_folders() -> dict[str, Path]:
+    """Name to folder of every model, users' folders before the package's own."""
+    chosen = os.environ.get("LARS_MODELS_PATH", "").split(os.pathsep)
+    roots = [Path(root).expanduser() for root in chosen if root]
+    for root in roots:
+        if not root.is_dir():
+            log.warning("LARS_MODELS_PATH names %s, which is no folder", root)
+    found: dict[str, Path] = {}
+    for root in [*(root for root in roots if root.is_dir()), _own_models()]:
+        for config in sorted(root.glob(f"*/{CONFIG_FILE}")):
+            found.setdefault(config.parent.name, config.parent)
+    return found
+
+
+def list_models() -> list[ModelConfig]:
+    """All models, by name. A folder whose configuration is broken is left out with a warning."""
+    models = []
+    for name in sorted(model_folders()):
+        try:
+            models.append(get_config(name))
+        except ModelError as error:
+            log.warning("%s", error)
+    return models
+
+
+def get_config(name: str) -> ModelConfig:
+    """The configuration of a model of the zoo.
+
+    Raises:
+        ModelNotFoundError: no model of that name.
+        ModelFormatError: its configuration is broken.
+    """
+    folders = model_folders()
+    if name not in folders:
+        raise ModelNotFoundError(f"no model {name!r}; there are {', '.join(sorted(folders))}")
+    config = read_config(folders[name] / CONFIG_FILE)
+    if config.name != name:
+        raise ModelError(f"{folders[name] / CONFIG_FILE} is called {config.name!r}: rename one")
+    return config
+
+
+def find_weights(config: ModelConfig, folder: Path | None = None) -> Path:
+    """The file with a model's weights.
+
+    Args:
+        config: the model.
+        folder: the model's folder, for models that are not in the zoo.
+
+    Raises:
+        ModelNotFoundError: it is not on this machine; the message says what to put where.
+    """
+    if config.weights is None:
+        raise ModelNotFoundError(f"the configuration of {config.name} names no weights file")
+    file = config.weights.file
+    for place in _weights_folders(config, folder):
+        if (place / file).is_file():
+            return place / file
+    raise ModelNotFoundError(missing_weights(config, folder))
+
+
+def missing_weights(config: ModelConfig, folder: Path | None = None) -> str:
+    """One line: which file is missing, where it can be had and where it belongs."""
+    assert config.weights is not None
+    urls = config.weights.urls
+    if not urls:
+        place = _weights_folders(config, folder)[0]
+        return f"the weights of {config.name} are not here: put {config.weights.file} into {place}"
+    return (
+        f"the weights of {config.name} are not here: run `lars models download {config.name}`, "
+        f"or get it from {' or '.join(urls)} and put it, as {config.weights.file}, into "
+        f"{cache_folder() / config.name}"
+    )
+
+
+def _weights_folders(config: ModelConfig, folder: Path | None) -> list[Path]:
+    own = folder if folder is not None else model_folders().get(config.name)
+    return [*([own] if own is not None else []), cache_folder() / config.name]

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""YAML to ModelConfig and back: our own format, and the one the field's MDX23C models use.
+
+Nothing in a YAML file can run code: tags other than plain YAML's are refused, except
+``!!python/tuple``, which the field's files use and which becomes a tuple.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
+from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile, canonical_stem
+
+__all__ = [
+    "config_from_dict",
+    "config_from_field",
+    "config_name",
+    "dump_config",
+    "parse_yaml",
+    "read_config",
+]
+
+# Real files have some kilobytes.
+_MAX_BYTES = 1 << 20
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_FORMATS = ("safetensors", "checkpoint", "torchscript")
+_KEYS = (
+    *("name", "description", "license", "architecture", "stems", "sample_rate", "channels"),
+    *("chunking", "presets", "network", "weights"),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that knows ``!!python/tuple``."""
+
+
+def _construct_tuple(loader: _Loader, node: yaml.Node) -> tuple[Any, ...]:
+    if not isinstance(node, yaml.SequenceNode):
+        raise yaml.constructor.ConstructorError(
+            None, None, "a tuple must be a sequence", node.start_mark
+        )
+    return tuple(loader.construct_sequence(node, deep=True))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
+
+
+def parse_yaml(text: str, source: str = "YAML") -> dict[str, Any]:
+    """A YAML mapping as a dict of plain values.
+
+    Args:
+        text: the document.
+        source: what to call it in errors.
+
+    Raises:
+        ModelFormatError: broken YAML, a tag that would make a Python object, or no mapping.
+    """
+    try:
+        data = yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = getattr(error, "problem", None) or str(error).split("\n", 1)[0]
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise ModelFormatError(f"{source}: {problem}{where}") from error
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise ModelFormatError(f"{source}: not a mapping of names to values")
+    return data
+
+
+def read_config(path: str | Path) -> ModelConfig:
+    """Read a model's configuration, ours or the field's, whichever the file holds.
+
+    Raises:
+        ModelNotFoundError: no such file.
+        ModelFormatError: it cannot be read or does not describe a model.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelFormatError(f"{path}: too large for a configuration")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ModelNotFoundError(f"no configuration file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFormatError(f"{path}: cannot be read: {error}") from error
+    data = parse_yaml(text, str(path))
+    if isinstance(data.get("audio"), Mapping) and isinstance(data.get("model"), Mapping):
+        return config_from_field(data, name=config_name(path.stem), source=str(path))
+    return config_from_dict(data, source=str(path))
+
+
+def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML") -> ModelConfig:
+    """The field's MDX23C format (``audio``, ``model``, ``training``, ``inference``).
+
+    The overlap is ``inference.num_overlap``. ``inference.batch_size`` is left out: it is about
+    the author's machine.
+
+    Raises:
+        ModelFormatError: a key is missing, or a stem or value is unknown.
+    """
+    from lars_plugin.networks.mdx23c import MDX23CConfig  # brings in torch
+
+    with _named(source):
+        network = asdict(MDX23CConfig.from_field(data))
+        del network["stems"], network["audio_channels"]
+        audio, training = data["audio"], data["training"]
+        inference = data.get("inference")
+        inference = inference if isinstance(inference, Mapping) else {}
+        target = training.get("target_instrument")
+        instruments = [target] if target else training["instruments"]
+        chunk = inference.get("chunk_size", audio.get("chunk_size"))
+        return ModelConfig(
+            name=name,
+            stems=_stems(instruments),
+            sample_rate=_whole(audio.get("sample_rate", 44100), "audio.sample_rate"),
+            channels=_whole(audio.get("num_channels", 2), "audio.num_channels"),
+            chunking=Chunking(
+                chunk_size=_whole(chunk, "audio.chunk_size"),
+                overlap=_number(inference.get("num_overlap", 4), "inference.num_overlap"),
+            ),
+            architecture="mdx23c",
+            network=MappingProxyType(network),
+            description=f"MDX23C model described by {PurePosixPath(source).name}",
+        )
+
+
+def config_from_dict(data: Mapping[str, Any], *, source: str = "YAML") -> ModelConfig:
+    """Our own format: the fields of :class:`~lars_plugin.zoo.config.ModelConfig`.
+
+    Raises:
+        ModelFormatError: a key is missing, unknown or has a value that cannot be.
+    """
+    with _named(source):
+        _only(data, _KEYS, "key")
+        for key in ("name", "stems", "chunking", "architecture"):
+            if key not in data:
+                raise InputError(f"{key} is missing")
+        chunking = dict(_mapping(data["chunking"], "chunking"))
+        _only(chunking, Chunking.__dataclass_fields__, "chunking")
+        for key, value in chunking.items():
+            if key == "overlap":
+                chunking[key] = _number(value, "chunking.overlap")
+            elif key != "convention":
+                chunking[key] = _whole(value, f"chunking.{key}", least=0)
+        if "chunk_size" not in chunking:
+            raise InputError("chunking.chunk_size is missing")
+        presets = _mapping(data.get("presets") or {}, "presets")
+        for key, value in presets.items():
+            if not 1 <= _number(value, f"presets.{key}") <= chunking["chunk_size"]:
+                raise InputError(f"presets.{key} must be 1 or more chunks per sample, got {value}")
+        network = _mapping(data.get("network") or {}, "network")
+        return ModelConfig(
+            name=_text(data["name"], "name", _NAME),
+            stems=_stems(data["stems"]),
+            chunking=Chunking(**chunking),
+            sample_rate=_whole(data.get("sample_rate", 44100), "sample_rate"),
+            channels=_whole(data.get("channels", 2), "channels"),
+            architecture=_text(data["architecture"], "architecture"),
+            network=MappingProxyType({key: _frozen(value) for key, value in network.items()}),
+            presets=MappingProxyType({key: float(value) for key, value in presets.items()}),
+            weights=_weights(data["weights"]) if data.get("weights") else None,
+            description=_text(data.get("description", ""), "description"),
+            license=_text(data.get("license", ""), "license"),
+        )
+
+
+def dump_config(config: ModelConfig) -> str:
+    """A configuration as YAML in our format; :func:`read_config` reads it back unchanged."""
+    data: dict[str, Any] = {
+        "name": config.name,
+        "description": config.description,
+        "license": config.license,
+        "architecture": config.architecture,
+        "stems": list(config.stems),
+        "sample_rate": config.sample_rate,
+        "channels": config.channels,
+        "chunking": asdict(config.chunking),
+        "presets": dict(config.presets),
+        "network": {k: _thawed(v) for k, v in config.network.items()},
+    }
+    if config.weights is not None:
+        data["weights"] = asdict(config.weights) | {"urls": list(config.weights.urls)}
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Turns errors about values into ModelFormatErrors that name the file."""
+    try:
+        yield
+    except (InputError, TypeError) as error:
+        raise ModelFormatError(f"{source}: {error}") from error
+
+
+def config_name(text: str) -> str:
+    """Any text as a name that a model may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64] or "model"
+
+
+def _only(data: Mapping[str, Any], known: Sequence[str] | Mapping[str, Any], what: str) -> None:
+    unknown = [str(key) for key in data if key not in known]
+    if unknown:
+        raise InputError(f"unknown {what} {', '.join(unknown)}; known: {', '.join(known)}")
+
+
+def _mapping(value: Any, key: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(k, str) for k in value):
+        raise InputError(f"{key} must be a mapping, got {value!r}")
+    return value
+
+
+def _stems(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"stems must be a list, got {value!r}")
+    return tuple(canonical_stem(_text(stem, "a stem")) for stem in value)
+
+
+def _whole(value: Any, key: str, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{key} must be a whole number of at least {least}, got {value!r}")
+    return value
+
+
+def _number(value: Any, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"{key} must be a number, got {value!r}")
+    return float(value)
+
+
+def _text(value: Any, key: str, pattern: re.Pattern[str] | None = None) -> str:
+    if not isinstance(value, str) or (pattern is not None and not pattern.fullmatch(value)):
+        raise InputError(f"{key} must be a plain {'name' if pattern else 'text'}, got {value!r}")
+    return value
+
+
+def _weights(value: Any) -> WeightsFile:
+    found = _mapping(value, "weights")
+    _only(found, WeightsFile.__dataclass_fields__, "weights")
+    file = _text(found.get("file"), "weights.file")
+    # A name only: a configuration must not reach out of the folders that are meant for models.
+    if {PurePosixPath(file).name, PureWindowsPath(file).name} != {file} or file in ("", ".."):
+        raise InputError(f"weights.file must be a file name without folders, got {file!r}")
+    kind = found.get("format")
+    if kind not in _FORMATS:
+        raise InputError(f"weights.format must be one of {', '.join(_FORMATS)}, got {kind!r}")
+    sha256 = _text(found.get("sha256") or "", "weights.sha256")
+    if sha256 and not _SHA256.fullmatch(sha256):
+        raise InputError(f"weights.sha256 must be 64 lower-case hexadecimal digits, got {sha256!r}")
+    urls = found.get("urls") or ()
+    if not isinstance(urls, (list, tuple)):
+        raise InputError(f"weights.urls must be a list, got {urls!r}")
+    for url in urls:
+        if urlsplit(_text(url, "a URL")).scheme not in ("https", "http"):
+            raise InputError(f"weights.urls: only https and http can be downloaded, got {url!r}")
+    return WeightsFile(
+        file=file,
+        format=kind,
+        sha256=sha256,
+        size=_whole(found.get("size") or 0, "weights.size", least=0),
+        urls=tuple(urls),
+    )
+
+
+def _converted(sequence: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return sequence(_converted(sequence, item) for item in value)
+    return value
+
+
+def _frozen(value: Any) -> Any:
+    return _converted(tuple, value)
+
+
+def _thawed(value: Any) -> Any:
+    return _converted(list, value)
