@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`lars train`: kits and grooves in, a model folder out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lars_plugin.errors import InputError
+
+if TYPE_CHECKING:
+    from lars_plugin.training.fit import FitConfig
+
+__all__ = ["add_train_parser", "run_train"]
+
+
+def add_train_parser(subparsers: Any) -> None:
+    """Add the `train` command to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "train",
+        help="train a model of your own",
+        description="Train a six-stem model on mixtures rendered on the fly. Interrupt it when you"
+        " like: the same command goes on where the last checkpoint stands.",
+    )
+    parser.add_argument("out", type=Path, help="folder for the checkpoint, the logs and the model")
+    parser.add_argument("--kits", required=True, help="folder of one-shots with a manifest.csv")
+    parser.add_argument("--grooves", required=True, help="folder of MIDI performances")
+    parser.add_argument("--clips", required=True, help="folder of validation clips with stems")
+    parser.add_argument("--minutes", type=float, default=60.0, help="training time (default 60)")
+    parser.add_argument("--batch", type=int, default=8, help="excerpts per step (default 8)")
+    parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate (default 0.002)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and rendering (default 0)")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
+    parser.add_argument("--workers", type=int, default=1, help="rendering processes (default 1)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
+    parser.add_argument(
+        "--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler"
+    )
+    parser.add_argument("--network", help="JSON object of network settings, instead of lars-mini's")
+
+
+def _settings(args: argparse.Namespace) -> FitConfig:
+    from lars_plugin.training.fit import FitConfig
+
+    names = {field.name for field in fields(FitConfig)}
+    for folder in ("kits", "grooves", "clips"):
+        if not Path(getattr(args, folder)).is_dir():
+            raise InputError(f"--{folder} {getattr(args, folder)}: no such folder")
+    if args.minutes <= 0 or args.batch < 1 or args.workers < 1 or args.threads < 1:
+        raise InputError("--minutes, --batch, --workers and --threads must be positive")
+    return FitConfig(**{key: value for key, value in vars(args).items() if key in names})
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    config = _settings(args)
+    import torch
+
+    from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
+    from lars_plugin.training.curve import draw_curve
+    from lars_plugin.training.fit import Trainer
+    from lars_plugin.training.publish import publish
+
+    settings: dict[str, Any] = {}
+    if args.network:
+        try:
+            settings = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in json.loads(args.network).items()
+            }
+        except (json.JSONDecodeError, AttributeError) as error:
+            raise InputError(f"--network must be a JSON object: {error}") from error
+    try:
+        shape = BandUNetConfig(**settings)
+    except TypeError as error:
+        raise InputError(f"--network: {error}") from error
+    torch.manual_seed(config.seed)
+    network = BandUNet(shape)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    print(f"{parameters:,} parameters; {config.minutes:g} minutes on {config.device}")
+    trainer = Trainer(network, config, args.out, lambda line: print(line, flush=True))
+    average = trainer.run()
+    record = {
+        "command": " ".join(["lars", *sys.argv[1:]]),
+        "minutes": round(trainer.spent / 60, 1),
+        "steps": trainer.step,
+        "machine": f"{platform.machine()}, {platform.system()}, device {config.device}",
+        "settings": asdict(config),
+    }
+    folder = publish(average, shape, args.out / "model", record)
+    print(f"curve: {draw_curve(args.out)}")
+    print(f"model: {folder} (use it with --model {folder})")
+    return 0
