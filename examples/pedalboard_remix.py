@@ -51,8 +51,8 @@ board = StemBoard(
 remix = board(audio, sample_rate)
 assert remix.shape == audio.shape
 
-with AudioFile("remix.wav", "w", sample_rate, remix.shape[0]) as file:
-    file.write(remix)
+with AudioFile("remix.wav", "w", sample_rate, remix.shape[0]) as out:
+    out.write(remix)
 
 for name, wave in board.process_stems(audio, sample_rate).items():
     level = 20 * np.log10(max(float(np.sqrt(np.mean(wave**2))), 1e-6))

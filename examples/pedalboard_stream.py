@@ -41,18 +41,18 @@ def make_board() -> StemBoard:
 
 
 board = make_board()
-with AudioFile(source) as file:
-    rate, channels = file.samplerate, file.num_channels
+with AudioFile(source) as reader:
+    rate, channels = reader.samplerate, reader.num_channels
     latency = board.prepare(rate, channels)
     print(f"latency {latency} samples, {latency / rate:.2f} s")
     with AudioFile("streamed.wav", "w", rate, channels, bit_depth=32) as out:
-        while file.tell() < file.frames:
-            out.write(board(file.read(rate // 4), rate, reset=False))
+        while reader.tell() < reader.frames:
+            out.write(board(reader.read(rate // 4), rate, reset=False))
         out.write(board.flush())
 
 # The same in one call, to see that it is the same.
-with AudioFile(source) as file, AudioFile("streamed.wav") as streamed:
-    whole = make_board()(file.read(file.frames), rate)
+with AudioFile(source) as reader, AudioFile("streamed.wav") as streamed:
+    whole = make_board()(reader.read(reader.frames), rate)
     difference = np.abs(streamed.read(streamed.frames) - whole).max()
 print(f"differs from the whole by {difference:.1e}")
 print("streamed.wav")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lars_plugin.backends.torch_backend import choose_device, engine_errors, to_tensor
+from lars_plugin.backends.torch_backend import choose_device, engine_errors
 from lars_plugin.errors import ModelFormatError
 
 __all__ = ["TorchScriptBackend"]
@@ -54,11 +54,12 @@ class TorchScriptBackend:
         return f"torchscript {self._device} float32"
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        waves = [to_tensor(wave[None]) for wave in batch]
+        # A copy: the network may write into its input, and the array may be read-only.
+        waves = torch.from_numpy(np.array(batch, np.float32, order="C"))
         result = np.empty((batch.shape[0], self._stems, *batch.shape[1:]), np.float32)
         with torch.inference_mode(), engine_errors(self.name):
-            for index, wave in enumerate(waves):
-                stems = self._module(wave.to(self._device))
+            for index in range(batch.shape[0]):
+                stems = self._module(waves[index : index + 1].to(self._device))
                 if not self._verified:
                     self._verify(stems, result[index].shape)
                 result[index] = stems[0].float().cpu().numpy()

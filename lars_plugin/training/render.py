@@ -133,7 +133,8 @@ class Renderer:
                 for n in notes
             ]
         for stem in ("toms", "ride", "crash"):
-            if rng.random() < config.extra:
+            # A crash is rare in every performance and as hard to learn as the others.
+            if rng.random() < config.extra * (1.5 if stem == "crash" else 1.0):
                 for _ in range(3):
                     more = [n for n in self._excerpt(seconds) if n.stem == stem]
                     if more:

@@ -112,16 +112,17 @@ def write_weights(
     config = read_config(path)
     if config.weights is None or config.weights.format != "safetensors":
         raise ModelFormatError(f"{path} names no safetensors file under weights")
+    text = path.read_text(encoding="utf-8")
+    for key in ("sha256", "size"):
+        if not re.search(rf"(?m)^\s+{key}:", text):
+            raise ModelFormatError(f"{path} has no line for weights.{key}")
     state = network.state_dict()
     load_state(build_network(config), state, "the network")
     weights = path.with_name(config.weights.file)
     save_state(state, weights, STORED[dtype])
     sha256 = sha256_of(weights)
-    text = path.read_text(encoding="utf-8")
     for key, value in (("sha256", sha256), ("size", str(weights.stat().st_size))):
-        text, found = re.subn(rf"(?m)^(\s+{key}:).*$", rf"\g<1> {value}", text, count=1)
-        if not found:
-            raise ModelFormatError(f"{path} has no line for weights.{key}")
+        text = re.sub(rf"(?m)^(\s+{key}:).*$", rf"\g<1> {value}", text, count=1)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return sha256

@@ -23,7 +23,7 @@ from torch import nn
 
 from lars_plugin.backends import Model
 from lars_plugin.backends.torch_backend import TorchBackend
-from lars_plugin.errors import EngineError, InputError
+from lars_plugin.errors import EngineError, InputError, ModelError
 from lars_plugin.networks.stft import STFT
 from lars_plugin.zoo.config import ModelConfig, WeightsFile
 from lars_plugin.zoo.files import replacing, sha256_of
@@ -103,7 +103,11 @@ def _write_script(network: nn.Module, wave: torch.Tensor, path: Path) -> None:
         warnings.simplefilter("ignore")
         # export verifies the file itself, on another input
         script = jit.trace(network, torch.zeros_like(wave) + 0.01, check_trace=False)
-        jit.save(script, str(path))
+        try:
+            jit.save(script, str(path))
+        except RuntimeError as error:  # its word for a full disk
+            first = str(error).split("\n", 1)[0]
+            raise ModelError(f"cannot write {path.parent}: {first}") from error
 
 
 def _run_script(path: Path, wave: torch.Tensor) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lars_plugin.errors import ModelError, ModelFormatError, ModelIntegrityError
@@ -76,4 +76,6 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise ModelError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # Not there when all went well, and not to be reached where nothing can be written.
+        with suppress(OSError):
+            temporary.unlink()

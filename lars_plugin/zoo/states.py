@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lars_plugin.errors import InputError, ModelError, ModelFormatError
@@ -68,8 +68,7 @@ def read_state(path: Path, kind: str) -> dict[str, Tensor]:
     """
     try:
         if kind == "safetensors":
-            # Copied out of the mapped file, which may be replaced while the model runs, and
-            # into aligned memory, on which speed and rounding depend.
+            # Copied out of the mapped file, which may be overwritten while the model runs.
             return {key: tensor.clone() for key, tensor in load_file(path).items()}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its advice is for people who would trust the file
@@ -168,6 +167,7 @@ def save_state(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> N
     metadata: dict[str, Any] = {"format": "pt"}
     with replacing(path) as temporary:
         try:
-            save_file(stored, temporary, metadata)
+            # Not save_file: that makes a file which its owner alone may read.
+            temporary.write_bytes(save(stored, metadata))
         except Exception as error:
             raise ModelError(f"cannot write {path}: {error}") from error

@@ -34,7 +34,7 @@ def golden() -> tuple[Model, dict[str, np.ndarray]]:
     config = ModelConfig(
         "golden", ("kick", "snare", "hihat"), Chunking(settings["audio"]["chunk_size"])
     )
-    return Model(config, TorchBackend(network.eval(), "cpu", "float32")), tensors
+    return Model(config, TorchBackend(network, device="cpu")), tensors
 
 
 @pytest.mark.parametrize("case", ["demix", "demix_short"])
