@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lars evaluate``: a folder of clips with stems in, scores out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lars_plugin.errors import InputError, LarsError
+
+if TYPE_CHECKING:
+    from lars_plugin.evaluation.clips import Clip
+    from lars_plugin.evaluation.layouts import Layout
+    from lars_plugin.evaluation.run import Outcome
+    from lars_plugin.evaluation.summary import Summary
+    from lars_plugin.evaluation.systems import System
+
+__all__ = ["add_evaluate_parser", "run_evaluate"]
+
+_EPILOG = """\
+Folders (--layout; the default looks at what is there):
+  clips    one folder per clip with a file per stem: kick.wav, snare.flac ...; mix.* if you like
+  stemgmd  StemGMD as published: .../drummer1/eval_session/brooklyn/kick/NAME.wav; nine pieces
+           make six stems, shown as five; --split test (the default), eval, validation, train, all
+  musdb    MUSDB18-HQ: test/TRACK/vocals.wav ...; --split test, train, all
+
+Baselines: mixture (the score of doing nothing), oracle (Wiener masks made from the true stems:
+about the best that masks can do), nmf (untrained factorisation whose parts are told apart by the
+true stems; needs scikit-learn).
+
+A stem counts in the clips in which it sounds; where it is silent, what came out is its leakage.
+Ride and crash are also scored as one stem, cymbals, so that models of five and six stems compare.
+
+  lars evaluate clips --model lars-mini --baseline mixture,nmf,oracle
+  lars evaluate StemGMD --model lars-mini --kits bluebird,roots --csv s.csv --resume --html s.html
+
+exit codes: 0 all done, 1 a clip failed (the others are done), 2 wrong usage, 130 interrupted
+"""
+
+
+def add_evaluate_parser(subparsers: Any) -> None:
+    """Add the command to the main parser."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="score models on clips with stems",
+        description="Score models and baselines on a folder of clips with stems.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the clips are")
+    add = parser.add_argument_group("what").add_argument
+    add("-m", "--model", dest="models", action="append", metavar="MODEL",
+        help="a name from `lars models list`, or a model's folder; may be repeated; none for"
+        " baselines only (default: lars-mini)")  # fmt: skip
+    add("--baseline", type=_names, default=("mixture", "oracle"), metavar="A,B",
+        help="mixture, oracle, nmf, or none (default: mixture,oracle)")  # fmt: skip
+    add("--layout", choices=("auto", "clips", "stemgmd", "musdb"), default="auto",
+        help="default: %(default)s")  # fmt: skip
+    add("--split", help="part of the data, where the layout has parts")
+    add("--kits", type=_names, default=(), metavar="A,B", help="only these drum kits")
+    add("--limit", type=_count, metavar="N", help="at most N clips, evenly spread over all")
+    add = parser.add_argument_group("how").add_argument
+    add("--preset", choices=("fast", "balanced", "best"), help="speed against quality")
+    add(
+        "--overlap", type=float, metavar="X", help="chunks that cover a sample; instead of a preset"
+    )
+    add("-d", "--device", default="auto", help="auto, cpu, cuda, mps (default: %(default)s)")
+    add("--precision", choices=("float32", "bfloat16"), default="float32",
+        help="default: %(default)s")  # fmt: skip
+    add("-j", "--jobs", type=_count, default=1, metavar="N",
+        help="clips at a time; more than 1 spoils the real-time ratio (default: %(default)s)",
+    )  # fmt: skip
+    add("--resume", action="store_true",
+        help="go on from the rows in the --csv file; trusts that the models are the same",
+    )  # fmt: skip
+    add("-q", "--quiet", action="store_true", help="print errors and tables only")
+    add("-v", "--verbose", action="store_true", help="print more")
+    add = parser.add_argument_group("figures").add_argument
+    add("--five-stems", action=argparse.BooleanOptionalAction,
+        help="leave out ride and crash where there are cymbals (default: for stemgmd only)",
+    )  # fmt: skip
+    add("--silence-db", type=float, default=-60.0, metavar="DB",
+        help="a stem sounds above this level against the mixture (default: %(default)s)",
+    )  # fmt: skip
+    add("--per-clip", action="store_true", help="also print a table of every clip")
+    add("--markdown", action="store_true", help="print tables as Markdown")
+    add = parser.add_argument_group("files").add_argument
+    add("--csv", type=Path, metavar="FILE", help="a row for each clip, system and stem")
+    add("--json", type=Path, metavar="FILE", help="summary, rows, versions, machine")
+    add("--figure", type=Path, metavar="FILE", help="the paper's Figure 3 (.png, .svg, .pdf)")
+    add("--html", type=Path, metavar="FILE", help="a page with tables, figure, sounds")
+    add("--html-clips", type=int, default=3, metavar="N",
+        help="clips to listen to in the page (default: %(default)s)")  # fmt: skip
+    add("--html-audio", choices=("ogg", "flac"), default="ogg",
+        help="small, or exact (default: %(default)s)")  # fmt: skip
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        LarsError: nothing could be done; what clips fail on is printed instead.
+    """
+    from lars_plugin.evaluation.layouts import find_clips
+    from lars_plugin.evaluation.ledger import Ledger
+    from lars_plugin.evaluation.run import evaluate
+    from lars_plugin.evaluation.summary import summarise
+    from lars_plugin.evaluation.systems import make_systems
+    from lars_plugin.evaluation.tables import all_tables
+
+    if args.resume and args.csv is None:
+        raise InputError("resume goes on from a table: say which with --csv")
+    if args.figure and args.figure.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"a picture is .png, .svg or .pdf, not {args.figure.name!r}")
+    systems = make_systems(
+        [name for name in args.models or ["lars-mini"] if name != "none"],
+        [name for name in args.baseline if name != "none"],
+        preset=args.preset,
+        overlap=args.overlap,
+        device=args.device,
+        precision=args.precision,
+    )
+    layout, clips = find_clips(
+        args.folder,
+        None if args.layout == "auto" else args.layout,
+        split=args.split,
+        kits=args.kits,
+    )
+    clips = _limited(clips, args.limit)
+    with (
+        Ledger(args.csv, resume=args.resume) as ledger,
+        _shared_cores(args.jobs, systems),
+        _progress(args) as progress,
+    ):
+        outcome = evaluate(clips, systems, ledger, jobs=args.jobs, progress=progress)
+    names = [system.name for system in systems]
+    summary = summarise(
+        outcome.rows,
+        [name for name in names if any(row.system == name for row in outcome.rows)],
+        models=[system.name for system in systems if system.is_model],
+        five=layout == "stemgmd" if args.five_stems is None else args.five_stems,
+        threshold_db=args.silence_db,
+    )
+    if outcome.rows:
+        for table in all_tables(outcome.rows, summary, clips=args.per_clip):
+            print(table.markdown() if args.markdown else table.text())
+        if args.jobs > 1 and summary.models:
+            print(f"RTR was measured with {args.jobs} clips at a time: compare it with care.\n")
+        _write_files(args, layout, clips, systems, outcome, summary)
+    if outcome.failures:
+        print(
+            f"lars: {len(outcome.failures)} of {len(clips) * len(systems)} failed, first:"
+            f" {outcome.failures[0].system} on {outcome.failures[0].clip}:"
+            f" {outcome.failures[0].reason}",
+            file=sys.stderr,
+        )
+    return 1 if outcome.failures else 0
+
+
+def _limited(clips: list[Clip], limit: int | None) -> list[Clip]:
+    from lars_plugin.evaluation.clips import spread
+
+    return clips if limit is None else spread(clips, limit)
+
+
+def _write_files(
+    args: argparse.Namespace,
+    layout: Layout,
+    clips: list[Clip],
+    systems: list[System],
+    outcome: Outcome,
+    summary: Summary,
+) -> None:
+    from lars_plugin.audio import AtomicFiles
+    from lars_plugin.evaluation.plots import figure_3, save_figure
+    from lars_plugin.evaluation.report import report
+    from lars_plugin.evaluation.results import document, to_json
+    from lars_plugin.evaluation.systems import ModelSystem
+
+    made = document(
+        outcome,
+        summary,
+        command=["lars", *map(shlex.quote, sys.argv[1:])],
+        facts={
+            "date": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
+            "folder": args.folder.name,
+            "layout": layout,
+            "clips": len(clips),
+            "jobs": args.jobs,
+            "settings": {system.name: system.settings for system in systems},
+            "backends": {s.name: s.backend for s in systems if isinstance(s, ModelSystem)},
+        },
+    )
+    if args.figure:
+        save_figure(figure_3(summary, args.folder.name), args.figure)
+    with AtomicFiles() as files:
+        if args.json:
+            files.create(args.json).write(to_json(made).encode())
+        if args.html:
+            excerpts = _excerpts(args, clips, systems, outcome, summary)
+            page = report(outcome.rows, summary, excerpts, made, audio=args.html_audio)
+            files.create(args.html).write(page.encode())
+    for path in (args.csv, args.json, args.figure, args.html):
+        if path and not args.quiet:
+            print(f"lars: wrote {path}", file=sys.stderr)
+
+
+def _excerpts(
+    args: argparse.Namespace,
+    clips: list[Clip],
+    systems: list[System],
+    outcome: Outcome,
+    summary: Summary,
+) -> list[Any]:
+    from lars_plugin.evaluation.listening import choose, make_excerpt
+
+    by_name = {clip.name: clip for clip in clips}
+    shown = [s for s in systems if s.is_model] or [s for s in systems if s.name != "mixture"]
+    shown = [system for system in shown if system.name in summary.systems]
+    made = []
+    for name, why in choose(outcome.rows, summary, max(0, args.html_clips)):
+        try:
+            made.append(make_excerpt(by_name[name], why, shown, outcome.rows))
+        except LarsError as error:
+            print(f"lars: {name} is not in the page: {error}", file=sys.stderr)
+    return made
+
+
+@contextlib.contextmanager
+def _progress(args: argparse.Namespace) -> Iterator[Callable[[int, int, str], None] | None]:
+    """A bar on a terminal; with ``--verbose`` the log tells instead."""
+    if args.quiet or args.verbose or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left  {task.description}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        task = bars.add_task("", total=None)
+        yield lambda done, total, what: bars.update(
+            task, completed=done, total=total, description=what
+        )
+
+
+@contextlib.contextmanager
+def _shared_cores(jobs: int, systems: list[System]) -> Iterator[None]:
+    """Give each of several clips its part of the cores, instead of all of them to each."""
+    if jobs == 1 or not any(system.is_model for system in systems):
+        yield
+        return
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // jobs))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Systems: what is evaluated, models and baselines behind one method."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.errors import InputError
+from lars_plugin.evaluation.baselines import BASELINES, require_nmf
+from lars_plugin.evaluation.clips import Recording
+from lars_plugin.separation.separator import Separator
+
+__all__ = ["BaselineSystem", "ModelSystem", "System", "make_systems"]
+
+Wave = NDArray[np.float32]
+
+
+class System(Protocol):
+    """Something that estimates stems."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    @property
+    def settings(self) -> str:
+        """What else its estimates depend on, or empty."""
+        ...
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it works without knowing the answer."""
+        ...
+
+    def estimate(self, recording: Recording, cancelled: Callable[[], bool]) -> Mapping[str, Wave]:
+        """Stems of a recording; any thread may call.
+
+        Raises:
+            CancelledError: ``cancelled`` returned True.
+        """
+        ...
+
+
+class BaselineSystem:
+    """One of :data:`~lars_plugin.evaluation.baselines.BASELINES`; short, and never cancelled.
+
+    Raises:
+        InputError: no baseline has that name, or it needs a package that is not installed.
+    """
+
+    is_model = False
+    settings = ""
+
+    def __init__(self, name: str) -> None:
+        if name not in BASELINES:
+            raise InputError(f"unknown baseline {name!r}; there are {', '.join(BASELINES)}")
+        if name == "nmf":
+            require_nmf()
+        self.name = name
+        self._function = BASELINES[name]
+
+    def estimate(self, recording: Recording, cancelled: Callable[[], bool]) -> Mapping[str, Wave]:
+        del cancelled
+        return self._function(recording)
+
+
+class ModelSystem:
+    """A separator, opened when it is first needed; all threads use the same.
+
+    Args:
+        name: what tables call it.
+        settings: what else its estimates depend on ("overlap 8"), or empty.
+        open_separator: makes the separator.
+    """
+
+    is_model = True
+
+    def __init__(self, name: str, settings: str, open_separator: Callable[[], Separator]) -> None:
+        self.name = name
+        self.settings = settings
+        self._open = open_separator
+        self._lock = threading.Lock()
+        self._separator: Separator | None = None
+
+    @property
+    def backend(self) -> str | None:
+        """What runs where ("torch cpu float32"); None before it is opened."""
+        return None if self._separator is None else self._separator.model.backend.name
+
+    def separator(self) -> Separator:
+        """The separator.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        with self._lock:
+            if self._separator is None:
+                self._separator = self._open()
+            return self._separator
+
+    def estimate(self, recording: Recording, cancelled: Callable[[], bool]) -> Mapping[str, Wave]:
+        return self.separator().separate(
+            recording.mixture,
+            recording.sample_rate,
+            progress=lambda _done, _total: not cancelled(),
+        )
+
+
+def make_systems(
+    models: Sequence[str],
+    baselines: Sequence[str] = (),
+    *,
+    preset: str | None = None,
+    overlap: float | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+) -> list[System]:
+    """Models by name or folder, then baselines by name; nothing is loaded yet.
+
+    A folder goes by its last name, unless two systems would go by the same.
+
+    Raises:
+        InputError: see :class:`BaselineSystem`.
+    """
+    settings = []
+    if overlap is not None:
+        settings.append(f"overlap {overlap:g}")
+    elif preset is not None:
+        settings.append(f"preset {preset}")
+    if precision != "float32":
+        settings.append(precision)
+
+    def opener(name: str) -> Callable[[], Separator]:
+        # What looks like a path, or is one, is a folder; the zoo's names hold no separator.
+        folder = os.sep in name or "/" in name or Path(name).is_dir()
+        return lambda: Separator(
+            Path(name) if folder else name,
+            preset=preset,
+            overlap=overlap,
+            device=device,
+            precision=precision,
+        )
+
+    labels = [Path(name).name or name for name in models]
+    if len({*labels, *baselines}) < len(labels) + len(baselines):
+        labels = list(models)
+    made: list[System] = [
+        ModelSystem(label, ", ".join(settings), opener(name))
+        for label, name in zip(labels, models, strict=True)
+    ]
+    return [*made, *(BaselineSystem(name) for name in baselines)]
