@@ -9,13 +9,13 @@ stems (bus compression as one time-varying gain, low-pass, mono, level), so the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, signal
 
 from lars_plugin.synthesis import SAMPLE_RATE
+from lars_plugin.training.effects import add_room, bus_gain, equalise, lowpass, saturate
 from lars_plugin.training.grooves import GrooveLibrary, Note
 from lars_plugin.training.kits import Instrument, KitLibrary
 
@@ -93,14 +93,17 @@ class Renderer:
             mine = [note for note in notes if note.stem == stem]
             if mine:
                 self._play(stems[index], stem, mine, house)
-                self._shape(stems[index])
+                if rng.random() < config.eq:
+                    equalise(rng, stems[index])
+                if rng.random() < config.saturation:
+                    saturate(rng, stems[index])
         if rng.random() < config.room:
-            self._room(stems)
+            add_room(rng, stems)
         stems = stems[:, :, pre:]
         if rng.random() < config.bus:
-            stems *= self._bus_gain(stems.sum(0))
+            stems *= bus_gain(rng, stems.sum(0))
         if rng.random() < config.lowpass:
-            stems = self._lowpass(stems)
+            stems = lowpass(rng, stems)
         if rng.random() < config.mono:
             stems = np.repeat(stems.mean(1, keepdims=True), 2, axis=1)
         peak = float(np.abs(stems.sum(0)).max())
@@ -116,7 +119,7 @@ class Renderer:
         tempo = self.rng.uniform(0.8, 1.25)
         start = self.rng.uniform(-0.5, max(total - seconds * tempo * 0.7, 0.1))
         return [
-            Note((n.onset - start) / tempo, n.stem, n.articulation, n.velocity, n.number)
+            replace(n, onset=(n.onset - start) / tempo)
             for n in notes
             if start <= n.onset < start + seconds * tempo
         ]
@@ -127,7 +130,7 @@ class Renderer:
         if rng.random() < config.swap_ride:
             open_hat = rng.random() < 0.3
             notes = [
-                Note(n.onset, "ride", "bow", n.velocity, n.number)
+                replace(n, stem="ride", articulation="bow")
                 if n.stem == "hihat" and (open_hat or n.articulation != "pedal")
                 else n
                 for n in notes
@@ -150,21 +153,11 @@ class Renderer:
             keep = set(rng.choice(STEMS, rng.integers(1, 4), replace=False))
             notes = [n for n in notes if n.stem in keep]
         curve = rng.uniform(0.6, 1.3)
-        return sorted(
-            (
-                Note(n.onset, n.stem, n.articulation, round(127 * (n.velocity / 127) ** curve), 0)
-                if n.number == 0
-                else Note(
-                    n.onset,
-                    n.stem,
-                    n.articulation,
-                    max(1, round(127 * (n.velocity / 127) ** curve)),
-                    n.number,
-                )
-                for n in notes
-            ),
-            key=lambda n: n.onset,
-        )
+        played = [
+            replace(note, velocity=max(1, round(127 * (note.velocity / 127) ** curve)))
+            for note in notes
+        ]
+        return sorted(played, key=lambda note: note.onset)
 
     # With which sounds.
 
@@ -251,99 +244,3 @@ class Renderer:
             return length
         wave[:, until:end] *= np.linspace(1, 0, fade, dtype=np.float32)
         return end
-
-    # What happens to a stem.
-
-    def _shape(self, stem: Wave) -> None:
-        rng, config = self.rng, self.config
-        if rng.random() < config.eq:
-            for _ in range(rng.integers(1, 4)):
-                sos = _peak_or_shelf(rng)
-                stem[:] = signal.sosfilt(sos, stem, axis=-1)
-        if rng.random() < config.saturation:
-            peak = float(np.abs(stem).max())
-            if peak > 0:
-                drive = rng.uniform(1, 5)
-                stem[:] = np.tanh(stem * (drive / peak)) * (peak / drive)
-
-    def _room(self, stems: Wave) -> None:
-        """One room for all, each drum with its own distance: early taps and a decaying tail."""
-        rng = self.rng
-        seconds = rng.uniform(0.08, 0.9)
-        length = int(seconds * SAMPLE_RATE)
-        t = np.arange(length) / SAMPLE_RATE
-        tail = rng.standard_normal((2, length)) * np.exp(-6.9 * t / seconds)
-        damp = signal.butter(
-            1, [rng.uniform(80, 400), rng.uniform(3000, 12000)], "bandpass",
-            fs=SAMPLE_RATE, output="sos",
-        )  # fmt: skip
-        tail = signal.sosfilt(damp, tail, axis=-1)
-        for _ in range(rng.integers(0, 8)):
-            at = int(rng.uniform(0.001, 0.04) * SAMPLE_RATE)
-            if at < length:
-                tail[:, at] += rng.normal(0, 2.0, 2)
-        tail /= np.sqrt((tail**2).sum(1).mean()) + 1e-9
-        wet = 10 ** (rng.uniform(-30, -8) / 20) * 10 ** (rng.normal(0, 4, len(stems)) / 20)
-        size = fft.next_fast_len(stems.shape[2] + length, real=True)
-        room = fft.rfft(tail.astype(np.float32), size)
-        for index, stem in enumerate(stems):
-            if stem.any():
-                echo = fft.irfft(fft.rfft(stem, size) * room, size)[:, : stem.shape[1]]
-                stem += np.float32(wet[index]) * echo
-
-    # What happens to all stems alike.
-
-    def _bus_gain(self, mixture: Wave) -> Wave:
-        """Gain curve ``(samples,)`` of a feed-forward bus compressor."""
-        rng = self.rng
-        hop = 64
-        level = np.abs(mixture).max(0)
-        level = level[: len(level) // hop * hop].reshape(-1, hop).max(1)
-        attack = 1 - np.exp(-hop / SAMPLE_RATE / rng.uniform(0.001, 0.03))
-        release = 1 - np.exp(-hop / SAMPLE_RATE / rng.uniform(0.05, 0.4))
-        envelope, state = np.empty_like(level), 0.0
-        for index, value in enumerate(level):
-            state += (attack if value > state else release) * (float(value) - state)
-            envelope[index] = state
-        threshold = float(level.max()) * 10 ** (rng.uniform(-24, -6) / 20) + 1e-9
-        ratio = rng.uniform(1.5, 8)
-        over = np.maximum(envelope / threshold, 1.0)
-        gain = over ** (1 / ratio - 1)
-        at = np.arange(mixture.shape[1]) / hop
-        return np.asarray(np.interp(at, np.arange(len(gain)), gain), np.float32)
-
-    def _lowpass(self, stems: Wave) -> Wave:
-        """The dull top of a coarse MP3: nothing above 10 to 17 kHz."""
-        spectrum = fft.rfft(stems, axis=-1)
-        frequencies = np.linspace(0, SAMPLE_RATE / 2, spectrum.shape[-1])
-        edge = self.rng.uniform(10000, 17000)
-        spectrum *= 1 / (1 + np.exp((frequencies - edge) / 150.0).clip(max=1e6))
-        return np.asarray(fft.irfft(spectrum, stems.shape[-1], axis=-1), np.float32)
-
-
-def _peak_or_shelf(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A random equaliser section (R. Bristow-Johnson's cookbook), up to 8 dB."""
-    frequency = float(np.exp(rng.uniform(np.log(60), np.log(12000))))
-    gain = 10 ** (rng.uniform(-8, 8) / 40)
-    w = 2 * np.pi * frequency / SAMPLE_RATE
-    alpha = np.sin(w) / 2 / rng.uniform(0.5, 2.0)
-    cos = np.cos(w)
-    kind = rng.integers(3)
-    if kind == 0:
-        b = [1 + alpha * gain, -2 * cos, 1 - alpha * gain]
-        a = [1 + alpha / gain, -2 * cos, 1 - alpha / gain]
-    else:
-        sign = 1 if kind == 1 else -1  # low shelf, high shelf
-        root = 2 * np.sqrt(gain) * alpha
-        b = [
-            gain * ((gain + 1) - sign * (gain - 1) * cos + root),
-            sign * 2 * gain * ((gain - 1) - sign * (gain + 1) * cos),
-            gain * ((gain + 1) - sign * (gain - 1) * cos - root),
-        ]
-        a = [
-            (gain + 1) + sign * (gain - 1) * cos + root,
-            sign * -2 * ((gain - 1) + sign * (gain + 1) * cos),
-            (gain + 1) + sign * (gain - 1) * cos - root,
-        ]
-    section = np.array([*b, *a]) / a[0]
-    return np.asarray(section[None])

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a studio does to drums, drawn at random: equaliser, saturation, room, bus, low-pass.
+
+Stems are ``(stems, 2, samples)`` float32 at 44.1 kHz. What is not linear is done to one stem
+alone; what is done to the mixture is one linear operation on all stems, so their sum stays true.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, signal
+
+from lars_plugin.synthesis import SAMPLE_RATE
+
+__all__ = ["add_room", "bus_gain", "equalise", "lowpass", "saturate"]
+
+Wave = NDArray[np.float32]
+
+
+def equalise(rng: np.random.Generator, stem: Wave) -> None:
+    """One to three filter sections on a stem, in place."""
+    for _ in range(rng.integers(1, 4)):
+        stem[:] = signal.sosfilt(_peak_or_shelf(rng), stem, axis=-1)
+
+
+def saturate(rng: np.random.Generator, stem: Wave) -> None:
+    """Soft clipping of a stem that keeps its peak, in place."""
+    peak = float(np.abs(stem).max())
+    if peak > 0:
+        drive = rng.uniform(1, 5)
+        stem[:] = np.tanh(stem * (drive / peak)) * (peak / drive)
+
+
+def add_room(rng: np.random.Generator, stems: Wave) -> None:
+    """One room for all, each drum with its own distance: early taps and a decaying tail."""
+    seconds = rng.uniform(0.08, 0.9)
+    length = int(seconds * SAMPLE_RATE)
+    t = np.arange(length) / SAMPLE_RATE
+    tail = rng.standard_normal((2, length)) * np.exp(-6.9 * t / seconds)
+    damp = signal.butter(
+        1, [rng.uniform(80, 400), rng.uniform(3000, 12000)], "bandpass",
+        fs=SAMPLE_RATE, output="sos",
+    )  # fmt: skip
+    tail = signal.sosfilt(damp, tail, axis=-1)
+    for _ in range(rng.integers(0, 8)):
+        at = int(rng.uniform(0.001, 0.04) * SAMPLE_RATE)
+        if at < length:
+            tail[:, at] += rng.normal(0, 2.0, 2)
+    tail /= np.sqrt((tail**2).sum(1).mean()) + 1e-9
+    wet = 10 ** (rng.uniform(-30, -8) / 20) * 10 ** (rng.normal(0, 4, len(stems)) / 20)
+    size = fft.next_fast_len(stems.shape[2] + length, real=True)
+    room = fft.rfft(tail.astype(np.float32), size)
+    for index, stem in enumerate(stems):
+        if stem.any():
+            echo = fft.irfft(fft.rfft(stem, size) * room, size)[:, : stem.shape[1]]
+            stem += np.float32(wet[index]) * echo
+
+
+def bus_gain(rng: np.random.Generator, mixture: Wave) -> Wave:
+    """Gain curve ``(samples,)`` of a feed-forward bus compressor."""
+    hop = 64
+    level = np.abs(mixture).max(0)
+    level = level[: len(level) // hop * hop].reshape(-1, hop).max(1)
+    attack = 1 - np.exp(-hop / SAMPLE_RATE / rng.uniform(0.001, 0.03))
+    release = 1 - np.exp(-hop / SAMPLE_RATE / rng.uniform(0.05, 0.4))
+    envelope, state = np.empty_like(level), 0.0
+    for index, value in enumerate(level):
+        state += (attack if value > state else release) * (float(value) - state)
+        envelope[index] = state
+    threshold = float(level.max()) * 10 ** (rng.uniform(-24, -6) / 20) + 1e-9
+    ratio = rng.uniform(1.5, 8)
+    over = np.maximum(envelope / threshold, 1.0)
+    gain = over ** (1 / ratio - 1)
+    at = np.arange(mixture.shape[1]) / hop
+    return np.asarray(np.interp(at, np.arange(len(gain)), gain), np.float32)
+
+
+def lowpass(rng: np.random.Generator, stems: Wave) -> Wave:
+    """The dull top of a coarse MP3: nothing above 10 to 17 kHz."""
+    spectrum = fft.rfft(stems, axis=-1)
+    frequencies = np.linspace(0, SAMPLE_RATE / 2, spectrum.shape[-1])
+    edge = rng.uniform(10000, 17000)
+    spectrum *= 1 / (1 + np.exp((frequencies - edge) / 150.0).clip(max=1e6))
+    return np.asarray(fft.irfft(spectrum, stems.shape[-1], axis=-1), np.float32)
+
+
+def _peak_or_shelf(rng: np.random.Generator) -> NDArray[np.float64]:
+    """A random equaliser section (R. Bristow-Johnson's cookbook), up to 8 dB."""
+    frequency = float(np.exp(rng.uniform(np.log(60), np.log(12000))))
+    gain = 10 ** (rng.uniform(-8, 8) / 40)
+    w = 2 * np.pi * frequency / SAMPLE_RATE
+    alpha = np.sin(w) / 2 / rng.uniform(0.5, 2.0)
+    cos = np.cos(w)
+    kind = rng.integers(3)
+    if kind == 0:
+        b = [1 + alpha * gain, -2 * cos, 1 - alpha * gain]
+        a = [1 + alpha / gain, -2 * cos, 1 - alpha / gain]
+    else:
+        sign = 1 if kind == 1 else -1  # low shelf, high shelf
+        root = 2 * np.sqrt(gain) * alpha
+        b = [
+            gain * ((gain + 1) - sign * (gain - 1) * cos + root),
+            sign * 2 * gain * ((gain - 1) - sign * (gain + 1) * cos),
+            gain * ((gain + 1) - sign * (gain - 1) * cos - root),
+        ]
+        a = [
+            (gain + 1) + sign * (gain - 1) * cos + root,
+            sign * -2 * ((gain - 1) + sign * (gain + 1) * cos),
+            (gain + 1) + sign * (gain - 1) * cos - root,
+        ]
+    section = np.array([*b, *a]) / a[0]
+    return np.asarray(section[None])
