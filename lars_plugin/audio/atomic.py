@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AtomicFiles: several files that appear together, complete, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import secrets
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from lars_plugin.errors import AudioFileError
+
+__all__ = ["AtomicFiles", "discard_unfinished", "printable", "write_failure"]
+
+log = logging.getLogger(__name__)
+
+_CAUSES = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "your disk quota is used up; free some space",
+    errno.EFBIG: "the file would exceed the size limit; write FLAC or 16 bits, or lift the limit",
+    errno.EACCES: "the folder is not writable; choose another or change its permissions",
+    errno.EPERM: "the folder is not writable; choose another or change its permissions",
+    errno.EROFS: "the folder is read-only; choose another",
+    errno.ENOTDIR: "a part of its path is a file, not a folder; choose another",
+    errno.EEXIST: "a part of its path is a file, not a folder; choose another",
+    errno.EISDIR: "a folder of that name is in the way; move it or choose another name",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+# Of all threads: files under temporary names, and folders made for files of which none is
+# complete yet. Whoever changes them, or makes, names or removes such files, holds the lock.
+_unfinished: set[Path] = set()
+_made: set[Path] = set()
+_lock = threading.Lock()
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path for messages: bytes that are no UTF-8 become U+FFFD, control characters ``?``."""
+    text = os.fsencode(path).decode("utf-8", "replace")
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def write_failure(path: Path, error: OSError) -> AudioFileError:
+    """The one-line error for a file that could not be written."""
+    cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
+    return AudioFileError(f"cannot write {printable(path)}: {cause}")
+
+
+def discard_unfinished(*, exiting: bool = False) -> None:
+    """Remove every file that is not complete yet, whoever writes it: for a forced exit.
+
+    Args:
+        exiting: the caller ends the process now. No thread can make or name a file any more.
+    """
+    _lock.acquire()
+    for path in _unfinished:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        _remove_folders(path.parent)
+    _unfinished.clear()
+    if not exiting:
+        _lock.release()
+
+
+def _make_folders(folder: Path) -> None:
+    """Make what is missing; the lock is held."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        _made.add(folder)
+
+
+def _remove_folders(folder: Path) -> None:
+    """Remove folders that were made and turned out to be of no use; the lock is held."""
+    while folder in _made:
+        try:
+            folder.rmdir()
+        except OSError:
+            return  # not empty: other files are being written there
+        _made.discard(folder)
+        folder = folder.parent
+
+
+class AtomicFiles:
+    """Files written under temporary names and renamed together at the end.
+
+    Leaving the ``with`` block normally renames them all; leaving it by an exception, Ctrl-C
+    included, removes them, the renamed ones too, and the folders made for them. A file that
+    was replaced cannot be brought back, but all that can fail for a name is tried before.
+
+    Example::
+
+        with AtomicFiles() as files:
+            files.create(Path("out/a.txt")).write(b"a")
+            files.create(Path("out/b.txt")).write(b"b")
+    """
+
+    def __init__(self) -> None:
+        self._open: list[tuple[Path, Path, BinaryIO]] = []  # final name, temporary name, handle
+
+    def __enter__(self) -> AtomicFiles:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+    def create(self, path: Path) -> BinaryIO:
+        """A new file, open for reading and writing, that will be called ``path``.
+
+        Missing folders are made. The handle is closed by this object.
+
+        Raises:
+            AudioFileError: the file cannot be made here, or could not get that name later.
+        """
+        temporary = path.with_name(f".lars-{secrets.token_hex(8)}.part")
+        with _lock:
+            try:
+                _make_folders(path.parent)
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                # Now, not after an hour's work, find out whether the system takes the name.
+                with contextlib.suppress(FileNotFoundError):
+                    path.lstat()
+                # Not tempfile: its files can be read by their owner only, and keep that mode.
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+                handle = os.fdopen(os.open(temporary, flags, 0o666), "w+b")
+            except OSError as error:
+                _remove_folders(path.parent)
+                raise write_failure(path, error) from error
+            _unfinished.add(temporary)
+            self._open.append((path, temporary, handle))
+        return handle
+
+    def commit(self) -> None:
+        """Bring everything to the disk and give all files their names.
+
+        Raises:
+            AudioFileError: one of them could not be completed; none is left then.
+        """
+        named: list[Path] = []
+        path = Path()
+        try:
+            for final, _, handle in self._open:
+                path = final
+                handle.flush()
+                os.fsync(handle.fileno())
+                handle.close()
+            # With the lock a forced exit comes before all the names or after them.
+            with _lock:
+                for final, temporary, _ in self._open:
+                    path = final
+                    new = not os.path.lexists(path)
+                    os.replace(temporary, path)
+                    if new:
+                        named.append(path)
+                    _unfinished.discard(temporary)
+                _made.difference_update(*(final.parents for final, _, _ in self._open))
+                self._open.clear()
+        except BaseException as error:
+            for done in named:
+                with contextlib.suppress(OSError):
+                    done.unlink()
+            self.rollback()
+            if isinstance(error, OSError):
+                raise write_failure(path, error) from error
+            raise
+
+    def rollback(self) -> None:
+        """Remove everything. Never raises."""
+        for _, _, handle in self._open:
+            # Closing flushes, which fails again on a full disk: the file goes all the same.
+            with contextlib.suppress(OSError):
+                handle.close()
+        with _lock:
+            for _, temporary, _ in self._open:
+                try:
+                    temporary.unlink(missing_ok=True)
+                except OSError as error:
+                    log.warning("cannot remove %s: %s", printable(temporary), error.strerror)
+                _unfinished.discard(temporary)
+            for final, _, _ in self._open:
+                _remove_folders(final.parent)
+            self._open.clear()

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WAV files, written here rather than by libsndfile for two reasons: a failed write is an
+``OSError`` with its cause, and a file that grows beyond 4 GiB becomes RF64 by itself
+(EBU Tech 3306: room for the 64-bit sizes is kept in a ``JUNK`` chunk in front).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["WavEncoder"]
+
+_PCM, _FLOAT = 1, 3
+
+# The largest number a size field of RIFF can say; it also marks "see ds64".
+_RIFF_LIMIT = 0xFFFFFFFF
+
+
+class WavEncoder:
+    """Writes one WAV file to a handle.
+
+    Args:
+        handle: binary, seekable, at its start.
+        rate: Hz.
+        channels: any.
+        bits: 16 or 24 for integers, 32 for float.
+
+    Raises:
+        OSError: here and in all methods, when writing fails.
+    """
+
+    def __init__(self, handle: BinaryIO, rate: int, channels: int, bits: int) -> None:
+        self._handle = handle
+        self._rate, self._channels, self._bits = rate, channels, bits
+        self._frames = 0
+        self._handle.write(self._header())
+
+    @property
+    def _align(self) -> int:
+        """Bytes per frame."""
+        return self._channels * self._bits // 8
+
+    def write(self, frames: NDArray[np.int32] | NDArray[np.float32]) -> None:
+        """Append ``(n, channels)``: float32 for 32 bits, else int32 in the range of the bits."""
+        if self._bits == 32:
+            data = frames.astype("<f4").tobytes()
+        elif self._bits == 16:
+            data = frames.astype("<i2").tobytes()
+        else:
+            data = frames.astype("<i4").reshape(-1, 1).view(np.uint8)[:, :3].tobytes()
+        self._handle.write(data)
+        self._frames += len(frames)
+
+    def finish(self) -> None:
+        """Write the final sizes; the handle stays open."""
+        if self._frames * self._align % 2:
+            self._handle.write(b"\0")
+        self._handle.seek(0)
+        self._handle.write(self._header())
+
+    def _header(self) -> bytes:
+        data = self._frames * self._align
+        form = struct.pack(
+            "<HHIIHH",
+            _FLOAT if self._bits == 32 else _PCM,
+            self._channels,
+            self._rate,
+            self._rate * self._align,
+            self._align,
+            self._bits,
+        )
+        short = min(self._frames, _RIFF_LIMIT)
+        if self._bits == 32:
+            form += struct.pack("<H", 0)  # no extension; float requires the field and "fact"
+        chunks = _chunk(b"fmt ", form)
+        if self._bits == 32:
+            chunks += _chunk(b"fact", struct.pack("<I", short))
+        riff = 4 + 36 + len(chunks) + 8 + data + data % 2
+        if riff <= _RIFF_LIMIT:
+            reserve = _chunk(b"JUNK", bytes(28))
+            head = struct.pack("<4sI4s", b"RIFF", riff, b"WAVE")
+            tail = struct.pack("<4sI", b"data", data)
+        else:
+            reserve = _chunk(b"ds64", struct.pack("<QQQI", riff, data, self._frames, 0))
+            head = struct.pack("<4sI4s", b"RF64", 0xFFFFFFFF, b"WAVE")
+            tail = struct.pack("<4sI", b"data", 0xFFFFFFFF)
+        return head + reserve + chunks + tail
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack("<4sI", name, len(data)) + data

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files a list of names on the command line means."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lars_plugin.audio import EXTENSIONS, printable
+
+__all__ = ["Found", "find_inputs"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file to separate, or why a name gave none.
+
+    Attributes:
+        path: the file, or the name as it was given.
+        named: given as such, not found in a folder or by a pattern.
+        error: one line, or empty.
+    """
+
+    path: Path
+    named: bool
+    error: str = ""
+
+
+def find_inputs(names: Sequence[str], output: Path) -> list[Found]:
+    """Files, folders with all audio files below them, and patterns (also when quoted).
+
+    In folders and by patterns only files with a known extension are found; hidden ones, and
+    the output folder where it lies below, are left out. A file found twice counts once.
+    """
+    found: list[Found] = []
+    seen: set[str] = set()
+    for name in names:
+        for item in _expand(name, os.path.realpath(output)):
+            key = os.path.realpath(item.path)
+            if item.error or key not in seen:
+                seen.add(key)
+                found.append(item)
+    return found
+
+
+def _expand(name: str, output: str) -> Iterator[Found]:
+    path = Path(name)
+    if path.is_dir():
+        yield from _scan(path, output)
+    elif not os.path.lexists(path) and glob.has_magic(name):
+        matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
+        good = [match for match in matches if match.is_dir() or _is_audio(match)]
+        if not good:
+            yield Found(path, True, f"no audio file matches {printable(path)}")
+        for match in good:
+            if match.is_dir():
+                yield from (item for item in _scan(match, output) if not item.error)
+            else:
+                yield Found(match, False)
+    else:
+        yield Found(path, True)  # whatever is wrong with it, reading it will tell
+
+
+def _scan(folder: Path, output: str) -> Iterator[Found]:
+    failed: list[OSError] = []
+    count = 0
+    for root, folders, files in os.walk(folder, onerror=failed.append):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(root, name)) != output
+        )
+        for path in (Path(root, name) for name in sorted(files)):
+            if _is_audio(path):
+                count += 1
+                yield Found(path, False)
+    for error in failed:
+        place = Path(os.fsdecode(error.filename))
+        yield Found(place, True, f"cannot look into {printable(place)}: {error.strerror}")
+    if not count and not failed:
+        known = " ".join(EXTENSIONS)
+        yield Found(folder, True, f"{printable(folder)} holds no audio file (looked for {known})")
+
+
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")

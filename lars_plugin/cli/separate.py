@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lars separate``: recordings in, stems out."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lars_plugin.errors import CancelledError, LarsError
+
+if TYPE_CHECKING:
+    from lars_plugin.cli.display import Display
+    from lars_plugin.cli.report import Outcome, Report
+    from lars_plugin.separation.separator import Separator
+
+log = logging.getLogger(__name__)
+
+__all__ = ["add_separate_parser", "run_separate"]
+
+_EPILOG = """\
+Inputs are files, folders (all audio files below them) and patterns, also quoted ones:
+  lars separate song.wav
+  lars separate "takes/**/*.flac" -o stems --stems kick,snare --residual
+WAV, FLAC, MP3, Ogg (Vorbis, Opus) and AIFF are read, mono or stereo, at any rate; the stems
+have the rate, channels and length of their input.
+
+Levels are never changed. A stem can be louder than full scale, even if the mixture is not:
+with 16 and 24 bits that is clipped, and you are told; --bits 32f keeps it, --rescale lowers all
+stems of the file by one common gain.
+
+The stems of a file appear together when all are complete. A file whose outputs are all there
+already is skipped, so an interrupted batch can be run again; --overwrite does it again.
+
+exit codes: 0 all done (or skipped), 1 an input failed (the others are done), 2 wrong usage
+(nothing was begun), 130 interrupted, 143 terminated
+"""
+
+
+def add_separate_parser(subparsers: Any) -> None:
+    """Add the command to the main parser."""
+    parser = subparsers.add_parser(
+        "separate",
+        help="split drum recordings into stems",
+        description="Split drum recordings into stems.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="audio file, folder or pattern")
+    add("-o", "--out", "--output-dir", dest="out", type=Path, default=Path("separated"),
+        metavar="DIR", help="where the stems go (default: %(default)s)")  # fmt: skip
+    group = parser.add_argument_group("what")
+    add_model_options(group)
+    stems = group.add_mutually_exclusive_group()
+    stems.add_argument("--stems", type=_names, metavar="A,B", help="only these (default: all)")
+    stems.add_argument("--two-stems", metavar="STEM",
+        help="this one and the rest: --stems STEM --residual")  # fmt: skip
+    group.add_argument("--residual", action="store_true",
+        help="also write the mixture minus all stems written, as 'residual'")  # fmt: skip
+    add = parser.add_argument_group("files").add_argument
+    add("--filename", metavar="TEMPLATE", default="{track}/{stem}.{ext}",
+        help="below DIR; fields: track stem ext model folder (default: %(default)s)")  # fmt: skip
+    add("-f", "--format", choices=("wav", "flac"), default="wav", help="default: %(default)s")
+    add("--flac", dest="format", action="store_const", const="flac", help="same as --format flac")
+    add("--bits", choices=("16", "24", "32f"), default="24",
+        help="per sample, 32f is float (default: %(default)s)")  # fmt: skip
+    for name, bits in (("--int16", "16"), ("--int24", "24"), ("--float32", "32f")):
+        add(name, dest="bits", action="store_const", const=bits, help=f"same as --bits {bits}")
+    add("--rescale", action="store_true",
+        help="lower all stems of a file alike where one would clip")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace files that are there already")
+    add = parser.add_argument_group("how").add_argument
+    add("-j", "--jobs", type=_count, default=1, metavar="N",
+        help="files at a time, sharing one model and the cores (default: %(default)s)")  # fmt: skip
+    add("--json", action="store_true", help="print one JSON document about all files")
+    add("-q", "--quiet", action="store_true", help="print errors only")
+    add("-v", "--verbose", action="store_true", help="print more")
+
+
+def add_model_options(group: Any) -> None:
+    """Options that choose a model and how it runs; :func:`make_separator` reads them."""
+    add = group.add_argument
+    add("-m", "-n", "--model", "--name", dest="model", default="lars-mini", metavar="MODEL",
+        help="a name from `lars models list`, or a model's folder (default: %(default)s)",
+    )  # fmt: skip
+    add("--preset", choices=("fast", "balanced", "best"), help="speed against quality")
+    add("--overlap", type=float, metavar="X",
+        help="how many chunks cover a sample, 1 or more; instead of a preset")  # fmt: skip
+    add("--batch-size", type=_count, metavar="N", help="chunks per run of the network")
+    add("-d", "--device", default="auto", help="auto, cpu, cuda, mps (default: %(default)s)")
+    add("--precision", choices=("float32", "bfloat16"), default="float32",
+        help="default: %(default)s")  # fmt: skip
+
+
+def make_separator(args: argparse.Namespace, stems: tuple[str, ...] | None = None) -> Separator:
+    """The separator that the options ask for."""
+    from lars_plugin.allocator import keep_freed_memory
+    from lars_plugin.separation.separator import Separator
+
+    keep_freed_memory()
+    return Separator(
+        args.model,
+        preset=args.preset,
+        overlap=args.overlap,
+        batch_size=args.batch_size,
+        device=args.device,
+        stems=stems,
+        precision=args.precision,
+    )
+
+
+def run_separate(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    from lars_plugin.cli.report import Report
+
+    report = Report(json=args.json, quiet=args.quiet)
+    try:
+        _separate_all(args, report)
+    except BaseException as error:
+        report.stop(error)
+        raise
+    finally:
+        report.close()
+    return report.exit_code
+
+
+def _separate_all(args: argparse.Namespace, report: Report) -> None:
+    from lars_plugin.audio.writer import check_format
+    from lars_plugin.cli.display import Display
+    from lars_plugin.cli.inputs import find_inputs
+    from lars_plugin.cli.jobs import run_all
+    from lars_plugin.cli.plan import make_plan
+    from lars_plugin.cli.report import Outcome
+
+    check_format(args.format, args.bits)
+    stems = (args.two_stems,) if args.two_stems else args.stems
+    args.residual = args.residual or bool(args.two_stems)
+    found = find_inputs(args.inputs, args.out)
+    for item in found:
+        if item.error:
+            report.add(Outcome(item.path, "failed", error=item.error))
+    found = [item for item in found if not item.error]
+    if not found:
+        return
+    separator = make_separator(args, stems)
+    report.about(separator)
+    plan = make_plan(args, separator, found)
+    for outcome in plan.settled:
+        report.add(outcome)
+    _share_cores(args.jobs)
+    with Display(len(plan.work), shown=not args.quiet) as display:
+
+        def work(item: tuple[Path, dict[str, Path]], stop: threading.Event) -> Outcome:
+            return _separate_one(args, separator, *item, display, stop)
+
+        waiting = [path for path, _ in plan.work]
+
+        def done(item: tuple[Path, dict[str, Path]], outcome: Outcome) -> None:
+            waiting.remove(item[0])
+            report.add(outcome)
+
+        try:
+            run_all(work, plan.work, args.jobs, done)
+        except KeyboardInterrupt:
+            for path in waiting:
+                report.add(Outcome(path, "cancelled"))
+            raise
+
+
+def _separate_one(
+    args: argparse.Namespace,
+    separator: Separator,
+    path: Path,
+    outputs: dict[str, Path],
+    display: Display,
+    stop: threading.Event,
+) -> Outcome:
+    from lars_plugin.cli.report import Outcome
+    from lars_plugin.separation.files import separate_file
+
+    if stop.is_set():
+        return Outcome(path, "cancelled")
+    with display.file(path) as step:
+
+        def progress(done: int, total: int) -> bool:
+            step(done, total)
+            return not stop.is_set()
+
+        try:
+            result = separate_file(
+                separator,
+                path,
+                outputs.__getitem__,
+                bits=args.bits,
+                residual=args.residual,
+                rescale=args.rescale,
+                progress=progress,
+            )
+        except CancelledError:
+            return Outcome(path, "cancelled")
+        except LarsError as error:
+            return Outcome(path, "failed", error=str(error))
+        except Exception as error:
+            # A bug, or memory ran out: the other files need not suffer from it.
+            log.debug("while separating %s", path, exc_info=True)
+            return Outcome(path, "failed", error=f"internal error: {error!r}")
+    return Outcome(path, "done", result=result)
+
+
+def _share_cores(jobs: int) -> None:
+    """Give each of several files its part of the cores, instead of all of them to each."""
+    torch = sys.modules.get("torch")
+    if torch is not None and jobs > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number

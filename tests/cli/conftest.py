@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lars_plugin.audio import write_audio
+from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
+from lars_plugin.zoo.convert import write_weights
+from lars_plugin.zoo.states import build_network
+from lars_plugin.zoo.yaml_configs import dump_config
+
+RATE = 44100
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with a tiny network of random weights."""
+    config = ModelConfig(
+        "tiny",
+        ("kick", "snare", "toms", "hihat", "ride", "crash"),
+        Chunking(8192, 2.0, batch_size=2),
+        architecture="bandunet",
+        network={
+            "n_fft": 512,
+            "hop_length": 256,
+            "band_widths": (16,) * 16,
+            "features": (4, 8),
+            "dilations": (1,),
+            "head": 8,
+        },
+        presets={"fast": 1.25, "balanced": 2.0, "best": 4.0},
+        weights=WeightsFile("weights.safetensors", "safetensors"),
+        description="random weights",
+        license="none",
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    torch.manual_seed(0)
+    write_weights(build_network(config), folder)
+    return folder
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Callable[..., Path]:
+    """Writes half a second of noise, by default, under a name below ``tmp_path``."""
+
+    def write(name: str, seconds: float = 0.5, channels: int = 2, rate: int = RATE) -> Path:
+        rng = np.random.default_rng(5)
+        wave = rng.standard_normal((channels, round(seconds * rate))) * 0.1
+        write_audio(tmp_path / name, wave.astype(np.float32), rate, bits="16")
+        return tmp_path / name
+
+    return write
