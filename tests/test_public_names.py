@@ -61,11 +61,11 @@ def imports(path: Path) -> set[str]:
     found: set[str] = set()
 
     class Visitor(ast.NodeVisitor):
-        def visit_If(self, node: ast.If) -> None:  # noqa: N802 # the visitor's own naming
+        def visit_If(self, node: ast.If) -> None:  # the visitor's own naming
             if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
                 self.generic_visit(node)
 
-        def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
+        def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
             if node.module and node.module.startswith("lars_plugin."):
                 found.add(node.module.removeprefix("lars_plugin."))
             elif node.module == "lars_plugin":
