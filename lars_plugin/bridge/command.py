@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`lars serve`: an engine for DAWs and other programs. `lars stream`: a file through it."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lars_plugin.errors import BridgeError, ConnectionLostError, InputError
+
+if TYPE_CHECKING:
+    from lars_plugin.backends import Model
+    from lars_plugin.bridge.server import Server, Settings
+
+__all__ = ["add_serve_parser", "add_stream_parser", "run_serve", "run_stream"]
+
+_SWITCH_SECONDS = 0.0005
+
+
+def add_serve_parser(subparsers: Any) -> None:
+    """Add the `serve` command to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "serve",
+        help="run the engine that DAWs and other programs connect to",
+        description="Run the engine until SIGTERM or Ctrl-C. Clients find it by its runtime file.",
+    )
+    parser.add_argument("--status", action="store_true", help="show the running engine and exit")
+    parser.add_argument("--socket", type=Path, help="Unix socket (default: in the runtime folder)")
+    parser.add_argument(
+        "--tcp",
+        metavar="[HOST:]PORT",
+        help="also listen on TCP, on this machine's own address unless told otherwise; port 0 is"
+        " any free one. Clients need the token in the runtime folder",
+    )
+    parser.add_argument(
+        "--allow-remote", action="store_true", help="let --tcp name an address others can reach"
+    )
+    parser.add_argument(
+        "--files",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help="jobs and boards may touch only this folder (repeat for more; default: any on this"
+        " machine that you may, none for clients elsewhere)",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default auto)")
+    parser.add_argument("--preload", action="append", default=[], metavar="MODEL", help="load now")
+    parser.add_argument(
+        "--idle", type=float, default=600.0, help="seconds until an unused model is let go (600)"
+    )
+    parser.add_argument(
+        "--models-from",
+        metavar="MODULE",
+        help="a Python module with MODELS, a dictionary of names to functions that return a Model,"
+        " instead of the installed models",
+    )
+    parser.add_argument("--log", choices=["text", "json"], default="text", help="form of the log")
+
+
+def add_stream_parser(subparsers: Any) -> None:
+    """Add the `stream` command to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "stream",
+        help="play a file through the running engine, as a DAW would",
+        description="Send a file block by block through the running engine and write its stems.",
+    )
+    parser.add_argument("input", type=Path, help="audio file, mono or stereo")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the stems")
+    parser.add_argument("--model", help="of the engine's (default: its first)")
+    parser.add_argument("--mode", choices=["live", "offline"], default="offline")
+    parser.add_argument(
+        "--paced", action="store_true", help="at real speed, not as fast as it goes"
+    )
+    parser.add_argument("--block", type=int, default=512, help="samples per block (default 512)")
+    parser.add_argument("--step", type=int, help="live: samples between runs of the network")
+    parser.add_argument("--lookahead", type=int, help="live: samples of future each sample sees")
+    parser.add_argument("--fallback", choices=["dry", "silence"], default="dry")
+    parser.add_argument("--board", type=Path, help="board file (TOML or JSON), run in the engine")
+    parser.add_argument("--bits", choices=["16", "24", "32f"], default="24")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--socket", type=Path, help="the engine's socket (default: find it)")
+
+
+def run_serve(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    if args.status:
+        return _status(args)
+    from lars_plugin.bridge.server import Server
+
+    _set_up_log(args.log)
+    _refuse_second_engine(args)
+    settings = _settings(args)
+    # The threads hand each other small pieces of work; the default is 5 ms of waiting for each.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    server = Server(settings)
+    try:
+        runtime = _publish(server, settings)
+        try:
+            previous = {
+                number: signal.signal(number, lambda *_: server.stop())
+                for number in (signal.SIGTERM, signal.SIGINT)
+            }
+            for name in args.preload:
+                # The worker stays for as long as an unused model may.
+                server.pool.release(server.pool.lease(name))
+            print("ready", settings.socket or "", server.address or "", file=sys.stderr, flush=True)
+            server.serve()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        finally:
+            runtime.unlink(missing_ok=True)
+    finally:
+        server.close()
+    return 0
+
+
+def _set_up_log(form: str) -> None:
+    from lars_plugin.bridge.log import EventFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(EventFormatter(as_json=form == "json"))
+    logger = logging.getLogger("lars_plugin")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _refuse_second_engine(args: argparse.Namespace) -> None:
+    """Each runtime folder has one engine; what a dead one has left is in nobody's way."""
+    from lars_plugin.bridge.engine_client import EngineClient
+    from lars_plugin.bridge.runtime import runtime_file, runtime_folder, socket_path
+
+    try:
+        # None is the engine of the runtime file; it may listen elsewhere.
+        for address in (args.socket or socket_path(runtime_folder()), None):
+            if address is not None and not address.exists():
+                continue
+            if address is None and not runtime_file().exists():
+                continue
+            with EngineClient(address, timeout=2.0) as client:
+                pid = client.engine.pid
+            raise BridgeError(f"an engine is running already (pid {pid}); stop it: kill {pid}")
+    except ConnectionLostError:
+        pass  # nobody answers: it did not clean up after itself
+    path = args.socket or socket_path(runtime_folder())
+    if path.is_socket():
+        path.unlink()
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from lars_plugin.bridge.auth import new_token, private_folder, write_private
+    from lars_plugin.bridge.runtime import runtime_folder, socket_path
+    from lars_plugin.bridge.server import Settings
+
+    names, load = _models(args)
+    folder = private_folder(runtime_folder())
+    path: Path | None = args.socket or socket_path(folder)
+    host, port, token = None, 0, ""
+    if args.socket is not None:
+        private_folder(args.socket.absolute().parent)
+    if not hasattr(os, "geteuid"):
+        path = None  # no Unix sockets with a peer that can be known
+    if args.tcp is not None or path is None:
+        host, port = _address(args.tcp or "0")
+        token = new_token()
+        write_private(folder / "token", token + "\n")
+    return Settings(
+        models=names,
+        load=load,
+        socket=path,
+        host=host,
+        port=port,
+        token=token,
+        allow_remote=args.allow_remote,
+        roots=args.files,
+        idle_seconds=args.idle,
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise InputError(f"--tcp takes a port or host:port, got {text!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _models(args: argparse.Namespace) -> tuple[tuple[str, ...], Callable[[str], Model]]:
+    if args.models_from is None:
+        from lars_plugin.zoo import list_models, load_model
+
+        names = tuple(config.name for config in list_models())
+        return names, functools.partial(load_model, device=args.device)
+    try:
+        makers = importlib.import_module(args.models_from).MODELS
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"--models-from {args.models_from}: {error}") from error
+    return tuple(makers), lambda name: makers[name]()
+
+
+def _publish(server: Server, settings: Settings) -> Path:
+    from lars_plugin.bridge.dispatch import engine_name
+    from lars_plugin.bridge.runtime import RuntimeFile, runtime_folder
+
+    host, port = server.address or ("", 0)
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    return RuntimeFile(
+        pid=os.getpid(),
+        engine=engine_name(),
+        socket=str(settings.socket.absolute()) if settings.socket else "",
+        host=host,
+        port=port,
+        token_file=str(runtime_folder().absolute() / "token") if port else "",
+    ).write()
+
+
+def _status(args: argparse.Namespace) -> int:
+    from lars_plugin.bridge.engine_client import EngineClient
+
+    with EngineClient(args.socket) as client:
+        report = client.status()
+    print(f"{report['engine']}, pid {report['pid']}, up {report['uptime_seconds']:.0f} s")
+    for model in report["models"]:
+        print(
+            f"model {model['name']} ({model['backend'] or 'loading'}): {model['leases']} in use,"
+            f" {model['chunks']} chunks in {model['runs']} runs"
+        )
+    for session in report["sessions"]:
+        print(
+            f"session {session['session']} {session['client']}: {session['model']}"
+            f" {session['mode']} {session['sample_rate']:g} Hz x {session['channels']},"
+            f" latency {session['latency_samples']}, real-time ratio"
+            f" {session['real_time_ratio']:.3f}, misses {session['replaced_samples']} samples,"
+            f" queue {session['queued_samples']} samples, errors {session['errors']}"
+        )
+    for job in report["jobs"]:
+        print(f"job {job['model']}: {job['done']} of {job['total']} samples")
+    if not report["sessions"] and not report["jobs"]:
+        print("no sessions, no jobs")
+    return 0
+
+
+def run_stream(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    from lars_plugin.bridge.streaming import stream_file
+
+    start = time.perf_counter()
+    result = stream_file(
+        args.input,
+        args.output,
+        address=args.socket,
+        model=args.model,
+        mode=args.mode,
+        paced=args.paced,
+        block=args.block,
+        step=args.step,
+        lookahead=args.lookahead,
+        fallback=args.fallback,
+        board=args.board,
+        bits=args.bits,
+        overwrite=args.overwrite,
+    )
+    for path in result.files:
+        print(path)
+    seconds = time.perf_counter() - start
+    print(
+        f"{result.seconds:.2f} s of audio in {seconds:.2f} s, latency {result.latency} samples,"
+        f" {result.stats.missing} samples missed, {result.stats.replaced} replaced by the engine",
+        file=sys.stderr,
+    )
+    return 0

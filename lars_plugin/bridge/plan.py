@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an OPEN means for a model: how the stream is cut, and the latency term by term."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from lars_plugin.backends import Model
+from lars_plugin.bridge import limits
+from lars_plugin.bridge.messages import Open
+from lars_plugin.errors import InputError
+from lars_plugin.separation.chunking import latency_samples
+from lars_plugin.separation.resampling import RateStream
+from lars_plugin.separation.separator import Separator
+from lars_plugin.zoo.config import Chunking
+
+__all__ = ["Latency", "late_slack", "live_chunking", "plan_latency", "plan_stream"]
+
+# A chunked model that goes live steps by an eighth of its chunk, with as much lookahead: it is
+# then run eight times as often as at overlap 1, and trails by a quarter of a chunk and a bit.
+_PARTS = 8
+# A live chunk is given up once its output is this much past its deadline.
+_SLACK_SECONDS = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """Terms in samples of the stream's rate; ``total`` is what a host must compensate."""
+
+    model: int
+    resampling: int
+    buffering: int
+    board: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.model + self.resampling + self.buffering + self.board
+
+
+def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chunking:
+    """How a model is cut live: its own way if that is ``live``, else eighths of its chunk.
+
+    Args:
+        own: the model's chunking.
+        step: samples, at the model's rate, from one run of the network to the next.
+        lookahead: samples of future that each output sample gets to see.
+
+    Raises:
+        InputError: they do not fit into the model's chunk.
+    """
+    size = own.chunk_size
+    if step is None:
+        step = own.step if own.convention == "live" else max(1, size // _PARTS)
+    if not 1 <= step <= size:
+        raise InputError(f"step must be from 1 to {size} samples for this model, got {step}")
+    fade = min(own.fade, step) if own.convention == "live" else step // 4
+    fade = min(fade, size - step)
+    if lookahead is None:
+        lookahead = own.lookahead if own.convention == "live" else size // _PARTS
+        lookahead = min(lookahead, size - step - fade)
+    return Chunking(
+        size, _overlap(size, step), "live", batch_size=1, lookahead=lookahead, fade=fade
+    )
+
+
+def _overlap(size: int, step: int) -> float:
+    """The overlap whose step is exactly this one, rounding included."""
+    overlap = size / step
+    while size // overlap > step:
+        overlap = math.nextafter(overlap, math.inf)
+    while size // overlap < step:
+        overlap = math.nextafter(overlap, 0.0)
+    return overlap
+
+
+def plan_stream(model: Model, asked: Open) -> tuple[RateStream, Chunking]:
+    """The stream that an OPEN asks for.
+
+    Raises:
+        InputError: settings that do not fit the model.
+    """
+    stems = asked.stems or None
+    if asked.mode == Open.OFFLINE:
+        separator = Separator(
+            model,
+            preset=asked.preset or None,
+            overlap=asked.overlap or None,
+            batch_size=_chosen(asked.batch),
+            stems=stems,
+        )
+        return separator.stream(asked.sample_rate, asked.channels), separator.chunking
+    chunking = live_chunking(model.config.chunking, _chosen(asked.step), _chosen(asked.lookahead))
+    stream = RateStream(model, asked.sample_rate, asked.channels, chunking=chunking, stems=stems)
+    return stream, chunking
+
+
+def plan_latency(
+    asked: Open, stream: RateStream, chunking: Chunking, model_rate: int, board: int
+) -> Latency:
+    """The latency of a stream, term by term.
+
+    Live buffering is the time the engine has for its work: unless asked otherwise one block or
+    one step, whichever is longer, so that a network that runs in real time is in time.
+    """
+    ratio = asked.sample_rate / model_rate
+    model_samples = math.ceil(latency_samples(chunking) * ratio)
+    buffering = 0
+    if asked.mode == Open.LIVE:
+        chosen = _chosen(asked.buffering)
+        step = math.ceil(chunking.step * ratio)
+        buffering = max(asked.max_block, step) if chosen is None else chosen
+    return Latency(
+        model=model_samples,
+        resampling=stream.latency_samples - model_samples,
+        buffering=buffering,
+        board=board,
+    )
+
+
+def late_slack(asked: Open, largest: int) -> int:
+    """Samples past its deadline after which a live chunk is not computed any more.
+
+    A client that waits for its output is never this far behind: it has at most a block on its
+    way. One that does not wait has heard the fallback long since.
+
+    Args:
+        largest: samples of the largest block so far.
+    """
+    return max(2 * asked.max_block, 2 * largest, math.ceil(_SLACK_SECONDS * asked.sample_rate))
+
+
+def _chosen(value: int) -> int | None:
+    return None if value == limits.ENGINE_CHOICE else value

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a session has, apart from running: its inbox, its stream and chains, its figures."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.backends import Model
+from lars_plugin.bridge import limits, messages
+from lars_plugin.bridge.codes import error_message
+from lars_plugin.bridge.messages import Message, Open
+from lars_plugin.bridge.plan import Latency, plan_latency, plan_stream
+from lars_plugin.bridge.rack import Rack
+from lars_plugin.errors import InputError, LarsError, ProtocolError
+from lars_plugin.separation.stream import Steps
+
+__all__ = ["SessionBase"]
+
+Wave = NDArray[np.float32]
+
+
+class SessionBase:
+    """One stream's state; see ``Session``.
+
+    Args:
+        number: for logs and status.
+        asked: the OPEN.
+        client: the client's name.
+    """
+
+    def __init__(self, number: int, asked: Open, *, client: str = "") -> None:
+        self.number = number
+        self.asked = asked
+        self.client = client
+        self.live = asked.mode == Open.LIVE
+        self.closed = False  # set by anyone, for good
+        self.congested = False  # the client does not read; set by the network thread
+        self.newest = asked.position  # end of the audio received; of the network thread
+        self.newest_epoch = asked.epoch
+        self.latency: Latency | None = None
+        self.model_rate = 0
+        self.stems: tuple[str, ...] = ()
+        self.busy = 0.0  # seconds of computation
+        self.taken = self.given = self.replaced = self.dropped = self.errors = 0
+        self._send: Callable[[Message], None] = _nowhere
+        self._inbox: deque[Message] = deque([asked])
+        self._prepared = False
+        self._bytes_in = self._bytes_out = self._largest = 0
+        self._fallback = asked.fallback
+        self._steps: Steps | None = None
+        self._made: Wave | None = None
+        self._chunks: Wave | None = None
+        self._flush: Message | None = None
+        self._failure: LarsError | None = None
+        self._reported = -math.inf
+        self._restart(asked.position, asked.epoch)
+
+    # Called by the network thread.
+
+    def connect(self, send: Callable[[Message], None]) -> None:
+        """How to send a message to the client: from any thread, without waiting."""
+        self._send = send
+
+    def put(self, message: Message) -> None:
+        """Queue a message of the client."""
+        if isinstance(message, messages.Audio):
+            self.newest = message.position + message.frames
+            self._largest = max(self._largest, message.frames)
+            self._bytes_in += len(message.data) + limits.HEADER_BYTES
+        elif isinstance(message, messages.Reset):
+            self.newest, self.newest_epoch = message.position, message.epoch
+        self._inbox.append(message)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Audio that waits for its turn."""
+        return self._bytes_in - self._bytes_out
+
+    def prepare(self, model: Model) -> None:
+        """Make the stream and its chains, before anything else; on a thread of its own, because
+        plugins may take their time.
+
+        Raises:
+            LarsError: the settings, or the board, do not fit.
+        """
+        asked = self.asked
+        self._stream, chunking = plan_stream(model, asked)
+        self.stems, self.model_rate = self._stream.stems, model.config.sample_rate
+        self._outputs = len(model.config.stems)
+        self._rack = Rack(asked.board, self.stems, asked.sample_rate, asked.channels)
+        self.latency = plan_latency(
+            asked, self._stream, chunking, self.model_rate, self._rack.latency_samples
+        )
+        ratio = asked.sample_rate / self.model_rate
+        self._step = math.ceil(chunking.step * ratio)
+        self._spread = math.ceil((chunking.step + chunking.fade) * ratio) + self.latency.resampling
+        self._opened = messages.Opened(
+            position=asked.position,
+            epoch=asked.epoch,
+            request=asked.request,
+            session=self.number,
+            model_rate=self.model_rate,
+            latency=self.latency.total,
+            model_latency=self.latency.model,
+            resampling_latency=self.latency.resampling,
+            buffering_latency=self.latency.buffering,
+            board_latency=self.latency.board,
+            channels=asked.channels,
+            stems=self.stems,
+        )
+        self._prepared = True
+
+    # Called by the model's thread.
+
+    def release(self) -> None:
+        """Let go of everything large; for a closed session, by the last to touch it."""
+        self._send = _ignore  # breaks the ring of session and connection
+        self._steps = self._made = self._chunks = None
+        self._inbox.clear()
+        if self._prepared:
+            self._prepared = False
+            del self._stream, self._rack
+
+    def _restart(self, position: int, epoch: int) -> None:
+        self._failure = None
+        self._epoch = epoch
+        self._expected = self._output = self._tainted = position
+        self._ended = False
+
+    def _error(self, error: LarsError, request: int = 0) -> messages.Error:
+        return error_message(error, request=request, position=self._expected, epoch=self._epoch)
+
+    def _set(self, message: messages.Parameter) -> None:
+        try:
+            if message.name == "fallback":
+                if message.value not in (Open.DRY, Open.SILENCE):
+                    raise InputError(
+                        f"fallback must be 0 (dry) or 1 (silence), got {message.value}"
+                    )
+                self._fallback = int(message.value)
+                value = float(self._fallback)
+            else:
+                value = self._rack.set(message.name, message.value)
+        except LarsError as error:
+            self._send(self._error(error, message.request))
+            return
+        self._send(messages.ParameterSet(name=message.name, value=value, request=message.request))
+
+    def _statistics(self, request: int) -> messages.Statistics:
+        return messages.Statistics(
+            request=request,
+            taken=self.taken,
+            given=self.given,
+            replaced=self.replaced,
+            dropped=self.dropped,
+            errors=self.errors,
+            queued=self.queued_samples,
+            real_time_ratio=self.real_time_ratio,
+        )
+
+    # Called by any thread.
+
+    @property
+    def real_time_ratio(self) -> float:
+        """Seconds of computation per second of audio: below 1 is faster than real time."""
+        seconds = self.taken / self.asked.sample_rate
+        return self.busy / seconds if seconds else 0.0
+
+    @property
+    def queued_samples(self) -> int:
+        """Audio waiting in the inbox, in samples."""
+        return max(0, self.queued_bytes) // (4 * self.asked.channels)
+
+    def status(self) -> dict[str, object]:
+        """For ``lars serve --status``; JSON types only."""
+        return {
+            "session": self.number,
+            "client": self.client,
+            "model": self.asked.model,
+            "mode": "live" if self.live else "offline",
+            "sample_rate": self.asked.sample_rate,
+            "channels": self.asked.channels,
+            "latency_samples": self.latency.total if self.latency else 0,
+            "real_time_ratio": round(self.real_time_ratio, 6),
+            "replaced_samples": self.replaced,
+            "dropped_samples": self.dropped,
+            "errors": self.errors,
+            "queued_samples": self.queued_samples,
+        }
+
+
+def _ignore(message: Message) -> None:
+    """Where a closed session sends to."""
+
+
+def _nowhere(message: Message) -> None:
+    raise ProtocolError(f"{type(message).__name__}: the session is not connected")

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Round trip of a block into six stereo stems, against a bare socket with the same byte counts.
+
+Both alternate within one run, so that what else the machine does hits both alike.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+
+import numpy as np
+from bridge_common import parser, percentiles, start_engine, write
+
+from lars_plugin.bridge.client import Client
+
+BLOCKS = (128, 256, 512, 1024)
+HEAD = 40  # header of the frame and of its audio
+
+
+def echo(sock: socket.socket) -> None:
+    """The other side of the bare socket: as many bytes as are asked for."""
+    want, answer = struct.unpack("<II", receive(sock, 8))
+    while want:
+        reply = bytes(answer)
+        try:
+            while True:
+                receive(sock, want)
+                sock.sendall(reply)
+        except EOFError:
+            return
+
+
+def receive(sock: socket.socket, count: int) -> bytes:
+    """Exactly so many bytes."""
+    data = bytearray(count)
+    view, at = memoryview(data), 0
+    while at < count:
+        got = sock.recv_into(view[at:])
+        if not got:
+            raise EOFError
+        at += got
+    return bytes(data)
+
+
+def bare(block: int) -> tuple[socket.socket, bytes, int]:
+    """A process that answers; what to send it and how much comes back."""
+    here, there = socket.socketpair()
+    if os.fork() == 0:
+        here.close()
+        echo(there)
+        os._exit(0)
+    there.close()
+    request, answer = HEAD + 8 * block, HEAD + 6 * 8 * block
+    here.sendall(struct.pack("<II", request, answer))
+    return here, bytes(request), answer
+
+
+def measure(client: Measured, block: int, count: int) -> dict[str, object]:
+    """Seconds per round trip, both ways."""
+    client.open(f"identity-{block}", max_block=block, buffering=0)
+    # The model's chunk is the block, so its stems are due with the very next sample.
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, (2, block)).astype(np.float32)
+    sock, request, answer = bare(block)
+    through, alone = [], []
+    for turn in range(count + 100):
+        start = time.perf_counter()
+        sock.sendall(request)
+        receive(sock, answer)
+        middle = time.perf_counter()
+        seen = client.received
+        client.send(wave)
+        client.wait_for(seen + 1)
+        end = time.perf_counter()
+        if turn >= 100:
+            alone.append(middle - start)
+            through.append(end - middle)
+    sock.close()
+    os.wait()
+    return {
+        "block": block,
+        "bridge": percentiles(through),
+        "bare_socket": percentiles(alone),
+        "ratio_p50": round(float(np.median(through) / np.median(alone)), 2),
+        "round_trips": count,
+    }
+
+
+class Measured(Client):
+    """Counts the stems that come, so that a round trip ends with the bytes and not a deadline."""
+
+    received = 0
+
+    def _receive(self, message: object) -> None:
+        self.received += type(message).__name__ == "Stems"
+        super()._receive(message)  # type: ignore[arg-type]
+
+    def send(self, wave: np.ndarray) -> None:
+        """A block, without waiting."""
+        aligner = self._stream()[2]
+        position = aligner.position
+        aligner.take(wave)
+        self._send_audio(position, wave)
+
+    def wait_for(self, count: int) -> None:
+        """Until so many STEMS have come; then they are taken out of the ring."""
+        self._live_link().wait(lambda: self.received >= count)
+        aligner = self._stream()[2]
+        aligner.give(self._stream()[0].max_block)
+
+
+def main() -> None:
+    arguments = parser(__doc__, "bridge_overhead")
+    arguments.add_argument("--count", type=int, default=3000)
+    args = arguments.parse_args()
+    with start_engine() as engine, Measured(engine.socket) as client:
+        results = [measure(client, block, args.count) for block in BLOCKS]
+    write(args.out, "bridge_overhead", results)
+
+
+if __name__ == "__main__":
+    main()

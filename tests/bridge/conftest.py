@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Engines for the tests of the bridge, and models that go live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lars_plugin.bridge.embedded import EngineProcess, EngineThread
+from lars_plugin.testing import DelayModel, IdentityModel
+from lars_plugin.zoo.config import Chunking
+
+LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
+
+
+def live_identity() -> IdentityModel:
+    return IdentityModel(chunking=LIVE, shares=[1, 0.5, 0.25, 0.125, 2, 4])
+
+
+def chunked() -> IdentityModel:
+    return IdentityModel(chunk_size=1024, shares=[1, 0.5, 0.25, 0.125, 2, 4])
+
+
+MODELS = {
+    "live": live_identity,
+    "chunked": chunked,
+    "delayed": lambda: DelayModel(16, chunked()),
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[EngineThread]:
+    with EngineThread(MODELS) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[EngineProcess]:
+    """``lars serve`` with the models of ``engine_models.py``."""
+    environment = {"PYTHONPATH": str(Path(__file__).parent)}
+    with EngineProcess(
+        ["--models-from", "engine_models", "--tcp", "0"], environment=environment
+    ) as process:
+        yield process
