@@ -11,7 +11,7 @@ TORCH_INDEX ?=
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
-	$(BIN)/lars demo -o lars-demo --overwrite
+	$(BIN)/lars demo -o lars-demo
 
 test: $(STAMP) browser lint
 	$(BIN)/python -m pytest

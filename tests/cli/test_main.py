@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -111,12 +112,30 @@ def test_termination_is_an_interrupt_and_the_old_handler_comes_back(
 
     def run(args: argparse.Namespace) -> int:
         os.kill(os.getpid(), number)
-        signal.pause()
+        time.sleep(10)  # interrupted at once
         return 0
 
     command(run)
-    assert main(["fake"]) == 143
-    assert signal.getsignal(number) == signal.SIG_DFL
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup it would be ignored
+    try:
+        assert main(["fake"]) == 143
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are a POSIX matter")
+def test_a_hangup_that_is_ignored_stays_ignored(command: Any) -> None:
+    def run(args: argparse.Namespace) -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 7
+
+    command(run)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["fake"]) == 7
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
