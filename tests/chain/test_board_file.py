@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +44,6 @@ def test_a_json_board_is_read_with_its_settings(board: Path) -> None:
     assert settings_of(found["kick"][0], "gain_db") == pytest.approx(6)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="TOML is in Python from 3.11 on")
 def test_a_toml_board_says_the_same(tmp_path: Path) -> None:
     path = tmp_path / "board.toml"
     path.write_text(
