@@ -7,6 +7,7 @@ import time
 
 import bridge_models
 import numpy as np
+import torch
 from bridge_common import parser, start_engine, write
 
 from lars_plugin.separation.separator import Separator
@@ -20,6 +21,8 @@ def main() -> None:
     args = arguments.parse_args()
     audio = np.random.default_rng(0).uniform(-0.5, 0.5, (2, int(args.seconds * 44100)))
     audio = audio.astype(np.float32)
+    # The engine is started with one thread; another count here changes last bits and the time.
+    torch.set_num_threads(1)
     separator = Separator(bridge_models.MODELS[args.model]())
     alone, through = [], []
     with start_engine() as engine, engine.client() as client:
