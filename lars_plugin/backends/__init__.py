@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     # The zoo loads models and so imports this package.
     from lars_plugin.zoo.config import ModelConfig
 
-__all__ = ["Backend", "Model"]
+__all__ = ["Backend", "CausalBackend", "Model"]
 
 
 class Backend(Protocol):
@@ -31,6 +31,35 @@ class Backend(Protocol):
         ...
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+
+@runtime_checkable
+class CausalBackend(Backend, Protocol):
+    """A network that goes on where it stopped, hop by hop.
+
+    Called like any backend it sees a whole recording, its delay removed. The state is explicit:
+    what comes out of one step goes into the next, and nothing else is remembered.
+    """
+
+    def initial_state(self) -> Any:
+        """The state before the first sample."""
+        ...
+
+    def step(self, hops: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Stems of the next hops.
+
+        Args:
+            hops: ``(channels, n * hop_length)`` float32, n >= 1; not changed.
+            state: of the step before; not changed.
+
+        Returns:
+            New memory ``(stems, channels, n * hop_length)``, later by the network's delay, and
+            the state for the next step.
+
+        Raises:
+            EngineError: the machine fails.
+        """
+        ...
 
 
 @dataclass(frozen=True)

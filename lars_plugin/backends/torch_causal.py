@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running causal PyTorch modules, hop by hop or at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lars_plugin.backends.torch_backend import TorchBackend, engine_errors
+from lars_plugin.networks.livenet import LiveNet
+from lars_plugin.networks.livestep import LiveStepper
+
+__all__ = ["TorchCausalBackend"]
+
+
+class TorchCausalBackend(TorchBackend):
+    """A :class:`~lars_plugin.networks.livenet.LiveNet` on a device.
+
+    Args:
+        network: it is put into eval mode and moved.
+        device: see :func:`~lars_plugin.backends.torch_backend.choose_device`. A graphics card
+            gains nothing on single hops, so ``auto`` is the processor.
+        precision: ``float32`` or ``bfloat16``.
+    """
+
+    def __init__(
+        self, network: LiveNet, *, device: str = "auto", precision: str = "float32"
+    ) -> None:
+        chosen = "cpu" if device == "auto" else device
+        super().__init__(network, device=chosen, precision=precision)
+        self._network = network
+        self._hop = network.config.hop_length
+        quick = self._device.type == "cpu" and precision == "float32"
+        self._stepper = LiveStepper(network) if quick else None
+
+    def initial_state(self) -> Any:
+        """A tuple of tensors on the device: silence before the first sample."""
+        with torch.inference_mode():
+            return self._network.initial_state()
+
+    def step(self, hops: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """See :class:`~lars_plugin.backends.CausalBackend`."""
+        block = torch.from_numpy(np.array(hops, np.float32, order="C"))[None]
+        with torch.inference_mode(), self._cast(), engine_errors(self.name):
+            network: LiveNet | LiveStepper = self._network
+            if self._stepper is not None and block.shape[2] == self._hop:
+                network = self._stepper
+            stems, state = network.step(block.to(self._device), state)
+            result: NDArray[np.float32] = stems[0].float().cpu().numpy()
+        return result, state

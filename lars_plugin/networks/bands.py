@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What our own networks have in common: a band split in front, complex masks behind.
+
+Axes: B batch, S stems, C audio channels, L samples, T frames, F bins (Nyquist dropped),
+K bands, D features. Feature maps are ``(B, D, T, K)`` in channels-last memory order.
+
+- A band split (after Luo and Yu 2023, "Music source separation with band-split RNN",
+  section III-A): each band of bins gets a linear map of its own. Bands are 2 bins wide below
+  700 Hz and about 50 wide at the top, so the frequency axis shrinks from about 1,000 bins to
+  64 roughly pitch-spaced bands. Kick and toms keep their resolution, cymbals cost little.
+- Complex masks per stem and audio channel whose sum over the stems is exactly one: a softmax
+  (competition, as in a Wiener filter) plus a complex correction that sums to zero. So the
+  stems add up to the mixture by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["BandNetwork", "apply_masks", "band_groups", "check_bands", "masks_from"]
+
+
+def band_groups(widths: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of equal width as (number of bands, width), low to high."""
+    groups: list[tuple[int, int]] = []
+    for width in widths:
+        if groups and groups[-1][1] == width:
+            groups[-1] = (groups[-1][0] + 1, width)
+        else:
+            groups.append((1, width))
+    return groups
+
+
+def check_bands(widths: Sequence[int], n_fft: int, scales: int) -> None:
+    """Raises ValueError unless the bands fill the spectrum and halve ``scales - 1`` times."""
+    if sum(widths) != n_fft // 2:
+        raise ValueError(f"band_widths sum to {sum(widths)}, but n_fft // 2 is {n_fft // 2}")
+    if len(widths) % (1 << (scales - 1)):
+        raise ValueError("the number of bands must be divisible by 2 per downscaling")
+
+
+def masks_from(out: Tensor) -> tuple[Tensor, Tensor]:
+    """Network output ``(bands, 2, S, ...)`` to masks (real, imaginary) ``(bands, S, ...)``.
+
+    Over S the real parts sum to 1 and the imaginary ones to 0.
+    """
+    out = out.float()
+    imag = out[:, 1]
+    return torch.softmax(out[:, 0], dim=1), imag - imag.mean(dim=1, keepdim=True)
+
+
+def apply_masks(spec: Tensor, outputs: Sequence[Tensor], stems: int) -> Tensor:
+    """Stems ``(B, S, C, T, F + 1, 2)`` of a mixture ``(B, C, T, F + 1, 2)``.
+
+    Args:
+        spec: the mixture's spectrogram.
+        outputs: what :func:`masks_from` makes masks of, for each run of bands, low to high:
+            ``(bands, 2, S, C, width, B, T)``.
+        stems: S.
+    """
+    batch, channels, frames = spec.shape[:3]
+    parts = []
+    for out in outputs:
+        real, imag = masks_from(out)
+        # (bands, S, C, width, B, T) to (B, S, C, T, bins)
+        shape = (batch, stems, channels, frames, real.shape[0] * real.shape[3])
+        real = real.permute(4, 1, 2, 5, 0, 3).reshape(shape)
+        imag = imag.permute(4, 1, 2, 5, 0, 3).reshape(shape)
+        parts.append(torch.stack([real, imag], dim=-1))
+    mask = torch.cat([*parts, parts[-1][..., -1:, :]], dim=-2)  # Nyquist: its neighbour's
+    a, b = spec[:, None, ..., 0], spec[:, None, ..., 1]
+    real, imag = mask[..., 0], mask[..., 1]
+    return torch.stack([real * a - imag * b, real * b + imag * a], dim=-1)
+
+
+class BandNetwork(nn.Module):
+    """Base of a network between a band split and masks; a subclass has the trunk.
+
+    Args:
+        stems: number of outputs.
+        audio_channels: channels of the mixture.
+        band_widths: bins per band, low to high.
+        features: feature channels after the band split.
+        head: feature channels before the masks.
+    """
+
+    def __init__(
+        self,
+        *,
+        stems: int,
+        audio_channels: int,
+        band_widths: Sequence[int],
+        features: int,
+        head: int,
+    ) -> None:
+        super().__init__()
+        self.stems = stems
+        self.groups = band_groups(band_widths)
+        self.head = head
+        per_bin = 2 * audio_channels
+        self.embed = nn.ParameterList(
+            nn.Parameter(torch.randn(n, w * per_bin, features) * (w * per_bin) ** -0.5)
+            for n, w in self.groups
+        )
+        self.position = nn.Parameter(torch.zeros(1, features, 1, len(band_widths)))
+        # Per bin: (real logit, imaginary part) x stems x channels.
+        outputs = 2 * stems * audio_channels
+        self.masks = nn.ParameterList(
+            nn.Parameter(torch.randn(n, outputs * w, head) * 0.1 * head**-0.5)
+            for n, w in self.groups
+        )
+        self.mask_bias = nn.ParameterList(
+            nn.Parameter(torch.zeros(n, outputs * w, 1)) for n, w in self.groups
+        )
+
+    def split_bands(self, x: Tensor) -> Tensor:
+        """Bins ``(B, T, F, C, 2)`` to features ``(B, D, T, K)``."""
+        batch, frames, _, channels, _ = x.shape
+        parts, start = [], 0
+        for weight, (count, width) in zip(self.embed, self.groups, strict=True):
+            bins = x[:, :, start : start + count * width]
+            bins = bins.reshape(batch * frames, count, width * channels * 2).transpose(0, 1)
+            parts.append(torch.bmm(bins, weight))
+            start += count * width
+        x = torch.cat(parts).reshape(-1, batch, frames, self.embed[0].shape[2])
+        x = x.permute(1, 3, 2, 0) + self.position  # (B, D, T, K)
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def mask_outputs(self, features: Tensor, batch: int, channels: int) -> list[Tensor]:
+        """What :func:`masks_from` makes masks of, for each run of equally wide bands.
+
+        Args:
+            features: ``(K, head, B * T)``.
+            batch: B.
+            channels: C.
+
+        Returns:
+            Low to high, ``(bands, 2, S, C, width, B, T)`` each. In this order of axes nothing
+            the size of all masks is ever transposed, which in training costs more than the
+            network itself.
+        """
+        frames = features.shape[2] // batch
+        result, start = [], 0
+        for weight, bias, (count, width) in zip(
+            self.masks, self.mask_bias, self.groups, strict=True
+        ):
+            out = torch.baddbmm(bias, weight, features[start : start + count])
+            result.append(out.reshape(count, 2, self.stems, channels, width, batch, frames))
+            start += count
+        return result

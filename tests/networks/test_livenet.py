@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""LiveNet: causality, latency, explicit state; what holds whatever the weights."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lars_plugin.networks.causal_stft import CausalSTFT
+from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
+from lars_plugin.networks.livestep import LiveStepper
+
+SMALL = LiveNetConfig(
+    n_fft=256,
+    hop_length=64,
+    synthesis=128,
+    band_widths=(*(2,) * 8, *(14,) * 8),
+    features=(8, 10, 12),
+    dilations=(1, 2),
+    bottom=(1, 3),
+    recurrent=16,
+    head=8,
+)
+
+
+@functools.cache
+def small(seed: int = 0) -> LiveNet:
+    """A network whose batch norms have seen something, so that folding them is no identity."""
+    torch.manual_seed(seed)
+    network = LiveNet(SMALL)
+    with torch.no_grad():
+        network.train()
+        for _ in range(3):
+            network(torch.randn(2, 2, 3000))
+    return network.eval()
+
+
+def run(network: LiveNet | LiveStepper, wave: Tensor, hops: list[int]) -> Tensor:
+    """Stems of a wave given to ``step`` in pieces of so many hops."""
+    state, outs, at = small().initial_state(wave.shape[0]), [], 0
+    with torch.inference_mode():
+        for count in hops:
+            end = at + count * SMALL.hop_length
+            out, state = network.step(wave[..., at:end], state)
+            outs.append(out)
+            at = end
+    return torch.cat(outs, dim=-1)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(0, 1000))
+@settings(deadline=None, max_examples=25)
+def test_stepping_in_any_pieces_equals_one_pass_to_rounding(hops: list[int], seed: int) -> None:
+    wave = torch.randn(1, 2, sum(hops) * 64, generator=torch.Generator().manual_seed(seed))
+    network = small()
+    with torch.inference_mode():
+        whole = network(wave)
+    stepped = run(network, wave, hops)[..., network.delay :]
+    torch.testing.assert_close(stepped, whole[..., : stepped.shape[-1]], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 500, 4097])
+def test_stems_sum_to_the_mixture_for_any_length(length: int) -> None:
+    wave = torch.randn(2, 2, length)
+    with torch.inference_mode():
+        stems = small()(wave)
+    assert stems.shape == (2, 6, 2, length)
+    torch.testing.assert_close(stems.sum(1), wave, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("change", [1000, 1024, 1087, 2048])
+def test_no_output_depends_on_input_later_than_the_window(change: int) -> None:
+    network = small()
+    wave = torch.randn(1, 2, 4096)
+    other = wave.clone()
+    other[..., change:] = torch.randn(1, 2, 4096 - change)
+    with torch.inference_mode():
+        a, b = network(wave), network(other)
+    # Sample t is final once t + synthesis - 1 has been heard, and not before.
+    first = change - SMALL.synthesis + 1
+    assert torch.equal(a[..., :first], b[..., :first])
+    assert not torch.equal(a[..., change:], b[..., change:])
+
+
+def test_what_step_returned_cannot_be_changed_by_what_comes_later() -> None:
+    network = small()
+    wave = torch.randn(1, 2, 640)
+    for count in range(1, 10):
+        cut = wave.clone()
+        cut[..., count * 64 :] = 0
+        assert torch.equal(
+            run(network, wave, [1] * 10)[..., : count * 64],
+            run(network, cut, [1] * 10)[..., : count * 64],
+        )
+
+
+def test_an_impulse_comes_out_after_exactly_the_delay() -> None:
+    network = small()
+    for at in (0, 17, 63, 64, 200):
+        wave = torch.zeros(1, 2, 1024)
+        wave[..., at] = 1
+        summed = run(network, wave, [1] * 16).sum(1)[0, 0]
+        assert int(summed.abs().argmax()) == at + network.delay
+        assert summed[at + network.delay] == pytest.approx(1, abs=1e-5)
+        summed[at + network.delay] = 0
+        assert summed.abs().max() < 1e-5
+
+
+def test_the_state_is_explicit_and_not_changed() -> None:
+    network = small()
+    state = network.initial_state()
+    blocks = torch.randn(2, 1, 2, 192)
+    with torch.inference_mode():
+        _, state = network.step(blocks[0], state)
+        before = [part.clone() for part in state]
+        first, after = network.step(blocks[1], state)
+        again, _ = network.step(blocks[1], state)
+    assert torch.equal(first, again)
+    for kept, part in zip(before, state, strict=True):
+        assert torch.equal(kept, part)
+    assert [p.shape for p in after] == [p.shape for p in network.initial_state()]
+    assert [p.shape for p in after] == [p.shape for p in state]
+
+
+def test_the_quick_stepper_equals_the_network_to_rounding() -> None:
+    network = small()
+    wave = torch.randn(1, 2, 64 * 40) * torch.linspace(0, 1, 64 * 40)
+    quick, plain = run(LiveStepper(network), wave, [1] * 40), run(network, wave, [1] * 40)
+    torch.testing.assert_close(quick, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_states_of_the_quick_stepper_and_the_network_are_exchangeable() -> None:
+    network = small()
+    stepper = LiveStepper(network)
+    state, other = network.initial_state(), network.initial_state()
+    wave = torch.randn(1, 2, 64 * 6)
+    with torch.inference_mode():
+        for index in range(6):
+            block = wave[..., index * 64 : (index + 1) * 64]
+            plain, state = network.step(block, state)
+            mixed, other = (network if index % 2 else stepper).step(block, other)
+            torch.testing.assert_close(mixed, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_silence_gives_silence() -> None:
+    with torch.inference_mode():
+        assert not small()(torch.zeros(1, 2, 1000)).any()
+
+
+def test_a_level_change_of_the_whole_input_passes_through() -> None:
+    network = small()
+    wave = torch.randn(1, 2, 3000)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(wave * 0.1), network(wave) * 0.1, atol=1e-4, rtol=1e-2)
+
+
+def test_examples_of_a_batch_do_not_mix() -> None:
+    wave = torch.randn(3, 2, 2000)
+    with torch.inference_mode():
+        torch.testing.assert_close(small()(wave)[1:2], small()(wave[1:2]), atol=1e-5, rtol=1e-4)
+
+
+def test_impossible_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="band_widths sum"):
+        LiveNetConfig(n_fft=512)
+    with pytest.raises(ValueError, match="dilations"):
+        LiveNetConfig(dilations=(1,))
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "hop", "synthesis"), [(2016, 504, 1008), (256, 64, 128), (96, 16, 96)]
+)
+def test_the_transform_reconstructs_exactly_and_late_by_its_delay(
+    n_fft: int, hop: int, synthesis: int
+) -> None:
+    stft = CausalSTFT(n_fft, hop, synthesis)
+    wave = torch.randn(1, 2, hop * 12)
+    out, tail = stft.overlap_add(stft(wave)[0], torch.zeros(2, stft.delay))
+    assert out.shape == (2, hop * 12)
+    assert tail.shape == (2, stft.delay)
+    torch.testing.assert_close(out[:, stft.delay :], wave[0, :, : -stft.delay], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "hop", "synthesis"), [(255, 64, 128), (256, 100, 128), (256, 48, 128)]
+)
+def test_impossible_transforms_are_refused(n_fft: int, hop: int, synthesis: int) -> None:
+    with pytest.raises(ValueError, match="synthesis"):
+        CausalSTFT(n_fft, hop, synthesis)
