@@ -19,13 +19,23 @@ if TYPE_CHECKING:
 __all__ = ["add_train_parser", "run_train"]
 
 
+# Weights of the loss terms. The gradients of an untrained network by our loss and by equation 1
+# (of mixtures brought to RMS 1) are about equally long; with both, ours leads.
+_LOSSES: dict[str, dict[str, float]] = {
+    "ours": {},
+    "paper": {"abs_weight": 0.0, "log_weight": 0.0, "paper_weight": 1.0},
+    "both": {"paper_weight": 0.3},
+}
+
+
 def add_train_parser(subparsers: Any) -> None:
     """Add the `train` command to the command line."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
         help="train a model of your own",
-        description="Train a six-stem model on mixtures rendered on the fly. Interrupt it when you"
-        " like: the same command goes on where the last checkpoint stands.",
+        description="Train a six-stem model on mixtures rendered on the fly (seven stems with music"
+        " around the drums). Interrupt it when you like: the same command goes on where the last"
+        " checkpoint stands.",
     )
     parser.add_argument("out", type=Path, help="folder for the checkpoint, the logs and the model")
     parser.add_argument("--kits", required=True, help="folder of one-shots with a manifest.csv")
@@ -41,19 +51,62 @@ def add_train_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler"
     )
-    parser.add_argument("--network", help="JSON object of network settings, instead of lars-mini's")
+    parser.add_argument(
+        "--synthetic-kits",
+        type=int,
+        default=32,
+        help="kits of our own synthesis beside the recorded ones (default 32)",
+    )
+    parser.add_argument(
+        "--exclude-kits", default="", metavar="A,B", help="kits of --kits that are not heard"
+    )
+    parser.add_argument(
+        "--stemgmd", metavar="FOLDER", help="StemGMD with its info.csv as another source"
+    )
+    parser.add_argument(
+        "--accompaniment",
+        metavar="FOLDER",
+        help="whole songs: a seventh stem, other, from this bank of music; synthetic: from our own"
+        " band, without a bank",
+    )
+    parser.add_argument(
+        "--loss",
+        choices=tuple(_LOSSES),
+        default="ours",
+        help="ours, the paper's (equation 1), or both, whose steps take twice as long",
+    )
+    parser.add_argument(
+        "--architecture",
+        choices=("bandunet", "livenet"),
+        default="bandunet",
+        help="bandunet: offline; livenet: causal, for live use (default bandunet)",
+    )
+    parser.add_argument("--network", help="JSON object of network settings, instead of our own")
+    parser.add_argument(
+        "--init",
+        metavar="MODEL",
+        help="go on from a model's weights, or from the average in a run's checkpoint.pt; stems"
+        " that it lacks are added",
+    )
 
 
 def _settings(args: argparse.Namespace) -> FitConfig:
     from lars_plugin.training.fit import FitConfig
 
     names = {field.name for field in fields(FitConfig)}
-    for folder in ("kits", "grooves", "clips"):
-        if not Path(getattr(args, folder)).is_dir():
-            raise InputError(f"--{folder} {getattr(args, folder)}: no such folder")
+    for folder in ("kits", "grooves", "clips", "stemgmd", "accompaniment"):
+        path = getattr(args, folder)
+        if path is None or (folder, path) == ("accompaniment", "synthetic"):
+            continue
+        if not Path(path).is_dir():
+            raise InputError(f"--{folder} {path}: no such folder")
     if args.minutes <= 0 or args.batch < 1 or args.workers < 1 or args.threads < 1:
         raise InputError("--minutes, --batch, --workers and --threads must be positive")
-    return FitConfig(**{key: value for key, value in vars(args).items() if key in names})
+    if args.synthetic_kits < 0:
+        raise InputError("--synthetic-kits must not be negative")
+    given = {**vars(args), **_LOSSES[args.loss]}
+    given["exclude_kits"] = tuple(filter(None, args.exclude_kits.split(",")))
+    return FitConfig(**{key: value for key, value in given.items() if key in names})
 
 
 def run_train(args: argparse.Namespace) -> int:
@@ -61,10 +114,10 @@ def run_train(args: argparse.Namespace) -> int:
     config = _settings(args)
     import torch
 
-    from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
     from lars_plugin.training.curve import draw_curve
     from lars_plugin.training.fit import Trainer
     from lars_plugin.training.publish import publish
+    from lars_plugin.training.start import adopt, build, read_weights
 
     settings: dict[str, Any] = {}
     if args.network:
@@ -75,12 +128,11 @@ def run_train(args: argparse.Namespace) -> int:
             }
         except (json.JSONDecodeError, AttributeError) as error:
             raise InputError(f"--network must be a JSON object: {error}") from error
-    try:
-        shape = BandUNetConfig(**settings)
-    except TypeError as error:
-        raise InputError(f"--network: {error}") from error
+    settings.setdefault("stems", 7 if config.accompaniment else 6)
     torch.manual_seed(config.seed)
-    network = BandUNet(shape)
+    network = build(args.architecture, settings)
+    if args.init:
+        adopt(network, read_weights(args.init))
     parameters = sum(parameter.numel() for parameter in network.parameters())
     print(f"{parameters:,} parameters; {config.minutes:g} minutes on {config.device}")
     trainer = Trainer(network, config, args.out, lambda line: print(line, flush=True))
@@ -92,7 +144,7 @@ def run_train(args: argparse.Namespace) -> int:
         "machine": f"{platform.machine()}, {platform.system()}, device {config.device}",
         "settings": asdict(config),
     }
-    folder = publish(average, shape, args.out / "model", record)
+    folder = publish(average, args.out / "model", record)
     print(f"curve: {draw_curve(args.out)}")
     print(f"model: {folder} (use it with --model {folder})")
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lars_plugin.training.render import STEMS
+from lars_plugin.training.fullmix import FULLMIX_STEMS
 
 __all__ = ["draw_curve"]
 
@@ -36,7 +36,9 @@ def draw_curve(folder: Path) -> Path:
         smooth = np.convolve(loss, np.ones(width) / width, mode="valid")
         top.plot(minutes[width - 1 :], smooth, color="#444444")
     top.set_ylabel("training loss")
-    for index, stem in enumerate((*STEMS, "mean")):
+    # A row: step, seconds, a score for each of six or seven stems, their mean.
+    stems = FULLMIX_STEMS[: len(scores[0]) - 3] if scores else ()
+    for index, stem in enumerate((*stems, "mean")):
         bottom.plot(
             [row[1] / 60 for row in scores],
             [row[2 + index] for row in scores],

@@ -7,7 +7,7 @@ import copy
 import csv
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,9 +21,12 @@ from lars_plugin.allocator import keep_freed_memory
 from lars_plugin.errors import DatasetError
 from lars_plugin.evaluation.metrics import is_sounding, sdr
 from lars_plugin.networks.bandunet import BandUNet
+from lars_plugin.networks.livenet import LiveNet
+from lars_plugin.training.fullmix import FULLMIX_STEMS
 from lars_plugin.training.losses import band_loss, band_sums
 from lars_plugin.training.pool import Pool, PoolConfig
 from lars_plugin.training.render import STEMS
+from lars_plugin.training.wave_loss import wave_loss
 
 __all__ = ["FitConfig", "Trainer", "load_clips", "validate"]
 
@@ -51,42 +54,62 @@ class FitConfig:
     ema: float = 0.996
     abs_weight: float = 0.3
     log_weight: float = 1.0
+    paper_weight: float = 0.0  # of equation 1 of the paper; the others 0: it alone
     clip: float = 3.0
     seed: int = 0
     workers: int = 1
     threads: int = 1
     pool: int = 320
     synthetic_kits: int = 32
+    exclude_kits: tuple[str, ...] = ()
+    stemgmd: str | None = None  # folder of StemGMD as another source
+    accompaniment: str | None = None  # bank of music, or "synthetic": a seventh stem "other"
     device: str = "cpu"
     compile: bool = False  # fuse through torch.compile: a quarter faster, needs a C++ compiler
     validate_every: float = 10.0  # minutes
     save_every: float = 4.0  # minutes
 
 
-def load_clips(folder: str | Path) -> list[Clip]:
-    """Validation clips ``(name, stems (6, C, L))`` from folders of ``<stem>.flac``."""
+def load_clips(folder: str | Path, names: Sequence[str] = STEMS) -> list[Clip]:
+    """Validation clips ``(name, stems (S, C, L))`` from folders of ``<stem>.flac``."""
     clips = []
     for path in sorted(p for p in Path(folder).iterdir() if (p / f"{STEMS[0]}.flac").is_file()):
-        stems = [soundfile.read(path / f"{s}.flac", dtype="float32")[0].T for s in STEMS]
+        stems = [_read_stem(path / f"{name}.flac") for name in names]
         clips.append((path.name, np.stack(stems)))
     if not clips:
         raise DatasetError(f"no clip folders with {STEMS[0]}.flac below {folder}")
     return clips
 
 
-def validate(network: nn.Module, clips: list[Clip], device: str = "cpu") -> dict[str, float]:
-    """Median SDR in dB per stem over the clips where it sounds, and their mean as "mean"."""
-    scores: dict[str, list[float]] = {stem: [] for stem in STEMS}
+def _read_stem(path: Path) -> NDArray[np.float32]:
+    try:
+        wave, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise DatasetError(f"cannot read the validation clip {path}: {error}") from error
+    return np.asarray(wave.T, np.float32)
+
+
+def validate(
+    network: nn.Module,
+    clips: list[Clip],
+    device: str = "cpu",
+    names: Sequence[str] = STEMS,
+) -> dict[str, float]:
+    """Median SDR in dB per stem over the clips where it sounds.
+
+    "mean" is the mean over the drum stems; with a stem "other", that one is left out of it.
+    """
+    scores: dict[str, list[float]] = {stem: [] for stem in names}
     network.eval()
     with torch.inference_mode():
         for _, stems in clips:
             mixture = stems.sum(0)
             made = network(torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
-            for index, stem in enumerate(STEMS):
+            for index, stem in enumerate(names):
                 if is_sounding(stems[index], mixture):
                     scores[stem].append(sdr(stems[index], made[index]))
     result = {stem: float(np.median(values)) for stem, values in scores.items() if values}
-    result["mean"] = float(np.mean(list(result.values())))
+    result["mean"] = float(np.mean([v for stem, v in result.items() if stem in STEMS]))
     return result
 
 
@@ -117,7 +140,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: BandUNet,
+        network: BandUNet | LiveNet,
         config: FitConfig,
         folder: str | Path,
         report: Callable[[str], None] | None = None,
@@ -134,7 +157,7 @@ class Trainer:
             device=config.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )
-        self.ema: nn.Module = copy.deepcopy(self.network).eval()
+        self.ema: BandUNet | LiveNet = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
@@ -142,7 +165,8 @@ class Trainer:
         if config.compile:
             self.band_sums = torch.compile(band_sums, dynamic=False)
             network._trunk = torch.compile(network._trunk, dynamic=False)  # type: ignore[method-assign]
-        self.clips = load_clips(config.clips)
+        self.stems = FULLMIX_STEMS if config.accompaniment else STEMS
+        self.clips = load_clips(config.clips, self.stems)
         self.spent = 0.0
         self.step = 0
         self.checkpoint = self.folder / "checkpoint.pt"
@@ -154,7 +178,7 @@ class Trainer:
         """Share of the run's minutes that is spent, 0 to 1."""
         return min(1.0, self.spent / (self.config.minutes * 60))
 
-    def run(self) -> nn.Module:
+    def run(self) -> BandUNet | LiveNet:
         """Train until the minutes are spent, over all resumed runs together.
 
         Returns:
@@ -179,6 +203,9 @@ class Trainer:
                 synthetic_kits=config.synthetic_kits,
                 # A resumed run goes on with new excerpts.
                 seed=config.seed * 1_000_003 + self.step,
+                exclude=config.exclude_kits,
+                stemgmd=config.stemgmd,
+                accompaniment=config.accompaniment,
             )
         )
         saved = validated = self.spent
@@ -206,9 +233,7 @@ class Trainer:
         stems = torch.from_numpy(pool.draw()).to(config.device)
         log_weight = config.log_weight * float(np.clip((self.progress - 0.05) / 0.15, 0, 1))
         with torch.autocast(config.device.split(":")[0], dtype=torch.bfloat16):
-            loss, scores = band_loss(
-                self.network, stems, config.abs_weight, log_weight, self.band_sums
-            )
+            loss, scores = self._loss(stems, log_weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
@@ -221,11 +246,23 @@ class Trainer:
         self._append("steps.csv", [*row, pool.rendered, *(f"{v:.2f}" for v in scores.tolist())])
         self.step += 1
 
+    def _loss(self, stems: torch.Tensor, log_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """The band loss, the paper's, or their weighted sum; and the SDR per stem."""
+        config = self.config
+        parts: list[tuple[torch.Tensor, torch.Tensor]] = []
+        if config.abs_weight or config.log_weight:
+            weights = config.abs_weight, log_weight
+            parts.append(band_loss(self.network, stems, *weights, self.band_sums))
+        if config.paper_weight:
+            loss, scores = wave_loss(self.network, stems)
+            parts.append((config.paper_weight * loss, scores))
+        return torch.stack([loss for loss, _ in parts]).sum(), parts[0][1]
+
     def _validate(self) -> None:
-        scores = validate(self.ema, self.clips, self.config.device)
-        values = [f"{scores.get(stem, float('nan')):.2f}" for stem in (*STEMS, "mean")]
+        scores = validate(self.ema, self.clips, self.config.device, self.stems)
+        values = [f"{scores.get(stem, float('nan')):.2f}" for stem in (*self.stems, "mean")]
         self._append("scores.csv", [self.step, f"{self.spent:.1f}", *values])
-        line = "  ".join(f"{k} {v}" for k, v in zip((*STEMS, "mean"), values, strict=True))
+        line = "  ".join(f"{k} {v}" for k, v in zip((*self.stems, "mean"), values, strict=True))
         self.report(f"step {self.step}, {self.spent / 60:.1f} min: {line}")
 
     def _append(self, name: str, row: list[object]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError
 from lars_plugin.synthesis import SAMPLE_RATE, random_kit
+from lars_plugin.training.cymbals import bronze_sounds
 
 __all__ = ["Instrument", "KitLibrary", "load_kits"]
 
@@ -37,13 +39,13 @@ class Instrument:
     name: str
     layers: dict[int, list[NDArray[np.int16]]]
 
-    def hit(self, velocity: float, rng: np.random.Generator) -> Wave:
-        """A hit at this velocity (1 to 127): nearest layer, +30 log10(v / layer) dB."""
+    def choose(self, velocity: float, rng: np.random.Generator) -> tuple[int, int, float]:
+        """What plays this velocity (1 to 127): layer, index of a hit in it, gain.
+
+        The gain is +30 log10(v / layer) dB, the law the manifest's velocities stand on.
+        """
         layer = min(self.layers, key=lambda v: abs(v - velocity))
-        takes = self.layers[layer]
-        wave = takes[rng.integers(len(takes))]
-        gain = (max(velocity, 1.0) / layer) ** 1.5 / 32768.0
-        return np.asarray(wave.astype(np.float32) * np.float32(gain))
+        return layer, int(rng.integers(len(self.layers[layer]))), (max(velocity, 1) / layer) ** 1.5
 
 
 @dataclass
@@ -57,19 +59,25 @@ class KitLibrary:
         return [kit for kit, stems in self.kits.items() if stem in stems]
 
     def with_synthetic(self, count: int, seed: int) -> KitLibrary:
-        """This library plus ``count`` electronic kits drawn from the seed."""
+        """This library plus ``count`` kits drawn from the seed.
+
+        All have electronic drums; every second one has cymbals of shaped noise, nearer to bronze.
+        """
         rng = np.random.default_rng(seed)
         kits = dict(self.kits)
         for index in range(count):
             name = f"synth_{index}"
+            sounds = dict(random_kit(rng).sounds)
+            if index % 2:
+                sounds.update(bronze_sounds(rng))
             kits[name] = {
                 stem: {
                     articulation: [
                         Instrument(name, articulation, {127: [_to_int16(wave[None] * 0.5)]})
                     ]
-                    for articulation, wave in sounds.items()
+                    for articulation, wave in waves.items()
                 }
-                for stem, sounds in random_kit(rng).sounds.items()
+                for stem, waves in sounds.items()
             }
         return KitLibrary(kits)
 
@@ -78,11 +86,17 @@ def _to_int16(wave: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.asarray(np.clip(np.rint(wave * 32768.0), -32768, 32767), np.int16)
 
 
-def load_kits(folder: str | Path, split: str) -> KitLibrary:
+def load_kits(folder: str | Path, split: str, exclude: Collection[str] = ()) -> KitLibrary:
     """Read every hit of one split ("train" or "validation") into memory.
 
+    Args:
+        folder: the one that holds the manifest.
+        split: "train" or "validation".
+        exclude: names of kits that are not read.
+
     Raises:
-        DatasetError: no manifest, an unreadable file, or no row of this split.
+        DatasetError: no manifest, an unreadable file, no row of this split that is left, or a
+            kit to exclude that the manifest does not know.
     """
     folder = Path(folder)
     manifest = folder / "manifest.csv"
@@ -91,9 +105,11 @@ def load_kits(folder: str | Path, split: str) -> KitLibrary:
     found: dict[tuple[str, str, str, str], dict[int, list[NDArray[np.int16]]]] = defaultdict(
         lambda: defaultdict(list)
     )
+    known: set[str] = set()
     with manifest.open(newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
-            if row["split"] != split:
+            known.add(row["kit"])
+            if row["split"] != split or row["kit"] in exclude:
                 continue
             try:
                 wave, rate = soundfile.read(folder / row["file"], dtype="float32", always_2d=True)
@@ -103,8 +119,15 @@ def load_kits(folder: str | Path, split: str) -> KitLibrary:
                 wave = soxr.resample(wave, rate, SAMPLE_RATE)
             key = (row["kit"], row["class"], row["articulation"], row["instrument"])
             found[key][int(row["velocity"])].append(_to_int16(wave.T))
+    # A misspelt name would let a kit be heard that the model's card says was not.
+    unknown = sorted(set(exclude) - known)
+    if unknown:
+        raise DatasetError(
+            f"{manifest} has no kit {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
     if not found:
-        raise DatasetError(f"{manifest} has no row whose split is {split!r}")
+        left = " and is not excluded" if exclude else ""
+        raise DatasetError(f"{manifest} has no row whose split is {split!r}{left}")
     kits: dict[str, dict[str, dict[str, list[Instrument]]]] = {}
     for (kit, stem, articulation, name), layers in found.items():
         stems = kits.setdefault(kit, {})

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Losses.
 
-:func:`band_loss` trains :class:`~lars_plugin.networks.bandunet.BandUNet`. It works on the
-spectrogram the masks are applied to, run of bands by run of bands: by Parseval's theorem an
+:func:`band_loss` trains networks between a band split and masks (``networks/bands.py``). It works
+on the spectrogram the masks are applied to, run of bands by run of bands: by Parseval's theorem an
 error energy there is (for a Hann window at 75 % overlap) the wave's error energy up to a
 constant, and leaving out the inverse transforms makes a step on a CPU several times cheaper.
 
@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lars_plugin.networks.bandunet import BandUNet, masks_from
+from lars_plugin.networks.bands import masks_from
+from lars_plugin.networks.bandunet import BandUNet
+from lars_plugin.networks.livenet import LiveNet
 
 __all__ = ["band_loss", "paper_loss"]
 
@@ -47,7 +49,7 @@ def band_sums(out: Tensor, mix: Tensor, wanted: Tensor) -> Sums:
 
 
 def band_loss(
-    network: BandUNet,
+    network: BandUNet | LiveNet,
     stems: Tensor,
     abs_weight: float,
     log_weight: float,

@@ -20,11 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError
+from lars_plugin.training.accompaniment import Accompaniment
+from lars_plugin.training.fullmix import FullMixRenderer
 from lars_plugin.training.grooves import load_grooves
 from lars_plugin.training.kits import load_kits
 from lars_plugin.training.render import Renderer
+from lars_plugin.training.sources import Alternating, Source
+from lars_plugin.training.stemgmd import StemGMDRenderer
 
-__all__ = ["Pool", "PoolConfig"]
+__all__ = ["Pool", "PoolConfig", "make_source"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class PoolConfig:
         workers: rendering processes.
         synthetic_kits: electronic kits that each worker draws beside the recorded ones.
         seed: of everything random here.
+        exclude: kits that are not heard.
+        accompaniment: None for drums alone. With music around them, a seventh stem "other": the
+            folder of a bank, or "synthetic" for our own band without one.
+        stemgmd: folder of StemGMD as another source, or None.
+        stemgmd_share: part of the excerpts that comes from there.
     """
 
     kits: str
@@ -50,14 +59,35 @@ class PoolConfig:
     workers: int
     synthetic_kits: int
     seed: int
+    exclude: tuple[str, ...] = ()
+    accompaniment: str | None = None
+    stemgmd: str | None = None
+    stemgmd_share: float = 0.5
+
+
+def make_source(config: PoolConfig, seed: int) -> Source:
+    """What one rendering process renders with.
+
+    Raises:
+        DatasetError: data are missing, or a kit to exclude is not there.
+    """
+    kits = load_kits(config.kits, "train", config.exclude)
+    kits = kits.with_synthetic(config.synthetic_kits, seed + 17)
+    source: Source = Renderer(kits, load_grooves(config.grooves, "train"), seed)
+    if config.stemgmd is not None:
+        recorded = StemGMDRenderer(config.stemgmd, seed + 29)
+        source = Alternating(source, recorded, config.stemgmd_share, seed + 31)
+    if config.accompaniment is not None:
+        bank = None if config.accompaniment == "synthetic" else config.accompaniment
+        source = FullMixRenderer(source, Accompaniment(bank, seed + 37), seed + 41)
+    return source
 
 
 def _work(config: PoolConfig, index: int, out: Any) -> None:
     """Body of a rendering process: excerpts as float16, forever."""
     parent = os.getppid()
     seed = config.seed + 7919 * index
-    kits = load_kits(config.kits, "train").with_synthetic(config.synthetic_kits, seed + 17)
-    renderer = Renderer(kits, load_grooves(config.grooves, "train"), seed)
+    renderer = make_source(config, seed)
     while os.getppid() == parent:  # an orphan ends
         out.put(renderer.render(config.segment).astype(np.float16))
 
@@ -117,7 +147,7 @@ class Pool:
             return [self._items[i] for i in picks]
 
     def draw(self) -> NDArray[np.float32]:
-        """A batch ``(B, 6, 2, L)`` float32; waits only until two batches are there."""
+        """A batch ``(B, S, 2, L)`` float32, S of 6 or 7; waits only until two batches are there."""
         rng, size = self._rng, self._config.batch
         batch = np.stack(self._choose()).astype(np.float32)
         # Levels differ by up to 40 dB between excerpts; even out before exchanging stems.

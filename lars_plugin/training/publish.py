@@ -9,10 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from lars_plugin.networks.bandunet import BandUNetConfig
-from lars_plugin.training.render import STEMS
+from lars_plugin.networks.bandunet import BandUNet
+from lars_plugin.networks.livenet import LiveNet
+from lars_plugin.training.fullmix import FULLMIX_STEMS
 from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo.convert import write_weights
 from lars_plugin.zoo.yaml_configs import dump_config
@@ -20,32 +19,30 @@ from lars_plugin.zoo.yaml_configs import dump_config
 __all__ = ["publish"]
 
 
-def publish(
-    network: nn.Module, shape: BandUNetConfig, folder: Path, record: Mapping[str, Any]
-) -> Path:
+def publish(network: BandUNet | LiveNet, folder: Path, record: Mapping[str, Any]) -> Path:
     """Write ``config.yaml``, ``weights.safetensors`` and ``training.json``.
 
     Args:
-        network: a trained BandUNet of that shape.
-        shape: its configuration.
+        network: trained.
         folder: made if it is not there; its name becomes the model's.
         record: what the run was (command, time, settings), kept beside the weights.
 
     Returns:
         The folder.
     """
+    shape = network.config
     settings = asdict(shape)
     for key in ("stems", "audio_channels"):  # the model's own entries say these
         del settings[key]
+    live = isinstance(network, LiveNet)
     config = ModelConfig(
         name=folder.name,
-        stems=STEMS,
+        stems=FULLMIX_STEMS[: shape.stems],
         channels=shape.audio_channels,
-        # About six seconds, a whole number of frames after every downscaling.
-        chunking=Chunking(chunk_size=511 * shape.hop_length, overlap=2, convention="msst"),
-        architecture="bandunet",
+        chunking=_chunking(network),
+        architecture="livenet" if live else "bandunet",
         network=settings,
-        presets={"fast": 1.1, "balanced": 1.5, "best": 4.0},
+        presets={} if live else {"fast": 1.1, "balanced": 1.5, "best": 4.0},
         weights=WeightsFile("weights.safetensors", "safetensors"),
         description="a model trained with `lars train`",
         license="see training.json for what it heard",
@@ -55,3 +52,12 @@ def publish(
     write_weights(network, folder)
     (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+def _chunking(network: BandUNet | LiveNet) -> Chunking:
+    hop = network.config.hop_length
+    if isinstance(network, LiveNet):
+        # Offline, 64 hops at a time; a live session takes them one by one.
+        return Chunking(hop, 1, "causal", batch_size=64, lookahead=network.delay)
+    # About six seconds, a whole number of frames after every downscaling.
+    return Chunking(chunk_size=511 * hop, overlap=2, convention="msst")

@@ -18,6 +18,8 @@ from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.effects import add_room, bus_gain, equalise, lowpass, saturate
 from lars_plugin.training.grooves import GrooveLibrary, Note
 from lars_plugin.training.kits import Instrument, KitLibrary
+from lars_plugin.training.stage import Place, draw_stage
+from lars_plugin.training.variation import Timbre, draw_timbre
 
 __all__ = ["STEMS", "Renderer", "RendererConfig"]
 
@@ -46,8 +48,13 @@ class RendererConfig:
     """How wildly to vary. Probabilities in [0, 1], ranges in the unit named."""
 
     whole_kit: float = 0.3  # one kit for all drums, instead of one per drum
-    pitch_semitones: float = 3.0
-    gain_db: float = 4.0  # standard deviation per stem
+    timbre: float = 0.85  # another drum out of the recorded one
+    pitch_semitones: float = 5.0
+    studio: float = 0.6  # placed as most mixes have it, instead of anywhere
+    layer: float = 0.3  # two instruments struck at once
+    synthetic: float = 0.25  # an electronic or imaginary kit
+    swap_crash: float = 0.1  # the hi-hat's or ride's part on a crash
+    gain_db: float = 5.0  # standard deviation per stem
     extra: float = 0.4  # strokes of rare stems from another performance
     solo: float = 0.12  # a few stems only
     swap_ride: float = 0.12  # the hi-hat's part on the ride
@@ -89,10 +96,11 @@ class Renderer:
         notes = self._notes((pre + samples) / SAMPLE_RATE)
         stems = np.zeros((len(STEMS), 2, pre + samples), np.float32)
         house = self._kit_for(None)
+        stage = draw_stage(rng, rng.random() < config.studio)
         for index, stem in enumerate(STEMS):
             mine = [note for note in notes if note.stem == stem]
             if mine:
-                self._play(stems[index], stem, mine, house)
+                self._play(stems[index], stem, mine, house, stage)
                 if rng.random() < config.eq:
                     equalise(rng, stems[index])
                 if rng.random() < config.saturation:
@@ -135,6 +143,14 @@ class Renderer:
                 else n
                 for n in notes
             ]
+        if rng.random() < config.swap_crash:
+            # Crash-riding: the loud chorus.
+            notes = [
+                replace(n, stem="crash", articulation="crash", number=49)
+                if n.stem in ("hihat", "ride") and n.articulation not in ("pedal", "bell")
+                else n
+                for n in notes
+            ]
         for stem in ("toms", "ride", "crash"):
             # A crash is rare in every performance and as hard to learn as the others.
             if rng.random() < config.extra * (1.5 if stem == "crash" else 1.0):
@@ -165,82 +181,99 @@ class Renderer:
         names = list(self.kits.kits) if stem is None else self.kits.names(stem)
         recorded = [name for name in names if not name.startswith("synth_")]
         synthetic = [name for name in names if name.startswith("synth_")]
-        pool = synthetic if synthetic and self.rng.random() < 0.2 else recorded or synthetic
+        drawn = self.rng.random() < self.config.synthetic
+        pool = synthetic if synthetic and drawn else recorded or synthetic
         return str(pool[self.rng.integers(len(pool))])
 
-    def _play(self, out: Wave, stem: str, notes: list[Note], house: str) -> None:
+    def _play(
+        self, out: Wave, stem: str, notes: list[Note], house: str, stage: dict[str, Place]
+    ) -> None:
         rng, config = self.rng, self.config
         same = rng.random() < config.whole_kit and stem in self.kits.kits[house]
         kit = house if same else self._kit_for(stem)
-        sounds = self.kits.kits[kit][stem]
-        pitch = 2 ** (rng.uniform(-config.pitch_semitones, config.pitch_semitones) / 12)
-        if rng.random() < 0.3:
-            pitch = 1.0
-        damping = 0.0 if rng.random() < 0.6 else rng.uniform(0.5, 8.0)
+        layered = rng.random() < config.layer
+        second = self._kit_for(stem) if layered else kit
         half = rng.random() < 0.3
         gain = 10 ** (rng.normal(0, config.gain_db) / 20)
-        width = rng.uniform(0.0, 1.3)
-        balance = float(np.clip(rng.normal(0, 0.35), -0.9, 0.9))
-        if stem in ("kick", "snare"):
-            balance *= 0.4
-        chosen: dict[int, tuple[Instrument, float, float]] = {}
+        place = stage[stem]
+        # All articulations are struck on the same drum or cymbal, so they share its timbre;
+        # toms and crashes are several.
+        shared = self._timbre(stem)
+        chosen: dict[int, list[_Voice]] = {}
         choke = stem == "hihat"
         for index, note in enumerate(notes):
             if note.number not in chosen:
-                chosen[note.number] = self._instrument(sounds, note, half, balance, pitch)
-            instrument, pan, rate = chosen[note.number]
-            wave = self._place(instrument.hit(note.velocity, rng), pan, width, rate, damping)
+                alike = stem in ("kick", "snare", "hihat", "ride") or rng.random() < 0.3
+                timbre = shared if alike else self._timbre(stem)
+                pan = float(np.clip(place.pan + rng.normal(0, place.spread), -0.95, 0.95))
+                first = self._instrument(self.kits.kits[kit][stem], note, half)
+                chosen[note.number] = [_Voice(first, timbre, pan, 1.0)]
+                if layered:
+                    # Two cymbals at once are a third one that nobody recorded.
+                    other = self._instrument(self.kits.kits[second][stem], note, half)
+                    level = 10 ** (rng.uniform(-14, 2) / 20)
+                    chosen[note.number].append(_Voice(other, self._timbre(stem), pan, level))
             begin = int(note.onset * SAMPLE_RATE)
-            length = min(wave.shape[1], out.shape[1] - begin)
-            if choke and index + 1 < len(notes):
-                # The two cymbals touch: the next stroke ends what still rings.
-                until = int((notes[index + 1].onset - note.onset) * SAMPLE_RATE)
-                length = self._cut(wave, until, length)
-            if length > 0:
-                out[:, begin : begin + length] += wave[:, :length] * np.float32(gain)
+            for voice in chosen[note.number]:
+                wave = voice.hit(note.velocity, rng, place.width)
+                length = min(wave.shape[1], out.shape[1] - begin)
+                if choke and index + 1 < len(notes):
+                    # The two cymbals touch: the next stroke ends what still rings.
+                    until = int((notes[index + 1].onset - note.onset) * SAMPLE_RATE)
+                    wave, length = self._cut(wave, until, length)
+                if length > 0:
+                    out[:, begin : begin + length] += wave[:, :length] * np.float32(gain)
+
+    def _timbre(self, stem: str) -> Timbre:
+        if self.rng.random() >= self.config.timbre:
+            return Timbre()
+        return draw_timbre(self.rng, stem, self.config.pitch_semitones)
 
     def _instrument(
-        self,
-        sounds: dict[str, list[Instrument]],
-        note: Note,
-        half: bool,
-        balance: float,
-        pitch: float,
-    ) -> tuple[Instrument, float, float]:
-        rng = self.rng
+        self, sounds: dict[str, list[Instrument]], note: Note, half: bool
+    ) -> Instrument:
         name = note.articulation
         if name == "open" and half and "half" in sounds:
             name = "half"
         while name not in sounds and name in _FALLBACK:
             name = _FALLBACK[name]
         options = sounds.get(name) or sounds[next(iter(sounds))]
-        instrument = options[rng.integers(len(options))]
-        spread = 0.5 if note.stem in ("toms", "crash") else 0.1
-        pan = float(np.clip(balance + rng.normal(0, spread), -0.95, 0.95))
-        return instrument, pan, pitch * float(2 ** rng.normal(0, 0.02))
+        return options[self.rng.integers(len(options))]
 
     @staticmethod
-    def _place(wave: Wave, pan: float, width: float, rate: float, damping: float) -> Wave:
-        if abs(rate - 1.0) > 1e-3:
-            length = max(2, int(wave.shape[1] / rate))
-            at = np.arange(length) * rate
-            grid = np.arange(wave.shape[1])
-            wave = np.stack([np.interp(at, grid, channel) for channel in wave]).astype(np.float32)
-        if damping:
-            fall = np.exp(-damping * np.arange(wave.shape[1], dtype=np.float32) / SAMPLE_RATE)
-            wave = wave * fall
-        angle = (pan + 1) * np.pi / 4
-        left, right = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-        if wave.shape[0] == 1:
-            return np.stack([wave[0] * left, wave[0] * right])
-        mid, side = (wave[0] + wave[1]) * 0.5, (wave[0] - wave[1]) * np.float32(0.5 * width)
-        return np.stack([(mid + side) * left, (mid - side) * right])
-
-    @staticmethod
-    def _cut(wave: Wave, until: int, length: int) -> int:
+    def _cut(wave: Wave, until: int, length: int) -> tuple[Wave, int]:
         fade = 1323  # 30 ms
         end = until + fade
         if end >= length:
-            return length
-        wave[:, until:end] *= np.linspace(1, 0, fade, dtype=np.float32)
-        return end
+            return wave, length
+        wave = wave[:, :end].copy()
+        wave[:, until:] *= np.linspace(1, 0, fade, dtype=np.float32)
+        return wave, end
+
+
+class _Voice:
+    """An instrument with its timbre and place; what was rendered once is kept."""
+
+    def __init__(self, instrument: Instrument, timbre: Timbre, pan: float, level: float) -> None:
+        self.instrument = instrument
+        self.timbre = timbre
+        self.level = level
+        angle = (pan + 1) * np.pi / 4
+        self.left, self.right = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        self.made: dict[tuple[int, int], Wave] = {}
+
+    def hit(self, velocity: float, rng: np.random.Generator, width: float) -> Wave:
+        """One stroke ``(2, samples)``; not to be changed."""
+        layer, take, gain = self.instrument.choose(velocity, rng)
+        wave = self.made.get((layer, take))
+        if wave is None:
+            raw = self.instrument.layers[layer][take].astype(np.float32) / np.float32(32768)
+            wave = self._place(self.timbre.apply(raw), width)
+            self.made[layer, take] = wave
+        return np.asarray(wave * np.float32(gain * self.level), np.float32)
+
+    def _place(self, wave: Wave, width: float) -> Wave:
+        if wave.shape[0] == 1:
+            return np.stack([wave[0] * self.left, wave[0] * self.right])
+        mid, side = (wave[0] + wave[1]) * 0.5, (wave[0] - wave[1]) * np.float32(0.5 * width)
+        return np.stack([(mid + side) * self.left, (mid - side) * self.right])

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lars_plugin.errors import InputError
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training.command import add_train_parser, run_train
+from lars_plugin.training.start import adopt, build, read_weights
 
 SMALL = {
     "n_fft": 256,
@@ -23,6 +25,24 @@ SMALL = {
     "dilations": [1],
     "head": 8,
 }
+
+
+# As the dataclass wants it.
+SETTINGS = {k: tuple(v) if isinstance(v, list) else v for k, v in SMALL.items()}
+
+SMALL_LIVE = {
+    "n_fft": 256,
+    "hop_length": 64,
+    "synthesis": 128,
+    "band_widths": [2] * 8 + [14] * 8,
+    "features": [8, 10],
+    "dilations": [1],
+    "bottom": [1],
+    "recurrent": 16,
+    "head": 8,
+}
+
+QUICK = ["--minutes", 0.02, "--batch", 2, "--synthetic-kits", 1]
 
 
 def parse(*words: object) -> argparse.Namespace:
@@ -38,8 +58,7 @@ def folders(data: Any) -> list[object]:
 def test_training_makes_a_model_that_separates(
     data: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = ["--minutes", 0.02, "--batch", 2, "--network", json.dumps(SMALL)]
-    assert run_train(parse(tmp_path, *folders(data), *settings)) == 0
+    assert run_train(parse(tmp_path, *folders(data), *QUICK, "--network", json.dumps(SMALL))) == 0
     printed = capsys.readouterr().out
     assert "mean" in printed
     assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
@@ -49,6 +68,48 @@ def test_training_makes_a_model_that_separates(
     wave = np.random.default_rng(0).standard_normal((2, 40000)).astype(np.float32) * 0.1
     stems = Separator(tmp_path / "model").separate(wave, 44100)
     np.testing.assert_allclose(stems.sum(), wave, atol=1e-5)
+
+
+def test_a_causal_network_is_trained_by_the_same_command_and_runs_live(
+    data: Any, tmp_path: Path
+) -> None:
+    words = [*QUICK, "--architecture", "livenet", "--network", json.dumps(SMALL_LIVE)]
+    assert run_train(parse(tmp_path, *folders(data), *words)) == 0
+    separator = Separator(tmp_path / "model", batch_size=1)
+    assert separator.stream(44100, 2).latency_samples == 127
+    wave = np.random.default_rng(0).standard_normal((2, 4000)).astype(np.float32) * 0.1
+    np.testing.assert_allclose(separator.separate(wave, 44100).sum(), wave, atol=1e-5)
+
+
+def test_a_training_goes_on_from_a_model_with_a_stem_more(data: Any, tmp_path: Path) -> None:
+    six = build("bandunet", {**SETTINGS, "stems": 6})
+    seven = build("bandunet", {**SETTINGS, "stems": 7})
+    adopt(seven, six.state_dict())
+    wave = torch.randn(1, 2, 4096)
+    with torch.inference_mode():
+        spec = six.stft(wave)
+        for old, new in zip(six.band_outputs(spec), seven.band_outputs(spec), strict=True):
+            torch.testing.assert_close(new[:, :, :6], old)
+            assert not torch.equal(new[:, :, 6], old[:, :, 5])
+    # From a run's checkpoint, through the command.
+    torch.save({"ema": six.state_dict()}, tmp_path / "checkpoint.pt")
+    found = read_weights(str(tmp_path / "checkpoint.pt"))
+    assert all(torch.equal(found[name], value) for name, value in six.state_dict().items())
+    words = [*QUICK, "--network", json.dumps(SMALL), "--init", tmp_path / "checkpoint.pt"]
+    assert run_train(parse(tmp_path / "out", *folders(data), *words)) == 0
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    live = {k: tuple(v) if isinstance(v, list) else v for k, v in SMALL_LIVE.items()}
+    other = build("livenet", live)
+    with pytest.raises(InputError, match="another architecture"):
+        adopt(build("bandunet", SETTINGS), other.state_dict())
+    wider = build("bandunet", {**SETTINGS, "head": 12})
+    with pytest.raises(InputError, match="does not fit"):
+        adopt(build("bandunet", SETTINGS), wider.state_dict())
+    seven = build("bandunet", {**SETTINGS, "stems": 7})
+    with pytest.raises(InputError, match="7 stems for one of 6"):
+        adopt(build("bandunet", SETTINGS), seven.state_dict())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Data made before training: ``python -m lars_plugin.training.prepare WHAT FOLDER``.
+
+``accompaniment`` renders the bank of music that training and validation draw from;
+``fullmix-clips`` makes the validation set of whole songs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lars_plugin.errors import LarsError
+from lars_plugin.training.bank import BankConfig, make_bank
+from lars_plugin.training.fullmix import make_fullmix_clips
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+# Where Debian's packages fluid-soundfont-gm (MIT licence) and timgm6mb-soundfont (GPL-2) put them.
+FLUID_R3 = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+TIM_GM = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lars_plugin.training.prepare", description="Make data for training."
+    )
+    commands = parser.add_subparsers(dest="what", required=True)
+    bank = commands.add_parser("accompaniment", help="render a bank of music without drums")
+    bank.add_argument("folder", type=Path)
+    bank.add_argument("--soundfont", type=Path, default=FLUID_R3, help="for training")
+    bank.add_argument("--validation-soundfont", type=Path, default=TIM_GM)
+    bank.add_argument("--count", type=int, default=150, help="files for training (default 150)")
+    bank.add_argument("--validation-count", type=int, default=40, help="(default 40)")
+    bank.add_argument("--seconds", type=float, default=20.0, help="of a file (default 20)")
+    bank.add_argument("--seed", type=int, default=0)
+    bank.set_defaults(run=_bank)
+    clips = commands.add_parser("fullmix-clips", help="mix drum clips with validation music")
+    clips.add_argument("folder", type=Path)
+    clips.add_argument("--clips", type=Path, required=True, help="folder of drum clips with stems")
+    clips.add_argument(
+        "--bank", type=Path, help="made by `accompaniment`; none: our own band alone"
+    )
+    clips.add_argument("--each", type=int, default=2, help="uses of each clip (default 2)")
+    clips.add_argument("--seed", type=int, default=0)
+    clips.set_defaults(run=_fullmix_clips)
+    return parser
+
+
+def _bank(args: argparse.Namespace) -> None:
+    config = BankConfig(
+        args.soundfont, args.validation_soundfont, args.count, args.validation_count,
+        args.seconds, args.seed,
+    )  # fmt: skip
+    made = make_bank(args.folder, config)
+    log.info("%s: %d files rendered", args.folder, made)
+
+
+def _fullmix_clips(args: argparse.Namespace) -> None:
+    made = make_fullmix_clips(args.clips, args.folder, args.bank, args.seed, args.each)
+    log.info("%s: %d clips", args.folder, made)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    args = _parser().parse_args(words)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        args.run(args)
+    except LarsError as error:
+        log.error("%s", error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training starts from: a new network, or one that goes on from a trained one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lars_plugin.errors import InputError
+from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
+from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
+from lars_plugin.zoo.load import resolve
+from lars_plugin.zoo.states import read_state
+
+__all__ = ["ARCHITECTURES", "adopt", "build", "read_weights"]
+
+ARCHITECTURES = ("bandunet", "livenet")
+
+
+def build(architecture: str, settings: Mapping[str, Any]) -> BandUNet | LiveNet:
+    """A network with random weights.
+
+    Raises:
+        InputError: unknown architecture, or settings that make no such network.
+    """
+    try:
+        if architecture == "bandunet":
+            return BandUNet(BandUNetConfig(**settings))
+        if architecture == "livenet":
+            return LiveNet(LiveNetConfig(**settings))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--network: {error}") from error
+    raise InputError(f"unknown architecture {architecture!r}; use {', '.join(ARCHITECTURES)}")
+
+
+def read_weights(source: str) -> dict[str, Tensor]:
+    """Tensors of a model (a name or a folder) or of a training's ``checkpoint.pt`` (its average).
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
+    path = Path(source)
+    if path.suffix == ".pt" and path.is_file():
+        return read_state(path, "checkpoint")
+    config, weights = resolve(source)
+    assert config.weights is not None
+    return read_state(weights, config.weights.format)
+
+
+def adopt(network: BandUNet | LiveNet, state: Mapping[str, Tensor]) -> None:
+    """Copy trained weights into a network that may give more stems.
+
+    Its further stems start as silence that nothing leads to: their masks are 0 but for a bias,
+    the mean of the others'.
+
+    Raises:
+        InputError: the weights are of another network.
+    """
+    own = network.state_dict()
+    if set(own) != set(state):
+        raise InputError("--init: the weights are of another architecture")
+    for name, value in state.items():
+        target = own[name]
+        if target.shape == value.shape:
+            target.copy_(value)
+        elif name.startswith(("masks.", "mask_bias.")) and value.shape[2] == target.shape[2]:
+            bands, width = network.groups[int(name.split(".")[1])]
+            per_stem = target.shape[1] // network.stems  # (real, imaginary) x channels x bins
+            stems, rest = divmod(value.shape[1], per_stem)
+            if rest or value.shape[0] != bands:
+                raise InputError(f"--init: {name} does not fit the network")
+            if stems > network.stems:
+                raise InputError(f"--init: a model of {stems} stems for one of {network.stems}")
+            tail = value.shape[2]
+            into = target.view(bands, 2, network.stems, -1, width, tail)
+            given = value.reshape(bands, 2, stems, -1, width, tail)
+            into.zero_()
+            into[:, :, :stems] = given
+            if name.startswith("mask_bias."):
+                into[:, 0, stems:] = given[:, 0].mean(dim=1, keepdim=True)
+        else:
+            raise InputError(f"--init: {name} does not fit the network")
+    with torch.no_grad():
+        network.load_state_dict(own)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of `lars train`: whole songs, other losses, kits left out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lars_plugin.errors import DatasetError, InputError
+from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
+from lars_plugin.separation.separator import Separator
+from lars_plugin.training import prepare
+from lars_plugin.training.command import _settings, add_train_parser, run_train
+from lars_plugin.training.fit import load_clips
+from lars_plugin.training.losses import paper_loss
+from lars_plugin.training.wave_loss import wave_loss
+
+SMALL = {
+    "n_fft": 256,
+    "hop_length": 64,
+    "band_widths": [4] * 8 + [12] * 8,
+    "features": [8, 12],
+    "dilations": [1],
+    "head": 8,
+}
+
+
+def parse(*words: object) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_train_parser(parser.add_subparsers())
+    return parser.parse_args(["train", *map(str, words)])
+
+
+def folders(data: Any) -> list[object]:
+    return ["--kits", data.kits, "--grooves", data.grooves, "--clips", data.clips]
+
+
+def test_a_model_of_whole_songs_has_a_seventh_stem_and_scores_for_it(
+    data: Any, tmp_path: Path
+) -> None:
+    clips = tmp_path / "clips"
+    assert prepare.main(["fullmix-clips", str(clips), "--clips", str(data.clips)]) == 0
+    words = [*folders(data)[:4], "--clips", clips, "--minutes", 0.02, "--batch", 2]
+    words += ["--network", json.dumps(SMALL), "--accompaniment", "synthetic"]
+    words += ["--exclude-kits", "kit0", "--loss", "both", "--synthetic-kits", 1]
+    out = tmp_path / "out"
+    assert run_train(parse(out, *words)) == 0
+    settings = json.loads((out / "model" / "training.json").read_text())["settings"]
+    assert settings["accompaniment"] == "synthetic"
+    assert settings["exclude_kits"] == ["kit0"]
+    assert settings["synthetic_kits"] == 1
+    assert settings["paper_weight"] > 0
+    (row,) = (out / "scores.csv").read_text().splitlines()
+    assert len(row.split(",")) == 2 + 7 + 1
+    assert (out / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    wave = np.random.default_rng(0).standard_normal((2, 30000)).astype(np.float32) * 0.1
+    stems = Separator(out / "model").separate(wave, 44100)
+    assert list(stems)[-1] == "other"
+    np.testing.assert_allclose(stems.sum(), wave, atol=1e-5)
+
+
+def test_clips_without_other_cannot_score_whole_songs(data: Any) -> None:
+    with pytest.raises(DatasetError, match=r"other\.flac"):
+        load_clips(data.clips, ("kick", "other"))
+
+
+def test_the_loss_option_chooses_the_weights(data: Any, tmp_path: Path) -> None:
+    ours, paper, both = (
+        _settings(parse(tmp_path, *folders(data), "--loss", loss))
+        for loss in ("ours", "paper", "both")
+    )
+    assert ours.paper_weight == 0 < ours.abs_weight
+    assert (paper.abs_weight, paper.log_weight) == (0, 0)
+    assert paper.paper_weight == 1
+    assert both.abs_weight == ours.abs_weight
+    assert 0 < both.paper_weight < 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--accompaniment", "/nowhere"], "accompaniment /nowhere: no such folder"),
+        (["--synthetic-kits", "-1"], "must not be negative"),
+        (["--stemgmd", "/nowhere"], "stemgmd /nowhere: no such folder"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_one_clear_error(
+    words: list[str], message: str, data: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        run_train(parse(tmp_path, *folders(data), *words))
+
+
+def small() -> BandUNet:
+    torch.manual_seed(0)
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in SMALL.items()}
+    return BandUNet(BandUNetConfig(**settings))  # type: ignore[arg-type]
+
+
+def test_the_wave_loss_is_equation_1_of_mixtures_at_one_level() -> None:
+    network = small().eval()
+    stems = torch.randn(2, 6, 2, 9000) * 0.1
+    loss, score = wave_loss(network, stems)
+    scale = stems.sum(1).square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
+    with torch.no_grad():
+        made = network(stems.sum(1) / scale)
+    wanted = stems / scale[:, None]
+    assert loss.item() == pytest.approx(paper_loss(made, wanted).item(), rel=1e-4)
+    error, power = (made - wanted).square().mean((2, 3)), wanted.square().mean((2, 3))
+    expected = (10 * torch.log10(power / error)).mean(0)
+    np.testing.assert_allclose(score.numpy(), expected.numpy(), atol=1e-3)
+    # The level of an excerpt does not change what it asks for.
+    louder, _ = wave_loss(network, stems * 20)
+    assert louder.item() == pytest.approx(loss.item(), rel=2e-3)
+
+
+def test_the_wave_loss_of_silence_has_finite_gradients() -> None:
+    network = small()
+    stems = torch.zeros(1, 6, 2, 9000)
+    loss, _ = wave_loss(network, stems)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(loss)
+    for parameter in network.parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all()
