@@ -41,11 +41,10 @@ class Aligner:
         self._size = size
         self._stems = np.zeros((*self._shape, size), np.float32)
         self._mixture = np.zeros((self._shape[1], size), np.float32)
-        self._have = np.zeros(size, bool)
 
     def restart(self, position: int) -> None:
         """Forget all audio and go on at a position."""
-        self._have[:] = False
+        self._runs: list[list[int]] = []  # [begin, end] of what has come, in order, apart
         self._start = self._end = position
         self._next = position - self.latency  # of the next sample to give
         self._settled = position  # nothing before this is waited for
@@ -62,21 +61,37 @@ class Aligner:
             self._grow(self._end + count - self._next)
         for ring, part in self._slices(self._end, count):
             self._mixture[:, ring] = block[:, part]
-            self._have[ring] = False
         self._end += count
 
     def store(self, position: int, stems: Wave) -> None:
         """Stems ``(stems, channels, n)`` that have come, for this position of the stream."""
-        begin, end = max(position, self._next), min(position + stems.shape[2], self._end)
-        self.late += min(max(begin - position, 0), stems.shape[2])
-        self._settled = max(self._settled, end)
+        count = stems.shape[2]
+        begin, end = max(position, self._next), min(position + count, self._end)
+        if begin > position:
+            self.late += min(begin - position, count)
+        if end > self._settled:
+            self._settled = end
         if begin >= end:
             return
+        if end - begin < count:
+            stems = stems[..., begin - position : end - position]
         for ring, part in self._slices(begin, end - begin):
-            self._stems[..., ring] = stems[
-                ..., part.start + begin - position : part.stop + begin - position
-            ]
-            self._have[ring] = True
+            self._stems[..., ring] = stems[..., part]
+        runs = self._runs
+        if not runs or begin > runs[-1][1]:
+            runs.append([begin, end])
+        elif begin == runs[-1][1]:
+            runs[-1][1] = end
+        else:
+            self._insert(begin, end)
+
+    def _insert(self, begin: int, end: int) -> None:
+        """A run that came out of order, or again."""
+        apart = [run for run in self._runs if run[1] < begin or run[0] > end]
+        joined = [run for run in self._runs if run[1] >= begin and run[0] <= end]
+        begin = min([begin, *(run[0] for run in joined)])
+        end = max([end, *(run[1] for run in joined)])
+        self._runs = sorted([*apart, [begin, end]])
 
     def complete(self, count: int) -> bool:
         """Whether nothing that is still to come would change the next ``count`` samples.
@@ -94,40 +109,64 @@ class Aligner:
 
         Before the first sample of the stream there is silence.
         """
-        out = np.zeros((*self._shape, count), np.float32)
-        begin = min(max(self._next, self._start), self._next + count)
-        offset = begin - self._next
+        begin, end = self._next, self._next + count
+        out = np.empty((*self._shape, count), np.float32)
+        first = min(max(begin, self._start), end)
+        if first > begin:
+            out[..., : first - begin] = 0
+        for ring, part in self._slices(first, end - first):
+            out[..., part.start + first - begin : part.stop + first - begin] = self._stems[
+                ..., ring
+            ]
         replaced = 0
-        for ring, part in self._slices(begin, count - offset):
-            target = out[..., part.start + offset : part.stop + offset]
-            target[:] = self._stems[..., ring]
-            gone = ~self._have[ring]
-            if gone.any():
-                share = self._mixture[:, ring][:, gone] / np.float32(self._shape[0])
-                target[..., gone] = share if self._dry else 0
-                replaced += int(gone.sum())
-            self._have[ring] = False
-        self._next += count
+        for gap, stop in self._gaps(first, end):
+            replaced += stop - gap
+            out[..., gap - begin : stop - begin] = self._share(gap, stop)
+        self._next = end
+        while self._runs and self._runs[0][1] <= end:
+            self._runs.pop(0)
         self.missing += replaced
         return out, replaced
+
+    def _gaps(self, begin: int, end: int) -> list[tuple[int, int]]:
+        """The parts of these positions that have not come."""
+        gaps = []
+        for run in self._runs:
+            if begin >= end:
+                break
+            if run[0] > begin:
+                gaps.append((begin, min(run[0], end)))
+            begin = max(begin, run[1])
+        if begin < end:
+            gaps.append((begin, end))
+        return gaps
+
+    def _share(self, begin: int, end: int) -> Wave:
+        """What stands in for each stem, ``(channels, n)``."""
+        out = np.zeros((self._shape[1], end - begin), np.float32)
+        if self._dry:
+            for ring, part in self._slices(begin, end - begin):
+                out[:, part] = self._mixture[:, ring] / np.float32(self._shape[0])
+        return out
 
     def _slices(self, position: int, count: int) -> list[tuple[slice, slice]]:
         """(places in the ring, places in the block) of a run of samples."""
         if count <= 0:
             return []
         at = position % self._size
-        first = min(count, self._size - at)
-        pairs = [(slice(at, at + first), slice(0, first))]
-        if first < count:
-            pairs.append((slice(0, count - first), slice(first, count)))
-        return pairs
+        if at + count <= self._size:
+            return [(slice(at, at + count), slice(0, count))]
+        first = self._size - at
+        return [
+            (slice(at, self._size), slice(0, first)),
+            (slice(0, count - first), slice(first, count)),
+        ]
 
     def _grow(self, needed: int) -> None:
         """A longer ring, with everything that is not yet given moved over."""
-        old = (self._size, self._stems, self._mixture, self._have)
+        old = (self._size, self._stems, self._mixture)
         self._allocate(1 << needed.bit_length())
         positions = np.arange(max(self._next, self._start), self._end)
         source, target = positions % old[0], positions % self._size
         self._stems[..., target] = old[1][..., source]
         self._mixture[:, target] = old[2][:, source]
-        self._have[target] = old[3][source]

@@ -19,6 +19,7 @@ from lars_plugin.bridge.alignment import Aligner
 from lars_plugin.bridge.engine_client import EngineClient
 from lars_plugin.bridge.link import Address, Link
 from lars_plugin.bridge.messages import Message, Open
+from lars_plugin.bridge.wire import encode_samples
 from lars_plugin.errors import BridgeError, InputError, LarsError
 from lars_plugin.stems import Stems
 
@@ -195,6 +196,11 @@ class Client(EngineClient):
         """Samples by which ``process`` is late; constant while the stream is open."""
         return self._stream()[1].latency
 
+    @property
+    def missing_samples(self) -> int:
+        """Samples replaced so far because they had not come when due; asks nobody."""
+        return self._stream()[2].missing
+
     def process(self, block: NDArray[np.floating[Any]], *, patience: float | None = None) -> Stems:
         """Send a block ``(channels, n)``, n from 1 to 65536, and get n samples of each stem.
 
@@ -349,8 +355,8 @@ class Client(EngineClient):
         return self._open, self._opened, self._aligner
 
     def _send_audio(self, position: int, wave: Wave) -> None:
-        self._live_link().send(
-            messages.Audio(position=position, epoch=self._epoch, **messages.Audio.planar(wave))
+        self._live_link().send_bytes(
+            encode_samples(messages.Audio, wave, position=position, epoch=self._epoch)
         )
 
     def _receive(self, message: Message) -> None:

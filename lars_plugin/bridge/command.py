@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["add_serve_parser", "add_stream_parser", "run_serve", "run_stream"]
 
 _SWITCH_SECONDS = 0.0005
+_LIVE_MODELS = ("lars-mini", "lars-live")  # what people go live with
 
 
 def add_serve_parser(subparsers: Any) -> None:
@@ -34,6 +35,13 @@ def add_serve_parser(subparsers: Any) -> None:
         description="Run the engine until SIGTERM or Ctrl-C. Clients find it by its runtime file.",
     )
     parser.add_argument("--status", action="store_true", help="show the running engine and exit")
+    parser.add_argument(
+        "--latency-table",
+        nargs="*",
+        metavar="MODEL",
+        help="show what live streams of these models would be late by, term by term, and exit"
+        " (default: lars-mini and lars-live); needs no weights",
+    )
     parser.add_argument("--socket", type=Path, help="Unix socket (default: in the runtime folder)")
     parser.add_argument(
         "--tcp",
@@ -94,6 +102,8 @@ def run_serve(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     if args.status:
         return _status(args)
+    if args.latency_table is not None:
+        return _latency_table(args.latency_table)
     from lars_plugin.bridge.server import Server
 
     _set_up_log(args.log)
@@ -246,6 +256,19 @@ def _status(args: argparse.Namespace) -> int:
         print(f"job {job['model']}: {job['done']} of {job['total']} samples")
     if not report["sessions"] and not report["jobs"]:
         print("no sessions, no jobs")
+    return 0
+
+
+def _latency_table(names: Sequence[str]) -> int:
+    from lars_plugin.bridge.latency import latency_table
+    from lars_plugin.zoo import list_models
+
+    known = {config.name: config for config in list_models()}
+    wanted = names or [name for name in _LIVE_MODELS if name in known]
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise InputError(f"no model {', '.join(missing)}; see: lars models list")
+    print(latency_table([known[name] for name in wanted]))
     return 0
 
 

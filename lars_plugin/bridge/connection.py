@@ -19,7 +19,6 @@ from lars_plugin.errors import LarsError
 
 __all__ = ["Connection"]
 
-_READ_BYTES = 1 << 18
 _HELLO_SECONDS = 5.0  # from accept to HELLO
 _FRAME_SECONDS = 20.0  # from the first byte of a message to its last
 _LINGER_SECONDS = 1.0  # to let a peer read the last error
@@ -79,9 +78,8 @@ class Connection:
                 return
             self._push(data)
 
-    def send_from(self, session: Session, message: Message) -> None:
-        """``send``, if the session is still this connection's."""
-        data = encode(message)
+    def send_from(self, session: Session, data: bytes) -> None:
+        """``send`` for an encoded message, if the session is still this connection's."""
         with self._lock:
             if self.closed or self._closing is not None or self.session is not session:
                 return
@@ -153,21 +151,22 @@ class Connection:
             ConnectionError: the peer has closed, or is gone.
             ProtocolError: it does not speak the protocol.
         """
+        decoder = self.decoder
         try:
-            data = self.sock.recv(_READ_BYTES)
+            count = self.sock.recv_into(decoder.space())
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             raise ConnectionError(str(error)) from error
-        if not data:
+        if not count:
             raise ConnectionError("closed by the peer")
         if self._closing is not None:
-            return
-        if not self.decoder.pending and self.welcome:
+            return  # it was told so; what it still says goes where the next bytes will lie
+        if not decoder.pending and self.welcome:
             self._since = time.monotonic()
-        self.decoder.feed(data)
-        yield from self.decoder.messages()
-        if self.decoder.pending < len(data) and self.welcome:
+        decoder.wrote(count)
+        yield from decoder.messages()
+        if decoder.pending < count and self.welcome:
             self._since = time.monotonic()  # what is pending began in this very piece
 
     def flush(self) -> bool:

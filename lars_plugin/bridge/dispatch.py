@@ -80,6 +80,7 @@ class Dispatcher:
         self._started = time.monotonic()
         self._jobs: dict[int, FileJob] = {}
         self._job_lock = threading.Lock()
+        self._to_ring: set[Worker] = set()
 
     def handle(self, connection: Connection, message: Message) -> None:
         """Act on one message. What the client did wrong is answered with an ERROR.
@@ -101,6 +102,12 @@ class Dispatcher:
                     epoch=message.epoch,
                 )
             )
+
+    def ring(self) -> None:
+        """Wake the models' threads. Last before the network thread sleeps, or each of them would
+        wake only to wait for the interpreter; and once for all that came in together."""
+        while self._to_ring:
+            self._to_ring.pop().ring()
 
     def _greet(self, connection: Connection, message: Message) -> None:
         if not isinstance(message, messages.Hello):
@@ -137,7 +144,8 @@ class Dispatcher:
             if session is None or session.closed or connection.worker is None:
                 raise ProtocolError(f"{type(message).__name__} without a stream: send OPEN first")
             session.put(message)
-            connection.worker.notify(session)
+            connection.worker.notify(session, ring=False)
+            self._to_ring.add(connection.worker)
             if session.closed:
                 # It ended just now, and may not have seen this request.
                 raise ProtocolError("the stream has ended; send OPEN again")

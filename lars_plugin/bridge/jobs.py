@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lars_plugin.backends import Model
 from lars_plugin.bridge import messages
 from lars_plugin.bridge.codes import error_message
 from lars_plugin.bridge.messages import Message
-from lars_plugin.bridge.worker import Worker, WorkerBackend
+from lars_plugin.bridge.worker import Worker
+from lars_plugin.bridge.worker_backend import shared_model
 from lars_plugin.errors import AudioFileError, InputError, LarsError
 from lars_plugin.separation.files import separate_file
 from lars_plugin.separation.separator import Separator
+from lars_plugin.zoo.composites import Composite
 
 __all__ = ["FileJob", "check_path"]
 
@@ -105,7 +106,9 @@ class FileJob:
         source = check_source(asked.source, self._roots)
         folder = check_path(asked.folder, self._roots)
         model = self.worker.wait_model()
-        shared = Model(model.config, WorkerBackend(self.worker, model.backend.name))
+        shared = model
+        if not isinstance(model, Composite) or model.fused:
+            shared = shared_model(self.worker, model)
         separator = Separator(
             shared,
             preset=asked.preset or None,

@@ -24,7 +24,7 @@ __all__ = ["Address", "Link", "resolve"]
 # A path of a Unix socket, or (host, port).
 Address = str | os.PathLike[str] | tuple[str, int]
 
-_READ_BYTES = 1 << 18
+_READ_BYTES = 1 << 20
 _PING_SECONDS = 1.0
 
 
@@ -107,7 +107,10 @@ class Link:
         Raises:
             ConnectionLostError: the engine is gone.
         """
-        data = encode(message)
+        self.send_bytes(encode(message))
+
+    def send_bytes(self, data: bytes) -> None:
+        """``send`` for an encoded message."""
         self._out.append(memoryview(data))
         self.unsent += len(data)
         self._write()
@@ -171,23 +174,33 @@ class Link:
             raise ConnectionLostError(f"the engine is gone: {error.strerror}") from error
 
     def _read(self) -> None:
-        try:
-            data = self._sock.recv(_READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            raise ConnectionLostError(f"the engine is gone: {error.strerror}") from error
-        if not data:
-            raise ConnectionLostError("the engine closed the connection")
-        self._heard = time.monotonic()
-        self._decoder.feed(data)
-        for message in self._decoder.messages():
-            if isinstance(message, messages.Pong):
-                self._pinged = False
-            elif isinstance(message, messages.Error) and message.fatal and self.greeted:
-                raise exception_of(message)
-            else:
-                self._receive(message)
+        """Take in what is there, up to a megabyte, so that it cannot keep an audio thread."""
+        taken = 0
+        while taken < _READ_BYTES:
+            space = self._decoder.space()
+            try:
+                count = self._sock.recv_into(space)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                raise ConnectionLostError(f"the engine is gone: {error.strerror}") from error
+            if not count:
+                raise ConnectionLostError("the engine closed the connection")
+            taken += count
+            self._heard = time.monotonic()
+            self._decoder.wrote(count)
+            for message in self._decoder.messages():
+                self._hand_on(message)
+            if count < len(space):
+                return  # that was all
+
+    def _hand_on(self, message: Message) -> None:
+        if isinstance(message, messages.Pong):
+            self._pinged = False
+        elif isinstance(message, messages.Error) and message.fatal and self.greeted:
+            raise exception_of(message)
+        else:
+            self._receive(message)
 
     @property
     def greeted(self) -> bool:

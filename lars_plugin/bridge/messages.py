@@ -8,7 +8,7 @@ in the header.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ __all__ = [
     "Pong",
     "Reset",
     "ResetDone",
+    "Samples",
     "Statistics",
     "Stats",
     "Status",
@@ -47,6 +48,9 @@ __all__ = [
     "Stems",
     "Welcome",
 ]
+
+
+Frame = TypeVar("Frame", bound="Samples")
 
 
 def _number(kind: str, top: float | None = None, default: float = 0) -> Any:
@@ -218,7 +222,9 @@ class ResetDone(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Samples(Message):
+class Samples(Message):
+    """A frame of audio: ``streams`` x ``channels`` x ``frames`` float32, planar."""
+
     streams: int = _u16(limits.MAX_STREAMS, 1)
     channels: int = _u16(limits.MAX_CHANNELS, 2)
     frames: int = _number("u32", limits.MAX_BLOCK)
@@ -228,6 +234,26 @@ class _Samples(Message):
         """Read-only view ``(streams, channels, frames)`` float32."""
         flat = np.frombuffer(self.data, "<f4")
         return flat.reshape(self.streams, self.channels, self.frames)
+
+    @classmethod
+    def quick(
+        cls: type[Frame],
+        position: int,
+        epoch: int,
+        request: int,
+        flags: int,
+        streams: int,
+        channels: int,
+        frames: int,
+        data: bytes,
+    ) -> Frame:
+        """The same message in a third of the time, for the decoder, which has checked all."""
+        made = cls.__new__(cls)
+        made.__dict__.update(
+            position=position, epoch=epoch, request=request, flags=flags,
+            streams=streams, channels=channels, frames=frames, data=data,
+        )  # fmt: skip
+        return made
 
     @staticmethod
     def planar(wave: NDArray[np.float32]) -> dict[str, Any]:
@@ -242,14 +268,14 @@ class _Samples(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audio(_Samples):
+class Audio(Samples):
     """A block of the mixture; ``streams`` is 1."""
 
     TYPE = 22
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stems(_Samples):
+class Stems(Samples):
     """Finished stems. With the flag REPLACED some of it is the fallback, not the model's."""
 
     TYPE = 23

@@ -8,9 +8,9 @@ import math
 
 from lars_plugin.backends import Model
 from lars_plugin.bridge import limits
+from lars_plugin.bridge.live_rate import LiveRateStream, can_convert
 from lars_plugin.bridge.messages import Open
 from lars_plugin.errors import InputError
-from lars_plugin.separation.chunking import latency_samples
 from lars_plugin.separation.resampling import RateStream
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.config import Chunking
@@ -40,7 +40,7 @@ class Latency:
 
 
 def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chunking:
-    """How a model is cut live: its own way if that is ``live``, else eighths of its chunk.
+    """How a model is cut live: its own way if it is made for it, else in eighths of its chunk.
 
     Args:
         own: the model's chunking.
@@ -48,9 +48,16 @@ def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chu
         lookahead: samples of future that each output sample gets to see.
 
     Raises:
-        InputError: they do not fit into the model's chunk.
+        InputError: they do not fit the model.
     """
     size = own.chunk_size
+    if own.convention == "causal":
+        hops, rest = divmod(size if step is None else step, size)
+        if rest or hops < 1:
+            raise InputError(f"this model goes by hops of {size} samples, so step cannot be {step}")
+        if lookahead not in (None, own.lookahead):
+            raise InputError(f"this model's lookahead is {own.lookahead}, and nothing else")
+        return dataclasses.replace(own, batch_size=hops)
     if step is None:
         step = own.step if own.convention == "live" else max(1, size // _PARTS)
     if not 1 <= step <= size:
@@ -75,7 +82,7 @@ def _overlap(size: int, step: int) -> float:
     return overlap
 
 
-def plan_stream(model: Model, asked: Open) -> tuple[RateStream, Chunking]:
+def plan_stream(model: Model, asked: Open) -> tuple[RateStream | LiveRateStream, Chunking]:
     """The stream that an OPEN asks for.
 
     Raises:
@@ -92,12 +99,19 @@ def plan_stream(model: Model, asked: Open) -> tuple[RateStream, Chunking]:
         )
         return separator.stream(asked.sample_rate, asked.channels), separator.chunking
     chunking = live_chunking(model.config.chunking, _chosen(asked.step), _chosen(asked.lookahead))
-    stream = RateStream(model, asked.sample_rate, asked.channels, chunking=chunking, stems=stems)
-    return stream, chunking
+    inner = model.config.sample_rate
+    kind: type[RateStream] | type[LiveRateStream] = RateStream
+    if asked.sample_rate != inner and can_convert(asked.sample_rate, inner):
+        kind = LiveRateStream
+    return kind(model, asked.sample_rate, asked.channels, chunking=chunking, stems=stems), chunking
 
 
 def plan_latency(
-    asked: Open, stream: RateStream, chunking: Chunking, model_rate: int, board: int
+    asked: Open,
+    stream: RateStream | LiveRateStream,
+    chunking: Chunking,
+    model_rate: int,
+    board: int,
 ) -> Latency:
     """The latency of a stream, term by term.
 
@@ -105,11 +119,11 @@ def plan_latency(
     one step, whichever is longer, so that a network that runs in real time is in time.
     """
     ratio = asked.sample_rate / model_rate
-    model_samples = math.ceil(latency_samples(chunking) * ratio)
+    model_samples = stream.model_latency
     buffering = 0
     if asked.mode == Open.LIVE:
         chosen = _chosen(asked.buffering)
-        step = math.ceil(chunking.step * ratio)
+        step = math.ceil(chunking.batch_size * chunking.step * ratio)
         buffering = max(asked.max_block, step) if chosen is None else chosen
     return Latency(
         model=model_samples,

@@ -7,7 +7,6 @@ import logging
 import os
 import selectors
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from lars_plugin.bridge.connection import Connection
 from lars_plugin.bridge.dispatch import Dispatcher
 from lars_plugin.bridge.pool import WorkerPool
 from lars_plugin.bridge.session import Session
+from lars_plugin.bridge.wake import Wake
 from lars_plugin.errors import (
     AuthError,
     BridgeError,
@@ -96,10 +96,7 @@ class Server:
         self._numbers = 0
         self._stopping = self._closed = False
         self._changes: deque[Connection] = deque()
-        self._signalled = threading.Event()
-        self._wake_in, self._wake_out = socket.socketpair()
-        for end in (self._wake_in, self._wake_out):
-            end.setblocking(False)
+        self._wake = Wake(_TICK_SECONDS)
         self.pool = WorkerPool(
             settings.models,
             settings.load,
@@ -115,7 +112,7 @@ class Server:
         except (OSError, LarsError):
             self._close_all()
             raise
-        self._selector.register(self._wake_out, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
 
     def _listen(self) -> None:
         settings = self.settings
@@ -147,7 +144,7 @@ class Server:
     def stop(self) -> None:
         """Make ``serve`` return soon."""
         self._stopping = True
-        self._poke()
+        self._wake.ring()
 
     def serve(self) -> None:
         """Serve until ``stop``, then say so to every client and close everything."""
@@ -157,11 +154,12 @@ class Server:
                 for key, mask in self._selector.select(_TICK_SECONDS):
                     if key.data is not None:
                         self._attend(key.data, mask)
-                    elif key.fileobj is self._wake_out:
-                        self._drain_wakes()
+                    elif key.fileobj is self._wake:
+                        self._wake.clear()
                     else:
                         self._accept(key.fileobj)
                 self._apply_changes()
+                self.dispatcher.ring()
                 now = time.monotonic()
                 if now - last >= _TICK_SECONDS:
                     last = now
@@ -286,29 +284,13 @@ class Server:
 
     def _changed(self, connection: Connection) -> None:
         self._changes.append(connection)
-        self._poke()
+        self._wake.ring()
 
     def _progressed(self, session: Session) -> None:
         """Called by a model's thread: reading may go on, or the session has ended."""
         connection = self._by_session.get(session.number)
         if connection is not None and (session.closed or not connection.interest & 1):
             self._changed(connection)
-
-    def _poke(self) -> None:
-        if not self._signalled.is_set():
-            self._signalled.set()
-            try:
-                self._wake_in.send(b"\0")
-            except (BlockingIOError, OSError):
-                pass  # full or closed: it is awake, or will never be again
-
-    def _drain_wakes(self) -> None:
-        try:
-            self._wake_out.recv(4096)
-        except BlockingIOError:
-            pass  # another wake was faster
-        # Only now: a wake in between sends no byte, but its change is looked at right after.
-        self._signalled.clear()
 
     def _apply_changes(self) -> None:
         while self._changes:
@@ -347,7 +329,6 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
+        self._wake.close()
         if self.settings.socket is not None and self._listeners:
             self.settings.socket.unlink(missing_ok=True)

@@ -19,8 +19,8 @@ from lars_plugin.bridge import limits, messages
 from lars_plugin.bridge.messages import Message, Open
 from lars_plugin.bridge.plan import late_slack
 from lars_plugin.bridge.session_base import SessionBase
+from lars_plugin.bridge.wire import encode_samples
 from lars_plugin.errors import (
-    BridgeError,
     EngineError,
     InputError,
     LarsError,
@@ -75,6 +75,8 @@ class Session(SessionBase):
                 self._steps = self._made = None
                 self._fail(error)
             else:
+                if self.live:
+                    self._stand_in.see(self._chunks)
                 if not (self.live and self._too_late()):
                     return self._chunks
                 self._replace()
@@ -86,10 +88,12 @@ class Session(SessionBase):
             self._made = made  # the stream checks it
         elif self._chunks is None or made.shape != self._shape(self._chunks):
             self.fail(EngineError(f"the model returned {made.shape}; the fallback stands in"))
-        elif not np.isfinite(made).all():
+        elif np.count_nonzero(np.isfinite(made)) != made.size:
             self.fail(NonFiniteError("the model returned NaN or Inf; the fallback stands in"))
         else:
-            self._made = made
+            if self._stand_in.mending:
+                self._taint()
+            self._made = self._stand_in.mend(made, self._fallback == Open.DRY)
 
     def fail(self, error: Exception) -> None:
         """The network failed on the chunks of the last ``advance``."""
@@ -126,8 +130,7 @@ class Session(SessionBase):
         elif isinstance(message, messages.Reset):
             self._restart(message.position, message.epoch)
             self._reported = -math.inf  # a new life, whose first error is news
-            self._stream.reset()
-            self._rack.reset()
+            self._forget()
             self._send(
                 messages.ResetDone(
                     position=message.position, epoch=message.epoch, request=message.request
@@ -170,15 +173,14 @@ class Session(SessionBase):
         if not self.live or message.position < self._expected:
             raise ProtocolError(f"audio at position {message.position}, expected {self._expected}")
         # The client lost blocks. What comes now is where it says it is.
-        self._stream.reset()
-        self._rack.reset()
+        self._forget()
         self.dropped += message.position - self._expected
         self._restart(message.position, self._epoch)
 
     def _samples(self, message: messages.Audio) -> Wave:
         """The block ``(channels, n)``; for a live stream silence where it holds NaN or Inf."""
         wave: Wave = message.wave()[0]
-        if np.isfinite(wave).all():
+        if np.count_nonzero(np.isfinite(wave)) == wave.size:
             return wave
         error = NonFiniteError(
             f"the block at position {message.position} holds NaN or Inf; repair it first"
@@ -225,12 +227,10 @@ class Session(SessionBase):
             if self.congested and self.live:
                 self.dropped += frames
             else:
-                self._send(
-                    messages.Stems(
-                        position=self._output,
-                        epoch=self._epoch,
-                        flags=messages.Stems.REPLACED if replaced else 0,
-                        **messages.Stems.planar(part),
+                flags = messages.Stems.REPLACED if replaced else 0
+                self._send_bytes(
+                    encode_samples(
+                        messages.Stems, part, position=self._output, epoch=self._epoch, flags=flags
                     )
                 )
             self._output += frames
@@ -246,12 +246,12 @@ class Session(SessionBase):
 
     def _replace(self) -> None:
         """Let the fallback stand in for the network: in time, in place and cross-faded."""
-        if self._chunks is None:
-            raise BridgeError("no chunks are waiting")
-        share = np.zeros(self._shape(self._chunks), np.float32)
-        if self._fallback == Open.DRY:
-            share[:] = self._chunks[:, None] / np.float32(len(self.stems))
-        self._made = share
+        self._made = self._stand_in.stems(self._fallback == Open.DRY)
+        self._stand_in.missed()
+        self._taint()
+
+    def _taint(self) -> None:
+        """What comes next is not all the network's."""
         self._tainted = max(self._tainted, self._output + self._spread)
 
     def _shape(self, chunks: Wave) -> tuple[int, ...]:

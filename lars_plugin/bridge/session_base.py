@@ -16,12 +16,16 @@ from lars_plugin.bridge.codes import error_message
 from lars_plugin.bridge.messages import Message, Open
 from lars_plugin.bridge.plan import Latency, plan_latency, plan_stream
 from lars_plugin.bridge.rack import Rack
+from lars_plugin.bridge.stand_in import StandIn, Stateful
+from lars_plugin.bridge.wire import encode
 from lars_plugin.errors import InputError, LarsError, ProtocolError
 from lars_plugin.separation.stream import Steps
 
 __all__ = ["SessionBase"]
 
 Wave = NDArray[np.float32]
+
+_BRIEF_BYTES = 1 << 16
 
 
 class SessionBase:
@@ -45,9 +49,12 @@ class SessionBase:
         self.latency: Latency | None = None
         self.model_rate = 0
         self.stems: tuple[str, ...] = ()
+        # Runs this stream's network, where it has a state; None for the model's own, which may
+        # run the chunks of several streams together.
+        self.backend: Callable[[Wave], Wave] | None = None
         self.busy = 0.0  # seconds of computation
         self.taken = self.given = self.replaced = self.dropped = self.errors = 0
-        self._send: Callable[[Message], None] = _nowhere
+        self._send_bytes: Callable[[bytes], None] = _nowhere
         self._inbox: deque[Message] = deque([asked])
         self._prepared = False
         self._bytes_in = self._bytes_out = self._largest = 0
@@ -62,9 +69,9 @@ class SessionBase:
 
     # Called by the network thread.
 
-    def connect(self, send: Callable[[Message], None]) -> None:
-        """How to send a message to the client: from any thread, without waiting."""
-        self._send = send
+    def connect(self, send: Callable[[bytes], None]) -> None:
+        """How to send an encoded message to the client: from any thread, without waiting."""
+        self._send_bytes = send
 
     def put(self, message: Message) -> None:
         """Queue a message of the client."""
@@ -97,8 +104,14 @@ class SessionBase:
             asked, self._stream, chunking, self.model_rate, self._rack.latency_samples
         )
         ratio = asked.sample_rate / self.model_rate
-        self._step = math.ceil(chunking.step * ratio)
-        self._spread = math.ceil((chunking.step + chunking.fade) * ratio) + self.latency.resampling
+        step = chunking.batch_size * chunking.step
+        self._step = math.ceil(step * ratio)
+        self._spread = math.ceil((step + chunking.fade) * ratio) + self.latency.resampling
+        restart, backend = None, self._stream.backend
+        if isinstance(backend, Stateful):
+            self.backend, restart = backend, backend.reset
+        delay = chunking.lookahead if chunking.convention == "causal" else 0
+        self._stand_in = StandIn(self._outputs, len(self.stems), delay, restart)
         self._opened = messages.Opened(
             position=asked.position,
             epoch=asked.epoch,
@@ -119,18 +132,28 @@ class SessionBase:
 
     def release(self) -> None:
         """Let go of everything large; for a closed session, by the last to touch it."""
-        self._send = _ignore  # breaks the ring of session and connection
+        self._send_bytes = _ignore  # breaks the ring of session and connection
         self._steps = self._made = self._chunks = None
         self._inbox.clear()
         if self._prepared:
             self._prepared = False
-            del self._stream, self._rack
+            self.backend = None
+            del self._stream, self._rack, self._stand_in
+
+    def _forget(self) -> None:
+        """All audio, everywhere."""
+        self._stream.reset()
+        self._stand_in.forget()
+        self._rack.reset()
 
     def _restart(self, position: int, epoch: int) -> None:
         self._failure = None
         self._epoch = epoch
         self._expected = self._output = self._tainted = position
         self._ended = False
+
+    def _send(self, message: Message) -> None:
+        self._send_bytes(encode(message))
 
     def _error(self, error: LarsError, request: int = 0) -> messages.Error:
         return error_message(error, request=request, position=self._expected, epoch=self._epoch)
@@ -172,6 +195,11 @@ class SessionBase:
         return self.busy / seconds if seconds else 0.0
 
     @property
+    def brief(self) -> bool:
+        """Whether what there is to do takes no plugin and little audio."""
+        return self.live and not self.asked.board and self.queued_bytes <= _BRIEF_BYTES
+
+    @property
     def queued_samples(self) -> int:
         """Audio waiting in the inbox, in samples."""
         return max(0, self.queued_bytes) // (4 * self.asked.channels)
@@ -194,9 +222,9 @@ class SessionBase:
         }
 
 
-def _ignore(message: Message) -> None:
+def _ignore(data: bytes) -> None:
     """Where a closed session sends to."""
 
 
-def _nowhere(message: Message) -> None:
-    raise ProtocolError(f"{type(message).__name__}: the session is not connected")
+def _nowhere(data: bytes) -> None:
+    raise ProtocolError(f"{len(data)} bytes to send: the session is not connected")

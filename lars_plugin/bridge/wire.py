@@ -7,54 +7,31 @@ length, u32 epoch, u64 position, u32 request, u32 reserved (0).
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import Field, fields
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lars_plugin.bridge import limits
-from lars_plugin.bridge.messages import BY_TYPE, Message
+from lars_plugin.bridge.layout import LAYOUTS, check, max_payload, pack, unpack
+from lars_plugin.bridge.messages import BY_TYPE, Message, Samples
 from lars_plugin.errors import ProtocolError
 
-__all__ = ["Decoder", "decode", "encode", "max_payload"]
+__all__ = ["Decoder", "decode", "encode", "encode_samples", "max_payload"]
 
 _HEADER = struct.Struct("<4sBBHIIQII")
-_FORMATS = {"u16": "H", "u32": "I", "u64": "Q", "f64": "d"}
-_IN_HEADER = frozenset(field.name for field in fields(Message))
+_SHAPE = struct.Struct("<HHI")
+# A frame of audio up to its samples: the header and its streams, channels and frames.
+_SAMPLES = struct.Struct("<4sBBHIIQIIHHI")
+# Looked up thousands of times a second.
+_MAGIC, _MAX_POSITION = limits.MAGIC, limits.MAX_POSITION
+_MOST = (limits.MAX_STREAMS, limits.MAX_CHANNELS, limits.MAX_BLOCK, limits.MAX_SAMPLES)
 
-
-class _Layout:
-    """How the payload of one message type lies: numbers first, then what has a length."""
-
-    def __init__(self, kind: type[Message]) -> None:
-        own = [field for field in fields(kind) if field.name not in _IN_HEADER]
-        self.numbers = [field for field in own if field.metadata["kind"] in _FORMATS]
-        self.others: list[Field[object]] = own[len(self.numbers) :]
-        if any(field.metadata["kind"] in _FORMATS for field in self.others):
-            raise TypeError(f"{kind.__name__}: numbers must stand before everything else")
-        self.fixed = struct.Struct(
-            "<" + "".join(_FORMATS[field.metadata["kind"]] for field in self.numbers)
-        )
-        self.longest = self.fixed.size + sum(_longest(field) for field in self.others)
-
-
-def _longest(field: Field[object]) -> int:
-    kind = field.metadata["kind"]
-    if kind == "text":
-        return 2 + int(field.metadata["limit"])
-    if kind == "names":
-        return 2 + limits.MAX_NAMES * (2 + limits.MAX_NAME)
-    if kind == "audio":
-        return 4 * limits.MAX_SAMPLES
-    return int(field.metadata["limit"])
-
-
-_LAYOUTS = {kind: _Layout(kind) for kind in BY_TYPE.values()}
-
-
-def max_payload(kind: type[Message]) -> int:
-    """The longest payload in bytes that a message of this type may have."""
-    return _LAYOUTS[kind].longest
+# The decoder's buffer: it starts with this and grows with what comes, never by what is claimed.
+_SMALL = 1 << 16
+# One that has grown beyond this for a long message is let go after it.
+_LARGE = 1 << 20
 
 
 def encode(message: Message, *, version: int = limits.VERSION_MAX) -> bytes:
@@ -63,13 +40,13 @@ def encode(message: Message, *, version: int = limits.VERSION_MAX) -> bytes:
     Raises:
         ProtocolError: a field is out of its limits.
     """
-    layout = _LAYOUTS[type(message)]
-    _check(message, layout)
+    layout = LAYOUTS[type(message)]
+    check(message, layout)
     numbers = [getattr(message, field.name) for field in layout.numbers]
     try:
         parts = [layout.fixed.pack(*numbers)]
         for field in layout.others:
-            parts.append(_pack(getattr(message, field.name)))
+            parts.append(pack(getattr(message, field.name)))
         head = _HEADER.pack(
             limits.MAGIC,
             version,
@@ -86,6 +63,41 @@ def encode(message: Message, *, version: int = limits.VERSION_MAX) -> bytes:
             f"{type(message).__name__}: a number is out of range: {error}"
         ) from None
     return b"".join([head, *parts])
+
+
+def encode_samples(
+    kind: type[Samples],
+    wave: NDArray[np.float32],
+    *,
+    position: int,
+    epoch: int,
+    flags: int = 0,
+    version: int = limits.VERSION_MAX,
+) -> bytes:
+    """``encode`` for a wave ``(channels, frames)`` or ``(streams, channels, frames)``, without a
+    message in between.
+
+    Raises:
+        ProtocolError: something is out of its limits.
+    """
+    streams, channels, frames = wave.shape if wave.ndim == 3 else (1, *wave.shape)
+    if not (_fits(streams, channels, frames) and 0 <= position <= limits.MAX_POSITION):
+        raise ProtocolError(f"{kind.__name__}: {wave.shape} at {position} is out of range")
+    head = _SAMPLES.pack(
+        limits.MAGIC, version, kind.TYPE, flags, 8 + 4 * streams * channels * frames, epoch,
+        position, 0, 0, streams, channels, frames,
+    )  # fmt: skip
+    return b"".join((head, np.ascontiguousarray(wave, "<f4").data))
+
+
+def _fits(streams: int, channels: int, frames: int) -> bool:
+    most = _MOST
+    return (
+        streams <= most[0]
+        and channels <= most[1]
+        and frames <= most[2]
+        and streams * channels * frames <= most[3]
+    )
 
 
 def decode(data: bytes) -> Message:
@@ -105,9 +117,9 @@ def decode(data: bytes) -> Message:
 class Decoder:
     """Bytes in, in any pieces; messages out, in order.
 
-    It never holds more than the longest message it accepts and the piece it was just fed, and
-    judges a header before it waits for the payload. After a ProtocolError the connection cannot
-    be used any more.
+    It never holds more than twice the longest message it accepts, or the piece it was just fed,
+    and judges a header before it waits for the payload. After a ProtocolError the connection
+    cannot be used any more.
 
     Args:
         accept: types that may come; any for None.
@@ -119,17 +131,42 @@ class Decoder:
     ) -> None:
         self.accept = frozenset(BY_TYPE.values() if accept is None else accept)
         self.version = version
-        self._buffer = bytearray()
+        self._buffer = memoryview(bytearray(_SMALL))
+        self._start = self._end = 0  # what of it holds bytes that wait
         self._broken = ""
 
     @property
     def pending(self) -> int:
         """Bytes that wait for the rest of their message."""
-        return len(self._buffer)
+        return self._end - self._start
+
+    def space(self) -> memoryview:
+        """Where the next bytes may be written, at least one; then call ``wrote``."""
+        buffer = self._buffer
+        if self._end == len(buffer):
+            # All complete messages are out, so this is one that is longer than what is left.
+            size = len(buffer) if self._start >= len(buffer) // 2 else 2 * len(buffer)
+            self._move(size)
+        return self._buffer[self._end :]
+
+    def wrote(self, count: int) -> None:
+        """So many bytes are there now; ``messages()`` gives what is complete."""
+        self._end += count
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes; ``messages()`` gives what is complete."""
-        self._buffer += data
+        if self._end + len(data) > len(self._buffer):
+            self._move(max(_SMALL, self.pending + len(data)))
+        self._buffer[self._end : self._end + len(data)] = data
+        self._end += len(data)
+
+    def _move(self, size: int) -> None:
+        """What waits to the front, in a buffer of another size where it is another."""
+        waiting = self._buffer[self._start : self._end]
+        if size != len(self._buffer) or self._start < len(waiting):
+            self._buffer = memoryview(bytearray(size))
+        self._buffer[: len(waiting)] = waiting
+        self._start, self._end = 0, len(waiting)
 
     def messages(self) -> Iterator[Message]:
         """The complete messages so far.
@@ -144,22 +181,28 @@ class Decoder:
                 message = self._next()
             except ProtocolError as error:
                 self._broken = str(error)
-                self._buffer.clear()
+                self._buffer, self._start, self._end = memoryview(bytearray(_SMALL)), 0, 0
                 raise
             if message is None:
                 return
             yield message
 
     def _next(self) -> Message | None:
-        buffer = self._buffer
-        start = bytes(buffer[:4])
-        if start != limits.MAGIC[: len(start)]:
-            raise ProtocolError("these bytes are not the LARS protocol: wrong magic")
-        if len(buffer) < limits.HEADER_BYTES:
+        buffer, start = self._buffer, self._start
+        have = self._end - start
+        if have < _HEADER.size:
+            if have == 0:
+                self._start = self._end = 0
+                if len(buffer) > _LARGE:
+                    self._buffer = memoryview(bytearray(_SMALL))
+            elif bytes(buffer[start : start + 4])[:have] != limits.MAGIC[:have]:
+                raise ProtocolError("these bytes are not the LARS protocol: wrong magic")
             return None
-        _, version, number, flags, length, epoch, position, request, reserved = _HEADER.unpack_from(
-            buffer
+        magic, version, number, flags, length, epoch, position, request, reserved = (
+            _HEADER.unpack_from(buffer, start)
         )
+        if magic != _MAGIC:
+            raise ProtocolError("these bytes are not the LARS protocol: wrong magic")
         if version != self.version:
             raise ProtocolError(f"protocol version {version}, expected {self.version}")
         kind = BY_TYPE.get(number)
@@ -167,118 +210,26 @@ class Decoder:
             raise ProtocolError(f"message type {number} is unknown, or not allowed here")
         if flags & ~kind.FLAGS or reserved:
             raise ProtocolError(f"{kind.__name__}: undefined flags or reserved bits are set")
-        if position > limits.MAX_POSITION:
+        if position > _MAX_POSITION:
             raise ProtocolError(f"{kind.__name__}: position {position} is out of range")
-        layout = _LAYOUTS[kind]
+        layout = LAYOUTS[kind]
         if length > layout.longest:
             raise ProtocolError(
                 f"{kind.__name__}: {length} bytes of payload, at most {layout.longest} are allowed"
             )
-        end = limits.HEADER_BYTES + length
-        if len(buffer) < end:
+        payload = start + _HEADER.size
+        end = payload + length
+        if self._end < end:
             return None
-        with memoryview(buffer) as view, view[limits.HEADER_BYTES : end] as payload:
-            values = _unpack(kind, layout, payload)
-        del buffer[:end]
+        self._start = end
+        if length >= 8 and issubclass(kind, Samples):
+            streams, channels, frames = _SHAPE.unpack_from(buffer, payload)
+            if length == 8 + 4 * streams * channels * frames and _fits(streams, channels, frames):
+                # The one message that is sent a thousand times a second. What is wrong with any
+                # other is found out below.
+                data = bytes(buffer[payload + 8 : end])
+                return kind.quick(position, epoch, request, flags, streams, channels, frames, data)
+        values = unpack(kind, layout, buffer[payload:end])
         message = kind(epoch=epoch, position=position, request=request, flags=flags, **values)
-        _check(message, layout)
+        check(message, layout)
         return message
-
-
-def _unpack(kind: type[Message], layout: _Layout, payload: memoryview) -> dict[str, object]:
-    name = kind.__name__
-    if len(payload) < layout.fixed.size:
-        raise ProtocolError(f"{name}: {len(payload)} bytes of payload are too few")
-    numbers = layout.fixed.unpack_from(payload)
-    values: dict[str, object] = {
-        field.name: value for field, value in zip(layout.numbers, numbers, strict=True)
-    }
-    at = layout.fixed.size
-    for field in layout.others:
-        form = field.metadata["kind"]
-        if form == "text":
-            values[field.name], at = _take_text(payload, at, field.metadata["limit"], name)
-        elif form == "names":
-            count, at = _take_u16(payload, at, name)
-            if count > limits.MAX_NAMES:
-                raise ProtocolError(f"{name}: a list of {count}, at most {limits.MAX_NAMES}")
-            names = []
-            for _ in range(count):
-                text, at = _take_text(payload, at, limits.MAX_NAME, name)
-                names.append(text)
-            values[field.name] = tuple(names)
-        else:
-            values[field.name], at = bytes(payload[at:]), len(payload)
-    if at != len(payload):
-        raise ProtocolError(f"{name}: {len(payload) - at} bytes too many")
-    return values
-
-
-def _take_u16(payload: memoryview, at: int, name: str) -> tuple[int, int]:
-    if at + 2 > len(payload):
-        raise ProtocolError(f"{name}: the payload ends too early")
-    return payload[at] | payload[at + 1] << 8, at + 2
-
-
-def _take_text(payload: memoryview, at: int, limit: int, name: str) -> tuple[str, int]:
-    length, at = _take_u16(payload, at, name)
-    if length > limit or at + length > len(payload):
-        raise ProtocolError(f"{name}: a text of {length} bytes, at most {limit} and to the end")
-    try:
-        return bytes(payload[at : at + length]).decode("utf-8"), at + length
-    except UnicodeDecodeError:
-        raise ProtocolError(f"{name}: a text is not UTF-8") from None
-
-
-def _pack(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, tuple):
-        return struct.pack("<H", len(value)) + b"".join(_text(name) for name in value)
-    return _text(str(value))
-
-
-def _text(text: str) -> bytes:
-    try:
-        data = text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ProtocolError("a text cannot be written as UTF-8") from None
-    return struct.pack("<H", len(data)) + data
-
-
-def _check(message: Message, layout: _Layout) -> None:
-    """What holds for sender and receiver alike."""
-    name = type(message).__name__
-    if message.flags & ~message.FLAGS or not 0 <= message.position <= limits.MAX_POSITION:
-        raise ProtocolError(f"{name}: position or flags are out of range")
-    for field in layout.numbers:
-        value, top = getattr(message, field.name), field.metadata["top"]
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ProtocolError(f"{name}: {field.name} is not finite")
-        if top is not None and not 0 <= value <= top:
-            raise ProtocolError(f"{name}: {field.name} is {value}, allowed are 0 to {top:g}")
-    for field in layout.others:
-        _check_variable(message, name, field)
-
-
-def _check_variable(message: Message, name: str, field: Field[object]) -> None:
-    value = getattr(message, field.name)
-    if isinstance(value, bytes):
-        if field.metadata["kind"] == "audio":
-            count = getattr(message, "streams", 0) * getattr(message, "channels", 0)
-            count *= getattr(message, "frames", 0)
-            if count > limits.MAX_SAMPLES or len(value) != 4 * count:
-                raise ProtocolError(
-                    f"{name}: {len(value)} bytes of audio for {count} samples, at most"
-                    f" {limits.MAX_SAMPLES}"
-                )
-        elif len(value) > field.metadata["limit"]:
-            raise ProtocolError(f"{name}: {field.name} is longer than {field.metadata['limit']}")
-        return
-    texts = value if isinstance(value, tuple) else (value,)
-    limit = limits.MAX_NAME if isinstance(value, tuple) else field.metadata["limit"]
-    if len(texts) > limits.MAX_NAMES:
-        raise ProtocolError(f"{name}: {field.name} has more than {limits.MAX_NAMES} entries")
-    for text in texts:
-        if "\0" in text or len(text.encode("utf-8", "replace")) > limit:
-            raise ProtocolError(f"{name}: {field.name} holds NUL or is longer than {limit} bytes")

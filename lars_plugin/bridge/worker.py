@@ -13,32 +13,36 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends import Model
 from lars_plugin.bridge.session import Session
+from lars_plugin.bridge.wake import Wake
 from lars_plugin.errors import ConnectionLostError, EngineError, LarsError, ModelError
 
-__all__ = ["Worker", "WorkerBackend"]
+__all__ = ["Worker"]
 
 log = logging.getLogger(__name__)
 
 Wave = NDArray[np.float32]
+Made = TypeVar("Made")
 
 # Chunks of live sessions in one run: enough to pay, few enough to be in time.
 _MAX_BATCH = 16
 _POLL_SECONDS = 0.5
+# Runs of an instant network that the network thread makes before it hands over.
+_ROUNDS = 8
 
 
 class _Task:
     """A run of the network that another thread waits for."""
 
-    def __init__(self, chunks: Wave) -> None:
-        self.chunks = chunks
-        self.made: Wave | None = None
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self.run = run
+        self.made: Any = None
         self.error: Exception | None = None
         self.done = threading.Event()
 
@@ -69,23 +73,51 @@ class Worker:
         self._load = load
         self._retire = retire
         self._progressed = progressed
-        self._wake: SimpleQueue[Session | _Task | None] = SimpleQueue()
-        self._sessions: dict[int, Session] = {}
+        self._wake = Wake(_POLL_SECONDS)
+        self._news: deque[Session] = deque()  # sessions with something to do, or closed
         self._tasks: deque[_Task] = deque()
+        self._sessions: dict[int, Session] = {}  # those that may have something to do
         self._stopping = False
+        self._turn = threading.Lock()  # who holds it looks after the sessions
+        self._instant = False
         self._loaded = threading.Event()
         self._error: LarsError | None = None
         self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
         self._thread.start()
 
-    def notify(self, session: Session) -> None:
-        """A session has something to do, or was closed. From any thread, never waits."""
-        self._wake.put(session)
+    def notify(self, session: Session, *, ring: bool = True) -> None:
+        """A session has something to do, or was closed. From any thread, never waits.
+
+        Args:
+            ring: now; else the caller must, when it is through with what it does.
+        """
+        self._news.append(session)
+        if ring:
+            self._wake.ring()
+
+    def ring(self) -> None:
+        """Look at the news: for the network thread, which does it itself where it may.
+
+        It may where the backend says of itself that it is ``instant``, some arithmetic that never
+        waits for anything, when the model's thread is at rest, and for small pieces of live audio
+        only. Waking a thread would then be most of the work.
+        """
+        if self._instant and self._turn.acquire(blocking=False):
+            try:
+                self._read_news()
+                rounds = _ROUNDS if all(one.brief for one in self._sessions.values()) else 0
+                while rounds and self._work_live():
+                    rounds -= 1
+                if not (self._sessions or self._news or self._tasks):
+                    return
+            finally:
+                self._turn.release()
+        self._wake.ring()
 
     def stop(self, timeout: float | None = None) -> None:
         """Ask the thread to end after the run it is in, and wait for that."""
         self._stopping = True
-        self._wake.put(None)
+        self._wake.ring()
         self._thread.join(timeout)
 
     def wait_model(self) -> Model:
@@ -99,15 +131,16 @@ class Worker:
             raise self._error or ModelError(f"model {self.name!r} could not be loaded")
         return self.model
 
-    def run_task(self, chunks: Wave) -> Wave:
-        """Run the network on chunks when nothing else is waiting; the caller's thread waits.
+    def run_task(self, run: Callable[[], Made]) -> Made:
+        """Have the thread run something when nothing else is waiting; the caller's waits.
 
         Raises:
             ConnectionLostError: the engine stops.
             Exception: what the network raised.
         """
-        task = _Task(chunks)
-        self._wake.put(task)
+        task = _Task(run)
+        self._tasks.append(task)
+        self._wake.ring()
         while not task.done.wait(_POLL_SECONDS):
             if self._stopping and not self._thread.is_alive():
                 raise ConnectionLostError("the engine stops; try again when it is back")
@@ -115,7 +148,8 @@ class Worker:
             raise task.error
         if task.made is None:
             raise ConnectionLostError("the engine stops; try again when it is back")
-        return task.made
+        made: Made = task.made
+        return made
 
     # The thread.
 
@@ -125,38 +159,35 @@ class Worker:
         except Exception as error:
             self._error = error if isinstance(error, LarsError) else _wrapped(self.name, error)
             log.warning("model not loaded", extra={"model": self.name, "error": str(self._error)})
+        self._instant = bool(getattr(self.model and self.model.backend, "instant", False))
         self._loaded.set()
         while not self._stopping:
-            busy = self._work() if self.model is not None else self._refuse()
-            if not busy and not self._collect(wait=True) and self._retire(self):
+            with self._turn:
+                busy = self._work() if self.model is not None else self._refuse()
+            if not busy and not self._wake.wait() and self._retire(self):
                 break
-            self._collect(wait=False)
+            with self._turn:
+                self._read_news()
+        self._wake.close()
         for task in self._tasks:
             task.done.set()
 
-    def _collect(self, *, wait: bool) -> bool:
-        """Take what was put into the queue; False: nothing came for a while."""
-        try:
-            item = self._wake.get(block=wait, timeout=_POLL_SECONDS if wait else None)
-            while True:
-                if isinstance(item, Session):
-                    self._sessions[item.number] = item
-                elif item is not None:
-                    self._tasks.append(item)
-                wait = False
-                item = self._wake.get(block=False)
-        except Empty:
-            return not wait
-        finally:
-            for number in [n for n, session in self._sessions.items() if session.closed]:
-                self._sessions.pop(number).release()
+    def _read_news(self) -> None:
+        while self._news:
+            session = self._news.popleft()
+            if session.closed:
+                self._sessions.pop(session.number, None)
+                session.release()
+            else:
+                self._sessions[session.number] = session
 
     def _refuse(self) -> bool:
         """The model could not be loaded: say so to all who come."""
         error = self._error or ModelError(f"model {self.name!r} could not be loaded")
         for session in self._sessions.values():
-            session.abandon(error)
-            self._progressed(session)
+            if not session.closed:
+                session.abandon(error)
+                self._progressed(session)
         self._sessions.clear()
         while self._tasks:
             task = self._tasks.popleft()
@@ -166,16 +197,9 @@ class Worker:
 
     def _work(self) -> bool:
         """One round; False: there was nothing to do."""
-        sessions = list(self._sessions.values())
-        waiting = [
-            (session, chunks)
-            for session in sessions
-            if session.live and (chunks := self._advance(session)) is not None
-        ]
-        if waiting:
-            self._run_live(waiting)
+        if self._work_live():
             return True
-        for session in sessions:
+        for session in list(self._sessions.values()):
             if session.live or session.congested:
                 continue
             chunks = self._advance(session)
@@ -189,26 +213,43 @@ class Worker:
             return True
         return False
 
+    def _work_live(self) -> bool:
+        waiting: list[tuple[Session, Wave]] = []
+        for session in list(self._sessions.values()):
+            if session.live and (chunks := self._advance(session)) is not None:
+                waiting.append((session, chunks))
+        if waiting:
+            self._run_live(waiting)
+        return bool(waiting)
+
     def _advance(self, session: Session) -> Wave | None:
-        if not session.ready:
-            return None
-        start = time.perf_counter()
-        try:
-            chunks = session.advance()
-        except Exception as error:
-            # A fault of ours must end one session, not the thread that all share.
-            log.exception("session failed", extra={"session": session.number})
-            session.abandon(_wrapped(self.name, error))
-            chunks = None
-        session.busy += time.perf_counter() - start
-        self._progressed(session)
+        """What a session wants the network to see; None: nothing, until it is in the news."""
+        chunks: Wave | None = None
+        if session.ready:
+            start = time.perf_counter()
+            try:
+                chunks = session.advance()
+            except Exception as error:
+                # A fault of ours must end one session, not the thread that all share.
+                log.exception("session failed", extra={"session": session.number})
+                session.abandon(_wrapped(self.name, error))
+            session.busy += time.perf_counter() - start
+            self._progressed(session)
+        if chunks is None:
+            del self._sessions[session.number]
         return chunks
 
     def _run_live(self, waiting: list[tuple[Session, Wave]]) -> None:
         """Run chunks of one size together, as many as allowed; the rest is due next round."""
+        if len(waiting) == 1:
+            self._run_batch([waiting[0][0]], waiting[0][1])
+            return
         by_size: dict[int, list[tuple[Session, Wave]]] = {}
         for session, chunks in waiting:
-            by_size.setdefault(chunks.shape[2], []).append((session, chunks))
+            if session.backend is not None:
+                self._run_batch([session], chunks)  # its state is its own
+            else:
+                by_size.setdefault(chunks.shape[2], []).append((session, chunks))
         for group in by_size.values():
             for start in range(0, len(group), _MAX_BATCH):
                 part = group[start : start + _MAX_BATCH]
@@ -221,7 +262,7 @@ class Worker:
         """Run the network and hand out the results; if that fails, each one alone."""
         start = time.perf_counter()
         try:
-            made = self._infer(chunks)
+            made = self.infer(chunks, sessions[0].backend)
         except Exception as error:
             if len(sessions) == 1:
                 sessions[0].fail(error)
@@ -242,33 +283,22 @@ class Worker:
 
     def _run_one_task(self, task: _Task) -> None:
         try:
-            task.made = self._infer(task.chunks)
+            task.made = task.run()
         except Exception as error:
             task.error = error
         task.done.set()
 
-    def _infer(self, chunks: Wave) -> Wave:
+    def infer(self, chunks: Wave, backend: Callable[[Wave], Wave] | None = None) -> Wave:
+        """Run the network, for the thread only; a stream's own backend where it has a state.
+
+        Raises:
+            Exception: what the network raised.
+        """
         if self.model is None:
             raise EngineError(f"model {self.name!r} is not loaded")
         self.runs += 1
         self.chunks += chunks.shape[0]
-        return self.model.backend(chunks)
-
-
-class WorkerBackend:
-    """A backend for other threads: each run waits for the model's own thread."""
-
-    def __init__(self, worker: Worker, name: str) -> None:
-        self._worker = worker
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        """What runs where, as the model's own backend says."""
-        return self._name
-
-    def __call__(self, batch: Wave) -> Wave:
-        return self._worker.run_task(batch)
+        return (backend or self.model.backend)(chunks)
 
 
 def _wrapped(name: str, error: Exception) -> LarsError:

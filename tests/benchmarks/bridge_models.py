@@ -5,20 +5,56 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lars_plugin.backends import Model
-from lars_plugin.testing import IdentityModel
+from lars_plugin.testing import STEMS, IdentityModel
 from lars_plugin.zoo import list_models, load_model
-from lars_plugin.zoo.config import Chunking
+from lars_plugin.zoo.config import Chunking, ModelConfig
+
+Wave = NDArray[np.float32]
 
 
-def _live(size: int) -> Model:
-    """One chunk per block of the same size: the least that a live model can do."""
+class Shares:
+    """The least that a causal network can do: an equal share of each hop for each stem.
+
+    Args:
+        instant: let the engine's network thread run it, as a backend may that never waits.
+    """
+
+    name = "shares"
+
+    def __init__(self, instant: bool) -> None:
+        self.instant = instant
+
+    def __call__(self, batch: Wave) -> Wave:
+        return np.repeat(batch[:, None] * np.float32(1 / len(STEMS)), len(STEMS), axis=1)
+
+    def initial_state(self) -> Any:
+        return ()
+
+    def step(self, hops: Wave, state: Any) -> tuple[Wave, Any]:
+        return self(hops[None])[0], state
+
+
+def causal(hop: int, instant: bool) -> Model:
+    """One step per hop, as ``lars-live`` goes."""
+    return Model(ModelConfig("identity", STEMS, Chunking(hop, 1, "causal")), Shares(instant))
+
+
+def chunked(size: int) -> Model:
+    """One chunk per block of the same size, through the overlap-add of the chunked models."""
     return IdentityModel(chunking=Chunking(size, overlap=1, convention="live"))
 
 
+SIZES = (128, 256, 512, 1024)
 MODELS: dict[str, Callable[[], Model]] = {
-    **{f"identity-{size}": partial(_live, size) for size in (128, 256, 512, 1024)},
+    **{f"identity-{size}": partial(causal, size, True) for size in SIZES},
+    **{f"identity-thread-{size}": partial(causal, size, False) for size in SIZES},
+    **{f"identity-chunked-{size}": partial(chunked, size) for size in SIZES},
     "identity": partial(IdentityModel, chunk_size=4096),
     **{config.name: partial(load_model, config.name, device="cpu") for config in list_models()},
 }

@@ -58,10 +58,10 @@ def bare(block: int) -> tuple[socket.socket, bytes, int]:
     return here, bytes(request), answer
 
 
-def measure(client: Measured, block: int, count: int) -> dict[str, object]:
+def measure(client: Measured, model: str, block: int, count: int) -> dict[str, object]:
     """Seconds per round trip, both ways."""
-    client.open(f"identity-{block}", max_block=block, buffering=0)
-    # The model's chunk is the block, so its stems are due with the very next sample.
+    client.open(f"{model}-{block}", max_block=block, buffering=0)
+    # The model's hop is the block, so its stems are due with the very next sample.
     wave = np.random.default_rng(0).uniform(-0.5, 0.5, (2, block)).astype(np.float32)
     sock, request, answer = bare(block)
     through, alone = [], []
@@ -80,12 +80,26 @@ def measure(client: Measured, block: int, count: int) -> dict[str, object]:
     sock.close()
     os.wait()
     return {
+        "model": model,
         "block": block,
         "bridge": percentiles(through),
         "bare_socket": percentiles(alone),
         "ratio_p50": round(float(np.median(through) / np.median(alone)), 2),
         "round_trips": count,
     }
+
+
+def summary(runs: list[dict[str, object]]) -> list[dict[str, object]]:
+    """For each block the median, over the repetitions, of the ratio of the p50."""
+    found: dict[object, list[float]] = {}
+    for run in runs:
+        ratio = run["ratio_p50"]
+        assert isinstance(ratio, float)
+        found.setdefault(run["block"], []).append(ratio)
+    return [
+        {"block": block, "median_ratio_p50": round(float(np.median(ratios)), 2), "all": ratios}
+        for block, ratios in found.items()
+    ]
 
 
 class Measured(Client):
@@ -113,11 +127,26 @@ class Measured(Client):
 
 def main() -> None:
     arguments = parser(__doc__, "bridge_overhead")
-    arguments.add_argument("--count", type=int, default=3000)
+    arguments.add_argument(
+        "--model",
+        choices=["identity", "identity-thread", "identity-chunked"],
+        default="identity",
+        help="identity: declared instant, run by the network thread; identity-thread: by the"
+        " model's own thread, as every real network is; identity-chunked: there too, and through"
+        " the overlap-add as lars-mini",
+    )
+    arguments.add_argument("--count", type=int, default=2000, help="round trips per repetition")
+    arguments.add_argument("--repeats", type=int, default=5)
     args = arguments.parse_args()
+    if args.quick:
+        args.count, args.repeats = 100, 1
     with start_engine() as engine, Measured(engine.socket) as client:
-        results = [measure(client, block, args.count) for block in BLOCKS]
-    write(args.out, "bridge_overhead", results)
+        runs = [
+            measure(client, args.model, block, args.count)
+            for _ in range(args.repeats)
+            for block in BLOCKS
+        ]
+    write(args.out, "bridge_overhead", {"summary": summary(runs), "runs": runs})
 
 
 if __name__ == "__main__":

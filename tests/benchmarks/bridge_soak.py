@@ -26,6 +26,8 @@ def main() -> None:
     arguments = parser(__doc__, "bridge_soak")
     arguments.add_argument("--sessions", type=int, default=1000)
     args = arguments.parse_args()
+    if args.quick:
+        args.sessions = 30
     wave = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 1024)).astype(np.float32)
     seen: dict[int, dict[str, int]] = {}
     start = time.perf_counter()

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lars_plugin.bridge.alignment import Aligner
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_output_is_the_stem_of_its_position_or_the_fallback_and_never_another(
     data: st.DataObject,

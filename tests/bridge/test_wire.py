@@ -21,7 +21,7 @@ from lars_plugin import errors
 from lars_plugin.bridge import limits, messages
 from lars_plugin.bridge.codes import CODES, error_message, exception_of
 from lars_plugin.bridge.messages import BY_TYPE, FROM_CLIENT, FROM_ENGINE, Message
-from lars_plugin.bridge.wire import Decoder, decode, encode, max_payload
+from lars_plugin.bridge.wire import Decoder, decode, encode, encode_samples, max_payload
 from lars_plugin.errors import LarsError, ProtocolError
 
 VECTORS = Path(__file__).parents[2] / "bridge" / "vectors"
@@ -62,6 +62,7 @@ def test_every_message_has_a_golden_frame() -> None:
     assert not FROM_CLIENT & FROM_ENGINE
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_cutting_gives_the_same_messages(data: st.DataObject) -> None:
     wanted = [message_of(entry) for entry in INDEX["frames"]]
@@ -88,7 +89,7 @@ def test_one_byte_at_a_time_gives_the_same_messages() -> None:
 @given(
     st.integers(1, 6), st.integers(1, 2), st.integers(0, 300), st.integers(0, limits.MAX_POSITION)
 )
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_audio_survives_the_wire_to_the_bit(
     streams: int, channels: int, frames: int, position: int
 ) -> None:
@@ -102,6 +103,67 @@ def test_audio_survives_the_wire_to_the_bit(
     assert got.wave().tobytes() == wave.tobytes()
     with pytest.raises(ValueError, match="read-only"):
         got.wave()[...] = 0
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([(2, 5), (1, 0), (6, 2, 130), (1, 1, 1), (3, 8, 40)]),
+    st.integers(0, limits.MAX_POSITION),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
+def test_an_array_is_encoded_as_its_message_is(
+    shape: tuple[int, ...], position: int, epoch: int, turned: bool
+) -> None:
+    wave = np.random.default_rng(0).random(shape, np.float32)
+    if turned:  # not contiguous
+        wave = np.asfortranarray(wave)[..., ::-1]
+    kind = messages.Stems if wave.ndim == 3 else messages.Audio
+    message = kind(position=position, epoch=epoch, **kind.planar(wave))
+    assert encode_samples(kind, wave, position=position, epoch=epoch) == encode(message)
+
+
+@pytest.mark.parametrize(
+    ("shape", "position"),
+    [
+        ((limits.MAX_STREAMS + 1, 1, 1), 0),
+        ((limits.MAX_CHANNELS + 1, 1), 0),
+        ((1, limits.MAX_BLOCK + 1), 0),
+        ((16, 2, limits.MAX_BLOCK), 0),
+        ((1, 1), limits.MAX_POSITION + 1),
+        ((1, 1), -1),
+    ],
+)
+def test_an_array_beyond_the_limits_is_refused_by_its_sender(
+    shape: tuple[int, ...], position: int
+) -> None:
+    with pytest.raises(ProtocolError, match="out of range"):
+        encode_samples(messages.Stems, np.zeros(shape, np.float32), position=position, epoch=0)
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=30), st.integers(1, 40000))
+@settings(max_examples=30, deadline=None)
+def test_bytes_written_in_place_give_the_same_messages_as_bytes_fed(
+    sizes: list[int], frames: int
+) -> None:
+    wave = np.random.default_rng(frames).random((2, 2, frames), np.float32)
+    frame = encode_samples(messages.Stems, wave, position=5, epoch=1)
+    stream = encode(messages.Stats(request=1)) + frame + encode(messages.Ping(payload=b"x"))
+    decoder, found, at = Decoder(), [], 0
+    for size in itertools.cycle(sizes):
+        if at == len(stream):
+            break
+        space = decoder.space()
+        assert len(space) > 0
+        count = min(size * 20, len(space), len(stream) - at)
+        space[:count] = stream[at : at + count]
+        decoder.wrote(count)
+        at += count
+        found += list(decoder.messages())
+    whole = Decoder()
+    whole.feed(stream)
+    assert found == list(whole.messages())
+    assert len(found) == 3
 
 
 def header(number: int, length: int, **changed: int) -> bytes:
@@ -178,6 +240,7 @@ def test_a_sender_keeps_the_limits_too(message: Message) -> None:
         encode(message)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_raise_nothing_but_protocol_errors(data: bytes) -> None:
     for prefix in (b"", b"LARS", b"LARS\x01"):
@@ -209,6 +272,7 @@ def test_an_exception_of_another_kind_travels_as_its_nearest_ancestor() -> None:
     assert type(exception_of(messages.Error(code=999, message="new"))) is errors.BridgeError
 
 
+@settings(deadline=None)
 @given(st.text(max_size=3000))
 def test_any_error_text_fits_into_a_message(text: str) -> None:
     message = error_message(errors.InputError(text.encode("utf-8", "ignore").decode()))

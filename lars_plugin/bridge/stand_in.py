@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a live stream's network is taken to have said where it failed or was not run in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["StandIn", "Stateful"]
+
+Wave = NDArray[np.float32]
+
+# A causal model comes back over so many samples; chunks fade into each other anyway.
+_FADE = 64
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A backend that belongs to one stream, because it goes on from where it stopped."""
+
+    def __call__(self, batch: Wave, /) -> Wave: ...
+
+    def reset(self) -> None:
+        """Start anew."""
+        ...
+
+
+class StandIn:
+    """Stems for the network's input, as late as the network's own would be.
+
+    A causal network that missed some input must not go on as if nothing had been: what its state
+    still holds would come out in the wrong place. It starts anew, and what belongs to input it
+    has not seen is the stand-in's.
+
+    Args:
+        outputs: stems of the network.
+        parts: among which the mixture is shared out.
+        delay: samples by which the network's output trails its input; 0 for chunked ones.
+        restart: makes a causal network start anew.
+    """
+
+    def __init__(
+        self, outputs: int, parts: int, delay: int, restart: Callable[[], None] | None
+    ) -> None:
+        self._outputs, self._parts = outputs, np.float32(parts)
+        self._delay = delay
+        self._restart = restart
+        self.forget()
+
+    def forget(self) -> None:
+        """The stream starts anew."""
+        self._due: Wave | None = None  # the input that the network's next output belongs to
+        self._tail: Wave | None = None
+        self._cold = self._fading = 0
+
+    def see(self, chunks: Wave) -> None:
+        """What the network is about to be given, ``(n, channels, samples)``; each once."""
+        if not self._delay:
+            self._due = chunks
+            return
+        if self._tail is None:
+            self._tail = np.zeros((*chunks.shape[:2], self._delay), np.float32)
+        both = np.concatenate([self._tail, chunks], axis=2)
+        self._due, self._tail = both[..., : chunks.shape[2]], both[..., chunks.shape[2] :]
+
+    def stems(self, dry: bool) -> Wave:
+        """In the network's place: ``(n, outputs, channels, samples)``."""
+        if self._due is None:
+            raise ValueError("nothing was seen")
+        count, channels, samples = self._due.shape
+        made = np.zeros((count, self._outputs, channels, samples), np.float32)
+        if dry:
+            made[:] = self._due[:, None] / self._parts
+        return made
+
+    def missed(self) -> None:
+        """The network has not seen what ``see`` was told of, or failed on it."""
+        if self._restart is not None:
+            self._restart()
+            self._cold, self._fading = self._delay, _FADE
+
+    @property
+    def mending(self) -> bool:
+        """Whether ``mend`` has still something to do."""
+        return bool(self._cold or self._fading)
+
+    def mend(self, made: Wave, dry: bool) -> Wave:
+        """The network's stems, with the stand-in where it came too late to know the input."""
+        if not self.mending:
+            return made
+        other = self.stems(dry)
+        samples = made.shape[3]
+        cold = min(self._cold, samples)
+        self._cold -= cold
+        faded = min(self._fading, samples - cold)
+        # The part of the network: none while it is cold, then rising.
+        share = np.ones(samples, np.float32)
+        share[:cold] = 0
+        begin = _FADE - self._fading
+        share[cold : cold + faded] = (np.arange(begin, begin + faded) + 0.5) / _FADE
+        self._fading -= faded
+        mended: Wave = share * made + (1 - share) * other
+        return mended

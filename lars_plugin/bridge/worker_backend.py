@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A loaded model for other threads than its own: every run waits for the model's thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.backends import Backend, CausalBackend, Model
+from lars_plugin.bridge.worker import Worker
+
+__all__ = ["shared_model"]
+
+Wave = NDArray[np.float32]
+
+
+def shared_model(worker: Worker, model: Model) -> Model:
+    """The worker's model, to be used from another thread like any."""
+    backend = model.backend
+    if isinstance(backend, CausalBackend):
+        return Model(model.config, _CausalWorkerBackend(worker, backend))
+    return Model(model.config, _WorkerBackend(worker, backend))
+
+
+class _WorkerBackend:
+    def __init__(self, worker: Worker, backend: Backend) -> None:
+        self._worker = worker
+        self._name = backend.name
+
+    @property
+    def name(self) -> str:
+        """What runs where, as the model's own backend says."""
+        return self._name
+
+    def __call__(self, batch: Wave) -> Wave:
+        return self._worker.run_task(lambda: self._worker.infer(batch))
+
+
+class _CausalWorkerBackend(_WorkerBackend):
+    def __init__(self, worker: Worker, backend: CausalBackend) -> None:
+        super().__init__(worker, backend)
+        self._causal = backend
+
+    def initial_state(self) -> Any:
+        """The state before the first sample."""
+        return self._causal.initial_state()
+
+    def step(self, hops: Wave, state: Any) -> tuple[Wave, Any]:
+        """The next hops, run by the model's thread."""
+        return self._worker.run_task(lambda: self._causal.step(hops, state))
