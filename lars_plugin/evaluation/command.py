@@ -37,7 +37,12 @@ true stems; needs scikit-learn).
 A stem counts in the clips in which it sounds; where it is silent, what came out is its leakage.
 Ride and crash are also scored as one stem, cymbals, so that models of five and six stems compare.
 
+Full mixes are clips whose folders also hold other.flac, or vocals, bass and other: one-stage models
+and cascades are scored on the drums, their sum and the rest, a drum model on the drums.
+
   lars evaluate clips --model lars-mini --baseline mixture,nmf,oracle
+  lars evaluate songs --model lars-fullmix --model cascade:mdx23c-music,lars-mini
+  lars evaluate clips --wiener 1 --gate -40 --redistribute
   lars evaluate StemGMD --model lars-mini --kits bluebird,roots --csv s.csv --resume --html s.html
 
 exit codes: 0 all done, 1 a clip failed (the others are done), 2 wrong usage, 130 interrupted
@@ -57,8 +62,8 @@ def add_evaluate_parser(subparsers: Any) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the clips are")
     add = parser.add_argument_group("what").add_argument
     add("-m", "--model", dest="models", action="append", metavar="MODEL",
-        help="a name from `lars models list`, or a model's folder; may be repeated; none for"
-        " baselines only (default: lars-mini)")  # fmt: skip
+        help="a name from `lars models list`, a model's folder, cascade:A,B or A+B; may be"
+        " repeated; none for baselines only (default: lars-mini)")  # fmt: skip
     add("--baseline", type=_names, default=("mixture", "oracle"), metavar="A,B",
         help="mixture, oracle, nmf, or none (default: mixture,oracle)")  # fmt: skip
     add("--layout", choices=("auto", "clips", "stemgmd", "musdb"), default="auto",
@@ -66,6 +71,17 @@ def add_evaluate_parser(subparsers: Any) -> None:
     add("--split", help="part of the data, where the layout has parts")
     add("--kits", type=_names, default=(), metavar="A,B", help="only these drum kits")
     add("--limit", type=_count, metavar="N", help="at most N clips, evenly spread over all")
+    add = parser.add_argument_group("variants: further rows for each model").add_argument
+    add("--wiener", type=float, action="append", default=[], metavar="ALPHA",
+        help="with a Wiener filter of this exponent; may be repeated")  # fmt: skip
+    add("--gate", type=float, action="append", default=[], metavar="DB",
+        help="with stems silenced while this far below the mixture; may be repeated")  # fmt: skip
+    add("--redistribute", action="store_true",
+        help="with what the stems leave handed to them; of several options one more row has all",
+    )  # fmt: skip
+    add("--midi", action="store_true",
+        help="score transcription instead; clips need notes.csv (`lars midi --render` makes some)",
+    )  # fmt: skip
     add = parser.add_argument_group("how").add_argument
     add("--preset", choices=("fast", "balanced", "best"), help="speed against quality")
     add(
@@ -112,7 +128,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from lars_plugin.evaluation.ledger import Ledger
     from lars_plugin.evaluation.run import evaluate
     from lars_plugin.evaluation.summary import summarise
-    from lars_plugin.evaluation.systems import make_systems
+    from lars_plugin.evaluation.systems import make_systems, make_variants
     from lars_plugin.evaluation.tables import all_tables
 
     if args.resume and args.csv is None:
@@ -122,6 +138,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     systems = make_systems(
         [name for name in args.models or ["lars-mini"] if name != "none"],
         [name for name in args.baseline if name != "none"],
+        variants=make_variants(args.wiener, args.gate, args.redistribute),
         preset=args.preset,
         overlap=args.overlap,
         device=args.device,
@@ -134,6 +151,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
         kits=args.kits,
     )
     clips = _limited(clips, args.limit)
+    if args.midi:
+        return _evaluate_midi(args, clips, systems)
     with (
         Ledger(args.csv, resume=args.resume) as ledger,
         _shared_cores(args.jobs, systems),
@@ -162,6 +181,23 @@ def run_evaluate(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 1 if outcome.failures else 0
+
+
+def _evaluate_midi(args: argparse.Namespace, clips: list[Clip], systems: list[System]) -> int:
+    from lars_plugin.audio import AtomicFiles
+    from lars_plugin.evaluation.midi import evaluate_midi, midi_document, midi_tables
+    from lars_plugin.evaluation.results import to_json
+
+    if args.csv or args.figure or args.html:
+        raise InputError("--midi makes tables and --json; leave out --csv, --figure and --html")
+    with _progress(args) as progress:
+        scores = evaluate_midi(clips, args.folder, systems, progress=progress)
+    for table in midi_tables(scores):
+        print(table.markdown() if args.markdown else table.text())
+    if args.json:
+        with AtomicFiles() as files:
+            files.create(args.json).write(to_json(midi_document(scores)).encode())
+    return 0
 
 
 def _limited(clips: list[Clip], limit: int | None) -> list[Clip]:

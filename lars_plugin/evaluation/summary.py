@@ -5,7 +5,8 @@ Over clips, a stem's mean and median count the clips in which it sounds, that is
 reference is above a threshold against the mixture; in all others the level of what came out, its
 leakage, is counted instead. Over stems, ``mean`` is the mean of the stems' figures, each stem
 counting alike however often it sounds. A sum of stems does not count beside its parts, so for six
-stems there are two means: of the six, and of the five with ride and crash as cymbals.
+stems there are two means: of the six, and of the five with ride and crash as cymbals. For a full
+mix a third counts the rest beside the six.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from lars_plugin.evaluation.metrics import SILENCE_DB, real_time_ratio
 from lars_plugin.evaluation.scoring import FIVE, Row
 
 __all__ = ["Cell", "Summary", "summarise"]
+
+SIX = ("kick", "snare", "toms", "hihat", "ride", "crash")
 
 _PARTS = {"cymbals": ("ride", "crash"), "drums": FIVE}
 
@@ -83,6 +86,8 @@ class Summary:
         sums = {name for name, parts in _PARTS.items() if set(parts) <= set(self.stems)}
         whole = tuple(stem for stem in self.stems if stem not in sums)
         made = {"mean": whole}
+        if set(SIX) < set(whole):
+            made["mean of 6"] = SIX  # the drums of a full mix
         if whole != FIVE and set(FIVE) <= set(self.stems):
             made["mean of 5"] = FIVE
         return made

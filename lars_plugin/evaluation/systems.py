@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.baselines import BASELINES, require_nmf
 from lars_plugin.evaluation.clips import Recording
+from lars_plugin.separation.postprocess import PostProcessing
 from lars_plugin.separation.separator import Separator
+from lars_plugin.zoo.composite_names import parse_name
 
-__all__ = ["BaselineSystem", "ModelSystem", "System", "make_systems"]
+__all__ = ["BaselineSystem", "ModelSystem", "System", "make_systems", "make_variants"]
 
 Wave = NDArray[np.float32]
 
@@ -114,10 +116,36 @@ class ModelSystem:
         )
 
 
+def make_variants(
+    wiener: Sequence[float] = (), gate: Sequence[float] = (), redistribute: bool = False
+) -> list[PostProcessing]:
+    """Post-processing to compare with none: each setting alone, then the first of each kind
+    together if there are several kinds.
+
+    Raises:
+        InputError: a setting that cannot be.
+    """
+    alone = [
+        *(PostProcessing(wiener=exponent) for exponent in wiener),
+        *(PostProcessing(gate=threshold) for threshold in gate),
+        *([PostProcessing(redistribute=True)] if redistribute else []),
+    ]
+    if (bool(wiener), bool(gate), redistribute).count(True) > 1:
+        alone.append(
+            PostProcessing(
+                wiener=wiener[0] if wiener else None,
+                gate=gate[0] if gate else None,
+                redistribute=redistribute,
+            )
+        )
+    return alone
+
+
 def make_systems(
     models: Sequence[str],
     baselines: Sequence[str] = (),
     *,
+    variants: Sequence[PostProcessing] = (),
     preset: str | None = None,
     overlap: float | None = None,
     device: str = "auto",
@@ -125,7 +153,8 @@ def make_systems(
 ) -> list[System]:
     """Models by name or folder, then baselines by name; nothing is loaded yet.
 
-    A folder goes by its last name, unless two systems would go by the same.
+    A folder goes by its last name, unless two systems would go by the same. After each model
+    come its variants, which share the loaded model and are called "lars-mini, wiener 1".
 
     Raises:
         InputError: see :class:`BaselineSystem`.
@@ -140,7 +169,7 @@ def make_systems(
 
     def opener(name: str) -> Callable[[], Separator]:
         # What looks like a path, or is one, is a folder; the zoo's names hold no separator.
-        folder = os.sep in name or "/" in name or Path(name).is_dir()
+        folder = not _is_composite(name) and (os.sep in name or "/" in name or Path(name).is_dir())
         return lambda: Separator(
             Path(name) if folder else name,
             preset=preset,
@@ -149,11 +178,20 @@ def make_systems(
             precision=precision,
         )
 
-    labels = [Path(name).name or name for name in models]
+    def changed(plain: ModelSystem, post: PostProcessing) -> Callable[[], Separator]:
+        return lambda: Separator(plain.separator().model, preset=preset, overlap=overlap, post=post)
+
+    labels = [name if _is_composite(name) else Path(name).name or name for name in models]
     if len({*labels, *baselines}) < len(labels) + len(baselines):
         labels = list(models)
-    made: list[System] = [
-        ModelSystem(label, ", ".join(settings), opener(name))
-        for label, name in zip(labels, models, strict=True)
-    ]
+    made: list[System] = []
+    for label, name in zip(labels, models, strict=True):
+        plain = ModelSystem(label, ", ".join(settings), opener(name))
+        made.append(plain)
+        for post in variants:
+            made.append(ModelSystem(f"{label}, {post}", plain.settings, changed(plain, post)))
     return [*made, *(BaselineSystem(name) for name in baselines)]
+
+
+def _is_composite(name: str) -> bool:
+    return not Path(name).exists() and parse_name(name) is not None

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RateStream: a StreamingSeparator for audio of any rate, mono or stereo."""
+"""RateStream: a model's stream for audio of any rate, mono or stereo."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import soxr
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from lars_plugin.backends import Model
 from lars_plugin.errors import InputError
-from lars_plugin.separation.stream import Steps, StreamingSeparator, check_block, run_steps
+from lars_plugin.separation.composite import open_core
+from lars_plugin.separation.postprocess import PostProcessing, PostStream
+from lars_plugin.separation.stream import Steps, check_block, choose_stems, run_steps
+from lars_plugin.zoo.composites import Cascade
 from lars_plugin.zoo.config import Chunking
 
 __all__ = ["RateStream"]
@@ -86,11 +89,13 @@ class RateStream:
     At the model's own rate and channel count this adds nothing to a ``StreamingSeparator``.
 
     Args:
-        model: the model.
+        model: the model, of any kind.
         sample_rate: Hz, of input and output.
         channels: 1 or 2, of input and output.
         chunking: instead of the model's own.
         stems: canonical names of those wanted; all for None.
+        post: what the stems go through at last, at this stream's rate; in a cascade, the drum
+            stage's stems before they are resampled.
 
     Raises:
         InputError: a rate outside 1 kHz to 768 kHz, or channels that do not fit the model.
@@ -104,6 +109,7 @@ class RateStream:
         *,
         chunking: Chunking | None = None,
         stems: Sequence[str] | None = None,
+        post: PostProcessing | None = None,
     ) -> None:
         if not (math.isfinite(sample_rate) and 1000 <= sample_rate <= 768000):
             raise InputError(f"sample rate must be from 1000 to 768000 Hz, got {sample_rate}")
@@ -112,30 +118,50 @@ class RateStream:
                 f"model {model.config.name!r} separates mono or {model.config.channels} channels,"
                 f" got {channels}; mix or pick channels first"
             )
-        self._backend = model.backend
-        self._core = StreamingSeparator(model, chunking=chunking, stems=stems)
+        chosen = choose_stems(model, stems)
+        self._stems = tuple(model.config.stems[index] for index in chosen)
+        self._post: PostStream | None = None
+        if post is not None and post.active and not isinstance(model, Cascade):
+            # All stems have a part in it, whichever are wanted.
+            stems, count = None, len(model.config.stems)
+            self._post = PostStream(post, count, channels, sample_rate, chosen)
+            post = None
+        inside = post if post is not None and post.active else None
+        self._core = open_core(model, chunking=chunking, stems=stems, post=inside)
+        self._outputs = len(self._core.stems)
         self.sample_rate = sample_rate
         self.channels = channels
         self._in: _Resampler | None = None
         self._out: _Resampler | None = None
         if sample_rate != self._core.sample_rate:
             self._in = _Resampler(sample_rate, self._core.sample_rate, channels)
-            self._out = _Resampler(self._core.sample_rate, sample_rate, len(self.stems) * channels)
+            self._out = _Resampler(self._core.sample_rate, sample_rate, self._outputs * channels)
         self._taken = self._given = 0
 
     @property
     def stems(self) -> tuple[str, ...]:
         """Names along the first axis of the output."""
-        return self._core.stems
+        return self._stems
+
+    @property
+    def backend(self) -> Callable[[Wave], Wave]:
+        """Runs what ``push_steps`` yields: the model's, or for a causal model this stream's own."""
+        return self._core.backend
+
+    @property
+    def model_latency(self) -> int:
+        """The part of ``latency_samples`` that is the model's, in samples of this rate."""
+        return math.ceil(self._core.latency_samples * (self.sample_rate / self._core.sample_rate))
 
     @property
     def latency_samples(self) -> int:
         """The most samples, at this stream's rate, by which the output trails the input."""
+        after = 0 if self._post is None else self._post.latency_samples
         if self._in is None:
-            return self._core.latency_samples
+            return self._core.latency_samples + after
         rate, inner = self.sample_rate, self._core.sample_rate
         seconds = _lag(rate, inner) + self._core.latency_samples / inner + _lag(inner, rate)
-        return math.ceil(seconds * rate) + 2  # each conversion rounds by at most a sample
+        return math.ceil(seconds * rate) + 2 + after  # each conversion rounds by at most a sample
 
     def reset(self) -> None:
         """Forget everything, as if new."""
@@ -143,6 +169,8 @@ class RateStream:
         for resampler in (self._in, self._out):
             if resampler is not None:
                 resampler.reset()
+        if self._post is not None:
+            self._post.reset()
         self._taken = self._given = 0
 
     def push(self, block: NDArray[np.generic]) -> Wave:
@@ -151,18 +179,19 @@ class RateStream:
         Raises:
             InputError, NonFiniteError, EngineError: as ``StreamingSeparator.push``.
         """
-        return run_steps(self.push_steps(block), self._backend)
+        return run_steps(self.push_steps(block), self.backend)
 
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
         """``push`` with the network left to the caller: ``StreamingSeparator.push_steps``."""
         wave = check_block(block, self.channels, self._taken, self.sample_rate)
         self._taken += wave.shape[1]
         inner = self._widen(self._in.push(wave) if self._in else wave)
-        return self._give((yield from self._core.push_steps(inner)))
+        made = self._give((yield from self._core.push_steps(inner)))
+        return made if self._post is None else self._post.push(wave, made)
 
     def flush(self) -> Wave:
         """End the input and return the rest; in all exactly as long as the input."""
-        return run_steps(self.flush_steps(), self._backend)
+        return run_steps(self.flush_steps(), self.backend)
 
     def flush_steps(self) -> Steps:
         """``flush`` with the network left to the caller: ``StreamingSeparator.push_steps``."""
@@ -174,12 +203,15 @@ class RateStream:
         if self._out is not None and self._taken > self._given:
             parts.append(self._fit(self._unfold(self._out.flush())))
             missing = self._taken - self._given
-            parts.append(np.zeros((len(self.stems), self.channels, missing), np.float32))
+            parts.append(np.zeros((self._outputs, self.channels, missing), np.float32))
             self._given += missing
-        return np.concatenate(parts, axis=2)
+        made = np.concatenate(parts, axis=2)
+        return made if self._post is None else self._post.flush(made)
 
     def _widen(self, wave: Wave) -> Wave:
         """To the model's channels."""
+        if wave.shape[0] == self._core.channels:
+            return wave
         return np.broadcast_to(wave, (self._core.channels, wave.shape[1]))
 
     def _give(self, stems: Wave) -> Wave:
@@ -187,12 +219,12 @@ class RateStream:
         if self.channels != self._core.channels:
             stems = stems.mean(axis=1, keepdims=True, dtype=np.float32)
         if self._out is not None:
-            folded = stems.reshape(len(self.stems) * self.channels, -1)
+            folded = stems.reshape(self._outputs * self.channels, -1)
             stems = self._unfold(self._out.push(folded))
         return self._fit(stems)
 
     def _unfold(self, folded: Wave) -> Wave:
-        return folded.reshape(len(self.stems), self.channels, -1)
+        return folded.reshape(self._outputs, self.channels, -1)
 
     def _fit(self, stems: Wave) -> Wave:
         """Never more in all than was taken."""

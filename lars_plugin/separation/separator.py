@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from lars_plugin.backends import Model
 from lars_plugin.errors import CancelledError, InputError
+from lars_plugin.separation.postprocess import PostProcessing
 from lars_plugin.separation.resampling import RateStream
 from lars_plugin.separation.stream import choose_stems
 from lars_plugin.stems import Stems
+from lars_plugin.zoo.composites import Composite, cut
 from lars_plugin.zoo.config import Chunking
 
 __all__ = ["PRESETS", "Progress", "Separator"]
@@ -32,14 +34,19 @@ class Separator:
     """Separates drum recordings.
 
     Args:
-        model: a name of the zoo, a model folder, or a loaded model.
-        preset: ``fast``, ``balanced`` or ``best``: the model's overlap for that preset.
+        model: a name of the zoo, ``cascade:A,B`` or ``A+B`` of such names, a model folder, an
+            ensemble's file, or a loaded model.
+        preset: ``fast``, ``balanced`` or ``best``: the model's overlap for that preset; in a
+            composite each part's own.
         overlap: chunks per sample, 1 or more; goes before the preset. None for both: the
             model's own.
         batch_size: chunks per run of the network; None for the model's own.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``; for names and folders only.
         stems: canonical names of those wanted, in this order; all for None.
-        precision: ``float32`` or ``bfloat16``; for names and folders only.
+        precision: ``float32``, ``bfloat16``, ``int8`` or ``auto``; for names and folders only.
+        backend: ``torch``, ``openvino`` or ``auto``; for names and folders only, see
+            :func:`~lars_plugin.zoo.load.load_model`.
+        post: what the stems go through after the model.
 
     Raises:
         InputError: settings that do not fit the model.
@@ -56,9 +63,12 @@ class Separator:
         device: str = "auto",
         stems: Sequence[str] | None = None,
         precision: str = "float32",
+        backend: str | None = "torch",
+        post: PostProcessing | None = None,
     ) -> None:
-        self._model = _load(model, device, precision)
-        self._chunking = _settle(self._model, preset, overlap, batch_size)
+        self._model = _load(model, device, precision, backend)
+        self._settled = _settle(self._model, preset, overlap, batch_size)
+        self._post = post or PostProcessing()
         chosen = choose_stems(self._model, stems)
         self._stems = tuple(self._model.config.stems[index] for index in chosen)
 
@@ -69,8 +79,14 @@ class Separator:
 
     @property
     def chunking(self) -> Chunking:
-        """The chunking in force, presets and arguments applied."""
-        return self._chunking
+        """The chunking in force, presets and arguments applied; a cascade's is its music stage's,
+        an ensemble's that of the model with the longest chunks."""
+        return self._settled.config.chunking
+
+    @property
+    def post(self) -> PostProcessing:
+        """What the stems go through after the model."""
+        return self._post
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -84,9 +100,7 @@ class Separator:
 
     def stream(self, sample_rate: float, channels: int) -> RateStream:
         """A stream of blocks ``(channels, n)`` at this rate."""
-        return RateStream(
-            self._model, sample_rate, channels, chunking=self._chunking, stems=self._stems
-        )
+        return RateStream(self._settled, sample_rate, channels, stems=self._stems, post=self._post)
 
     def separate(
         self,
@@ -129,12 +143,12 @@ class Separator:
         return Stems(dict(zip(self._stems, out, strict=True)), sample_rate)
 
 
-def _load(model: str | Path | Model, device: str, precision: str) -> Model:
+def _load(model: str | Path | Model, device: str, precision: str, backend: str | None) -> Model:
     if isinstance(model, Model):
         return model
     from lars_plugin.zoo import load_model  # brings in torch: only when it is needed
 
-    return load_model(model, device=device, precision=precision)
+    return load_model(model, device=device, precision=precision, backend=backend)
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:
@@ -144,15 +158,21 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
 
 def _settle(
     model: Model, preset: str | None, overlap: float | None, batch_size: int | None
-) -> Chunking:
+) -> Model:
+    """The model with the chunking that was asked for, part by part."""
+    if isinstance(model, Composite):
+        return model.with_parts(
+            [_settle(part, preset, overlap, batch_size) for part in model.parts]
+        )
     config = model.config
     if preset is not None:
         if preset not in PRESETS:
             raise InputError(f"unknown preset {preset!r}; use {', '.join(PRESETS)}")
         if overlap is None:
             overlap = config.presets.get(preset, config.chunking.overlap)
-    return dataclasses.replace(
+    chunking = dataclasses.replace(
         config.chunking,
         overlap=config.chunking.overlap if overlap is None else overlap,
         batch_size=config.chunking.batch_size if batch_size is None else batch_size,
     )
+    return cut(model, chunking)

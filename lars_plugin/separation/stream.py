@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ Wave = NDArray[np.float32]
 Steps = Generator[Wave, "Wave | None", Wave]
 
 
-def run_steps(steps: Steps, backend: Backend) -> Wave:
+def run_steps(steps: Steps, backend: Callable[[Wave], Wave]) -> Wave:
     """Run a push or flush to its end, the network included."""
     made: Wave | None = None
     while True:
@@ -66,14 +66,15 @@ def check_block(block: NDArray[np.generic], channels: int, position: int, rate: 
         NonFiniteError: NaN or Inf in it.
     """
     array = np.asarray(block)
-    if not np.issubdtype(array.dtype, np.floating):
+    if array.dtype != np.float32 and not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"audio must be floating point in +-1, got {array.dtype}; scale it first")
     if array.ndim != 2 or array.shape[0] != channels:
         raise InputError(f"audio must be ({channels}, samples), got shape {array.shape}")
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32, copy=False)
+    if array.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32, copy=False)
     finite = np.isfinite(array)
-    if not finite.all():
+    if np.count_nonzero(finite) != finite.size:  # all() in a third of the time
         first = position + int(np.argmin(finite.all(axis=0)))
         raise NonFiniteError(
             f"the input holds NaN or Inf at sample {first} ({first / rate:.3f} s); repair it first"
@@ -103,6 +104,8 @@ class StreamingSeparator:
         self._model = model
         self._chunking = chunking or model.config.chunking
         self._chosen = choose_stems(model, stems)
+        self._all_chosen = self._chosen == tuple(range(len(model.config.stems)))
+        self._weights: dict[tuple[bool, bool], Wave] = {}
         # A batch is ready when it is whole and known not to hold the last chunk.
         size, step, batch = self._chunking.chunk_size, self._chunking.step, self.batch_size
         self._group = (batch - 1) * step + size
@@ -114,6 +117,11 @@ class StreamingSeparator:
         self._sum = np.empty((len(self._chosen), self.channels, self._group), np.float32)
         self._weight = np.empty(self._group, np.float32)
         self.reset()
+
+    @property
+    def backend(self) -> Backend:
+        """Runs what ``push_steps`` and ``flush_steps`` yield."""
+        return self._model.backend
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -238,16 +246,21 @@ class StreamingSeparator:
         """Run one batch of whole chunks from the front of the input and drop what it used."""
         chunking, batch = self._chunking, self.batch_size
         step, size = chunking.step, chunking.chunk_size
-        parts = [self._input[:, k * step : k * step + size] for k in range(batch)]
-        yield from self._add(np.stack(parts), [size] * batch, last=False)
+        # New memory, not a view: the input moves on, and the network may keep what it sees.
+        chunks = np.empty((batch, self.channels, size), np.float32)
+        for k in range(batch):
+            chunks[k] = self._input[:, k * step : k * step + size]
+        yield from self._add(chunks, [size] * batch, last=False)
         used = batch * step
         finished = (batch - 1) * step + grid.settled(chunking)
         out = self._take(finished)
         for array in (self._sum, self._weight):
-            array[..., : self._group - used] = array[..., used:].copy()
+            if used < self._group:
+                array[..., : self._group - used] = array[..., used:].copy()
             array[..., self._group - used :] = 0
         kept = self._filled - used
-        self._input[:, :kept] = self._input[:, used : self._filled].copy()
+        if kept:
+            self._input[:, :kept] = self._input[:, used : self._filled].copy()
         self._filled = kept
         self._origin += used
         return out
@@ -280,15 +293,20 @@ class StreamingSeparator:
         step = self._chunking.step
         made = self._checked(chunks, (yield chunks))
         for index, length in enumerate(lengths):
-            weights = grid.chunk_weights(
-                self._chunking,
-                first=self._chunk == 0,
-                last=last and index == len(lengths) - 1,
-            )[:length]
+            weights = self._weights_of(self._chunk == 0, last and index == len(lengths) - 1)
+            if length < len(weights):
+                weights = weights[:length]
             begin = offset + index * step
             self._sum[..., begin : begin + length] += made[index, ..., :length] * weights
             self._weight[begin : begin + length] += weights
             self._chunk += 1
+
+    def _weights_of(self, first: bool, last: bool) -> Wave:
+        weights = self._weights.get((first, last))
+        if weights is None:
+            weights = grid.chunk_weights(self._chunking, first=first, last=last)
+            self._weights[first, last] = weights
+        return weights
 
     def _checked(self, chunks: Wave, made: Wave | None) -> Wave:
         """The network's result, of the stems chosen, or an error."""
@@ -300,8 +318,9 @@ class StreamingSeparator:
                 f"model {self._model.config.name!r} returned {made.shape}, expected {wanted};"
                 " its configuration does not fit its network"
             )
-        made = made[:, list(self._chosen)]
-        if not np.isfinite(made).all():
+        if not self._all_chosen:
+            made = made[:, list(self._chosen)]
+        if np.count_nonzero(np.isfinite(made)) != made.size:
             raise NonFiniteError(
                 f"model {self._model.config.name!r} returned NaN or Inf near second"
                 f" {self._emitted / self.sample_rate:.2f}; try precision float32, or other weights"

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lars_plugin.errors import ModelNotFoundError
+from lars_plugin.errors import LarsError, ModelNotFoundError
+from lars_plugin.zoo.composite_names import part_names
 from lars_plugin.zoo.config import ModelConfig
 from lars_plugin.zoo.fetch import DownloadProgress, download
 from lars_plugin.zoo.load import load_model, read_model_config
@@ -40,7 +41,8 @@ def add_models_parser(subparsers: Any) -> argparse.ArgumentParser:
     info.add_argument("--json", action="store_true", help="machine-readable output")
 
     get = commands.add_parser("download", help="get the weights of published models")
-    get.add_argument("models", nargs="+", metavar="NAME", help="from `lars models list`")
+    get.add_argument("models", nargs="+", metavar="NAME",
+        help="from `lars models list`; of a cascade, its parts")  # fmt: skip
 
     convert = commands.add_parser("convert", help="make a model folder from a checkpoint")
     _add_source(convert)
@@ -86,7 +88,7 @@ def overview(configs: Sequence[ModelConfig]) -> str:
     rows = [("name", "weights here", "stems")]
     for config in configs:
         size = _size(config)
-        here = "yes" if _weights_path(config) is not None else f"no ({size})" if size else "no"
+        here = "yes" if _is_here(config) else f"no ({size})" if size else "no"
         rows.append((config.name, here, ", ".join(config.stems)))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
@@ -107,6 +109,9 @@ def describe(config: ModelConfig, folder: Path | None = None) -> str:
         *([f"  presets      {presets}"] if presets else []),
         f"  licence      {config.license or 'not stated'}",
     ]
+    for part in part_names(config):
+        here = _weights_path(*read_model_config(part))
+        lines.append(f"  made of      {part}, weights here: {here if here is not None else 'no'}")
     weights = config.weights
     if weights is not None:
         path = _weights_path(config, folder)
@@ -126,6 +131,17 @@ def _weights_path(config: ModelConfig, folder: Path | None = None) -> Path | Non
         return find_weights(config, folder)
     except ModelNotFoundError:
         return None
+
+
+def _is_here(config: ModelConfig) -> bool:
+    """Whether the weights are on this machine: the model's, or those of all its parts."""
+    try:
+        parts = part_names(config)
+        if parts:
+            return all(_weights_path(*read_model_config(part)) is not None for part in parts)
+    except LarsError:  # a part that is not there
+        return False
+    return _weights_path(config) is not None
 
 
 def _size(config: ModelConfig) -> str:
@@ -168,7 +184,8 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _download(args: argparse.Namespace) -> None:
-    for name in args.models:
+    names = [part for name in args.models for part in (part_names(name) or (name,))]
+    for name in dict.fromkeys(names):
         config = get_config(name)
         print(f"{name}: licence of the weights: {config.license or 'not stated'}", file=sys.stderr)
         with _bar(name) as progress:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lars_plugin.errors import InputError
 
 __all__ = ["STEM_NAMES", "Chunking", "Convention", "ModelConfig", "WeightsFile", "canonical_stem"]
 
-Convention = Literal["msst", "lars", "live"]
+Convention = Literal["msst", "lars", "live", "causal"]
 
 # The names users see, whatever a checkpoint calls its outputs.
 STEM_NAMES = (
@@ -74,10 +74,12 @@ class Chunking:
         convention: weights and padding. ``msst``: linear fades of ``chunk_size // 10`` at both
             ends; ``lars``: every chunk counts alike; both reflect-pad inputs longer than twice
             the border ``chunk_size - step``. ``live``: silence before the start, needs no future
-            beyond ``lookahead``.
+            beyond ``lookahead``. ``causal``: for networks with a state; chunks are hops, each
+            seen once, and ``lookahead`` is the network's delay.
         batch_size: chunks given to the network together. It never changes the weights; results
             of different batch sizes agree to float rounding.
         lookahead: only ``live``: samples at the end of a chunk that are context, not output.
+            ``causal``: samples by which the network's output trails its input.
         fade: only ``live``: samples over which successive chunks are cross-faded.
     """
 
@@ -95,8 +97,9 @@ class Chunking:
             raise InputError(f"overlap must be between 1 and chunk_size, got {self.overlap}")
         if self.batch_size < 1:
             raise InputError(f"batch_size must be positive, got {self.batch_size}")
-        if self.convention not in ("msst", "lars", "live"):
-            raise InputError(f"unknown convention {self.convention!r}: use msst, lars or live")
+        if self.convention not in get_args(Convention):
+            known = ", ".join(get_args(Convention))
+            raise InputError(f"unknown convention {self.convention!r}: use one of {known}")
         if min(self.lookahead, self.fade) < 0:
             raise InputError("lookahead and fade must not be negative")
         if self.convention == "live":
@@ -104,6 +107,9 @@ class Chunking:
                 raise InputError("step + lookahead + fade must fit into chunk_size")
             if self.fade > self.step:
                 raise InputError("fade must not be longer than the step")
+        elif self.convention == "causal":
+            if self.overlap != 1 or self.fade:
+                raise InputError("causal hops neither overlap nor fade")
         elif self.lookahead or self.fade:
             raise InputError("lookahead and fade belong to the live convention")
 
@@ -124,15 +130,16 @@ class WeightsFile:
 
     Attributes:
         file: its name, relative to the model's folder or the cache folder.
-        format: ``safetensors`` (ours), ``checkpoint`` (a published ``.ckpt``, ``.th``) or
-            ``torchscript`` (a published ``.pt`` with the network inside).
+        format: ``safetensors`` (ours), ``checkpoint`` (a published ``.ckpt``, ``.th``),
+            ``checkpoints`` (a published folder of them, one for each stem and named after it)
+            or ``torchscript`` (a published ``.pt`` with the network inside).
         sha256: of the whole file, lower-case hexadecimal; empty when it was never published.
         size: bytes, or 0 when unknown.
         urls: places to download it from, tried in order.
     """
 
     file: str
-    format: Literal["safetensors", "checkpoint", "torchscript"]
+    format: Literal["safetensors", "checkpoint", "checkpoints", "torchscript"]
     sha256: str = ""
     size: int = 0
     urls: tuple[str, ...] = ()

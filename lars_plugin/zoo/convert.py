@@ -64,7 +64,7 @@ def convert(
         raise ModelFormatError(f"{path} is TorchScript, a finished network: it cannot be converted")
     check_file(path, source.weights)
     network = build_network(source)
-    load_state(network, read_state(path, source.weights.format), str(path))
+    load_state(network, read_state(path, source.weights.format, source.stems), str(path))
     target = Path(folder) / CONFIG_FILE
     if isinstance(config, (str, os.PathLike)) and _same_file(Path(config), target):
         write_weights(network, folder, dtype=dtype)  # which keeps the comments

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import os
 import zipfile
 from pathlib import Path
 
-from lars_plugin.backends import Backend, Model
-from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
+from lars_plugin.backends import Model
+from lars_plugin.errors import InputError, ModelNotFoundError
+from lars_plugin.zoo.backends import open_backend
+from lars_plugin.zoo.composite_names import load_composite
 from lars_plugin.zoo.config import ModelConfig, WeightsFile
-from lars_plugin.zoo.files import check_file
 from lars_plugin.zoo.registry import CONFIG_FILE, find_weights, get_config, model_folders
 from lars_plugin.zoo.yaml_configs import read_config
 
@@ -30,17 +32,22 @@ def load_model(
     config: str | os.PathLike[str] | ModelConfig | None = None,
     device: str = "auto",
     precision: str = "float32",
+    backend: str | None = "torch",
 ) -> Model:
     """Load a model: check its file, build its network, fill it, put it on a device.
 
     Args:
-        model: a name of the zoo, a model folder, a configuration (file or object), or None
-            when ``config`` says it.
+        model: a name of the zoo, ``cascade:A,B`` or ``A+B`` of such names, a model folder, a
+            configuration (file or object), an ensemble's file, or None when ``config`` says it.
         weights: a weights file to use instead of the configuration's; nothing is published
             about it, so only its content is checked.
         config: a configuration (file or object), ours or the field's, instead of the model's.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:<n>`` or ``mps``.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``float32``, ``bfloat16``, with OpenVINO also ``int8``; ``auto``: the fastest
+            that costs this kind of model less than 0.1 dB.
+        backend: ``torch`` (TorchScript files run as such all the same), ``torchscript``,
+            ``openvino``, or ``auto``: the fastest here; None is what LARS_BACKEND says, else
+            ``auto``.
 
     Raises:
         ModelNotFoundError: no such model, or its weights are not on this machine.
@@ -49,9 +56,14 @@ def load_model(
         InputError: arguments that do not go together, or an unknown device or precision.
         EngineError: the device is not there.
     """
+    if model is not None and weights is None and config is None:
+        part = functools.partial(load_model, device=device, precision=precision, backend=backend)
+        composite = load_composite(model, part)
+        if composite is not None:
+            return composite
     chosen, path = resolve(model, weights=weights, config=config)
     log.info("loading %s from %s", chosen.name, path)
-    return Model(chosen, _backend(chosen, path, device, precision))
+    return Model(chosen, open_backend(chosen, path, device, precision, backend))
 
 
 def resolve(
@@ -75,7 +87,7 @@ def resolve(
     if weights is None:
         return chosen, find_weights(chosen, folder)
     path = Path(weights)
-    if not path.is_file():
+    if not path.is_file() and not (path.is_dir() and chosen.architecture == "larsnet"):
         raise ModelNotFoundError(f"no weights file {path}")
     return dataclasses.replace(chosen, weights=_unpublished(path)), path
 
@@ -114,6 +126,8 @@ def read_model_config(
 
 def _unpublished(path: Path) -> WeightsFile:
     """What a file given by the user is, by its content where its name does not tell."""
+    if path.is_dir():
+        return WeightsFile(path.name, "checkpoints")
     if path.suffix.lower() == ".safetensors":
         return WeightsFile(path.name, "safetensors")
     if zipfile.is_zipfile(path):
@@ -121,22 +135,3 @@ def _unpublished(path: Path) -> WeightsFile:
             if any(name.endswith("/constants.pkl") for name in archive.namelist()):
                 return WeightsFile(path.name, "torchscript")
     return WeightsFile(path.name, "checkpoint")
-
-
-def _backend(config: ModelConfig, path: Path, device: str, precision: str) -> Backend:
-    # Imported here: a list of models must not wait for torch.
-    from lars_plugin.backends.torch_backend import TorchBackend
-    from lars_plugin.backends.torchscript import TorchScriptBackend
-    from lars_plugin.zoo.states import build_network, load_state, read_state
-
-    assert config.weights is not None
-    check_file(path, config.weights)
-    if config.weights.format == "torchscript":
-        if precision != "float32":
-            raise InputError(f"model {config.name} is TorchScript, which runs in float32 only")
-        return TorchScriptBackend(path, stems=len(config.stems), device=device)
-    if config.architecture == "torchscript":
-        raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is none")
-    network = build_network(config)
-    load_state(network, read_state(path, config.weights.format), str(path))
-    return TorchBackend(network, device=device, precision=precision)

@@ -97,8 +97,9 @@ def find_weights(config: ModelConfig, folder: Path | None = None) -> Path:
         raise ModelNotFoundError(f"the configuration of {config.name} names no weights file")
     file = config.weights.file
     for place in _weights_folders(config, folder):
-        if (place / file).is_file():
-            return place / file
+        path = place / file
+        if path.is_dir() if config.weights.format == "checkpoints" else path.is_file():
+            return path
     raise ModelNotFoundError(missing_weights(config, folder))
 
 

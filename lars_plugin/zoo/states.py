@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ __all__ = ["build_network", "load_state", "read_state", "save_state"]
 # Where checkpoints keep the network's tensors; the last is our own training's average.
 _WRAPPERS = ("state", "state_dict", "model_state_dict", "ema")
 
+_CHECKPOINTS = (".pth", ".ckpt", ".th", ".pt")
+
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _LISTED = 3  # names that an error message lists
 
@@ -32,6 +34,8 @@ def build_network(config: ModelConfig) -> nn.Module:
         ModelFormatError: unknown architecture, or settings that make no network.
     """
     from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
+    from lars_plugin.networks.larsnet import LarsNet, LarsNetConfig
+    from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
     from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
 
     sizes: dict[str, Any] = {"stems": len(config.stems), "audio_channels": config.channels}
@@ -47,25 +51,51 @@ def build_network(config: ModelConfig) -> nn.Module:
             return MDX23C(shape)
         if config.architecture == "bandunet":
             return BandUNet(BandUNetConfig(**sizes, **config.network))
+        if config.architecture == "larsnet":
+            settings = LarsNetConfig(config.stems, config.channels, **config.network)
+            if config.chunking.chunk_size <= settings.n_fft:
+                raise InputError(f"chunk_size must exceed n_fft, {settings.n_fft}")
+            return LarsNet(settings)
+        if config.architecture == "livenet":
+            live = LiveNet(LiveNetConfig(**sizes, **config.network))
+            chunking = config.chunking
+            if (chunking.convention, chunking.chunk_size, chunking.lookahead) != (
+                "causal",
+                live.config.hop_length,
+                live.delay,
+            ):
+                raise InputError(
+                    f"a livenet of this shape needs causal chunking with chunk_size"
+                    f" {live.config.hop_length} and lookahead {live.delay}"
+                )
+            return live
     # Settings from a file can be wrong in any way.
     except Exception as error:
         raise ModelFormatError(f"model {config.name}: its settings fail: {error}") from error
     raise ModelFormatError(
         f"model {config.name}: unknown architecture {config.architecture!r}; "
-        "known: mdx23c, bandunet, torchscript"
+        "known: mdx23c, bandunet, larsnet, livenet, torchscript, cascade, ensemble"
     )
 
 
-def read_state(path: Path, kind: str) -> dict[str, Tensor]:
+def read_state(path: Path, kind: str, stems: Sequence[str] = ()) -> dict[str, Tensor]:
     """The tensors of a weights file by name; no code in the file is run.
 
     Args:
         path: the file.
-        kind: ``safetensors`` or ``checkpoint``.
+        kind: ``safetensors``, ``checkpoint``, or ``checkpoints``: a folder with a checkpoint for
+            each stem, whose tensors get the stem's name in front.
+        stems: only for ``checkpoints``.
 
     Raises:
         ModelFormatError: the file is broken, holds code, or holds no state dict.
     """
+    if kind == "checkpoints":
+        return {
+            f"{stem}.{key}": tensor
+            for stem in stems
+            for key, tensor in read_state(_checkpoint_of(path, stem), "checkpoint").items()
+        }
     try:
         if kind == "safetensors":
             # Copied out of the mapped file, which may be overwritten while the model runs.
@@ -78,6 +108,21 @@ def read_state(path: Path, kind: str) -> dict[str, Tensor]:
         first = str(error).split("\n", 1)[0]
         raise ModelFormatError(f"{path} is no safe {kind} file: {first}") from error
     return _unwrap(data, path)
+
+
+def _checkpoint_of(folder: Path, stem: str) -> Path:
+    """The one checkpoint in a folder, or below it, that is named after a stem."""
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in _CHECKPOINTS and stem in path.name.lower() and path.is_file()
+    ]
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found[:_LISTED]) or "none"
+        raise ModelFormatError(
+            f"{folder} must hold one checkpoint with {stem} in its name, but there is {names}"
+        )
+    return found[0]
 
 
 def _unwrap(data: object, path: Path) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ _MAX_BYTES = 1 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_FORMATS = ("safetensors", "checkpoint", "torchscript")
+_FORMATS = ("safetensors", "checkpoint", "checkpoints", "torchscript")
 _KEYS = (
     *("name", "description", "license", "architecture", "stems", "sample_rate", "channels"),
     *("chunking", "presets", "network", "weights"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import threading
@@ -65,6 +66,46 @@ def test_the_overview_knows_what_is_here(
     lines = overview([configs["mdx23c"], configs["bandunet"]]).splitlines()
     assert lines[1].split()[:2] == ["tiny-mdx23c", "yes"]
     assert lines[2].split()[:2] == ["tiny-bandunet", "no"]
+
+
+def test_composites_are_here_when_their_parts_are(
+    configs: dict[str, ModelConfig],
+    networks: dict[str, nn.Module],
+    save_folder: Save,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = save_folder(configs["mdx23c"], networks["mdx23c"])
+    monkeypatch.setenv("LARS_MODELS_PATH", str(folder.parent))
+    (folder.parent / "pair").mkdir()
+    for parts, here in ((["tiny-mdx23c"], "yes"), (["tiny-mdx23c", "mdx23c-small"], "no")):
+        pair = dataclasses.replace(
+            configs["mdx23c"],
+            name="pair",
+            architecture="ensemble",
+            network={"models": parts},
+            weights=None,
+        )
+        (folder.parent / "pair" / "config.yaml").write_text(dump_config(pair), encoding="utf-8")
+        assert overview([get_config("pair")]).splitlines()[1].split()[:2] == ["pair", here]
+    assert lars_models("info", "pair") == 0
+    text = capsys.readouterr().out
+    assert f"made of      tiny-mdx23c, weights here: {folder}" in text
+    assert "made of      mdx23c-small, weights here: no" in text
+
+
+def test_a_cascade_is_downloaded_part_by_part(
+    configs: dict[str, ModelConfig],
+    networks: dict[str, nn.Module],
+    save_folder: Save,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folders = [save_folder(configs[name], networks[name]) for name in ("mdx23c", "bandunet")]
+    monkeypatch.setenv("LARS_MODELS_PATH", str(folders[0].parent))
+    assert lars_models("download", "cascade:tiny-mdx23c,tiny-bandunet", "tiny-mdx23c") == 0
+    printed = capsys.readouterr().out.split()
+    assert printed == [str(folder / "weights.safetensors") for folder in folders]
 
 
 def test_info_tells_where_weights_come_from_and_belong(

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a configuration and a weights file to a backend."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.backends import Backend
+from lars_plugin.backends.choice import Choice, choose_backend
+from lars_plugin.errors import InputError, ModelFormatError
+from lars_plugin.zoo.config import ModelConfig
+from lars_plugin.zoo.files import check_file, sha256_of
+from lars_plugin.zoo.registry import cache_folder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lars_plugin.backends.cuts import Cut
+
+__all__ = ["network_backend", "open_backend"]
+
+log = logging.getLogger(__name__)
+
+_CALIBRATION_CHUNKS = 3
+
+
+def open_backend(
+    config: ModelConfig, path: Path, device: str, precision: str, backend: str | None
+) -> Backend:
+    """The backend that runs a model's weights file; see ``load_model`` for the arguments.
+
+    Raises:
+        ModelError: the file is not what the configuration says.
+        InputError: a choice that cannot be.
+        EngineError: the device is not there.
+    """
+    # Imported here: a list of models must not wait for torch.
+    from lars_plugin.backends.torchscript import TorchScriptBackend
+    from lars_plugin.zoo.states import build_network, load_state, read_state
+
+    assert config.weights is not None
+    check_file(path, config.weights)
+    torchscript = config.weights.format == "torchscript"
+    if backend == "torch" and torchscript:
+        backend = "torchscript"  # the same library
+    choice = _choice(config, device, precision, backend, torchscript=torchscript)
+    if torchscript:
+        return TorchScriptBackend(path, stems=len(config.stems), device=device)
+    if config.architecture == "torchscript":
+        raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is none")
+
+    def load() -> nn.Module:
+        network = build_network(config)
+        assert config.weights is not None
+        load_state(network, read_state(path, config.weights.format, config.stems), str(path))
+        return network
+
+    digest = ""
+    if choice.backend == "openvino":
+        digest = config.weights.sha256 or sha256_of(path)
+    return network_backend(config, load, choice, device=device, digest=digest)
+
+
+def _choice(
+    config: ModelConfig, device: str, precision: str, backend: str | None, *, torchscript: bool
+) -> Choice:
+    from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
+    from lars_plugin.backends.torch_backend import choose_device
+
+    choice = choose_backend(
+        backend,
+        precision,
+        architecture=config.architecture,
+        device=device,
+        torchscript=torchscript,
+        accelerated=lambda: choose_device("auto").type != "cpu",
+        openvino=has_openvino,
+        bfloat16=has_bfloat16,
+    )
+    log.info(
+        "%s: backend %s, %s%s",
+        config.name,
+        choice.backend,
+        choice.precision,
+        f" ({choice.reason})" if choice.reason else "",
+    )
+    return choice
+
+
+def network_backend(
+    config: ModelConfig,
+    load: Callable[[], nn.Module],
+    choice: Choice,
+    *,
+    device: str = "auto",
+    digest: str = "",
+    threads: int | None = None,
+) -> Backend:
+    """A network on a backend.
+
+    Args:
+        config: what it is; only architecture, settings and stems matter here.
+        load: makes it, weights included; called at most twice.
+        choice: ``torch`` or ``openvino``.
+        device: for ``torch``.
+        digest: of the weights, for ``openvino``: conversions are cached under it.
+        threads: for ``openvino``; None: PyTorch's number.
+
+    Raises:
+        InputError: a package is missing, or the backend cannot run this architecture.
+        EngineError: the device is not there.
+    """
+    from lars_plugin.backends.torch_backend import TorchBackend
+    from lars_plugin.backends.torch_causal import TorchCausalBackend
+    from lars_plugin.networks.livenet import LiveNet
+
+    if choice.backend == "openvino":
+        from lars_plugin.backends.openvino_backend import OpenVINOBackend
+
+        return OpenVINOBackend(
+            _cut(config, load),
+            identity={
+                "weights": digest,
+                "architecture": config.architecture,
+                "stems": len(config.stems),
+                "network": repr(sorted(config.network.items())),
+            },
+            cache=cache_folder() / "openvino",
+            precision=choice.precision,
+            threads=threads,
+            calibration=lambda channels, samples: _calibration(config, channels, samples),
+            told=log.warning,
+        )
+    network = load()
+    if isinstance(network, LiveNet):
+        return TorchCausalBackend(network, device=device, precision=choice.precision)
+    return TorchBackend(network, device=device, precision=choice.precision)
+
+
+def _cut(config: ModelConfig, load: Callable[[], nn.Module]) -> Cut:
+    from lars_plugin.backends.cuts import BandCut, MDX23CCut
+    from lars_plugin.networks.bandunet import BandUNet
+    from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
+
+    if config.architecture == "mdx23c":
+        shape = MDX23CConfig(
+            stems=len(config.stems), audio_channels=config.channels, **config.network
+        )
+
+        def network() -> MDX23C:
+            made = load()
+            assert isinstance(made, MDX23C)
+            return made.eval()
+
+        return MDX23CCut(shape, network)
+    made = load()
+    if not isinstance(made, BandUNet):
+        raise InputError(f"openvino cannot run {config.architecture} networks: use --backend torch")
+    return BandCut(made.eval().requires_grad_(False))
+
+
+def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np.float32]:
+    """Drums made on the spot, ``(n, channels, samples)``: sounds of random kits at random times."""
+    from lars_plugin.synthesis import random_kit
+
+    rng = np.random.default_rng(0)
+    made = np.zeros((_CALIBRATION_CHUNKS, channels, samples), np.float32)
+    rate = config.sample_rate
+    for chunk in made:
+        kit = random_kit(rng)
+        sounds = [wave for stem in kit.sounds.values() for wave in stem.values()]
+        for _ in range(max(4, 12 * samples // rate)):  # about twelve strokes a second
+            wave = sounds[rng.integers(len(sounds))]
+            start = int(rng.integers(samples))
+            wave = wave[: samples - start] * np.float32(rng.uniform(0.05, 0.5))
+            pan = rng.uniform(0.6, 1.0, channels).astype(np.float32)
+            chunk[:, start : start + len(wave)] += pan[:, None] * wave
+    return made
