@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from lars_plugin.audio import read_audio
     from lars_plugin.chain.board import StemBoard
     from lars_plugin.chain.node import StemSeparator
+    from lars_plugin.midi.file import to_midi
+    from lars_plugin.midi.hits import DrumHit
+    from lars_plugin.midi.transcribe import transcribe
+    from lars_plugin.separation.cascade import Cascade
+    from lars_plugin.separation.ensemble import Ensemble
+    from lars_plugin.separation.postprocess import PostProcessing
     from lars_plugin.separation.separator import Separator
     from lars_plugin.separation.stream import StreamingSeparator
     from lars_plugin.zoo import list_models, load_model
@@ -35,8 +41,11 @@ __all__ = [
     "AudioFileError",
     "BridgeError",
     "CancelledError",
+    "Cascade",
     "DatasetError",
+    "DrumHit",
     "EngineError",
+    "Ensemble",
     "InputError",
     "LarsError",
     "ModelError",
@@ -44,6 +53,7 @@ __all__ = [
     "ModelIntegrityError",
     "ModelNotFoundError",
     "NonFiniteError",
+    "PostProcessing",
     "Separator",
     "StemBoard",
     "StemSeparator",
@@ -52,10 +62,16 @@ __all__ = [
     "list_models",
     "load_model",
     "read_audio",
+    "to_midi",
+    "transcribe",
 ]
 
 # Resolved on first use, so that `import lars_plugin` costs no heavy import.
 _LAZY = {
+    "Cascade": "lars_plugin.separation.cascade",
+    "Ensemble": "lars_plugin.separation.ensemble",
+    "PostProcessing": "lars_plugin.separation.postprocess",
+    "DrumHit": "lars_plugin.midi.hits",
     "Separator": "lars_plugin.separation.separator",
     "StreamingSeparator": "lars_plugin.separation.stream",
     "StemBoard": "lars_plugin.chain.board",
@@ -63,6 +79,8 @@ _LAZY = {
     "list_models": "lars_plugin.zoo",
     "load_model": "lars_plugin.zoo",
     "read_audio": "lars_plugin.audio",
+    "to_midi": "lars_plugin.midi.file",
+    "transcribe": "lars_plugin.midi.transcribe",
 }
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lars_plugin.errors import CancelledError, LarsError
 
 if TYPE_CHECKING:
+    from lars_plugin.backends import Model
     from lars_plugin.cli.display import Display
     from lars_plugin.cli.report import Outcome, Report
     from lars_plugin.separation.separator import Separator
@@ -25,6 +27,7 @@ _EPILOG = """\
 Inputs are files, folders (all audio files below them) and patterns, also quoted ones:
   lars separate song.wav
   lars separate "takes/**/*.flac" -o stems --stems kick,snare --residual
+  lars separate song.wav --model cascade:mdx23c-music,lars-mini --redistribute
 WAV, FLAC, MP3, Ogg (Vorbis, Opus) and AIFF are read, mono or stereo, at any rate; the stems
 have the rate, channels and length of their input.
 
@@ -74,6 +77,12 @@ def add_separate_parser(subparsers: Any) -> None:
     add("--rescale", action="store_true",
         help="lower all stems of a file alike where one would clip")  # fmt: skip
     add("--overwrite", action="store_true", help="replace files that are there already")
+    from lars_plugin.cli.midi_options import add_hit_options
+
+    group = parser.add_argument_group("MIDI")
+    group.add_argument("--midi", action="store_true",
+        help="also write what was played, as TRACK.mid beside the stems")  # fmt: skip
+    add_hit_options(group)
     add = parser.add_argument_group("how").add_argument
     add("-j", "--jobs", type=_count, default=1, metavar="N",
         help="files at a time, sharing one model and the cores (default: %(default)s)")  # fmt: skip
@@ -86,20 +95,34 @@ def add_model_options(group: Any) -> None:
     """Options that choose a model and how it runs; :func:`make_separator` reads them."""
     add = group.add_argument
     add("-m", "-n", "--model", "--name", dest="model", default="lars-mini", metavar="MODEL",
-        help="a name from `lars models list`, or a model's folder (default: %(default)s)",
+        help="a name from `lars models list`, a model's folder, cascade:A,B (A's drums go to B),"
+        " A+B (their mean), or a file of weights for that (default: %(default)s)",
     )  # fmt: skip
     add("--preset", choices=("fast", "balanced", "best"), help="speed against quality")
     add("--overlap", type=float, metavar="X",
         help="how many chunks cover a sample, 1 or more; instead of a preset")  # fmt: skip
     add("--batch-size", type=_count, metavar="N", help="chunks per run of the network")
     add("-d", "--device", default="auto", help="auto, cpu, cuda, mps (default: %(default)s)")
-    add("--precision", choices=("float32", "bfloat16"), default="float32",
-        help="default: %(default)s")  # fmt: skip
+    add("--backend", choices=("auto", "torch", "torchscript", "openvino"),
+        help="what runs the network; auto is the fastest here (default: LARS_BACKEND, or auto)",
+    )  # fmt: skip
+    add("--precision", choices=("auto", "float32", "bfloat16", "int8"), default="auto",
+        help="auto: the fastest that costs this kind of model less than 0.1 dB"
+        " (default: %(default)s)")  # fmt: skip
+    add("--wiener", type=float, metavar="ALPHA",
+        help="share the mixture's spectrum out by |stem|^ALPHA; 1 is usual, more ducks more",
+    )  # fmt: skip
+    add("--gate", type=float, metavar="DB",
+        help="silence a stem while it is this far below the mixture, -40 say")  # fmt: skip
+    add("--redistribute", action="store_true",
+        help="make the stems add up to the mixture; in a cascade, the drums to the drum stem",
+    )  # fmt: skip
 
 
 def make_separator(args: argparse.Namespace, stems: tuple[str, ...] | None = None) -> Separator:
     """The separator that the options ask for."""
     from lars_plugin.allocator import keep_freed_memory
+    from lars_plugin.separation.postprocess import PostProcessing
     from lars_plugin.separation.separator import Separator
 
     keep_freed_memory()
@@ -111,6 +134,8 @@ def make_separator(args: argparse.Namespace, stems: tuple[str, ...] | None = Non
         device=args.device,
         stems=stems,
         precision=args.precision,
+        backend=args.backend,
+        post=PostProcessing(wiener=args.wiener, gate=args.gate, redistribute=args.redistribute),
     )
 
 
@@ -138,6 +163,10 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     from lars_plugin.cli.report import Outcome
 
     check_format(args.format, args.bits)
+    if args.midi:
+        from lars_plugin.cli.midi_options import check_hit_options
+
+        check_hit_options(args)
     stems = (args.two_stems,) if args.two_stems else args.stems
     args.residual = args.residual or bool(args.two_stems)
     found = find_inputs(args.inputs, args.out)
@@ -151,8 +180,14 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     report.about(separator)
     plan = make_plan(args, separator, found)
     for outcome in plan.settled:
-        report.add(outcome)
-    _share_cores(args.jobs)
+        report.add(_with_midi(args, outcome))
+    _share_cores(separator.model, args.jobs)
+    # On a terminal, where somebody wonders; the log of --verbose says it with the reason.
+    if sys.stderr.isatty() and not (args.quiet or args.json):
+        print(
+            f"lars: {separator.model.config.name} on {separator.model.backend.name}",
+            file=sys.stderr,
+        )
     with Display(len(plan.work), shown=not args.quiet) as display:
 
         def work(item: tuple[Path, dict[str, Path]], stop: threading.Event) -> Outcome:
@@ -209,14 +244,46 @@ def _separate_one(
             # A bug, or memory ran out: the other files need not suffer from it.
             log.debug("while separating %s", path, exc_info=True)
             return Outcome(path, "failed", error=f"internal error: {error!r}")
-    return Outcome(path, "done", result=result)
+    return _with_midi(args, Outcome(path, "done", result=result))
 
 
-def _share_cores(jobs: int) -> None:
+def _with_midi(args: argparse.Namespace, outcome: Outcome) -> Outcome:
+    """With ``--midi``, the MIDI file of stems that are there, unless it is there already."""
+    outputs = outcome.outputs if outcome.result is None else outcome.result.outputs
+    if not args.midi or not outputs:
+        return outcome
+    from lars_plugin.cli.midi_options import midi_path, write_midi_of
+
+    path = midi_path(outcome.path, outputs)
+    if outcome.status == "skipped" and path.exists():
+        return outcome
+    try:
+        write_midi_of(args, outputs, path)
+    except LarsError as error:
+        return dataclasses.replace(outcome, status="failed", error=str(error))
+    outputs = {**outputs, "midi": path}
+    if outcome.result is None:
+        return dataclasses.replace(outcome, outputs=outputs)
+    return dataclasses.replace(outcome, result=dataclasses.replace(outcome.result, outputs=outputs))
+
+
+def _share_cores(model: Model, jobs: int) -> None:
     """Give each of several files its part of the cores, instead of all of them to each."""
+    if jobs == 1:
+        return
     torch = sys.modules.get("torch")
-    if torch is not None and jobs > 1:
+    if torch is not None:
         torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+    _share(model, jobs)
+
+
+def _share(model: Model, jobs: int) -> None:
+    """Tell backends that have threads of their own."""
+    for part in getattr(model, "parts", ()):
+        _share(part, jobs)
+    share = getattr(model.backend, "share", None)
+    if share is not None:
+        share(jobs)
 
 
 def _names(text: str) -> tuple[str, ...]:

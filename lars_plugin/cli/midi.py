@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lars midi``: a drum recording in, a MIDI file out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lars_plugin.cli.midi_options import (
+    add_hit_options,
+    check_hit_options,
+    read_stems,
+    write_hits,
+)
+from lars_plugin.cli.separate import add_model_options, make_separator
+from lars_plugin.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lars_plugin.stems import Stems
+
+__all__ = ["add_midi_parser", "run_midi"]
+
+_EPILOG = """\
+INPUT is a recording, which is separated first, or a folder of stems (kick.wav, snare.flac ...);
+say --model none for stems from microphones or of another program.
+  lars midi drums.wav -o drums.mid --plot drums.png
+  lars midi drums.wav --bpm 120 --quantise 1/16 --strength 0.8
+  lars midi separated/drums --note-map superior --bpm auto
+
+Without --bpm the file says 120 BPM; the notes are where the hits are in any case, to the tick.
+A note map of your own is JSON: {"snare": 40, "hihat": {"closed": 22, "open": 26}}.
+
+Velocities: log gives 127 to the loudest hit of each stem and 1 to what is --velocity-range dB
+below; linear is proportional to the amplitude.
+
+--live-port plays INPUT through the model as a stream and sends each note when it is due; the
+latency is printed. A port of that name is used, or else a virtual one is made.
+
+For makers of models:
+  lars midi --render clips --kits KITS --grooves GROOVES     clips for lars evaluate clips --midi
+  lars midi --tune --model NAME --kits KITS --grooves GROOVES --cache FOLDER     writes midi.json
+"""
+
+
+def add_midi_parser(subparsers: Any) -> None:
+    """Add the command to the main parser."""
+    parser = subparsers.add_parser(
+        "midi",
+        help="transcribe drum recordings to MIDI",
+        description="Separate a drum recording and write what was played as a MIDI file.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("input", nargs="?", type=Path, metavar="INPUT", help="audio file, or folder of stems")
+    add("-o", "--out", type=Path, metavar="FILE",
+        help="the MIDI file (default: INPUT with .mid, in this folder)")  # fmt: skip
+    add_hit_options(parser.add_argument_group("notes"))
+    add = parser.add_argument_group("more").add_argument
+    add("--plot", type=Path, metavar="FILE", help="a picture of stems and hits (.png, .svg, .pdf)")
+    add("--plot-seconds", type=float, metavar="S", help="show only the first S seconds")
+    add("--live-port", metavar="NAME", help="play to a MIDI port instead of writing a file")
+    add("-q", "--quiet", action="store_true", help="print errors only")
+    add("-v", "--verbose", action="store_true", help="print more")
+    add_model_options(parser.add_argument_group("separation"))
+    group = parser.add_argument_group("tuning and data")
+    what = group.add_mutually_exclusive_group()
+    what.add_argument("--tune", action="store_true", help="tune thresholds for the model")
+    what.add_argument("--render", type=Path, metavar="DIR", help="render clips with notes")
+    add = group.add_argument
+    add("--kits", type=Path, metavar="DIR", help="one-shots with a manifest.csv")
+    add("--grooves", type=Path, metavar="DIR", help="MIDI performances")
+    add("--split", choices=("train", "validation"),
+        help="for --render (default: validation); --tune always uses train")  # fmt: skip
+    add("--excerpts", type=int, default=40, metavar="N", help="default: %(default)s")
+    add("--seconds", type=float, default=12.0, metavar="S", help="each (default: %(default)s)")
+    add("--seed", type=int, default=0, help="default: %(default)s")
+    add("--cache", type=Path, metavar="DIR", help="keeps excerpts and their stems between runs")
+    add("--source", choices=("model", "stems", "mixture"), default="model",
+        help="tune for the model's stems, true stems, or a mixture (default: %(default)s)",
+    )  # fmt: skip
+
+
+def run_midi(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    if args.tune or args.render:
+        return _run_data(args)
+    if args.input is None:
+        raise InputError("name a recording, or a folder of stems")
+    check_hit_options(args)
+    if args.live_port:
+        return _run_live(args)
+    from lars_plugin.midi.plot import check_suffix, draw_hits, save_plot
+
+    if args.plot:
+        check_suffix(args.plot)
+    out = args.out or Path(args.input.resolve().name).with_suffix(".mid")
+    stems = _stems(args)
+    hits = write_hits(args, stems, out)
+    if args.plot:
+        save_plot(draw_hits(stems, hits, seconds=args.plot_seconds), args.plot)
+    if not args.quiet:
+        counts = {stem: sum(hit.stem == stem for hit in hits) for stem in stems}
+        told = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+        print(f"{out}: {len(hits)} hits ({told or 'none'})")
+        if args.plot:
+            print(f"{args.plot}: picture")
+    return 0
+
+
+def _stems(args: argparse.Namespace) -> Stems:
+    """Of a recording by separation, or read from a folder."""
+    from lars_plugin.audio import check_channels, read_audio
+
+    if not args.input.is_dir():
+        audio, rate = read_audio(args.input)
+        check_channels(audio.shape[0], args.input)
+        return make_separator(args).separate(audio, rate)
+    return read_stems(args.input)
+
+
+def _run_live(args: argparse.Namespace) -> int:
+    from lars_plugin.audio import AudioReader, check_channels
+    from lars_plugin.midi.live import LivePort, LiveTranscriber, live_hits, open_port
+    from lars_plugin.midi.settings import settings_for
+
+    with open_port(args.live_port) as port, AudioReader(args.input) as reader:
+        check_channels(reader.channels, args.input)
+        stream = make_separator(args).stream(reader.rate, reader.channels)
+        transcriber = LiveTranscriber(
+            stream.stems,
+            reader.rate,
+            reader.channels,
+            settings_for(args.model),
+            velocity=args.velocity,
+            velocity_range=args.velocity_range,
+        )
+        total = stream.latency_samples + transcriber.latency_samples
+        print(
+            f"latency {total} samples = {1000 * total / reader.rate:.1f} ms: separation"
+            f" {stream.latency_samples}, hits {transcriber.latency_samples}",
+            flush=True,
+        )
+        notes = LivePort(port, args.note_map)
+
+        def stems() -> Iterator[NDArray[np.float32]]:
+            begin, done = time.monotonic(), 0
+            for block in reader.blocks(512):
+                done += block.shape[1]
+                # As a sound card would: not before the block has been played.
+                time.sleep(max(0.0, begin + done / reader.rate - time.monotonic()))
+                yield stream.push(block)
+            yield stream.flush()
+
+        count = 0
+        try:
+            for hits, now in live_hits(transcriber, stems()):
+                notes.send(hits, now)
+                count += len(hits)
+        finally:
+            notes.close()
+    if not args.quiet:
+        print(f"{count} hits sent")
+    return 0
+
+
+def _run_data(args: argparse.Namespace) -> int:
+    from lars_plugin.training.excerpts import plain_config, render_excerpts, write_clips
+    from lars_plugin.training.grooves import load_grooves
+    from lars_plugin.training.kits import load_kits
+
+    if args.kits is None or args.grooves is None:
+        raise InputError("--kits and --grooves say what to render from")
+    if args.excerpts < 1 or not args.seconds > 0:
+        raise InputError("--excerpts and --seconds must be positive")
+    split = "train" if args.tune else args.split or "validation"
+    kits, grooves = load_kits(args.kits, split), load_grooves(args.grooves, split)
+    if args.render:
+        excerpts = render_excerpts(
+            kits,
+            grooves,
+            count=args.excerpts,
+            seconds=args.seconds,
+            seed=args.seed,
+            config=plain_config(),
+        )
+        count = write_clips(excerpts, args.render)
+        print(f"{args.render}: {count} clips")
+        return 0
+    return _tune(args, kits, grooves)
+
+
+def _tune(args: argparse.Namespace, kits: Any, grooves: Any) -> int:
+    import tempfile
+
+    from lars_plugin.midi.settings import SETTINGS_FILE
+    from lars_plugin.training.excerpts import mixed_excerpts
+    from lars_plugin.training.tune_midi import separate_excerpts, tune
+
+    if args.split not in (None, "train"):
+        raise InputError("tuning uses the train split: the other is for figures")
+    separator = make_separator(args)
+    config = separator.model.config
+    out = args.out
+    if out is None:
+        if args.source != "model":
+            raise InputError("-o says where to write settings that belong to no model")
+        from lars_plugin.zoo.registry import model_folders
+
+        out = model_folders().get(config.name, Path(args.model)) / SETTINGS_FILE
+    weights = config.weights.sha256 if config.weights else ""
+    what = f"{config.name} {weights} {args.preset} {args.excerpts} {args.seconds} {args.seed}\n"
+    with tempfile.TemporaryDirectory() as spare:
+        examples = separate_excerpts(
+            mixed_excerpts(kits, grooves, args.excerpts, args.seconds, args.seed),
+            separator,
+            args.cache or Path(spare),
+            args.excerpts,
+            what,
+        )
+
+        def tell(line: str) -> None:
+            if not args.quiet:
+                print(line, flush=True)
+
+        tune(examples, args.source, seed=args.seed, tell=tell).save(out)
+    print(f"{out}: settings", file=sys.stderr if args.quiet else sys.stdout)
+    return 0

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options about MIDI that ``lars midi`` and ``lars separate --midi`` share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lars_plugin.errors import InputError
+
+if TYPE_CHECKING:
+    from lars_plugin.midi.hits import DrumHit
+    from lars_plugin.midi.tempo import TempoMap
+    from lars_plugin.stems import Stems
+
+__all__ = [
+    "add_hit_options",
+    "check_hit_options",
+    "midi_path",
+    "read_stems",
+    "write_hits",
+    "write_midi_of",
+]
+
+
+def add_hit_options(group: Any) -> None:
+    """Options about notes, velocities and tempo; :func:`write_hits` reads them."""
+    add = group.add_argument
+    add("--bpm", metavar="BPM|auto", default="120",
+        help="a fixed tempo, or a tempo map that follows the hits (default: %(default)s)",
+    )  # fmt: skip
+    add("--quantise", "--quantize", dest="quantise", metavar="GRID",
+        help="1/4, 1/8, 1/8t, 1/16, 1/16t or 1/32 (default: not at all)")  # fmt: skip
+    add("--strength", type=float, default=1.0, metavar="X",
+        help="of quantisation, 0 to 1 (default: %(default)s)")  # fmt: skip
+    add("--note-map", "--notemap", dest="note_map", default="gm", metavar="MAP",
+        help="gm, superior or a JSON file (default: %(default)s)")  # fmt: skip
+    add("--velocity", choices=("log", "linear"), default="log", help="default: %(default)s")
+    add("--velocity-range", type=float, default=40.0, metavar="DB",
+        help="from velocity 127 to 1, with log (default: %(default)s)")  # fmt: skip
+    add("--resolution", type=int, default=480, metavar="TICKS",
+        help="per quarter note (default: %(default)s)")  # fmt: skip
+
+
+def check_hit_options(args: argparse.Namespace) -> None:
+    """Find wrong values before any work is done.
+
+    Raises:
+        InputError: says which.
+    """
+    from lars_plugin.midi.file import to_midi
+    from lars_plugin.midi.velocity import check_scale
+
+    check_scale(args.velocity, args.velocity_range)
+    to_midi(
+        [],
+        tempo=120.0 if args.bpm == "auto" else _bpm(args.bpm),
+        grid=args.quantise,
+        strength=args.strength,
+        note_map=args.note_map,
+        ticks_per_beat=args.resolution,
+    )
+
+
+def _bpm(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--bpm is a number or auto, got {text!r}") from None
+
+
+def write_hits(args: argparse.Namespace, stems: Stems, path: Path) -> list[DrumHit]:
+    """Transcribe stems and write the file, by the options."""
+    from lars_plugin.midi import estimate_tempo, to_midi, transcribe
+
+    hits = transcribe(
+        stems,
+        model=None if args.model == "none" else args.model,
+        velocity=args.velocity,
+        velocity_range=args.velocity_range,
+    )
+    tempo: float | TempoMap = estimate_tempo(hits) if args.bpm == "auto" else _bpm(args.bpm)
+    to_midi(
+        hits,
+        path,
+        tempo=tempo,
+        grid=args.quantise,
+        strength=args.strength,
+        note_map=args.note_map,
+        ticks_per_beat=args.resolution,
+    )
+    return hits
+
+
+def read_stems(folder: Path) -> Stems:
+    """The drum stems that lie in a folder under their names.
+
+    Raises:
+        InputError: there is none, or they differ in rate or shape.
+    """
+    from lars_plugin.audio import EXTENSIONS
+    from lars_plugin.midi.hits import DRUMS
+
+    files = {
+        path.stem: path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in EXTENSIONS and path.stem in DRUMS
+    }
+    if not files:
+        raise InputError(f"{folder} holds no drum stems: kick.wav, snare.wav ...")
+    return _read(files)
+
+
+def _read(files: Mapping[str, Path]) -> Stems:
+    from lars_plugin.audio import read_audio
+    from lars_plugin.midi.hits import DRUMS
+    from lars_plugin.stems import Stems
+
+    read = {name: read_audio(files[name]) for name in DRUMS if name in files}
+    rates = sorted({rate for _, rate in read.values()})
+    if len(rates) != 1:
+        raise InputError(f"the stems differ in rate ({rates} Hz), or none of them is a drum")
+    return Stems({name: wave for name, (wave, _) in read.items()}, rates[0])
+
+
+def midi_path(source: Path, outputs: Mapping[str, Path]) -> Path:
+    """Where the MIDI file of a separated recording goes: beside its first stem."""
+    return next(iter(outputs.values())).parent / f"{source.stem}.mid"
+
+
+def write_midi_of(args: argparse.Namespace, outputs: Mapping[str, Path], path: Path) -> None:
+    """Transcribe stems that were written."""
+    write_hits(args, _read(outputs), path)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well drum recordings become MIDI: ``lars evaluate FOLDER --midi``.
+
+A clip is a folder with files per stem, as for the other figures, and ``notes.csv``: columns
+``onset`` (seconds), ``class`` (the stem) and ``velocity``. The same picker hears the model's
+stems, the true stems (what would be possible) and the mixture in place of each stem (what
+separating is worth), with the settings that were tuned for each.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.errors import DatasetError
+from lars_plugin.evaluation.clips import Clip, load_clip
+from lars_plugin.evaluation.systems import ModelSystem, System
+from lars_plugin.evaluation.tables import Table
+from lars_plugin.midi.hits import DRUMS
+from lars_plugin.midi.scoring import CLASSES, ClassScore, Stroke, add_scores, score_hits
+from lars_plugin.midi.settings import own_settings, settings_for
+from lars_plugin.midi.transcribe import transcribe
+from lars_plugin.stems import Stems
+
+__all__ = ["TOLERANCES", "MidiScores", "evaluate_midi", "midi_tables", "read_notes"]
+
+NOTES_FILE = "notes.csv"
+TOLERANCES = (0.05, 0.03)
+
+_STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash")
+
+Wave = NDArray[np.float32]
+
+
+@dataclass
+class MidiScores:
+    """One system's scores: ``clips[tolerance]`` is a list with the classes' scores per clip."""
+
+    name: str
+    clips: dict[float, list[dict[str, ClassScore]]] = field(
+        default_factory=lambda: {tolerance: [] for tolerance in TOLERANCES}
+    )
+
+    def total(self, tolerance: float, *classes: str) -> ClassScore:
+        """The scores of some classes over all clips."""
+        return add_scores(clip[name] for clip in self.clips[tolerance] for name in classes)
+
+    def mean_f(self, tolerance: float) -> float:
+        """Mean of the classes' F-measures, of those that occur."""
+        values = [self.total(tolerance, name).f_measure for name in CLASSES]
+        known = [value for value in values if not math.isnan(value)]
+        return sum(known) / len(known) if known else math.nan
+
+
+def read_notes(path: Path) -> list[Stroke]:
+    """The truth of a clip.
+
+    Raises:
+        DatasetError: the file cannot be read, or lacks a column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as handle:
+            strokes = [
+                Stroke(float(row["onset"]), row["class"], float(row["velocity"]))
+                for row in csv.DictReader(handle)
+            ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"cannot read {path}: it needs the columns onset, class and velocity ({error!r})"
+        ) from error
+    wrong = {stroke.stem for stroke in strokes} - set(DRUMS)
+    if wrong:
+        raise DatasetError(f"{path} names classes that are no drums: {', '.join(sorted(wrong))}")
+    return strokes
+
+
+def evaluate_midi(
+    clips: Sequence[Clip],
+    folder: Path,
+    systems: Sequence[System],
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> list[MidiScores]:
+    """Score models on clips, beside the true stems and the mixture.
+
+    Args:
+        clips: below the folder; those without ``notes.csv`` are left out.
+        folder: where they are.
+        systems: those that are models are scored.
+        progress: called with clips done, clips in all, and what comes next.
+
+    Raises:
+        DatasetError: no clip has notes, or one cannot be read.
+        LarsError: a model fails.
+    """
+    known = [clip for clip in clips if (folder / clip.name / NOTES_FILE).is_file()]
+    if not known:
+        raise DatasetError(f"no clip below {folder} has a {NOTES_FILE}; --midi needs the truth")
+    models = [system for system in systems if isinstance(system, ModelSystem)]
+    scores = [MidiScores(system.name) for system in models]
+    scores += [MidiScores("true stems"), MidiScores("mixture")]
+    for number, clip in enumerate(known):
+        if progress is not None:
+            progress(number, len(known), clip.name)
+        recording = load_clip(clip)
+        truth = read_notes(folder / clip.name / NOTES_FILE)
+        for score, (stems, options) in zip(scores, _heard(recording, models), strict=True):
+            hits = [
+                Stroke(hit.time, hit.stem, hit.velocity)
+                for hit in transcribe(Stems(stems, recording.sample_rate), **options)
+            ]
+            for tolerance in TOLERANCES:
+                score.clips[tolerance].append(score_hits(truth, hits, tolerance, clip=number))
+    return scores
+
+
+def _heard(recording: Any, models: Sequence[ModelSystem]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """What each system hears of a recording, and how the picker is set."""
+    for model in models:
+        stems = model.estimate(recording, lambda: False)
+        yield stems, {"settings": settings_for(model.separator().model.config.name)}
+    true = {name: wave for name, wave in recording.references.items() if name in DRUMS}
+    yield true, {"settings": own_settings("stems")}
+    yield dict.fromkeys(_STEMS, recording.mixture), {"settings": own_settings("mixture")}
+
+
+def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:
+    """F-measures of all systems, and a table of details for each."""
+    wide, narrow = TOLERANCES
+    rows = []
+    for score in scores:
+        for tolerance in TOLERANCES:
+            cells = [score.total(tolerance, name).f_measure for name in CLASSES]
+            cells += [score.mean_f(tolerance), score.total(tolerance, *CLASSES).f_measure]
+            label = f"{score.name}, {_ms(tolerance)} ms"
+            rows.append((label, *(_two(cell) for cell in cells)))
+    count = len(scores[0].clips[wide])
+    tables = [
+        Table(
+            f"Onset F-measure, {count} clips; all: every stroke counts alike",
+            ("within", *CLASSES, "mean", "all"),
+            tuple(rows),
+        )
+    ]
+    for score in scores:
+        lines = []
+        for name in CLASSES:
+            one = score.total(wide, name)
+            mean, spread = one.timing
+            lines.append(
+                (
+                    name,
+                    str(one.found + one.missed),
+                    _two(one.precision),
+                    _two(one.recall),
+                    _two(one.f_measure),
+                    _two(score.total(narrow, name).f_measure),
+                    _two(one.velocity_correlation),
+                    _ms(mean, "+.1f"),
+                    _ms(spread, ".1f"),
+                )
+            )
+        within = [f"F {_ms(tolerance)} ms" for tolerance in TOLERANCES]
+        header = ["class", "strokes", "precision", "recall", *within, "velocity r"]
+        header += ["late ms", "spread ms"]
+        tables.append(Table(score.name, tuple(header), tuple(lines)))
+    return tables
+
+
+def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
+    """All figures as plain data for JSON; what is not known is null."""
+
+    def plain(value: float) -> float | None:
+        return None if math.isnan(value) else round(value, 5)
+
+    made: dict[str, Any] = {}
+    for score in scores:
+        classes = {}
+        for name in CLASSES:
+            one = score.total(TOLERANCES[0], name)
+            classes[name] = {
+                "strokes": one.found + one.missed,
+                "precision": plain(one.precision),
+                "recall": plain(one.recall),
+                **{
+                    f"f_{_ms(tolerance)}ms": plain(score.total(tolerance, name).f_measure)
+                    for tolerance in TOLERANCES
+                },
+                "velocity_correlation": plain(one.velocity_correlation),
+                "late_ms": plain(1000 * one.timing[0]),
+                "spread_ms": plain(1000 * one.timing[1]),
+            }
+        made[score.name] = {
+            "classes": classes,
+            **{f"mean_f_{_ms(t)}ms": plain(score.mean_f(t)) for t in TOLERANCES},
+            **{f"all_f_{_ms(t)}ms": plain(score.total(t, *CLASSES).f_measure) for t in TOLERANCES},
+        }
+    return {"clips": len(scores[0].clips[TOLERANCES[0]]), "systems": made}
+
+
+def _two(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.2f}"
+
+
+def _ms(seconds: float, form: str = ".0f") -> str:
+    return "-" if math.isnan(seconds) else format(1000 * seconds, form)

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Energies in bands, frame by frame, the same for every way of cutting the input into blocks.
+
+Frame k stands for the moment ``k * hop`` samples after the start, in the middle of its window.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from lars_plugin.errors import InputError
+
+__all__ = ["BANDS", "EDGES", "FRAME_RATE", "BandStream"]
+
+# Frames per second, nearly: the hop is a whole number of samples.
+FRAME_RATE = 200
+
+# Hz. The lowest two hold kicks, the top three hi-hats and cymbals.
+EDGES = (25.0, 90.0, 180.0, 350.0, 700.0, 1400.0, 2800.0, 5600.0, 9000.0, 13000.0, 20000.0)
+BANDS = len(EDGES) - 1
+
+_WINDOW_SECONDS = 0.02
+# Frames per call of the FFT: bounds memory.
+_GROUP = 512
+
+Energies = NDArray[np.float32]
+
+
+class BandStream:
+    """Turns blocks of several waves into band energies.
+
+    Args:
+        signals: how many waves run in parallel.
+        channels: of each; their energies are added, so opposite phases do not cancel.
+        sample_rate: Hz.
+
+    Raises:
+        InputError: a rate below 8 kHz.
+    """
+
+    def __init__(self, signals: int, channels: int, sample_rate: float) -> None:
+        if sample_rate < 8000:
+            raise InputError(f"hits need a rate of 8000 Hz or more, got {sample_rate:g}")
+        self.hop = round(sample_rate / FRAME_RATE)
+        self.window = 1 << (round(_WINDOW_SECONDS * sample_rate) - 1).bit_length()
+        self.sample_rate = sample_rate
+        self._shape = (signals, channels)
+        self._hann = np.hanning(self.window + 1)[:-1].astype(np.float32)
+        bins = np.arange(self.window // 2 + 1) * sample_rate / self.window
+        self._starts = np.searchsorted(bins, EDGES)
+        self.reset()
+
+    @property
+    def latency_samples(self) -> int:
+        """A frame is there when this many samples after its moment have been pushed."""
+        return self.window // 2
+
+    def reset(self) -> None:
+        """Forget everything, as if new."""
+        self._held = np.zeros((*self._shape, self.window // 2), np.float32)
+
+    def push(self, block: NDArray[np.float32]) -> Energies:
+        """Take ``(signals, channels, n)`` and return the frames that are complete.
+
+        Returns:
+            ``(signals, m, BANDS)`` float32: mean square of the wave in each band, about.
+        """
+        wave = np.concatenate([self._held, block], axis=2)
+        count = max(0, (wave.shape[2] - self.window) // self.hop + 1)
+        out = np.empty((self._shape[0], count, BANDS), np.float32)
+        if not count:
+            self._held = wave
+            return out
+        view = np.lib.stride_tricks.sliding_window_view(wave, self.window, axis=2)
+        for start in range(0, count, _GROUP):
+            stop = min(count, start + _GROUP)
+            frames = view[:, :, start * self.hop : (stop - 1) * self.hop + 1 : self.hop]
+            spectra = fft.rfft(frames * self._hann, axis=-1)  # stays in single precision
+            power = (spectra.real**2 + spectra.imag**2).sum(axis=1)
+            out[:, start:stop] = self._sums(power)
+        self._held = wave[:, :, count * self.hop :].copy()
+        return out
+
+    def flush(self) -> Energies:
+        """The frames whose windows reach beyond the end, silence being there."""
+        return self.push(np.zeros((*self._shape, self.window // 2), np.float32))
+
+    def _sums(self, power: NDArray[np.floating]) -> Energies:
+        sums = np.zeros((*power.shape[:-1], BANDS), np.float64)
+        for band, (low, high) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
+            sums[..., band] = power[..., low:high].sum(axis=-1)
+        sums /= self.window * self._hann.sum()
+        return sums.astype(np.float32)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From hits to a MIDI file for samplers.
+
+All notes are on channel 10. How long they last: what does not ring, 60 ms; an open hi-hat until
+the next stroke on the hi-hat chokes it, 2 s at most; cymbals until they are struck again, 3 s at
+most. A note always ends before the same note begins again.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import mido
+
+from lars_plugin.audio import AtomicFiles
+from lars_plugin.errors import InputError
+from lars_plugin.midi.hits import DrumHit
+from lars_plugin.midi.notemaps import NoteMap, read_note_map
+from lars_plugin.midi.tempo import TempoMap, quantise
+
+__all__ = ["CHANNEL", "note_end", "to_midi"]
+
+# Channel 10 by its name in MIDI's messages, which count from 0.
+CHANNEL = 9
+
+_SHORT = 0.06
+_OPEN = 2.0
+_CYMBAL = 3.0
+_CYMBALS = ("ride", "crash", "cymbals")
+
+
+def note_end(hit: DrumHit, following: Sequence[DrumHit]) -> float:
+    """Seconds at which a hit's note ends.
+
+    Args:
+        hit: the hit.
+        following: those after it in time.
+    """
+    if hit.stem == "hihat" and hit.articulation == "open":
+        choke = (one.time for one in following if one.stem == "hihat" and one.time > hit.time)
+        return min(next(choke, hit.time + _OPEN), hit.time + _OPEN)
+    if hit.stem in _CYMBALS:
+        again = (
+            one.time
+            for one in following
+            if (one.stem, one.articulation) == (hit.stem, hit.articulation) and one.time > hit.time
+        )
+        return min(next(again, hit.time + _CYMBAL), hit.time + _CYMBAL)
+    return hit.time + _SHORT
+
+
+def to_midi(
+    hits: Sequence[DrumHit],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    tempo: float | TempoMap = 120.0,
+    grid: str | None = None,
+    strength: float = 1.0,
+    note_map: str | os.PathLike[str] | NoteMap = "gm",
+    ticks_per_beat: int = 480,
+) -> mido.MidiFile:
+    """Make a MIDI file: a track of tempos and a track of drums.
+
+    Args:
+        hits: in any order.
+        path: where to write it, complete or not at all; None to write nothing.
+        tempo: BPM, or a map. It moves no note in time: notes are where the hits are, to the
+            nearest tick.
+        grid: quantise to it first, see :func:`lars_plugin.midi.tempo.quantise`.
+        strength: of quantisation.
+        note_map: ``gm``, ``superior``, a JSON file, or a map.
+        ticks_per_beat: the file's resolution, 1 to 32767.
+
+    Raises:
+        InputError: unknown options, or values out of range.
+        AudioFileError: the file cannot be written.
+    """
+    if not 1 <= ticks_per_beat <= 32767:
+        raise InputError(f"ticks per beat are 1 to 32767, got {ticks_per_beat}")
+    tempos = tempo if isinstance(tempo, TempoMap) else TempoMap.fixed(tempo)
+    notes = read_note_map(note_map)
+    played = sorted(hits)
+    if grid is not None:
+        played = quantise(played, tempos, grid, strength)
+    made = mido.MidiFile(type=1, ticks_per_beat=ticks_per_beat)
+    made.tracks.append(_tempo_track(tempos, ticks_per_beat))
+    made.tracks.append(_drum_track(played, tempos, notes, ticks_per_beat))
+    if path is not None:
+        buffer = io.BytesIO()
+        made.save(file=buffer)
+        with AtomicFiles() as files:
+            files.create(Path(path)).write(buffer.getvalue())
+    return made
+
+
+def _tempo_track(tempos: TempoMap, ticks_per_beat: int) -> mido.MidiTrack:
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name="Tempo", time=0)])
+    last = 0
+    for beat, micro in tempos.changes:
+        ticks = (beat - last) * ticks_per_beat
+        track.append(mido.MetaMessage("set_tempo", tempo=micro, time=ticks))
+        last = beat
+    track.append(mido.MetaMessage("end_of_track", time=0))
+    return track
+
+
+def _drum_track(
+    hits: list[DrumHit], tempos: TempoMap, notes: NoteMap, ticks_per_beat: int
+) -> mido.MidiTrack:
+    spans = _spans(hits, tempos, notes, ticks_per_beat)
+    # At one tick what ends comes before what begins.
+    events = sorted(
+        [(end, 0, note, 64) for _, end, note, _ in spans]
+        + [(begin, 1, note, velocity) for begin, _, note, velocity in spans]
+    )
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name="Drums", time=0)])
+    now = 0
+    for tick, begins, note, velocity in events:
+        kind = "note_on" if begins else "note_off"
+        track.append(
+            mido.Message(kind, channel=CHANNEL, note=note, velocity=velocity, time=tick - now)
+        )
+        now = tick
+    track.append(mido.MetaMessage("end_of_track", time=0))
+    return track
+
+
+def _spans(
+    hits: list[DrumHit], tempos: TempoMap, notes: NoteMap, ticks_per_beat: int
+) -> list[tuple[int, int, int, int]]:
+    """(first tick, last tick, note, velocity), no two of a note overlapping."""
+    loudest: dict[tuple[int, int], tuple[int, DrumHit]] = {}
+    for index, hit in enumerate(hits):
+        key = (notes.note(hit), tempos.tick_at(hit.time, ticks_per_beat))
+        # Two strokes that fall on one tick of one note: the louder is heard.
+        if key not in loudest or hit.velocity > loudest[key][1].velocity:
+            loudest[key] = (index, hit)
+    begins: dict[int, list[int]] = {}
+    for note, tick in loudest:
+        begins.setdefault(note, []).append(tick)
+    following = {
+        (note, tick): nxt
+        for note, ticks in begins.items()
+        for tick, nxt in zip(sorted(ticks), sorted(ticks)[1:], strict=False)
+    }
+    spans = []
+    for (note, tick), (index, hit) in loudest.items():
+        end = tempos.tick_at(note_end(hit, hits[index + 1 :]), ticks_per_beat)
+        end = max(end, tick + 1)
+        spans.append((tick, min(end, following.get((note, tick), end)), note, hit.velocity))
+    return spans

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well hits agree with what was played.
+
+A found hit counts if a stroke of its class lies within the tolerance; each stroke and each hit
+is used once, and as many pairs are made as possible. Strokes of one class within 30 ms of each
+other (a flam, a double trigger, two crashes at once) count once, in the
+truth and in what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CLASSES", "CLASS_OF", "ClassScore", "Stroke", "add_scores", "match", "score_hits"]
+
+CLASSES = ("kick", "snare", "toms", "hihat", "cymbals")
+
+CLASS_OF = {
+    "kick": "kick",
+    "snare": "snare",
+    "toms": "toms",
+    "hihat": "hihat",
+    "ride": "cymbals",
+    "crash": "cymbals",
+    "cymbals": "cymbals",
+}
+
+_ONCE = 0.03
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """What is compared of a hit or of a note of the truth: seconds, stem, velocity."""
+
+    time: float
+    stem: str
+    velocity: float
+
+
+@dataclass
+class ClassScore:
+    """Counts of one class, and what is needed of the pairs.
+
+    Attributes:
+        found: pairs; ``missed`` strokes without a hit; ``invented`` hits without a stroke.
+        errors: seconds by which each hit of a pair is late.
+        velocities: (played, found) of each pair.
+        clips: the clip that each pair comes from, by number: levels differ between clips.
+    """
+
+    found: int = 0
+    missed: int = 0
+    invented: int = 0
+    errors: list[float] = field(default_factory=list)
+    velocities: list[tuple[float, float]] = field(default_factory=list)
+    clips: list[int] = field(default_factory=list)
+
+    @property
+    def precision(self) -> float:
+        """Found hits that are right, in [0, 1]; NaN if none was found."""
+        total = self.found + self.invented
+        return self.found / total if total else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Strokes that were found, in [0, 1]; NaN if there is none."""
+        total = self.found + self.missed
+        return self.found / total if total else float("nan")
+
+    @property
+    def f_measure(self) -> float:
+        """``2 found / (2 found + missed + invented)``; NaN if there is nothing at all."""
+        total = 2 * self.found + self.missed + self.invented
+        return 2 * self.found / total if total else float("nan")
+
+    @property
+    def timing(self) -> tuple[float, float]:
+        """Mean and standard deviation of the errors in seconds; NaN without pairs."""
+        if not self.errors:
+            return float("nan"), float("nan")
+        return float(np.mean(self.errors)), float(np.std(self.errors))
+
+    @property
+    def velocity_correlation(self) -> float:
+        """Pearson's, of played and found velocity about their means in each clip; NaN when
+        nothing varies."""
+        pairs = np.asarray(self.velocities, np.float64).reshape(-1, 2)
+        clips = np.asarray(self.clips)
+        for clip in np.unique(clips):
+            pairs[clips == clip] -= pairs[clips == clip].mean(axis=0)
+        spread = np.sqrt((pairs**2).mean(axis=0)) if len(pairs) else np.zeros(2)
+        if not (spread > 1e-9).all():
+            return float("nan")
+        return float((pairs[:, 0] * pairs[:, 1]).mean() / (spread[0] * spread[1]))
+
+
+def match(
+    truth: Sequence[float], found: Sequence[float], tolerance: float
+) -> list[tuple[int, int]]:
+    """As many pairs (index in truth, index in found) as possible within the tolerance.
+
+    Both must be in rising order. On a line the pairing that always takes the earliest that still
+    fits is a maximum one.
+    """
+    pairs = []
+    i = j = 0
+    while i < len(truth) and j < len(found):
+        late = found[j] - truth[i]
+        if abs(late) <= tolerance:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif late > 0:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _once(strokes: Iterable[Stroke]) -> list[Stroke]:
+    """In order, those of one group only that lie apart; the loudest stands for its group."""
+    kept: list[Stroke] = []
+    start = -1.0
+    for stroke in sorted(strokes, key=lambda one: one.time):
+        if kept and stroke.time - start < _ONCE:
+            if stroke.velocity > kept[-1].velocity:
+                kept[-1] = Stroke(kept[-1].time, stroke.stem, stroke.velocity)
+        else:
+            kept.append(stroke)
+            start = stroke.time
+    return kept
+
+
+def score_hits(
+    truth: Sequence[Stroke], found: Sequence[Stroke], tolerance: float = 0.05, *, clip: int = 0
+) -> dict[str, ClassScore]:
+    """Scores of one clip by class.
+
+    Args:
+        truth: what was played.
+        found: what was transcribed.
+        tolerance: seconds.
+        clip: a number for this clip, see :class:`ClassScore`.
+    """
+    scores = {}
+    for name in CLASSES:
+        wanted = _once(one for one in truth if CLASS_OF[one.stem] == name)
+        got = _once(one for one in found if CLASS_OF[one.stem] == name)
+        pairs = match([one.time for one in wanted], [one.time for one in got], tolerance)
+        scores[name] = ClassScore(
+            found=len(pairs),
+            missed=len(wanted) - len(pairs),
+            invented=len(got) - len(pairs),
+            errors=[got[j].time - wanted[i].time for i, j in pairs],
+            velocities=[(wanted[i].velocity, got[j].velocity) for i, j in pairs],
+            clips=[clip] * len(pairs),
+        )
+    return scores
+
+
+def add_scores(scores: Iterable[ClassScore]) -> ClassScore:
+    """Several clips, or several classes, as one."""
+    total = ClassScore()
+    for score in scores:
+        total.found += score.found
+        total.missed += score.missed
+        total.invented += score.invented
+        total.errors += score.errors
+        total.velocities += score.velocities
+        total.clips += score.clips
+    return total
+
+
+def best_threshold(
+    confidences: NDArray[np.floating], right: NDArray[np.bool_], total: int
+) -> tuple[float, float]:
+    """The threshold with the best F-measure, and that F-measure.
+
+    Args:
+        confidences: ``(m,)`` of all candidates.
+        right: ``(m,)`` whether each belongs to a stroke.
+        total: strokes in all.
+    """
+    order = np.argsort(-confidences, kind="stable")
+    hits = np.cumsum(right[order])
+    f = 2 * hits / (total + np.arange(1, len(order) + 1))
+    if not len(f):
+        return 0.5, 0.0
+    best = int(np.argmax(f))
+    following = confidences[order[best + 1]] if best + 1 < len(order) else 0.0
+    return float((confidences[order[best]] + following) / 2), float(f[best])

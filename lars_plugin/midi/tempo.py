@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seconds, beats and ticks: a fixed tempo or a map, and a grid to quantise to.
+
+A MIDI file states tempos in whole microseconds per beat. All conversions here use these whole
+numbers, so that a file plays back what was meant, without drift, at any resolution.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from lars_plugin.errors import InputError
+from lars_plugin.midi.hits import DrumHit
+
+__all__ = ["GRIDS", "TempoMap", "estimate_tempo", "quantise"]
+
+# Beats per step of the grids by their names; t is a triplet.
+GRIDS: dict[str, Fraction] = {
+    "1/4": Fraction(1),
+    "1/8": Fraction(1, 2),
+    "1/8t": Fraction(1, 3),
+    "1/16": Fraction(1, 4),
+    "1/16t": Fraction(1, 6),
+    "1/32": Fraction(1, 8),
+}
+
+_SLOWEST, _FASTEST = 10.0, 1000.0  # beats per minute
+_MICRO = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class TempoMap:
+    """Tempos that begin at whole beats.
+
+    Attributes:
+        changes: (beat, microseconds per beat), beats rising from 0.
+
+    Raises:
+        InputError: changes that are out of order, or tempos beyond 10 to 1000 BPM.
+    """
+
+    changes: tuple[tuple[int, int], ...] = ((0, 500_000),)
+
+    def __post_init__(self) -> None:
+        beats = [beat for beat, _ in self.changes]
+        if not beats or beats[0] != 0 or any(b <= a for a, b in itertools.pairwise(beats)):
+            raise InputError("a tempo map begins at beat 0 and goes on to later beats")
+        for _, micro in self.changes:
+            _check_bpm(60 * _MICRO / micro if micro > 0 else math.inf)
+
+    @classmethod
+    def fixed(cls, bpm: float) -> TempoMap:
+        """One tempo.
+
+        Raises:
+            InputError: a tempo beyond 10 to 1000 BPM.
+        """
+        _check_bpm(bpm)
+        return cls(((0, round(60 * _MICRO / bpm)),))
+
+    @classmethod
+    def from_beats(cls, times: Sequence[float]) -> TempoMap:
+        """A tempo for every beat, from the times of beats in seconds, rising.
+
+        What comes before the first is filled with beats of about the same length, so that beats
+        of the map fall on all the times; the last tempo goes on.
+
+        Raises:
+            InputError: fewer than two times, or not rising.
+        """
+        beats = [float(time) for time in times]
+        rising = all(b > a for a, b in itertools.pairwise(beats))
+        if len(beats) < 2 or beats[0] < 0 or not rising:
+            raise InputError("a tempo map needs two or more beats at rising times")
+        period = float(np.median(np.diff(beats)))
+        lead = round(beats[0] / period)
+        if lead == 0:
+            # The first beat is too near to the start: the start takes its place.
+            beats[0] = 0.0
+        else:
+            beats = [beats[0] * k / lead for k in range(lead)] + beats
+        changes: list[tuple[int, int]] = []
+        now = 0  # microseconds, as the rounded tempos add up
+        for beat, time in enumerate(beats[1:]):
+            micro = round(time * _MICRO) - now
+            micro = min(max(micro, round(60 * _MICRO / _FASTEST)), round(60 * _MICRO / _SLOWEST))
+            now += micro
+            if not changes or changes[-1][1] != micro:
+                changes.append((beat, micro))
+        return cls(tuple(changes))
+
+    def beat_at(self, seconds: float) -> float:
+        """The beat at a time; the first is 0."""
+        starts = self._starts()
+        index = max(0, bisect_right(starts, seconds * _MICRO) - 1)
+        beat, micro = self.changes[index]
+        return beat + (seconds * _MICRO - starts[index]) / micro
+
+    def seconds_at(self, beat: float) -> float:
+        """The time of a beat."""
+        index = max(0, bisect_right([first for first, _ in self.changes], beat) - 1)
+        first, micro = self.changes[index]
+        return (self._starts()[index] + (beat - first) * micro) / _MICRO
+
+    def tick_at(self, seconds: float, ticks_per_beat: int) -> int:
+        """The nearest tick to a time."""
+        return max(0, round(self.beat_at(seconds) * ticks_per_beat))
+
+    @property
+    def bpm(self) -> float:
+        """The first tempo in beats per minute."""
+        return 60 * _MICRO / self.changes[0][1]
+
+    def _starts(self) -> list[int]:
+        """Microseconds at which the changes happen."""
+        starts = [0]
+        for (a, micro), (b, _) in zip(self.changes, self.changes[1:], strict=False):
+            starts.append(starts[-1] + (b - a) * micro)
+        return starts
+
+
+def _check_bpm(bpm: float) -> None:
+    if not _SLOWEST <= bpm <= _FASTEST:
+        raise InputError(f"a tempo is {_SLOWEST:g} to {_FASTEST:g} BPM, got {bpm:g}")
+
+
+def quantise(
+    hits: Sequence[DrumHit], tempo: TempoMap, grid: str, strength: float = 1.0
+) -> list[DrumHit]:
+    """Move hits towards the nearest step of a grid.
+
+    Args:
+        hits: what to move.
+        tempo: where the beats are.
+        grid: one of :data:`GRIDS`.
+        strength: 0 leaves them, 1 puts them on the grid, between moves them part of the way.
+
+    Raises:
+        InputError: an unknown grid, or a strength outside [0, 1].
+    """
+    if grid not in GRIDS:
+        raise InputError(f"unknown grid {grid!r}; use {', '.join(GRIDS)}")
+    if not 0 <= strength <= 1:
+        raise InputError(f"the strength of quantisation is 0 to 1, got {strength}")
+    step = float(GRIDS[grid])
+    moved = []
+    for hit in hits:
+        beat = tempo.beat_at(hit.time)
+        target = round(beat / step) * step
+        time = max(0.0, tempo.seconds_at(beat + strength * (target - beat)))
+        moved.append(dataclasses.replace(hit, time=time if strength else hit.time))
+    return sorted(moved)
+
+
+def estimate_tempo(hits: Sequence[DrumHit], *, start_bpm: float = 120.0) -> TempoMap:
+    """Follow the beats of a performance with librosa's beat tracker, and map them.
+
+    Args:
+        hits: of the whole performance; the tracker sees when and how loud they are.
+        start_bpm: about the tempo, where that is known.
+
+    Raises:
+        InputError: librosa is not installed, or there are too few hits to follow.
+    """
+    try:
+        import librosa
+    except ImportError as error:
+        raise InputError(
+            "estimating the tempo needs librosa: pip install 'lars-plugin[midi]', or give --bpm"
+        ) from error
+    if len(hits) < 4:
+        raise InputError(f"{len(hits)} hits are too few to estimate a tempo; give the BPM")
+    rate, hop = 22050, 256
+    frames = int(max(hit.time for hit in hits) * rate / hop) + 2
+    envelope = np.zeros(frames)
+    for hit in hits:
+        # Kicks and snares carry the beat more than what runs between them.
+        weight = 1.0 if hit.stem in ("kick", "snare") else 0.5
+        envelope[round(hit.time * rate / hop)] += weight * hit.velocity / 127
+    envelope = np.convolve(envelope, np.hanning(7), mode="same")
+    _, beats = librosa.beat.beat_track(
+        onset_envelope=envelope, sr=rate, hop_length=hop, start_bpm=start_bpm, trim=False,
+        units="time",
+    )  # fmt: skip
+    if len(beats) < 2:
+        raise InputError("no beat was found in these hits; give the BPM")
+    return TempoMap.from_beats([_snapped(float(beat), hits) for beat in beats])
+
+
+def _snapped(beat: float, hits: Sequence[DrumHit]) -> float:
+    """The hit at a beat, where there is one within 30 ms: the tracker's steps are 12 ms."""
+    near = min((hit.time for hit in hits), key=lambda time: abs(time - beat))
+    return near if abs(near - beat) <= 0.03 else beat

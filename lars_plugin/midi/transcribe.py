@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From stems to hits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.errors import NonFiniteError
+from lars_plugin.midi.analysis import Analysis, analyse, drum_stems, score, suits
+from lars_plugin.midi.articulation import articulations
+from lars_plugin.midi.hits import DrumHit
+from lars_plugin.midi.onsets import locate_attack
+from lars_plugin.midi.settings import Settings, settings_for
+from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, check_scale, velocity_of
+from lars_plugin.stems import Stems
+
+__all__ = ["find_hits", "hit_level", "transcribe"]
+
+# Attacks of one stem closer than this are one stroke.
+_SAME = 0.02
+# Seconds after the attack in which a hit gets as loud as it gets, and of one RMS.
+_LOUD, _RMS = 0.03, 0.005
+
+Wave = NDArray[np.float32]
+
+
+def transcribe(
+    stems: Stems,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    settings: Settings | None = None,
+    velocity: VelocityScale = "log",
+    velocity_range: float = DEFAULT_RANGE_DB,
+    reference: float | None = None,
+) -> list[DrumHit]:
+    """The strokes that are heard in drum stems, in order of time.
+
+    Args:
+        stems: as a separation returns them; those that are no drums are left out.
+        model: the model (name or folder) that made the stems: what was tuned for it is used.
+        settings: instead of the model's.
+        velocity: ``log`` or ``linear``, see :mod:`lars_plugin.midi.velocity`.
+        velocity_range: dB between velocities 127 and 1 on the ``log`` scale.
+        reference: the level that gets velocity 127, in dB against full scale as
+            :attr:`DrumHit.level` is; None for the loudest hit of each stem.
+
+    Raises:
+        InputError: no stem is a drum, a rate below 8 kHz, or unknown options.
+        NonFiniteError: NaN or Inf in a stem.
+        ModelFormatError: the model's settings are broken.
+    """
+    check_scale(velocity, velocity_range)
+    if settings is None:
+        settings = settings_for(model)
+    names = drum_stems(stems, settings)
+    waves = np.stack([stems[name] for name in names])
+    if not np.isfinite(waves).all():
+        raise NonFiniteError("the stems hold NaN or Inf; repair them first")
+    hits = find_hits(waves, stems.sample_rate, names, settings)
+    return with_velocities(hits, velocity, velocity_range, reference)
+
+
+def find_hits(
+    waves: Wave, sample_rate: float, names: tuple[str, ...], settings: Settings | None
+) -> list[DrumHit]:
+    """Hits of ``(stems, channels, samples)`` float32, with levels but all of one velocity."""
+    made = analyse(waves, sample_rate, names)
+    hits: list[DrumHit] = []
+    for index in range(len(names)):
+        hits += _hits_of(made, index, waves[index], settings)
+    return sorted(hits)
+
+
+def _hits_of(made: Analysis, stem: int, wave: Wave, settings: Settings | None) -> list[DrumHit]:
+    found = score(made, stem, settings)
+    sure = found.confidences >= found.threshold
+    frames, confidences = found.frames[sure], found.confidences[sure]
+    attacks = [locate_attack(wave, made.sample_rate, int(k) * made.hop) for k in frames]
+    keep: list[int] = []
+    for index in range(len(frames)):
+        if keep and attacks[index] - attacks[keep[-1]] < _SAME * made.sample_rate:
+            if confidences[index] > confidences[keep[-1]]:
+                keep[-1] = index
+        else:
+            keep.append(index)
+    part = settings.parts[made.stems[stem]] if settings and suits(settings, made.stems) else None
+    kinds = articulations(made, stem, frames[keep], wave, part)
+    last = wave.shape[1] / made.sample_rate
+    return [
+        DrumHit(
+            time=min(max(0.0, attacks[index] / made.sample_rate + found.offset), last),
+            stem=made.stems[stem],
+            articulation=kind,
+            level=hit_level(wave, made.sample_rate, attacks[index]),
+            confidence=float(confidences[index]),
+        )
+        for index, kind in zip(keep, kinds, strict=True)
+    ]
+
+
+def hit_level(wave: Wave, sample_rate: float, attack: int) -> float:
+    """dB against full scale: the loudest RMS over 5 ms in the 30 ms after the attack, over all
+    channels together, less the power that sounded just before."""
+    box = max(1, round(_RMS * sample_rate))
+    part = np.square(wave[:, attack : attack + round(_LOUD * sample_rate) + box], dtype=np.float64)
+    power = part.mean(axis=0)
+    if not len(power):
+        return -120.0
+    total = np.cumsum(np.concatenate([[0.0], power, np.zeros(box)]))
+    loudest = float((total[box:] - total[:-box]).max()) / box
+    before = np.square(wave[:, max(0, attack - 2 * box) : attack], dtype=np.float64)
+    background = float(before.mean()) if before.size else 0.0
+    return float(10 * np.log10(max(loudest - background, 0.01 * loudest, 1e-12)))
+
+
+def with_velocities(
+    hits: list[DrumHit], scale: VelocityScale, range_db: float, reference: float | None
+) -> list[DrumHit]:
+    """The same hits with velocities for their levels."""
+    loudest: Mapping[str, float] = {
+        stem: max(hit.level for hit in hits if hit.stem == stem)
+        for stem in {hit.stem for hit in hits}
+    }
+    made = []
+    for hit in hits:
+        top = loudest[hit.stem] if reference is None else reference
+        value = velocity_of(hit.level, top, scale=scale, range_db=range_db)
+        made.append(DrumHit(hit.time, hit.stem, hit.articulation, value, hit.level, hit.confidence))
+    return made

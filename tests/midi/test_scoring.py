@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pairs, counts, correlations and thresholds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lars_plugin.midi.scorer import fit_scorer
+from lars_plugin.midi.scoring import Stroke, add_scores, best_threshold, match, score_hits
+
+TIMES = st.lists(st.floats(0, 2), max_size=7).map(sorted)
+
+
+def most_pairs(truth: list[float], found: list[float], tolerance: float) -> int:
+    """By augmenting paths: slow, and right for any graph."""
+    taken: dict[int, int] = {}
+
+    def augment(i: int, seen: set[int]) -> bool:
+        for j, time in enumerate(found):
+            if abs(time - truth[i]) <= tolerance and j not in seen:
+                seen.add(j)
+                if j not in taken or augment(taken[j], seen):
+                    taken[j] = i
+                    return True
+        return False
+
+    return sum(augment(i, set()) for i in range(len(truth)))
+
+
+@given(TIMES, TIMES, st.sampled_from([0.03, 0.05, 0.4]))
+def test_a_match_has_as_many_pairs_as_possible(
+    truth: list[float], found: list[float], tolerance: float
+) -> None:
+    pairs = match(truth, found, tolerance)
+    assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
+    assert all(abs(truth[i] - found[j]) <= tolerance for i, j in pairs)
+    assert len(pairs) == most_pairs(truth, found, tolerance)
+
+
+def test_counts_timing_and_velocities_are_those_of_the_pairs() -> None:
+    truth = [Stroke(1.0, "kick", 100), Stroke(2.0, "kick", 50), Stroke(3.0, "kick", 60)]
+    found = [Stroke(1.01, "kick", 90), Stroke(2.03, "kick", 40), Stroke(5.0, "kick", 70)]
+    one = score_hits(truth, found)["kick"]
+    assert (one.found, one.missed, one.invented) == (2, 1, 1)
+    assert one.precision == one.recall == one.f_measure == pytest.approx(2 / 3)
+    assert one.timing == pytest.approx((0.02, 0.01))
+    assert one.velocity_correlation == pytest.approx(1.0)
+    assert score_hits(truth, found, 0.02)["kick"].found == 1
+
+
+def test_ride_and_crash_are_one_class_and_flams_count_once() -> None:
+    truth = [Stroke(1.0, "ride", 80), Stroke(1.01, "crash", 100), Stroke(2.0, "snare", 90)]
+    truth += [Stroke(2.02, "snare", 100)]
+    found = [Stroke(1.0, "crash", 80), Stroke(2.0, "snare", 90)]
+    scores = score_hits(truth, found)
+    assert scores["cymbals"].f_measure == scores["snare"].f_measure == 1.0
+
+
+def test_velocities_are_compared_within_each_clip() -> None:
+    loud = [(100.0, 60.0), (110.0, 70.0)]
+    quiet = [(20.0, 110.0), (30.0, 120.0)]
+    scores = []
+    for clip, pairs in enumerate([loud, quiet]):
+        truth = [Stroke(k + 0.0, "kick", played) for k, (played, _) in enumerate(pairs)]
+        found = [Stroke(k + 0.0, "kick", heard) for k, (_, heard) in enumerate(pairs)]
+        scores.append(score_hits(truth, found, clip=clip)["kick"])
+    assert add_scores(scores).velocity_correlation == pytest.approx(1.0)
+
+
+def test_nothing_at_all_has_no_f_measure_and_silence_has_no_precision() -> None:
+    nothing = score_hits([], [])["kick"]
+    assert math.isnan(nothing.f_measure)
+    missed = score_hits([Stroke(1.0, "kick", 9)], [])["kick"]
+    assert missed.f_measure == 0.0
+    assert math.isnan(missed.precision)
+
+
+def test_the_best_threshold_is_the_best_of_all() -> None:
+    rng = np.random.default_rng(0)
+    right = rng.random(300) < 0.3
+    confidences = np.clip(right * 0.4 + rng.random(300) * 0.6, 0, 1)
+    total = int(right.sum()) + 5
+
+    def f(threshold: float) -> float:
+        sure = confidences >= threshold
+        return float(2 * (sure & right).sum() / (total + sure.sum()))
+
+    threshold, best = best_threshold(confidences, right, total)
+    assert f(threshold) == pytest.approx(best)
+    assert best >= max(f(one) for one in np.linspace(0, 1, 101)) - 1e-12
+
+
+def test_a_scorer_learns_what_is_not_a_line_and_survives_being_written() -> None:
+    from lars_plugin.midi.scorer import Scorer
+
+    rng = np.random.default_rng(1)
+    known = rng.standard_normal((600, 5))
+    labels = known[:, 0] * known[:, 1] > 0
+    scorer = fit_scorer(known[:400], labels[:400], decay=1e-4)
+    guessed = scorer(known[400:])
+    assert ((guessed > 0.5) == labels[400:]).mean() > 0.85
+    again = Scorer.from_numbers(scorer.to_numbers(), 5)
+    assert np.abs(again(known) - scorer(known)).max() < 0.02
