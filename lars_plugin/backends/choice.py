@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which backend and precision a network runs with, and why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lars_plugin.errors import InputError
+
+__all__ = ["BACKENDS", "PRECISION_CHOICES", "Choice", "choose_backend"]
+
+BACKENDS = ("auto", "torch", "torchscript", "openvino")
+PRECISION_CHOICES = ("auto", "float32", "bfloat16", "int8")
+
+# What openvino_backend.py can cut.
+_CUTS = ("mdx23c", "bandunet")
+
+# Architectures whose trained models lose less than 0.1 dB SDR to bfloat16, by
+# `lars bench --price precision`; only for these is it ever chosen without being asked for.
+_CHEAP_IN_BFLOAT16 = ("bandunet",)
+
+# Architectures that OpenVINO runs faster than PyTorch in float32 too, by `lars bench`.
+_FASTER_IN_FLOAT32 = ("mdx23c",)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backend and a precision.
+
+    Attributes:
+        backend: ``torch``, ``torchscript`` or ``openvino``.
+        precision: ``float32``, ``bfloat16`` or ``int8``.
+        reason: why, when something was left to choose; else empty.
+    """
+
+    backend: str
+    precision: str
+    reason: str = ""
+
+
+def choose_backend(
+    backend: str | None,
+    precision: str,
+    *,
+    architecture: str,
+    device: str = "auto",
+    torchscript: bool = False,
+    accelerated: Callable[[], bool],
+    openvino: Callable[[], bool],
+    bfloat16: Callable[[], bool],
+) -> Choice:
+    """Settle what was asked for with what there is.
+
+    Args:
+        backend: one of :data:`BACKENDS`; None: what the environment variable LARS_BACKEND says,
+            or ``auto``.
+        precision: one of :data:`PRECISION_CHOICES`.
+        architecture: of the model.
+        device: as the user gave it.
+        torchscript: whether the weights are a TorchScript file.
+        accelerated: whether ``auto`` as a device is a graphics card.
+        openvino: whether OpenVINO is installed.
+        bfloat16: whether the processor has arithmetic for it, as OpenVINO says.
+
+    Raises:
+        InputError: unknown names, or things that do not go together.
+    """
+    asked = backend or os.environ.get("LARS_BACKEND") or "auto"
+    if asked not in BACKENDS:
+        raise InputError(f"unknown backend {asked!r}; use {', '.join(BACKENDS)}")
+    if precision not in PRECISION_CHOICES:
+        raise InputError(f"unknown precision {precision!r}; use {', '.join(PRECISION_CHOICES)}")
+    if torchscript != (asked == "torchscript") and asked != "auto":
+        # LARS_BACKEND is for all models, so it yields where it cannot be meant.
+        if backend is None:
+            asked = "auto"
+        else:
+            what = "a TorchScript file" if torchscript else "no TorchScript file"
+            raise InputError(f"the model is {what}: backend {asked} cannot run it")
+    if torchscript:
+        if precision not in ("auto", "float32"):
+            raise InputError("the model is a TorchScript file, which runs in float32 only")
+        return Choice("torchscript", "float32")
+    on_processor = device == "cpu" or (device == "auto" and not accelerated())
+    if asked == "openvino" and (architecture not in _CUTS or device not in ("auto", "cpu")):
+        if backend is not None:
+            raise InputError(
+                f"openvino runs {' and '.join(_CUTS)} networks on the processor, not"
+                f" {architecture or 'this one'} on {device}: use --backend torch"
+            )
+        asked = "auto"
+    if asked == "openvino":
+        return _with_openvino(architecture, precision, bfloat16, "")
+    possible = on_processor and architecture in _CUTS
+    if asked == "torch" or not possible:
+        if precision == "int8":
+            raise InputError("int8 needs --backend openvino, on the processor")
+        return Choice("torch", "float32" if precision == "auto" else precision)
+    if not openvino():
+        if precision == "int8":
+            raise InputError("int8 needs OpenVINO: run `pip install lars-plugin[openvino,int8]`")
+        kept = "float32" if precision == "auto" else precision
+        return Choice("torch", kept, "OpenVINO is not installed")
+    chosen = _with_openvino(architecture, precision, bfloat16, "OpenVINO is installed")
+    if chosen.precision == "float32" and architecture not in _FASTER_IN_FLOAT32:
+        return Choice("torch", "float32", "the fastest in float32")
+    return chosen
+
+
+def _with_openvino(
+    architecture: str, precision: str, bfloat16: Callable[[], bool], reason: str
+) -> Choice:
+    if precision != "auto":
+        return Choice("openvino", precision, reason)
+    if architecture in _CHEAP_IN_BFLOAT16 and bfloat16():
+        return Choice("openvino", "bfloat16", "this processor has bfloat16 arithmetic")
+    return Choice("openvino", "float32", reason)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running networks with OpenVINO on the processor.
+
+The core of the network (see :mod:`lars_plugin.backends.cuts`) is converted once for a length of
+chunk and cached; FFTs and masks stay in PyTorch. The chunks of a batch run one after the other:
+one chunk fills the cores, and what it leaves in the caches is its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lars_plugin.backends.cuts import Cut
+from lars_plugin.backends.openvino_cache import GRAPH, cached, key_of
+from lars_plugin.backends.openvino_convert import convert, core_inputs, optional
+from lars_plugin.backends.torch_backend import engine_errors
+from lars_plugin.errors import EngineError, InputError
+
+__all__ = ["OPENVINO_PRECISIONS", "OpenVINOBackend", "has_bfloat16", "has_openvino"]
+
+log = logging.getLogger(__name__)
+
+OPENVINO_PRECISIONS = ("float32", "bfloat16", "int8")
+
+# Changes whenever what is converted, or how, does.
+_CONVERSION = 1
+
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
+_NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+
+Wave = NDArray[np.float32]
+
+
+def has_openvino() -> bool:
+    """Whether the package is installed; does not import it."""
+    import importlib.util
+
+    return importlib.util.find_spec("openvino") is not None
+
+
+def has_bfloat16() -> bool:
+    """Whether OpenVINO is installed and this processor has arithmetic for bfloat16."""
+    if not has_openvino():
+        return False
+    return "BF16" in _device().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _device() -> Any:
+    """OpenVINO's entry point, one for the process."""
+    global _core
+    with _lock:
+        if _core is None:
+            _core = optional("openvino", "openvino").Core()
+        return _core
+
+
+_lock = threading.Lock()
+_core: Any = None
+
+
+class OpenVINOBackend:
+    """Waves ``(B, C, L)`` to stems ``(B, S, C, L)``; any thread may call.
+
+    Args:
+        cut: the network.
+        identity: what the conversion depends on besides versions and shapes: the digest of the
+            weights, the architecture and its settings. JSON values.
+        cache: the folder where conversions are kept.
+        precision: ``float32``; ``bfloat16``, where the processor has arithmetic for it;
+            ``int8``: weights and activations of the convolutions, the rest as in ``bfloat16``.
+        threads: of one run; None: PyTorch's number.
+        calibration: for ``int8``: makes audio ``(n, C, L)`` like that to be separated, for the
+            given channels and samples.
+        told: called with a line before something takes seconds.
+
+    Raises:
+        InputError: unknown precision, or a package is missing.
+    """
+
+    def __init__(
+        self,
+        cut: Cut,
+        *,
+        identity: Mapping[str, Any],
+        cache: Path,
+        precision: str = "float32",
+        threads: int | None = None,
+        calibration: Callable[[int, int], Wave] | None = None,
+        told: Callable[[str], None] | None = None,
+    ) -> None:
+        if precision not in OPENVINO_PRECISIONS:
+            known = ", ".join(OPENVINO_PRECISIONS)
+            raise InputError(f"unknown precision {precision!r}; OpenVINO has {known}")
+        if precision == "int8" and calibration is None:
+            raise InputError("int8 needs audio to calibrate with")
+        optional("openvino", "openvino")
+        if precision == "int8":
+            optional("nncf", "int8")
+        if precision != "float32" and not has_bfloat16():
+            log.warning("this processor has no arithmetic for bfloat16: that runs in float32")
+        self._cut = cut
+        self._identity = dict(identity)
+        self._cache = cache
+        self._precision = precision
+        self._threads = threads
+        self._streams = 1
+        self._calibration = calibration
+        self._told = told or log.info
+        self._lock = threading.Lock()
+        # Only the last shape: a model has one length of chunk, and a compiled network is large.
+        self._compiled: tuple[tuple[int, int], _Compiled] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"openvino cpu {self._precision}"
+
+    def share(self, jobs: int) -> None:
+        """Be ready for that many callers at once, each with its part of the cores."""
+        with self._lock:
+            self._streams = jobs
+            self._compiled = None
+
+    def prepare(self, channels: int, samples: int) -> None:
+        """Convert and compile for chunks of this shape now instead of at the first call."""
+        with engine_errors(self.name):
+            self._ready(channels, samples)
+
+    def __call__(self, batch: Wave) -> Wave:
+        # A copy: the array may be read-only, which PyTorch does not know.
+        waves = torch.from_numpy(np.array(batch, np.float32, order="C"))
+        with torch.inference_mode(), engine_errors(self.name):
+            run = self._ready(batch.shape[1], batch.shape[2])
+            made = [self._cut(waves[k : k + 1], run) for k in range(waves.shape[0])]
+            result: Wave = (made[0] if len(made) == 1 else torch.cat(made)).numpy()
+        return result
+
+    def _ready(self, channels: int, samples: int) -> _Compiled:
+        with self._lock:
+            if self._compiled is None or self._compiled[0] != (channels, samples):
+                self._compiled = None
+                self._compiled = (channels, samples), self._compile(channels, samples)
+            return self._compiled[1]
+
+    def _compile(self, channels: int, samples: int) -> _Compiled:
+        shape = self._cut.core_shape(channels, samples)
+        quantised = self._precision == "int8"
+        openvino = optional("openvino", "openvino")
+        facts = {
+            "conversion": _CONVERSION,
+            "identity": self._identity,
+            "shape": shape,
+            "int8": quantised and optional("nncf", "int8").__version__,
+            "openvino": openvino.__version__,
+            "torch": torch.__version__,
+            "system": sys.platform,
+        }
+
+        def make(folder: Path) -> None:
+            self._told("converting the network for OpenVINO; once for this model, then cached")
+            calibration: list[Tensor] = []
+            if quantised and self._calibration is not None:
+                waves = self._calibration(channels, samples)
+                calibration = core_inputs(self._cut, torch.from_numpy(waves))
+            convert(self._cut, shape, folder, calibration=calibration)
+
+        folder = cached(self._cache, key_of(facts), make)
+        threads = self._threads or torch.get_num_threads()
+        properties = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self._precision] if has_bfloat16() else "f32",
+            # One stream has the threads of one run; several callers have a stream each.
+            "INFERENCE_NUM_THREADS": min(threads * self._streams, os.cpu_count() or 1),
+            "NUM_STREAMS": self._streams,
+        }
+        try:
+            return _Compiled(_device().compile_model(folder / GRAPH, "CPU", properties))
+        except RuntimeError as error:
+            first = str(error).strip().split("\n", 1)[0]
+            raise EngineError(
+                f"OpenVINO cannot compile {folder} ({first}): delete it, or use --backend torch"
+            ) from error
+
+
+class _Compiled:
+    """A compiled core; a request for each thread that is in it at a time."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        try:
+            request = self._idle.get_nowait()
+        except queue.Empty:
+            request = self._model.create_infer_request()
+        array = inputs.contiguous().numpy()
+        outputs = request.infer([array], share_inputs=True, share_outputs=False)
+        self._idle.put(request)
+        return torch.from_numpy(outputs[0])

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From PyTorch to OpenVINO's files, in float32 or with int8 weights and activations."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lars_plugin.backends.cuts import Cut
+from lars_plugin.backends.openvino_cache import GRAPH
+from lars_plugin.errors import EngineError, InputError
+
+__all__ = ["convert", "core_inputs", "optional"]
+
+log = logging.getLogger(__name__)
+
+_CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
+
+
+def optional(name: str, extra: str) -> Any:
+    """A package that is not part of the default installation.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"this needs {name}: run `pip install lars-plugin[{extra}]`, or use another backend"
+            " or precision"
+        ) from error
+
+
+def convert(
+    cut: Cut, shape: tuple[int, ...], folder: Path, *, calibration: Sequence[Tensor] = ()
+) -> None:
+    """Write a network's core as ``model.xml`` and ``model.bin``.
+
+    Args:
+        cut: whose core it is.
+        shape: of the core's input.
+        folder: where the files go.
+        calibration: inputs of the core, from real audio: weights and activations of the
+            convolutions become int8 in the ranges seen here. None: they stay float32.
+
+    Raises:
+        InputError: a package is missing.
+        EngineError: the conversion failed.
+    """
+    openvino = optional("openvino", "openvino")
+    started = time.perf_counter()
+    core = cut.core().requires_grad_(False)
+    example = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            # PyTorch discourages tracing; sizes that become constants are meant to.
+            warnings.simplefilter("ignore")
+            trace: Any = torch.jit  # which ships no types
+            graph = openvino.convert_model(
+                trace.trace(core, example, check_trace=False), input=list(shape)
+            )
+            if calibration:
+                graph = _quantised(graph, calibration)
+            # As it is: half-precision constants would be a loss nobody asked for.
+            openvino.save_model(graph, folder / GRAPH, compress_to_fp16=False)
+    except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+        first = (str(error) or type(error).__name__).split("\n", 1)[0]
+        raise EngineError(
+            f"OpenVINO cannot convert this network: {first}; use --backend torch"
+        ) from error
+    log.info("converted for OpenVINO in %.1f s", time.perf_counter() - started)
+
+
+def _quantised(graph: Any, calibration: Sequence[Tensor]) -> Any:
+    nncf = optional("nncf", "int8")
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # it tells about every step
+    data = nncf.Dataset([inputs.numpy() for inputs in calibration])
+    # All arithmetic is in the wide convolutions. What comes before the first norm or decides
+    # the output has a range that 256 steps do not cover, and little to gain.
+    names, types = [], set()
+    for node in graph.get_ops():
+        kind = node.get_type_name()
+        if kind not in _CONVOLUTIONS:
+            types.add(kind)
+        elif list(node.input(1).get_shape())[-2:] == [1, 1]:
+            names.append(node.get_friendly_name())
+    ignored = nncf.IgnoredScope(names=names, types=sorted(types), validate=False)
+    return nncf.quantize(graph, data, subset_size=len(calibration), ignored_scope=ignored)
+
+
+def core_inputs(cut: Cut, wave: Tensor) -> list[Tensor]:
+    """What the core of a cut sees of waves ``(B, C, L)``, one tensor for each."""
+
+    class Seen(Exception):  # noqa: N818 # no error: it leaves the cut where the core would begin
+        pass
+
+    seen: list[Tensor] = []
+
+    def look(inputs: Tensor) -> Tensor:
+        seen.append(inputs.clone())
+        raise Seen
+
+    for index in range(wave.shape[0]):
+        try:
+            with torch.inference_mode():
+                cut(wave[index : index + 1], look)
+        except Seen:
+            continue
+    return seen

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `lars bench` measures: networks of full size, and the settings they run with."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from lars_plugin.errors import InputError
+from lars_plugin.zoo.config import Chunking, ModelConfig
+from lars_plugin.zoo.registry import get_config
+
+__all__ = ["CASES", "Case", "network_config", "quick_cases"]
+
+# LARS 2.0 ships both as TorchScript and runs them so: a batch of one, every second four times.
+_PAPER = Chunking(130560, 4, "lars", 1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    Attributes:
+        model: ``small`` or ``large`` (the paper's two), or a model of the zoo; ``tiny`` for tests.
+        backend: ``torch``, ``torchscript`` or ``openvino``.
+        precision: ``float32``, ``bfloat16`` or ``int8``.
+        setting: ``paper`` (LARS 2.0's chunks), a preset, or ``live``.
+        batch: chunks per run.
+    """
+
+    model: str
+    backend: str
+    precision: str
+    setting: str
+    batch: int = 1
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return f"{self.model}, {self.backend} {self.precision}, {self.setting}"
+
+
+_WAYS = (
+    ("torchscript", "float32"),
+    ("torch", "float32"),
+    ("torch", "bfloat16"),
+    ("openvino", "float32"),
+    ("openvino", "bfloat16"),
+    ("openvino", "int8"),
+)
+
+# In the order of what must not be missing when time runs out.
+CASES = (
+    *(Case("small", *way, "paper") for way in _WAYS),
+    Case("large", "torchscript", "float32", "paper"),
+    Case("large", "openvino", "bfloat16", "paper"),
+    Case("small", "openvino", "float32", "balanced"),
+    Case("small", "openvino", "bfloat16", "balanced"),
+    Case("small", "openvino", "bfloat16", "fast"),
+    Case("large", "openvino", "bfloat16", "balanced"),
+    *(Case("lars-mini", *way, "balanced") for way in _WAYS[1:]),
+    Case("lars-mini", "torch", "float32", "balanced", batch=4),
+    Case("lars-mini", "openvino", "bfloat16", "fast"),
+    Case("lars-mini", "openvino", "bfloat16", "best"),
+    Case("lars-live", "torch", "float32", "live"),
+)
+
+
+def quick_cases() -> tuple[Case, ...]:
+    """A network of a few thousand weights, for tests of the command itself."""
+    return (
+        Case("tiny", "torchscript", "float32", "paper"),
+        Case("tiny", "torch", "float32", "balanced"),
+        Case("tiny", "openvino", "bfloat16", "balanced"),
+        Case("lars-live", "torch", "float32", "live"),
+    )
+
+
+def network_config(case: Case) -> ModelConfig:
+    """The model of a case, cut as its setting says; no weights are needed for it.
+
+    Raises:
+        InputError: no such setting.
+    """
+    config = _config(case.model)
+    if case.setting == "live":
+        return config
+    chunking = config.chunking
+    if case.setting == "paper":
+        chunking = dataclasses.replace(
+            chunking, overlap=_PAPER.overlap, convention=_PAPER.convention
+        )
+    elif case.setting in config.presets:
+        chunking = dataclasses.replace(chunking, overlap=config.presets[case.setting])
+    else:
+        raise InputError(f"{case.model} has no setting {case.setting!r}")
+    return dataclasses.replace(
+        config, chunking=dataclasses.replace(chunking, batch_size=case.batch)
+    )
+
+
+def _config(model: str) -> ModelConfig:
+    if model not in ("small", "large", "tiny"):
+        return get_config(model)
+    small = get_config("mdx23c-small")
+    if model == "small":
+        return small
+    # The five-stem model has a window of twice the length; both see chunks of 2.96 s.
+    if model == "large":
+        large = get_config("mdx23c-large")
+        network = {**small.network, "n_fft": 4096, "dim_f": 2048}
+        return dataclasses.replace(large, architecture="mdx23c", network=network)
+    network = {**small.network, "n_fft": 256, "hop_length": 64, "dim_f": 128, "num_scales": 2}
+    network |= {"num_channels": 4, "growth": 4, "num_blocks_per_scale": 1}
+    chunking = dataclasses.replace(small.chunking, chunk_size=64 * 511)
+    return dataclasses.replace(small, network=network, chunking=chunking)

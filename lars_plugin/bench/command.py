@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lars bench``: speed side by side, and what it costs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lars_plugin.errors import InputError
+
+if TYPE_CHECKING:
+    from lars_plugin.bench.cases import Case
+    from lars_plugin.evaluation.tables import Table
+
+__all__ = ["add_bench_parser", "run_bench"]
+
+_EPILOG = """\
+  lars bench                                    the paper's Table 1 beside ours, 20 minutes
+  lars bench --isa avx2                         the same as on a processor without AVX-512
+  lars bench --only lars-mini,lars-live         these models
+  lars bench --price overlap --clips CLIPS      SDR against overlap, both conventions
+  lars bench --price precision --clips CLIPS    SDR lost by each backend and precision
+
+Speed does not depend on the weights, so they are random and nothing is downloaded. Each row runs
+in a process of its own with pinned threads, is warmed up first, and says how many chunks were
+timed; the others of a large network are counted at the median. Prices need a trained model and a
+folder of clips as for `lars evaluate`.
+"""
+
+
+def add_bench_parser(subparsers: Any) -> None:
+    """Add the command to the main parser."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure speed, and what it costs",
+        description="Measure speed, and what it costs.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument_group("speed").add_argument
+    add("--only", type=_names, metavar="A,B",
+        help="small, large (the paper's networks), lars-mini, lars-live (default: all)",
+    )  # fmt: skip
+    add("--lengths", type=_numbers, default=(15.0, 30.0, 45.0), metavar="A,B",
+        help="seconds of audio (default: 15,30,45)")  # fmt: skip
+    add("--threads", type=_count, metavar="N", help="default: the cores that may be used")
+    add("--budget", type=float, default=20.0, metavar="MINUTES",
+        help="for all rows; rows that do not fit are named (default: %(default)g)")  # fmt: skip
+    add("--isa", choices=("native", "avx512", "avx2"), default="native",
+        help="mask off newer instructions: an ordinary machine's stand-in")  # fmt: skip
+    add("--quick", action="store_true", help="tiny networks: a test of the command, no figures")
+    add = parser.add_argument_group("prices").add_argument
+    add("--price", choices=("overlap", "precision"), help="measure this instead of speed")
+    add("--clips", type=Path, metavar="FOLDER", help="clips with stems")
+    add("--limit", type=_count, metavar="N", help="at most N clips, evenly spread")
+    add("-m", "--model", default="lars-mini", help="default: %(default)s")
+    add("--preset", choices=("fast", "balanced", "best"), help="for --price precision")
+    add("--overlaps", type=_numbers, metavar="A,B", help="for --price overlap")
+    add = parser.add_argument_group("output").add_argument
+    add("--json", type=Path, metavar="FILE", help="all figures, machine, versions, commit")
+    add("--markdown", action="store_true", help="print tables as Markdown")
+    add("-q", "--quiet", action="store_true", help="print tables only")
+
+
+def run_bench(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code.
+
+    Raises:
+        LarsError: nothing could be measured.
+    """
+    from lars_plugin.bench.facts import facts
+
+    described = facts()
+    found, tables = _prices(args) if args.price else _speed(args)
+    for table in tables:
+        print(table.markdown() if args.markdown else table.text())
+    machine = described["machine"]
+    print(
+        f"{machine['processor']}, {machine['cores']} cores, {' '.join(machine['instructions'])};"
+        f" commit {described['commit'] or 'of a release'}; "
+        + ", ".join(f"{name} {version}" for name, version in described["versions"].items())
+    )
+    if args.json:
+        from lars_plugin.audio import AtomicFiles
+        from lars_plugin.evaluation.results import to_json
+
+        with AtomicFiles() as files:
+            files.create(args.json).write(to_json({**described, **found}).encode())
+        _tell(args, f"wrote {args.json}")
+    return 1 if any("error" in row for row in found["rows"]) else 0
+
+
+def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
+    import os
+
+    from lars_plugin.bench.cases import CASES, quick_cases
+    from lars_plugin.bench.speed import ISAS, run_cases, speed_tables
+    from lars_plugin.bench.startup import measure_startup
+    from lars_plugin.evaluation.results import machine
+    from lars_plugin.evaluation.tables import Table
+
+    if args.clips:
+        raise InputError("clips are for --price overlap or --price precision")
+    cases: tuple[Case, ...] = quick_cases() if args.quick else CASES
+    if args.only:
+        unknown = set(args.only) - {case.model for case in cases}
+        if unknown:
+            known = ", ".join(dict.fromkeys(case.model for case in cases))
+            raise InputError(f"nothing to measure for {', '.join(sorted(unknown))}: use {known}")
+        cases = tuple(case for case in cases if case.model in args.only)
+    lengths = (3.0,) if args.quick else args.lengths
+    threads = args.threads or machine()["cores"]
+    made = run_cases(
+        cases,
+        lengths=lengths,
+        budget=60 * args.budget,
+        threads=threads,
+        isa=args.isa,
+        quick=args.quick,
+        told=lambda line: _tell(args, line),
+    )
+    environment = {**os.environ, **ISAS[args.isa], "OMP_NUM_THREADS": str(threads)}
+    starts = []
+    for options in (["--backend", "torch"], ["--backend", "auto"])[: 1 if args.quick else 2]:
+        _tell(args, f"start-up, {' '.join(options)}")
+        starts.append(
+            measure_startup(options, times=1 if args.quick else 5, environment=environment)
+        )
+    body = tuple(
+        (
+            f"lars separate {' '.join(start['options'])}",
+            f"{start['startup_s']:.2f} s",
+            f"{start['startup_s_low']:.2f} to {start['startup_s_high']:.2f} s",
+            str(start["runs"]),
+        )
+        for start in starts
+    )
+    table = Table("Start-up: from the command to the first chunk", ("", "median", "range", "runs"),
+                  body)  # fmt: skip
+    found = {
+        "format": "lars-bench-1",
+        "isa": args.isa,
+        "threads": threads,
+        "lengths": list(lengths),
+        "rows": made,
+        "startup": starts,
+    }
+    return found, [*speed_tables(made, lengths), table]
+
+
+def _prices(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
+    from lars_plugin.allocator import keep_freed_memory
+    from lars_plugin.bench.price import (
+        OVERLAPS,
+        price_of_overlap,
+        price_of_precision,
+        price_tables,
+    )
+    from lars_plugin.evaluation.clips import spread
+    from lars_plugin.evaluation.layouts import find_clips
+
+    if args.clips is None:
+        raise InputError("prices are measured on clips with stems: give a folder with --clips")
+    keep_freed_memory()
+    _, clips = find_clips(args.clips)
+    if args.limit:
+        clips = spread(clips, args.limit)
+
+    def told(line: str) -> None:
+        _tell(args, line)
+
+    if args.price == "overlap":
+        overlaps = args.overlaps or OVERLAPS
+        found = price_of_overlap(args.model, clips, overlaps=overlaps, told=told)
+    else:
+        found = price_of_precision(args.model, clips, preset=args.preset, told=told)
+    return {"format": "lars-bench-1", **found}, price_tables(found)
+
+
+def _tell(args: argparse.Namespace, line: str) -> None:
+    if not args.quiet:
+        print(f"lars: {line}", file=sys.stderr)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    numbers = tuple(float(part) for part in text.split(",") if part.strip())
+    if not numbers or min(numbers) <= 0:
+        raise argparse.ArgumentTypeError(f"must be numbers above 0, got {text}")
+    return numbers
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number

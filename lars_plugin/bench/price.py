@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What speed costs: SDR against overlap and convention, and against backend and precision."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.backends import Backend, Model
+from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
+from lars_plugin.errors import InputError
+from lars_plugin.evaluation.clips import Clip, load_clip
+from lars_plugin.evaluation.metrics import SILENCE_DB
+from lars_plugin.evaluation.scoring import score
+from lars_plugin.evaluation.tables import Table
+from lars_plugin.separation.separator import Separator
+from lars_plugin.zoo import load_model
+from lars_plugin.zoo.config import Convention
+
+__all__ = ["OVERLAPS", "price_of_overlap", "price_of_precision", "price_tables"]
+
+Wave = NDArray[np.float32]
+
+OVERLAPS = (1.1, 1.25, 1.5, 2.0, 4.0, 8.0)
+_CONVENTIONS: tuple[Convention, ...] = ("msst", "lars")
+# What everything is compared with, as LARS 2.0 and the field run their models.
+_USUAL = 4.0
+
+Told = Callable[[str], None]
+
+
+class _Memo:
+    """A backend that remembers: conventions cut the same chunks and add them up differently."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._known: dict[bytes, Wave] = {}
+
+    @property
+    def name(self) -> str:
+        return self._backend.name
+
+    def forget(self) -> None:
+        self._known.clear()
+
+    def __call__(self, batch: Wave) -> Wave:
+        made = []
+        for chunk in batch:
+            key = hashlib.sha256(chunk.tobytes()).digest()
+            if key not in self._known:
+                self._known[key] = self._backend(chunk[None])[0]
+            made.append(self._known[key])
+        return np.stack(made)
+
+
+def price_of_overlap(
+    name: str,
+    clips: Sequence[Clip],
+    *,
+    overlaps: Sequence[float] = OVERLAPS,
+    told: Told = lambda _line: None,
+) -> dict[str, Any]:
+    """Mean SDR of a model for each convention and overlap.
+
+    Args:
+        name: of the model, whose chunks must not be causal.
+        clips: with stems.
+        overlaps: chunks that cover a sample.
+        told: called with a line for each clip.
+
+    Raises:
+        InputError: a causal model.
+    """
+    model = load_model(name, device="cpu", backend="torch")
+    if model.config.chunking.convention not in _CONVENTIONS:
+        raise InputError(f"{name} is not cut into overlapping chunks: nothing to measure")
+    memo = _Memo(model.backend)
+    scores: dict[tuple[str, float], list[dict[str, float]]] = {}
+    for index, clip in enumerate(clips):
+        told(f"clip {index + 1} of {len(clips)}: {clip.name}")
+        recording = load_clip(clip)
+        for overlap in overlaps:
+            memo.forget()
+            for convention in _CONVENTIONS:
+                chunking = dataclasses.replace(
+                    model.config.chunking, overlap=overlap, convention=convention
+                )
+                config = dataclasses.replace(model.config, chunking=chunking)
+                stems = Separator(Model(config, memo)).separate(
+                    recording.mixture, recording.sample_rate
+                )
+                found = _scores(clip, recording.mixture, recording.references, stems)
+                scores.setdefault((convention, overlap), []).append(found)
+    usual = (model.config.chunking.convention, _USUAL)
+    reference = _mean(scores.get(usual, next(iter(scores.values()))))
+    rows = [
+        {
+            "convention": convention,
+            "overlap": overlap,
+            "sdr_db": _mean(found),
+            "lost_db": reference - _mean(found),
+            "stems": _by_stem(found),
+        }
+        for (convention, overlap), found in scores.items()
+    ]
+    return {"price": "overlap", "model": name, "clips": len(clips), "against": usual, "rows": rows}
+
+
+def price_of_precision(
+    name: str,
+    clips: Sequence[Clip],
+    *,
+    preset: str | None = None,
+    told: Told = lambda _line: None,
+) -> dict[str, Any]:
+    """SDR lost against float32, and the SNR of the stems, for each backend and precision."""
+    ways = list(_ways())
+    separators = {}
+    for way in ways:
+        told(f"loading {way[0]} {way[1]}")
+        model = load_model(name, device="cpu", backend=way[0], precision=way[1])
+        separators[way] = Separator(model, preset=preset)
+    scores: dict[tuple[str, str], list[dict[str, float]]] = {way: [] for way in ways}
+    noise: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
+    work = dict.fromkeys(ways, 0.0)
+    for index, clip in enumerate(clips):
+        told(f"clip {index + 1} of {len(clips)}: {clip.name}")
+        recording = load_clip(clip)
+        exact: Mapping[str, Wave] | None = None
+        for way, separator in separators.items():
+            started = time.perf_counter()
+            stems = separator.separate(recording.mixture, recording.sample_rate)
+            work[way] += time.perf_counter() - started
+            exact = stems if exact is None else exact
+            scores[way].append(_scores(clip, recording.mixture, recording.references, stems))
+            noise[way].append(_snr(exact, stems))
+    reference = _mean(scores[ways[0]])
+    exact_stems = _by_stem(scores[ways[0]])
+    rows = []
+    for way in ways:
+        stems_db = _by_stem(scores[way])
+        rows.append(
+            {
+                "backend": way[0],
+                "precision": way[1],
+                "sdr_db": _mean(scores[way]),
+                "lost_db": reference - _mean(scores[way]),
+                "lost_db_worst_stem": max(exact_stems[s] - stems_db[s] for s in stems_db),
+                "snr_db": None if way == ways[0] else statistics.median(noise[way]),
+                "snr_db_worst_clip": None if way == ways[0] else min(noise[way]),
+                "work_s": work[way],
+                "stems": stems_db,
+            }
+        )
+    return {"price": "precision", "model": name, "clips": len(clips), "rows": rows}
+
+
+def _ways() -> Iterator[tuple[str, str]]:
+    """Backends and precisions there are here, float32 in PyTorch first."""
+    yield from (("torch", "float32"), ("torch", "bfloat16"))
+    if has_openvino():
+        import importlib.util
+
+        yield ("openvino", "float32")
+        if has_bfloat16():
+            yield ("openvino", "bfloat16")
+        if importlib.util.find_spec("nncf") is not None:
+            yield ("openvino", "int8")
+
+
+def _scores(
+    clip: Clip, mixture: Wave, references: Mapping[str, Wave], stems: Mapping[str, Wave]
+) -> dict[str, float]:
+    """SDR of the stems that sound."""
+    rows = score(
+        clip.name, clip.kit, "", "", mixture, references, dict(stems), seconds=1.0, work=0.0
+    )
+    return {
+        row.stem: row.sdr_db
+        for row in rows
+        if row.sdr_db is not None and row.reference_db > SILENCE_DB
+    }
+
+
+def _by_stem(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for one in found for name in one)
+    return {name: statistics.fmean(one[name] for one in found if name in one) for name in names}
+
+
+def _mean(found: Sequence[Mapping[str, float]]) -> float:
+    """Over the stems' means, cymbals left out where ride and crash are there."""
+    stems = _by_stem(found)
+    if {"ride", "crash"} & stems.keys():
+        stems.pop("cymbals", None)
+    if not stems:
+        raise InputError("no stem sounds in any of the clips: nothing to score")
+    return statistics.fmean(stems.values())
+
+
+def _snr(exact: Mapping[str, Wave], made: Mapping[str, Wave]) -> float:
+    """Energy of all stems against that of their differences, in dB, at most 200."""
+    signal = sum(float(np.square(wave, dtype=np.float64).sum()) for wave in exact.values())
+    noise = sum(
+        float(np.square(made[name] - wave, dtype=np.float64).sum()) for name, wave in exact.items()
+    )
+    if signal == 0:
+        return 200.0
+    return float(10 * np.log10(signal / max(noise, 1e-20 * signal)))
+
+
+def price_tables(found: Mapping[str, Any]) -> list[Table]:
+    """As tables."""
+    rows, head = found["rows"], f"{found['model']}, mean over stems and {found['clips']} clips"
+    if found["price"] == "precision":
+        lines = []
+        for row in rows:
+            snr = [row["snr_db"], row["snr_db_worst_clip"]]
+            lines.append(
+                (
+                    f"{row['backend']} {row['precision']}",
+                    f"{row['sdr_db']:.3f}",
+                    f"{row['lost_db']:+.3f}",
+                    f"{row['lost_db_worst_stem']:+.3f}",
+                    *("-" if value is None else f"{value:.1f}" for value in snr),
+                    f"{row['work_s'] / rows[0]['work_s']:.2f}",
+                )
+            )
+        header = ("", "SDR", "lost", "worst stem", "SNR", "worst clip", "time")
+        return [Table(f"Price of precision in dB: {head}", header, tuple(lines))]
+    overlaps = list(dict.fromkeys(row["overlap"] for row in rows))
+    cells = {(row["convention"], row["overlap"]): row for row in rows}
+    conventions = list(dict.fromkeys(row["convention"] for row in rows))
+    names = ("overlap", *(f"{overlap:g}" for overlap in overlaps))
+    body = []
+    for convention in conventions:
+        these = [cells[convention, overlap] for overlap in overlaps]
+        body.append((f"{convention}, SDR", *(f"{row['sdr_db']:.3f}" for row in these)))
+        body.append((f"{convention}, lost", *(f"{row['lost_db']:+.3f}" for row in these)))
+    against = " ".join(f"{part}" for part in found["against"])
+    title = f"Price of overlap in dB, lost against {against}: {head}"
+    return [Table(title, names, tuple(body))]

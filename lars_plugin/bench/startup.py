@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long the command line takes before the first chunk: ``python -m lars_plugin.bench.startup``.
+
+The child is given the time at which it was started. It runs ``lars separate`` until the network
+has answered for the first time, runs the same chunk again to know what that alone takes, and
+prints the difference: interpreter, imports, loading, decoding, and compiling where there is any.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["measure_startup"]
+
+
+def measure_startup(
+    options: list[str], *, times: int, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Seconds from the start of ``lars separate`` to its first chunk, the fastest of several.
+
+    Args:
+        options: for the command: ``["--backend", "torch"]``.
+        times: runs; one more before them, which may convert and fills the disk's cache.
+        environment: of the command.
+
+    Raises:
+        EngineError: the command failed.
+    """
+    import numpy as np
+
+    from lars_plugin.errors import EngineError
+
+    with tempfile.TemporaryDirectory(prefix="lars-bench-") as folder:
+        import soundfile
+
+        wave = 0.1 * np.random.default_rng(0).standard_normal((44100 * 8, 2))
+        soundfile.write(Path(folder) / "drums.wav", wave, 44100, subtype="PCM_16")
+        found = []
+        for _ in range(times + 1):
+            # The clock of the whole machine: the child has to read the same one.
+            command = [sys.executable, "-m", "lars_plugin.bench.startup", repr(time.time()), folder]
+            done = subprocess.run(
+                [*command, *options], env=dict(environment), capture_output=True, text=True
+            )
+            if done.returncode:
+                raise EngineError(f"lars separate failed: {done.stderr.strip()[-300:]}")
+            found.append(json.loads(done.stdout.strip().splitlines()[-1]))
+    runs = sorted(one["startup_s"] for one in found[1:])
+    return {
+        "options": options,
+        "startup_s": runs[len(runs) // 2],
+        "startup_s_low": runs[0],
+        "startup_s_high": runs[-1],
+        "first_run_s": found[0]["startup_s"],
+        "runs": len(runs),
+    }
+
+
+def _main() -> None:
+    started, folder, *options = float(sys.argv[1]), *sys.argv[2:]
+
+    # The rest of the imports are part of what is measured, in the command line's own order.
+    from lars_plugin.cli import main
+
+    _watch(started)
+    file = str(Path(folder) / "drums.wav")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    code = main(["separate", file, "-o", str(Path(folder) / "out"), "-q", "--overwrite", *options])
+    sys.exit(code or 1)  # the watch should have ended it
+
+
+def _watch(started: float) -> None:
+    """Print the time and end the process when the first chunk comes back."""
+    import importlib.abc
+    import importlib.machinery
+
+    name = "lars_plugin.separation.stream"
+
+    class Finder(importlib.abc.MetaPathFinder):
+        """Gets at the module when the command line imports it, and not a moment sooner."""
+
+        def find_spec(self, fullname: str, path: Any, _target: Any = None) -> Any:
+            if fullname != name:
+                return None
+            sys.meta_path.remove(self)
+            spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+            assert spec is not None
+            assert spec.loader is not None
+            execute = spec.loader.exec_module
+
+            def patched(module: Any) -> None:
+                execute(module)
+                plain = module.StreamingSeparator._checked
+
+                def checked(self: Any, chunks: Any, made: Any) -> Any:
+                    until = time.time() - started
+                    before = time.perf_counter()
+                    self.backend(chunks)
+                    alone = time.perf_counter() - before
+                    plain(self, chunks, made)
+                    line = json.dumps({"startup_s": round(until - alone, 4)}) + "\n"
+                    os.write(1, line.encode())
+                    os._exit(0)
+
+                module.StreamingSeparator._checked = checked
+
+            spec.loader.exec_module = patched  # type: ignore[method-assign]
+            return spec
+
+    sys.meta_path.insert(0, Finder())
+
+
+if __name__ == "__main__":
+    _main()

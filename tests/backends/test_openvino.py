@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OpenVINO computes what PyTorch computes; its cache is reused, checked and repaired."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lars_plugin.backends import openvino_cache
+from lars_plugin.backends.cuts import BandCut, MDX23CCut
+from lars_plugin.backends.openvino_cache import GRAPH, cached
+from lars_plugin.backends.torch_backend import TorchBackend
+from lars_plugin.errors import EngineError, InputError
+from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
+from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
+
+Wave = NDArray[np.float32]
+
+# Sums in another order, FFTs in the same; against the largest sample.
+FLOAT32 = 2e-5
+# Eight bits of mantissa through a dozen layers of random weights.
+BFLOAT16_SNR = 25.0
+INT8_SNR = 12.0
+
+
+def _filled(network: nn.Module) -> nn.Module:
+    generator = torch.Generator().manual_seed(1)
+    for key, value in network.state_dict().items():
+        if value.is_floating_point():
+            noise = torch.randn(value.shape, generator=generator)
+            if key.endswith("running_var"):
+                value.copy_(0.5 + noise.abs())
+            else:
+                value.add_(0.05 * noise)
+    return network.eval().requires_grad_(False)
+
+
+def bandunet() -> BandUNet:
+    config = BandUNetConfig(
+        stems=3,
+        n_fft=256,
+        hop_length=64,
+        head=8,
+        dilations=(1, 2),
+        band_widths=(*(2,) * 16, *(4,) * 8, *(8,) * 8),
+        features=(8, 12, 16),
+    )
+    torch.manual_seed(0)
+    network = _filled(BandUNet(config))
+    assert isinstance(network, BandUNet)
+    return network
+
+
+def mdx23c() -> MDX23C:
+    config = MDX23CConfig(
+        stems=2,
+        n_fft=256,
+        hop_length=64,
+        dim_f=96,
+        num_channels=4,
+        growth=4,
+        num_scales=2,
+        num_subbands=4,
+        num_blocks_per_scale=1,
+    )
+    torch.manual_seed(0)
+    network = _filled(MDX23C(config))
+    assert isinstance(network, MDX23C)
+    return network
+
+
+def cut_of(kind: str) -> tuple[nn.Module, BandCut | MDX23CCut]:
+    if kind == "bandunet":
+        network = bandunet()
+        return network, BandCut(network)
+    other = mdx23c()
+    return other, MDX23CCut(other.config, lambda: other)
+
+
+def waves(count: int = 2, samples: int = 960) -> Wave:
+    rng = np.random.default_rng(3)
+    return (0.1 * rng.standard_normal((count, 2, samples))).astype(np.float32)
+
+
+def snr_db(exact: Wave, made: Wave) -> float:
+    return float(10 * np.log10(np.square(exact).sum() / np.square(made - exact).sum()))
+
+
+@pytest.mark.parametrize("samples", [960, 1000, 1111])
+def test_cut_masks_are_those_of_the_network_to_the_bit(samples: int) -> None:
+    network = bandunet()
+    wave = torch.from_numpy(waves(3, samples))
+    with torch.inference_mode():
+        torch.testing.assert_close(BandCut(network)(wave), network(wave), rtol=0, atol=1e-7)
+
+
+def test_cutting_an_mdx23c_changes_nothing() -> None:
+    network, cut = cut_of("mdx23c")
+    wave = torch.from_numpy(waves(2))
+    with torch.inference_mode():
+        torch.testing.assert_close(cut(wave, cut.core()), network(wave), rtol=0, atol=1e-7)
+
+
+def test_the_torch_backend_computes_what_its_module_computes() -> None:
+    network = bandunet()
+    backend = TorchBackend(network, device="cpu")
+    batch = waves(2)
+    with torch.inference_mode():
+        exact = network(torch.from_numpy(batch)).numpy()
+    np.testing.assert_allclose(backend(batch), exact, rtol=0, atol=1e-7)
+    assert backend.module is network
+
+
+@pytest.mark.parametrize("kind", ["bandunet", "mdx23c"])
+def test_silence_that_is_not_computed_is_what_the_network_makes_of_silence(kind: str) -> None:
+    network, cut = cut_of(kind)
+    silence = torch.zeros(2, 2, 960)
+
+    def never(inputs: torch.Tensor) -> torch.Tensor:
+        raise AssertionError(f"computed for {inputs.shape}")
+
+    with torch.inference_mode():
+        exact = network(silence)
+        assert not exact.any()
+        torch.testing.assert_close(cut(silence, never), exact, rtol=0, atol=0)
+
+
+class TestWithOpenVINO:
+    """All that needs the package."""
+
+    @pytest.fixture(autouse=True)
+    def _installed(self) -> None:
+        pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+
+    def backend(
+        self, kind: str, cache: Path, precision: str = "float32", weights: str = "a"
+    ) -> tuple[Wave, object]:
+        from lars_plugin.backends.openvino_backend import OpenVINOBackend
+
+        network, cut = cut_of(kind)
+        with torch.inference_mode():
+            exact = network(torch.from_numpy(waves())).numpy()
+        made = OpenVINOBackend(
+            cut,
+            identity={"weights": weights},
+            cache=cache,
+            precision=precision,
+            threads=1,
+            calibration=lambda _channels, samples: waves(3, samples),
+        )
+        return exact, made
+
+    @pytest.mark.parametrize("kind", ["bandunet", "mdx23c"])
+    def test_float32_agrees_with_pytorch(self, kind: str, tmp_path: Path) -> None:
+        exact, backend = self.backend(kind, tmp_path)
+        batch = waves()
+        batch.flags.writeable = False
+        made = backend(batch)  # type: ignore[operator]
+        assert made.dtype == np.float32
+        assert made.shape == exact.shape
+        assert np.abs(made - exact).max() <= FLOAT32 * np.abs(exact).max()
+        again = backend(batch[:1])  # type: ignore[operator]
+        np.testing.assert_array_equal(again, made[:1])
+
+    @pytest.mark.parametrize("kind", ["bandunet", "mdx23c"])
+    def test_bfloat16_is_near_float32(self, kind: str, tmp_path: Path) -> None:
+        exact, backend = self.backend(kind, tmp_path, "bfloat16")
+        assert snr_db(exact, backend(waves())) > BFLOAT16_SNR  # type: ignore[operator]
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+    def test_int8_is_near_float32(self, tmp_path: Path) -> None:
+        pytest.importorskip("nncf", reason="the extra `int8` is not installed")
+        exact, backend = self.backend("bandunet", tmp_path, "int8")
+        assert snr_db(exact, backend(waves())) > INT8_SNR  # type: ignore[operator]
+
+    def test_threads_may_call_at_once(self, tmp_path: Path) -> None:
+        exact, backend = self.backend("bandunet", tmp_path)
+        backend.share(2)  # type: ignore[attr-defined]
+        made: list[Wave] = []
+        threads = [
+            threading.Thread(target=lambda: made.append(backend(waves())))  # type: ignore[operator]
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 4
+        for one in made:
+            assert np.abs(one - exact).max() <= FLOAT32 * np.abs(exact).max()
+
+    def test_a_conversion_is_reused_until_weights_or_shape_change(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from lars_plugin.backends import openvino_convert
+
+        converted = []
+        real = openvino_convert.convert
+
+        def counting(cut: object, shape: tuple[int, ...], *rest: object, **more: object) -> None:
+            converted.append(shape)
+            real(cut, shape, *rest, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("lars_plugin.backends.openvino_backend.convert", counting)
+        first = self.backend("bandunet", tmp_path)[1](waves())  # type: ignore[operator]
+        assert len(converted) == 1
+        # bfloat16 is a matter of running, not of the file.
+        self.backend("bandunet", tmp_path, "bfloat16")[1](waves())  # type: ignore[operator]
+        second = self.backend("bandunet", tmp_path)[1](waves())  # type: ignore[operator]
+        assert len(converted) == 1
+        np.testing.assert_array_equal(first, second)
+        self.backend("bandunet", tmp_path, weights="b")[1](waves())  # type: ignore[operator]
+        assert len(converted) == 2
+        self.backend("bandunet", tmp_path)[1](waves(1, 2000))  # type: ignore[operator]
+        assert len(converted) == 3
+
+    def test_a_damaged_conversion_is_made_again_and_said_so(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        exact, backend = self.backend("bandunet", tmp_path)
+        backend(waves())  # type: ignore[operator]
+        (folder,) = tmp_path.iterdir()
+        data = bytearray((folder / "model.bin").read_bytes())
+        data[len(data) // 2] ^= 0xFF
+        (folder / "model.bin").write_bytes(data)
+        with caplog.at_level(logging.WARNING):
+            made = self.backend("bandunet", tmp_path)[1](waves())  # type: ignore[operator]
+        assert "model.bin is not what was written" in caplog.text
+        assert np.abs(made - exact).max() <= FLOAT32 * np.abs(exact).max()
+        assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+    def test_wrong_settings_are_refused(self, tmp_path: Path) -> None:
+        from lars_plugin.backends.openvino_backend import OpenVINOBackend
+
+        with pytest.raises(InputError, match="float16"):
+            self.backend("bandunet", tmp_path, "float16")
+        with pytest.raises(InputError, match="calibrate"):
+            OpenVINOBackend(cut_of("bandunet")[1], identity={}, cache=tmp_path, precision="int8")
+
+
+def _write(folder: Path) -> None:
+    for name in openvino_cache._FILES:
+        (folder / name).write_text("whole")
+
+
+def test_a_conversion_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    def failing(folder: Path) -> None:
+        (folder / GRAPH).write_text("half")
+        raise EngineError("no")
+
+    with pytest.raises(EngineError, match="no"):
+        cached(tmp_path, "key", failing)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["missing graph", "missing digests", "no json"])
+def test_an_incomplete_conversion_is_made_again(tmp_path: Path, damage: str) -> None:
+    folder = cached(tmp_path, "key", _write)
+    if damage == "missing graph":
+        (folder / GRAPH).unlink()
+    elif damage == "missing digests":
+        (folder / "sha256.json").unlink()
+    else:
+        (folder / "sha256.json").write_text("[")
+    assert cached(tmp_path, "key", _write) == folder
+    assert (folder / GRAPH).read_text() == "whole"
+    made_again: list[Path] = []
+    cached(tmp_path, "key", made_again.append)
+    assert made_again == []
+
+
+def test_a_cache_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EngineError, match="LARS_CACHE"):
+        cached(tmp_path / "file" / "cache", "key", _write)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`lars bench`: what it prints and writes, on networks and clips too small for figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from lars_plugin.bench.cases import CASES, Case, network_config
+from lars_plugin.bench.price import price_of_overlap, price_tables
+from lars_plugin.bench.speed import speed_tables
+from lars_plugin.bench.worker import measure
+from lars_plugin.cli import main
+from lars_plugin.errors import InputError
+from lars_plugin.evaluation.layouts import find_clips
+
+RATE = 44100
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """One clip of a second: noise bursts for two stems."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "clips" / "one"
+    folder.mkdir(parents=True)
+    for stem in ("kick", "snare"):
+        wave = 0.1 * rng.standard_normal((RATE, 2)) * (rng.random((RATE, 1)) > 0.5)
+        soundfile.write(folder / f"{stem}.wav", wave, RATE, subtype="FLOAT")
+    return tmp_path / "clips"
+
+
+def test_a_quick_run_has_a_row_for_every_case_and_says_what_it_ran_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bench.json"
+    assert main(["bench", "--quick", "--threads", "1", "--only", "tiny", "--json", str(out)]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(out.read_text())
+    assert found["format"] == "lars-bench-1"
+    assert {"processor", "cores", "instructions"} <= found["machine"].keys()
+    assert found["versions"]["torch"]
+    assert "commit" in found
+    assert [row["setting"] for row in found["rows"]] == ["paper", "balanced", "balanced"]
+    for row in found["rows"]:
+        if "openvino" in row["name"] and "error" in row:
+            assert "pip install" in row["error"]
+            continue
+        (part,) = row["rows"]
+        assert part["length_s"] == 3.0
+        assert 1 <= part["chunks_timed"] <= part["chunks"]
+        assert part["rtr_low"] <= part["rtr"] <= part["rtr_high"]
+        assert row["peak_memory_mb"] is None or row["peak_memory_mb"] > 50
+        assert row["name"] in printed.out
+    (start,) = found["startup"]
+    assert start["startup_s_low"] <= start["startup_s"] <= start["startup_s_high"]
+    assert "Start-up" in printed.out
+
+
+def test_the_number_of_chunks_follows_from_overlap_and_length() -> None:
+    case = Case("tiny", "torch", "float32", "paper")
+    config = network_config(case)
+    found = measure(case, lengths=[3.0, 6.0], seconds=0.0, threads=1, quick=True)
+    chunking = config.chunking
+    for row in found["rows"]:
+        padded = int(row["length_s"] * RATE) + 2 * chunking.border
+        assert row["chunks"] == -(-padded // chunking.step)
+        assert row["chunks_timed"] == 1
+
+
+def test_live_steps_are_timed_one_by_one() -> None:
+    case = Case("lars-live", "torch", "float32", "live")
+    found = measure(case, lengths=[], seconds=0.0, threads=1, quick=True)
+    assert found["hop_s"] == pytest.approx(504 / RATE)
+    assert 0 < found["step_s"] <= found["step_s_99"] <= found["step_s_high"]
+    (table,) = speed_tables([{"setting": "live", "name": "x", "model": "x", **found}], [])
+    assert "ms" in table.text()
+
+
+def test_every_case_has_a_network_and_a_table_row() -> None:
+    for case in CASES:
+        config = network_config(case)
+        assert config.network
+        if case.setting == "paper":
+            assert (config.chunking.overlap, config.chunking.convention) == (4, "lars")
+    skipped = [
+        {"model": c.model, "setting": c.setting, "name": c.name, "skipped": "no time left"}
+        for c in CASES
+    ]
+    text = "".join(table.text() for table in speed_tables(skipped, [15.0]))
+    for case in CASES:
+        assert f"{case.name}: no time left" in text
+    with pytest.raises(InputError, match="setting"):
+        network_config(Case("small", "torch", "float32", "fastest"))
+
+
+def test_the_price_of_overlap_is_nothing_against_itself(clips: Path) -> None:
+    _, found_clips = find_clips(clips)
+    found = price_of_overlap("lars-mini", found_clips, overlaps=(2.0, 4.0))
+    rows = {(row["convention"], row["overlap"]): row for row in found["rows"]}
+    assert rows["msst", 4.0]["lost_db"] == 0
+    assert set(rows) == {(c, o) for c in ("msst", "lars") for o in (2.0, 4.0)}
+    (table,) = price_tables(found)
+    assert "+0.000" in table.text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--price", "overlap"], "--clips"),
+        (["--clips", "x"], "--price"),
+        (["--only", "huge"], "huge"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_measured(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *arguments]) == 2
+    assert message in capsys.readouterr().err
