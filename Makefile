@@ -1,5 +1,6 @@
 # make demo: set up, separate a drum loop, say where the stems are
 # make test: set up, check style and types, run the tests
+# make plugin: build the VST3 and the standalone program, say where they are
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ STAMP := $(VENV)/.lars-installed
 # An index of torch builds, for instance one without CUDA; empty: pip's own.
 TORCH_INDEX ?=
 
-.PHONY: demo test browser lint clean
+.PHONY: demo test browser lint clean plugin test-plugin juce
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -37,6 +38,28 @@ $(STAMP): pyproject.toml constraints.txt
 		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
+
+# The plugin in real hosts; in the making, and not part of `make test` yet.
+test-plugin: $(STAMP) juce
+	PYTHONPATH=tests/host $(BIN)/python -m pytest tests/host
+
+plugin: juce
+	cmake -S bridge/juce -B build/juce -DCMAKE_BUILD_TYPE=Release -DLARS_TESTS=OFF \
+		$(if $(LARS_JUCE_DIR),-DLARS_JUCE_DIR=$(LARS_JUCE_DIR))
+	cmake --build build/juce --parallel --target LARS_VST3 LARS_Standalone
+	@echo; echo "VST3:       build/juce/LARS_artefacts/Release/VST3/LARS.vst3"
+	@echo "standalone: build/juce/LARS_artefacts/Release/Standalone/LARS"
+	@echo "install:    mkdir -p ~/.vst3 && cp -r build/juce/LARS_artefacts/Release/VST3/LARS.vst3 ~/.vst3/"
+
+# Debian, as root: installed. Elsewhere give LARS_JUCE_DIR, the path of a JUCE checkout.
+juce:
+	@test -n "$(LARS_JUCE_DIR)" || ls -d /usr/lib/*/cmake/JUCE-* >/dev/null 2>&1 || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends \
+		juce-modules-source cmake g++ make pkg-config >/dev/null; \
+	else echo "no JUCE: apt-get install --no-install-recommends juce-modules-source cmake g++ make;" \
+		"the tests of the plugin in hosts will be skipped"; fi
 
 clean:
 	rm -rf $(VENV) build dist lars-demo

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The plugin's parameters: what hosts automate.
+#pragma once
+
+#include <mutex>
+
+#include <juce_audio_processors/juce_audio_processors.h>
+
+#include "engine/Plan.h"
+
+namespace lars {
+
+namespace ids {
+inline constexpr auto model = "model";       // index into the engine's models
+inline constexpr auto mode = "mode";         // live, offline
+inline constexpr auto quality = "quality";   // offline: the model's own, fast, balanced, best
+inline constexpr auto fallback = "fallback"; // dry, silent
+inline constexpr auto mix = "mix";           // of the main output: 0 dry, 100 the stems
+inline constexpr auto bypass = "bypass";
+// Per stem: <stem>_gain in dB, <stem>_mute, <stem>_solo.
+inline juce::String gain(const juce::String& stem) {
+    return stem + "_gain";
+}
+inline juce::String mute(const juce::String& stem) {
+    return stem + "_mute";
+}
+inline juce::String solo(const juce::String& stem) {
+    return stem + "_solo";
+}
+} // namespace ids
+
+inline constexpr int mostModels = 32;
+inline constexpr float leastGainDb = -60.0f; // and this is silence
+inline constexpr float mostGainDb = 12.0f;
+
+// The names of the engine's models, for the text of the model parameter. Any thread.
+class ModelNames {
+public:
+    void set(const juce::StringArray& names);
+    juce::StringArray get() const;
+    juce::String text(int index) const;
+    int index(const juce::String& text) const; // -1 where there is none
+
+private:
+    mutable std::mutex mutex;
+    juce::StringArray list;
+};
+
+juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNames& names);
+
+// A stem's name as people read it.
+juce::String stemTitle(const juce::String& stem);
+
+} // namespace lars

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "processor/PluginProcessor.h"
+
+#include "processor/State.h"
+#include "ui/Editor.h"
+
+namespace lars {
+namespace {
+
+// How long a host may be kept waiting: for a latency before the first prepare, for a stream before
+// live playing, and before rendering, when a model may have to be loaded first.
+constexpr int firstLookMilliseconds = 500;
+constexpr int liveMilliseconds = 3000;
+constexpr int renderMilliseconds = 120000;
+constexpr int timerMilliseconds = 50;
+
+} // namespace
+
+juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
+    BusesProperties made;
+    made.addBus(true, "Input", juce::AudioChannelSet::stereo(), true);
+    made.addBus(false, "Main", juce::AudioChannelSet::stereo(), true);
+    for (const auto* stem : busStems)
+        made.addBus(false, stemTitle(stem), juce::AudioChannelSet::stereo(), false);
+    return made;
+}
+
+PluginProcessor::PluginProcessor()
+    : AudioProcessor(buses()), state(*this, nullptr, "lars", makeParameters(modelNames)),
+      bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
+      fallbackValue(state.getRawParameterValue(ids::fallback)),
+      choiceValues{state.getRawParameterValue(ids::model), state.getRawParameterValue(ids::mode),
+                   state.getRawParameterValue(ids::quality), fallbackValue},
+      mixer(state), link("lars plugin " LARS_VERSION), player(link.exchange()), files(state), session(files, job) {
+    configure();
+    // Hosts ask for the latency before they prepare.
+    if (runtimeFileExists())
+        link.waitUntilReady(firstLookMilliseconds);
+    showLatency();
+    showModels();
+    startTimer(timerMilliseconds);
+}
+
+PluginProcessor::~PluginProcessor() {
+    stopTimer();
+}
+
+bool PluginProcessor::isBusesLayoutSupported(const BusesLayout& layout) const {
+    // JUCE's own hosts, pedalboard among them, say the rate, ask this, and then for the latency,
+    // all before they prepare.
+    if (getSampleRate() > 0.0 && getBlockSize() > 0)
+        const_cast<PluginProcessor*>(this)->expect(getSampleRate(), getBlockSize());
+    const auto mono = juce::AudioChannelSet::mono();
+    const auto stereo = juce::AudioChannelSet::stereo();
+    const auto in = layout.getMainInputChannelSet();
+    const auto out = layout.getMainOutputChannelSet();
+    if (!(in == mono || in == stereo) || !(out == stereo || out == in))
+        return false;
+    for (int i = 1; i < layout.outputBuses.size(); ++i) {
+        const auto& stem = layout.outputBuses.getReference(i);
+        if (!(stem.isDisabled() || stem == mono || stem == stereo))
+            return false;
+    }
+    return true;
+}
+
+// The stream.
+
+StreamSettings PluginProcessor::settings() const {
+    StreamSettings made;
+    const auto choice = [this](std::size_t i) { return juce::roundToInt(choiceValues[i]->load()); };
+    made.model = modelName().toStdString();
+    made.offline = choice(1) == 1;
+    constexpr const char* presets[] = {"", "fast", "balanced", "best"};
+    made.preset = made.offline ? presets[juce::jlimit(0, 3, choice(2))] : "";
+    made.silence = choice(3) == 1;
+    made.waits = renders.load();
+    made.channels = currentChannels.load();
+    made.block = currentBlock.load();
+    made.rate = currentRate.load();
+    return made;
+}
+
+// The parameters that a stream depends on, as one number. Any thread: hosts automate them on the
+// audio thread, which can only notice.
+std::uint32_t PluginProcessor::choices() const {
+    std::uint32_t packed = 0;
+    for (const auto* value : choiceValues)
+        packed = packed << 8 | (static_cast<std::uint32_t>(value->load() + 0.5f) & 0xFFu);
+    return packed;
+}
+
+void PluginProcessor::configure() {
+    const auto now = choices();
+    const auto before = configured.exchange(now);
+    if ((now >> 24) != (before >> 24)) {
+        const auto name = modelNames.get()[static_cast<int>(now >> 24)];
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (name.isNotEmpty())
+            wantedModel = name;
+    }
+    link.configure(settings());
+}
+
+// Not on the audio thread: hosts are told, and may do anything.
+void PluginProcessor::showLatency() {
+    if (getLatencySamples() != link.latency())
+        setLatencySamples(link.latency());
+}
+
+void PluginProcessor::timerCallback() {
+    if (choices() != configured.load())
+        configure();
+    showLatency();
+    showModels();
+}
+
+void PluginProcessor::showModels() {
+    juce::StringArray names;
+    for (const auto& name : link.status().models)
+        names.add(juce::String::fromUTF8(name.c_str()));
+    if (names.isEmpty() || names == modelNames.get())
+        return;
+    modelNames.set(names);
+    // The name is what counts: its place in the list may be another now.
+    const auto name = modelName();
+    if (const int index = names.indexOf(name); index >= 0) {
+        auto* parameter = state.getParameter(ids::model);
+        parameter->setValueNotifyingHost(parameter->convertTo0to1(static_cast<float>(index)));
+        configured.store(choices());
+    }
+    updateHostDisplay(ChangeDetails{}.withParameterInfoChanged(true));
+}
+
+juce::String PluginProcessor::modelName() const {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return wantedModel;
+}
+
+void PluginProcessor::setModel(const juce::String& name) {
+    {
+        const std::lock_guard<std::mutex> lock(mutex);
+        wantedModel = name;
+    }
+    const int index = modelNames.index(name);
+    if (auto* parameter = state.getParameter(ids::model); index >= 0)
+        parameter->setValueNotifyingHost(parameter->convertTo0to1(static_cast<float>(index)));
+    configured.store(choices());
+    configure();
+}
+
+juce::String PluginProcessor::engineCommand() const {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return command;
+}
+
+bool PluginProcessor::startsEngine() const {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return automatic;
+}
+
+void PluginProcessor::setEngineCommand(const juce::String& line, bool startByItself) {
+    {
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (line.isNotEmpty())
+            command = line;
+        automatic = startByItself;
+    }
+    link.setCommand(line.toStdString(), startByItself);
+}
+
+// Audio.
+
+// Brings the stream, and with it the latency, to what the host will want.
+void PluginProcessor::expect(double rate, int block) {
+    block = juce::jlimit(1, 65536, block);
+    if (juce::approximatelyEqual(rate, currentRate.load()) && block == currentBlock.load() &&
+        renders.load() == isNonRealtime())
+        return;
+    currentRate.store(rate);
+    currentBlock.store(block);
+    // Some hosts say so before they render, and not while they do.
+    renders.store(isNonRealtime());
+    files.prepare(rate);
+    configure();
+    link.waitUntilReady(isNonRealtime() ? renderMilliseconds : liveMilliseconds);
+    showLatency();
+}
+
+void PluginProcessor::prepareToPlay(double rate, int block) {
+    expect(rate, block);
+    currentChannels.store(juce::jlimit(1, 2, getMainBusNumInputChannels()));
+    configure();
+    link.waitUntilReady(isNonRealtime() ? renderMilliseconds : liveMilliseconds);
+    if (!player.adopt())
+        player.restart();
+    restartAsked.store(false);
+    mixer.snap();
+    showLatency();
+
+    const auto longest = static_cast<std::size_t>(currentBlock.load());
+    constexpr std::size_t mostLines = 2 * protocol::maxNames;
+    stemSamples.assign(mostLines * longest, 0.0f);
+    mixtureSamples.assign(2 * longest, 0.0f);
+    stemLines.resize(mostLines);
+    for (std::size_t line = 0; line < mostLines; ++line)
+        stemLines[line] = stemSamples.data() + line * longest;
+    for (std::size_t line = 0; line < 2; ++line)
+        mixtureLines[line] = mixtureSamples.data() + line * longest;
+}
+
+// Hosts may call this on the audio thread.
+void PluginProcessor::reset() {
+    restartAsked.store(true);
+}
+
+void PluginProcessor::processBlock(juce::AudioBuffer<float>& buffer, juce::MidiBuffer&) {
+    process(buffer, bypassValue->load() > 0.5f);
+    if (!isNonRealtime() && !renders.load()) // what is auditioned is no part of a bounce
+        files.add(buffer, juce::jmin(2, getMainBusNumOutputChannels()));
+}
+
+void PluginProcessor::processBlockBypassed(juce::AudioBuffer<float>& buffer, juce::MidiBuffer&) {
+    process(buffer, true);
+}
+
+void PluginProcessor::process(juce::AudioBuffer<float>& buffer, bool bypassed) {
+    const juce::ScopedNoDenormals noDenormals;
+    const bool wait = isNonRealtime() || renders.load();
+    if (wait && choices() != configured.load()) {
+        // A renderer can wait for what was changed since the last block.
+        configure();
+        link.waitUntilReady(renderMilliseconds);
+    }
+    if (player.adopt() || restartAsked.exchange(false)) {
+        player.restart();
+        mixer.snap();
+    }
+    const auto* plan = player.plan();
+    if (plan == nullptr || stemLines.empty() ||
+        plan->aligner.channels() != juce::jlimit(1, 2, getMainBusNumInputChannels())) {
+        buffer.clear(); // not prepared for this
+        return;
+    }
+    const int largest =
+        juce::jmin(plan->aligner.largest(), static_cast<int>(mixtureSamples.size() / 2));
+    for (int start = 0; start < buffer.getNumSamples(); start += largest)
+        processPart(buffer, start, juce::jmin(largest, buffer.getNumSamples() - start), bypassed,
+                    wait);
+}
+
+void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, int start, int count,
+                                  bool bypassed, bool wait) {
+    const auto* plan = player.plan();
+    const int channels = plan->aligner.channels();
+    const float* in[2] = {};
+    for (int channel = 0; channel < channels; ++channel) {
+        // One bad sample would make the engine refuse the block.
+        auto* samples = buffer.getWritePointer(channel, start);
+        for (int i = 0; i < count; ++i)
+            if (!std::isfinite(samples[i]))
+                samples[i] = 0.0f;
+        in[channel] = samples;
+    }
+    const bool dry = fallbackValue->load() < 0.5f;
+    player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
+
+    float* main[2] = {};
+    const int mainChannels = juce::jmin(2, getMainBusNumOutputChannels());
+    for (int channel = 0; channel < mainChannels; ++channel)
+        main[channel] = buffer.getWritePointer(channel, start);
+    if (bypassed) {
+        for (int channel = 0; channel < mainChannels; ++channel)
+            juce::FloatVectorOperations::copy(
+                main[channel],
+                mixtureLines[static_cast<std::size_t>(juce::jmin(channel, channels - 1))], count);
+        mixer.snap();
+    } else {
+        mixer.process(stemLines.data(), plan->bus, channels, mixtureLines.data(), main,
+                      mainChannels, count);
+    }
+
+    int line = mainChannels;
+    for (int bus = 1; bus < getBusCount(false); ++bus) {
+        const int wide = getChannelCountOfBus(false, bus);
+        int stem = -1;
+        for (std::size_t i = 0; i < plan->bus.size() && !bypassed; ++i)
+            if (plan->bus[i] == bus - 1)
+                stem = static_cast<int>(i);
+        for (int channel = 0; channel < wide; ++channel, ++line) {
+            if (line >= buffer.getNumChannels())
+                return;
+            auto* target = buffer.getWritePointer(line, start);
+            if (stem < 0) {
+                juce::FloatVectorOperations::clear(target, count);
+                continue;
+            }
+            const auto* source = stemLines.data() + stem * channels;
+            if (wide == 1 && channels == 2) {
+                juce::FloatVectorOperations::copyWithMultiply(target, source[0], 0.5f, count);
+                juce::FloatVectorOperations::addWithMultiply(target, source[1], 0.5f, count);
+            } else {
+                juce::FloatVectorOperations::copy(target, source[juce::jmin(channel, channels - 1)],
+                                                  count);
+            }
+        }
+    }
+}
+
+// State.
+
+void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
+    if (choices() != configured.load())
+        configure(); // so that the model's name is the one that was chosen last
+    SavedState saved;
+    saved.parameters = state.copyState();
+    saved.model = modelName();
+    saved.command = engineCommand();
+    saved.automatic = startsEngine();
+    for (const auto& [key, latency] : link.latencies())
+        saved.latencies[key] = latency;
+    saveState(saved, data);
+}
+
+void PluginProcessor::setStateInformation(const void* data, int size) {
+    auto saved = loadState(data, size, state.state.getType());
+    if (!saved)
+        return; // damaged: better what there is than half of something
+    link.addLatencies(saved->latencies);
+    setEngineCommand(saved->command, saved->automatic);
+    if (saved->parameters.isValid())
+        state.replaceState(saved->parameters);
+    if (saved->model.isNotEmpty()) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        wantedModel = saved->model;
+        configured.store(choices()); // its name counts, not its place in a list
+    }
+    configure();
+    showLatency();
+}
+
+juce::AudioProcessorEditor* PluginProcessor::createEditor() {
+    return new Editor(*this);
+}
+
+} // namespace lars

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The plugin: moves audio between the host's buses and the stream, and keeps host, parameters and
+// engine in agreement about model, mode and latency.
+#pragma once
+
+#include "engine/EngineLink.h"
+#include "engine/FileJob.h"
+#include "engine/StemPlayer.h"
+#include "player/FileSession.h"
+#include "processor/Mixer.h"
+
+namespace lars {
+
+class PluginProcessor : public juce::AudioProcessor, private juce::Timer {
+public:
+    PluginProcessor();
+    ~PluginProcessor() override;
+
+    // What the window shows and does; message thread.
+    juce::AudioProcessorValueTreeState& parameters() { return state; }
+    const ModelNames& models() const { return modelNames; }
+    juce::String modelName() const;
+    void setModel(const juce::String& name);
+    EngineLink& engine() { return link; }
+    FileJob& fileJob() { return job; }
+    FilePlayer& filePlayer() { return files; }
+    FileSession& fileSession() { return session; }
+    juce::String engineCommand() const;
+    bool startsEngine() const;
+    void setEngineCommand(const juce::String& command, bool startByItself);
+
+    // juce::AudioProcessor
+    void prepareToPlay(double rate, int block) override;
+    void releaseResources() override {}
+    void reset() override;
+    void processBlock(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi) override;
+    void processBlockBypassed(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi) override;
+    bool isBusesLayoutSupported(const BusesLayout& layout) const override;
+    juce::AudioProcessorParameter* getBypassParameter() const override { return bypass; }
+    juce::AudioProcessorEditor* createEditor() override;
+    bool hasEditor() const override { return true; }
+    const juce::String getName() const override { return "LARS"; }
+    bool acceptsMidi() const override { return false; }
+    bool producesMidi() const override { return false; }
+    double getTailLengthSeconds() const override { return 0.0; }
+    int getNumPrograms() override { return 1; }
+    int getCurrentProgram() override { return 0; }
+    void setCurrentProgram(int) override {}
+    const juce::String getProgramName(int) override { return "Default"; }
+    void changeProgramName(int, const juce::String&) override {}
+    void getStateInformation(juce::MemoryBlock& data) override;
+    void setStateInformation(const void* data, int size) override;
+    using juce::AudioProcessor::processBlock;
+    using juce::AudioProcessor::processBlockBypassed;
+
+private:
+    static BusesProperties buses();
+    void timerCallback() override;
+    StreamSettings settings() const;
+    std::uint32_t choices() const;
+    void configure();
+    void expect(double rate, int block);
+    void showLatency();
+    void showModels();
+    void process(juce::AudioBuffer<float>& buffer, bool bypassed);
+    void processPart(juce::AudioBuffer<float>& buffer, int start, int count, bool bypassed,
+                     bool wait);
+
+    ModelNames modelNames;
+    juce::AudioProcessorValueTreeState state;
+    juce::AudioProcessorParameter* bypass;
+    std::atomic<float>* const bypassValue;
+    std::atomic<float>* const fallbackValue;
+    std::array<std::atomic<float>*, 4> choiceValues; // model, mode, quality, fallback
+    Mixer mixer;
+    EngineLink link;
+    StemPlayer player;
+    FileJob job;
+    FilePlayer files;
+    FileSession session;
+
+    mutable std::mutex mutex; // of the next three
+    juce::String wantedModel; // by name, which outlives a changed list of models
+    juce::String command{"lars serve"};
+    bool automatic = false;
+
+    std::atomic<double> currentRate{44100.0};
+    std::atomic<int> currentBlock{1024}, currentChannels{2};
+    std::atomic<bool> renders{false}, restartAsked{false};
+    std::atomic<std::uint32_t> configured{0}; // the choices that the stream was configured with
+
+    // Of the audio thread.
+    std::vector<float> stemSamples, mixtureSamples;
+    std::vector<float*> stemLines;
+    std::array<float*, 2> mixtureLines{};
+};
+
+} // namespace lars

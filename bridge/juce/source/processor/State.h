@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a session file keeps of the plugin.
+#pragma once
+
+#include <juce_data_structures/juce_data_structures.h>
+
+#include <map>
+#include <optional>
+#include <string>
+
+namespace lars {
+
+struct SavedState {
+    static constexpr int newest = 1;
+
+    juce::ValueTree parameters; // invalid where there were none
+    juce::String model;         // by name
+    juce::String command{"lars serve"};
+    bool automatic = false;
+    std::map<std::string, int> latencies; // of streams by their settings, in samples
+};
+
+void saveState(const SavedState& state, juce::MemoryBlock& data);
+
+// Nothing where the bytes are no state of this plugin. What is missing, from another version or
+// out of range becomes its default.
+std::optional<SavedState> loadState(const void* data, int size,
+                                    const juce::Identifier& parametersType);
+
+} // namespace lars

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/Editor.h"
+
+namespace lars {
+namespace {
+
+constexpr int ticksPerSecond = 30;
+constexpr int ticksPerLook = 3; // between looks at the engine, which change slower than the cursor
+constexpr int bestWidth = 920, bestHeight = 800;
+constexpr int leastWidth = 720, leastFileHeight = 180;
+constexpr int margin = 10, headHeight = 34;
+constexpr double jumpSeconds = 5.0;
+constexpr std::array<int, 6> zooms{75, 100, 125, 150, 175, 200};
+const juce::Identifier zoomProperty{"zoom"};
+constexpr auto audioFiles = ".wav;.flac;.aif;.aiff;.ogg";
+
+} // namespace
+
+Editor::Editor(PluginProcessor& processor)
+    : AudioProcessorEditor(processor), plugin(processor),
+      file(processor.fileSession(), processor.filePlayer(), cache),
+      stems(processor.fileSession(), processor.filePlayer(), processor.parameters(), cache),
+      live(processor) {
+    setLookAndFeel(&look.get());
+    setTitle("LARS");
+    setWantsKeyboardFocus(true);
+    addAndMakeVisible(viewport);
+    viewport.setViewedComponent(&page, false);
+    viewport.setScrollBarsShown(true, true);
+    viewport.setWantsKeyboardFocus(false);
+    page.onResized = [this] { layOut(); };
+    for (auto* part : std::initializer_list<juce::Component*>{
+             &name, &modelLabel, &model, &zoomLabel, &zoom, &file, &stems, &live})
+        page.addAndMakeVisible(part);
+    name.setText("LARS", juce::dontSendNotification);
+    name.setFont(Look::font(24.0f, true));
+    name.setColour(juce::Label::textColourId, palette::accent);
+    for (const auto& [label, text] : std::initializer_list<std::pair<juce::Label*, const char*>>{
+             {&modelLabel, "Model"}, {&zoomLabel, "Size"}}) {
+        label->setText(text, juce::dontSendNotification);
+        label->setFont(Look::font(14.0f));
+        label->setColour(juce::Label::textColourId, palette::quiet);
+        label->setJustificationType(juce::Justification::centredRight);
+    }
+    model.setTitle("Model");
+    model.setTextWhenNoChoicesAvailable("No engine, no models");
+    model.setTextWhenNothingSelected("Engine's choice");
+    model.onChange = [this] {
+        if (model.getSelectedId() > 0 && model.getText() != plugin.modelName())
+            plugin.setModel(model.getText());
+    };
+    zoom.setTitle("Size of the window's contents");
+    zoom.setTooltip("Ctrl and + or -; Ctrl and 0 for 100 %");
+    for (const int step : zooms)
+        zoom.addItem(juce::String(step) + " %", step);
+    zoom.onChange = [this] { zoomTo(zoom.getSelectedId()); };
+    for (auto* box : {&model, &zoom})
+        box->setMouseClickGrabsKeyboardFocus(false);
+    file.onSeparate = [this] { separate(); };
+    stems.onLanesChanged = [this] { resized(); };
+    int order = 1;
+    for (auto* part : std::initializer_list<juce::Component*>{&model, &zoom, &file, &stems, &live})
+        part->setExplicitFocusOrder(order++);
+
+    setResizable(true, true);
+    percent = plugin.parameters().state.getProperty(zoomProperty, 100);
+    if (std::find(zooms.begin(), zooms.end(), percent) == zooms.end())
+        percent = 100;
+    zoom.setSelectedId(percent, juce::dontSendNotification);
+    setResizeLimits(leastWidth * percent / 100, 360, 8192, 8192);
+    setSize(bestWidth * percent / 100, bestHeight * percent / 100);
+    sendLookAndFeelChange();
+    timerCallback();
+    startTimerHz(ticksPerSecond);
+}
+
+Editor::~Editor() {
+    stopTimer();
+    setLookAndFeel(nullptr);
+}
+
+// The keys work from the beginning on; in a host they are the host's until the window is clicked.
+void Editor::parentHierarchyChanged() {
+    AudioProcessorEditor::parentHierarchyChanged();
+    if (!juce::JUCEApplicationBase::isStandaloneApp())
+        return;
+    juce::MessageManager::callAsync([safe = SafePointer<Editor>(this)] {
+        if (safe != nullptr && safe->isShowing() && !safe->hasKeyboardFocus(true))
+            safe->grabKeyboardFocus();
+    });
+}
+
+void Editor::paint(juce::Graphics& graphics) {
+    graphics.fillAll(palette::ground);
+}
+
+void Editor::resized() {
+    viewport.setBounds(getLocalBounds());
+    const float scale = static_cast<float>(percent) / 100.0f;
+    // A window too low for everything scrolls.
+    const int least =
+        5 * margin + headHeight + leastFileHeight + stems.bestHeight() + LiveSection::bestHeight;
+    const int height = juce::jmax(least, static_cast<int>(static_cast<float>(getHeight()) / scale));
+    const bool scrolls = height > static_cast<int>(static_cast<float>(getHeight()) / scale);
+    const float bar = scrolls ? static_cast<float>(viewport.getScrollBarThickness()) : 0.0f;
+    const int width = static_cast<int>((static_cast<float>(getWidth()) - bar) / scale);
+    page.setTransform(juce::AffineTransform::scale(scale));
+    page.setSize(width, height);
+    layOut();
+}
+
+void Editor::layOut() {
+    auto area = page.getLocalBounds().reduced(margin);
+    auto top = area.removeFromTop(headHeight);
+    name.setBounds(top.removeFromLeft(90));
+    zoom.setBounds(top.removeFromRight(88).withSizeKeepingCentre(88, 28));
+    zoomLabel.setBounds(top.removeFromRight(46));
+    modelLabel.setBounds(top.removeFromLeft(54));
+    model.setBounds(top.withSizeKeepingCentre(top.getWidth(), 28)
+                        .withWidth(juce::jmin(top.getWidth() - margin, 360)));
+    area.removeFromTop(margin);
+    live.setBounds(area.removeFromBottom(LiveSection::bestHeight));
+    area.removeFromBottom(margin);
+    // What is left over goes to the waveforms: two fifths to the file's.
+    const int spare =
+        juce::jmax(0, area.getHeight() - margin - leastFileHeight - stems.bestHeight());
+    file.setBounds(area.removeFromTop(leastFileHeight + spare * 2 / 5));
+    area.removeFromTop(margin);
+    stems.setBounds(area);
+}
+
+void Editor::zoomTo(int wanted) {
+    if (wanted == percent || wanted <= 0)
+        return;
+    const double factor = static_cast<double>(wanted) / percent;
+    percent = wanted;
+    plugin.parameters().state.setProperty(zoomProperty, percent, nullptr);
+    zoom.setSelectedId(percent, juce::dontSendNotification);
+    setResizeLimits(leastWidth * percent / 100, 360, 8192, 8192);
+    setSize(juce::roundToInt(getWidth() * factor), juce::roundToInt(getHeight() * factor));
+    resized();
+}
+
+void Editor::zoomBy(int steps) {
+    const auto now = std::find(zooms.begin(), zooms.end(), percent) - zooms.begin();
+    const auto next =
+        juce::jlimit(0, static_cast<int>(zooms.size()) - 1, static_cast<int>(now) + steps);
+    zoomTo(zooms[static_cast<std::size_t>(next)]);
+}
+
+bool Editor::keyPressed(const juce::KeyPress& key) {
+    auto& player = plugin.filePlayer();
+    const int code = key.getKeyCode();
+    if (key.getModifiers().isCommandDown()) {
+        if (code == '+' || code == '=' || code == juce::KeyPress::numberPadAdd)
+            zoomBy(1);
+        else if (code == '-' || code == juce::KeyPress::numberPadSubtract)
+            zoomBy(-1);
+        else if (code == '0')
+            zoomTo(100);
+        else if (code == 'o' || code == 'O')
+            file.chooseFile();
+        else
+            return false;
+        return true;
+    }
+    if (code == juce::KeyPress::spaceKey)
+        file.togglePlay();
+    else if (code == juce::KeyPress::homeKey)
+        player.setPosition(0.0);
+    else if (code == juce::KeyPress::leftKey)
+        player.setPosition(player.position() - jumpSeconds);
+    else if (code == juce::KeyPress::rightKey)
+        player.setPosition(player.position() + jumpSeconds);
+    else
+        return false;
+    return true;
+}
+
+bool Editor::isInterestedInFileDrag(const juce::StringArray& files) {
+    for (const auto& path : files)
+        if (juce::File(path).hasFileExtension(audioFiles))
+            return true;
+    return false;
+}
+
+void Editor::filesDropped(const juce::StringArray& files, int, int) {
+    file.setDropping(false);
+    for (const auto& path : files)
+        if (juce::File(path).hasFileExtension(audioFiles)) {
+            file.load(juce::File(path));
+            return;
+        }
+}
+
+void Editor::separate() {
+    const auto* quality = plugin.parameters().getRawParameterValue(ids::quality);
+    constexpr std::array<const char*, 4> presets{"", "fast", "balanced", "best"};
+    const auto which =
+        static_cast<std::size_t>(juce::jlimit(0, 3, juce::roundToInt(quality->load())));
+    plugin.fileSession().separate(plugin.modelName(), presets[which]);
+}
+
+void Editor::showModels() {
+    const auto names = plugin.models().get();
+    if (std::exchange(models, names) != names) {
+        model.clear(juce::dontSendNotification);
+        model.addItemList(names, 1);
+    }
+    auto wanted = plugin.modelName();
+    if (wanted.isEmpty())
+        wanted = juce::String::fromUTF8(plugin.engine().status().model.c_str());
+    model.setSelectedId(names.indexOf(wanted) + 1, juce::dontSendNotification);
+}
+
+void Editor::timerCallback() {
+    file.update();
+    stems.update();
+    if (++ticks % ticksPerLook == 1) {
+        live.update();
+        showModels();
+    }
+}
+
+} // namespace lars

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The file: its waveform, the transport, and its separation.
+#pragma once
+
+#include "player/FileSession.h"
+#include "ui/IconButton.h"
+#include "ui/WaveView.h"
+
+namespace lars {
+
+class FileSection : public juce::Component {
+public:
+    FileSection(FileSession& session, FilePlayer& player, WaveCache& cache);
+
+    void load(const juce::File& file);
+    void chooseFile();
+    void togglePlay();
+    void update();                    // many times a second
+    void setDropping(bool dropping);  // a file is held over the window
+    std::function<void()> onSeparate; // the button was pressed
+
+    void paint(juce::Graphics& graphics) override;
+    void resized() override;
+
+private:
+    void showChange();
+
+    FileSession& session;
+    FilePlayer& player;
+    juce::Label name, info, clock, message;
+    juce::TextButton loadButton{"Load..."}, separate{"Separate"}, original{"Original"},
+        stems{"Stems"};
+    IconButton play{"Play or stop", IconButton::Icon::play};
+    IconButton loop{"Loop at the end", IconButton::Icon::loop};
+    juce::Slider transport;
+    double progress = 0.0;
+    juce::ProgressBar bar{progress};
+    WaveView wave;
+    std::unique_ptr<juce::FileChooser> chooser;
+    bool dropping = false;
+    int shown = -1;
+};
+
+// Minutes, seconds and tenths.
+juce::String clockText(double seconds);
+
+} // namespace lars

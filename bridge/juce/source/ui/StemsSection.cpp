@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/StemsSection.h"
+
+#include "ui/Look.h"
+
+namespace lars {
+namespace {
+
+constexpr int laneHeight = 40, headHeight = 30, padding = 10;
+
+juce::StringArray busNames() {
+    juce::StringArray names;
+    for (const auto* stem : busStems)
+        names.add(stem);
+    return names;
+}
+
+} // namespace
+
+StemLane::StemLane(const juce::String& stem, int index, juce::AudioProcessorValueTreeState& state,
+                   FilePlayer& player, WaveCache& cache)
+    : colour(stemColour(stem)), select(stemTitle(stem)), wave(player, cache) {
+    const auto name = stemTitle(stem);
+    setTitle(name);
+    for (auto* part :
+         std::initializer_list<juce::Component*>{&select, &mute, &solo, &gain, &wave}) {
+        addAndMakeVisible(part);
+        part->setMouseClickGrabsKeyboardFocus(false);
+    }
+    int order = 1;
+    for (auto* part : std::initializer_list<juce::Component*>{&select, &mute, &solo, &gain})
+        part->setExplicitFocusOrder(order++);
+    select.setTitle("Select " + name);
+    select.setColour(juce::ToggleButton::tickColourId, colour);
+    select.setTooltip("Select for saving and dragging");
+    select.onClick = [this] {
+        if (onSelect)
+            onSelect();
+    };
+    mute.setTitle("Mute " + name);
+    mute.setTooltip("Mute");
+    mute.setColour(juce::TextButton::buttonOnColourId, palette::bad);
+    solo.setTitle("Solo " + name);
+    solo.setTooltip("Solo");
+    solo.setColour(juce::TextButton::buttonOnColourId, palette::warn);
+    for (auto* button : {&mute, &solo})
+        button->setClickingTogglesState(true);
+    gain.setTitle(name + " gain");
+    gain.setSliderStyle(juce::Slider::LinearHorizontal);
+    gain.setTextBoxStyle(juce::Slider::TextBoxRight, false, 62, 22);
+    gain.setWantsKeyboardFocus(true);
+    gain.setColour(juce::Slider::trackColourId, colour);
+    wave.setTitle(name + " waveform");
+    wave.setColour(colour);
+    wave.onDragOut = [this] {
+        if (onDragOut)
+            onDragOut();
+    };
+    if (const int bus = Plan::busOf(stem.toStdString()); bus >= 0) {
+        const juce::String id = busStems[static_cast<std::size_t>(bus)];
+        using State = juce::AudioProcessorValueTreeState;
+        gainTie = std::make_unique<State::SliderAttachment>(state, ids::gain(id), gain);
+        muteTie = std::make_unique<State::ButtonAttachment>(state, ids::mute(id), mute);
+        soloTie = std::make_unique<State::ButtonAttachment>(state, ids::solo(id), solo);
+    } else {
+        // Of no bus: the fader is the file player's alone.
+        auto& fader = player.ownFader(index);
+        gain.setRange(leastGainDb, mostGainDb, 0.1);
+        gain.setTextValueSuffix(" dB");
+        gain.setValue(fader.gain.load(), juce::dontSendNotification);
+        mute.setToggleState(fader.mute.load() > 0.5f, juce::dontSendNotification);
+        solo.setToggleState(fader.solo.load() > 0.5f, juce::dontSendNotification);
+        gain.onValueChange = [this, &fader] {
+            fader.gain.store(static_cast<float>(gain.getValue()));
+        };
+        mute.onClick = [this, &fader] { fader.mute.store(mute.getToggleState() ? 1.0f : 0.0f); };
+        solo.onClick = [this, &fader] { fader.solo.store(solo.getToggleState() ? 1.0f : 0.0f); };
+    }
+    gain.setDoubleClickReturnValue(true, 0.0);
+}
+
+void StemLane::show(const juce::File& file) {
+    const bool there = file != juce::File();
+    wave.show(file, {});
+    wave.setTooltip(there ? "Drag this stem into your DAW or onto the desktop; click to jump"
+                          : juce::String());
+    select.setEnabled(there);
+    if (!there)
+        select.setToggleState(false, juce::dontSendNotification);
+}
+
+void StemLane::setSelected(bool selected) {
+    select.setToggleState(selected, juce::dontSendNotification);
+}
+
+void StemLane::update(bool heardFromFile) {
+    wave.setHeard(heardFromFile && !mute.getToggleState());
+    wave.update();
+}
+
+void StemLane::paint(juce::Graphics& g) {
+    g.setColour(colour);
+    g.fillRoundedRectangle(0.0f, 4.0f, 4.0f, static_cast<float>(getHeight()) - 8.0f, 2.0f);
+}
+
+void StemLane::resized() {
+    auto area = getLocalBounds().reduced(0, 3);
+    area.removeFromLeft(10);
+    select.setBounds(area.removeFromLeft(92).reduced(0, 2));
+    area.removeFromLeft(4);
+    mute.setBounds(area.removeFromLeft(32).withSizeKeepingCentre(32, 28));
+    area.removeFromLeft(4);
+    solo.setBounds(area.removeFromLeft(32).withSizeKeepingCentre(32, 28));
+    area.removeFromLeft(8);
+    gain.setBounds(area.removeFromLeft(juce::jlimit(150, 260, getWidth() / 4))
+                       .withSizeKeepingCentre(juce::jlimit(150, 260, getWidth() / 4), 28));
+    area.removeFromLeft(10);
+    wave.setBounds(area);
+}
+
+StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
+                           juce::AudioProcessorValueTreeState& parameters, WaveCache& waves)
+    : session(fileSession), player(filePlayer), state(parameters), cache(waves) {
+    setTitle("Stems");
+    for (auto* part :
+         std::initializer_list<juce::Component*>{&title, &info, &saveSelected, &saveAll})
+        addAndMakeVisible(part);
+    title.setText("Stems", juce::dontSendNotification);
+    title.setFont(Look::font(16.0f, true));
+    info.setFont(Look::font(13.0f));
+    info.setColour(juce::Label::textColourId, palette::quiet);
+    for (auto* button : {&saveSelected, &saveAll})
+        button->setMouseClickGrabsKeyboardFocus(false);
+    saveSelected.onClick = [this] { save(selected()); };
+    saveAll.onClick = [this] {
+        std::vector<std::size_t> all(session.stems().size());
+        std::iota(all.begin(), all.end(), std::size_t{0});
+        save(all);
+    };
+    // In the order they are heard of: the lanes, then what is done with them.
+    saveSelected.setExplicitFocusOrder(FilePlayer::mostStems + 1);
+    saveAll.setExplicitFocusOrder(FilePlayer::mostStems + 2);
+    showChange();
+}
+
+int StemsSection::bestHeight() const {
+    return 2 * padding + headHeight + 4 + laneHeight * static_cast<int>(lanes.size());
+}
+
+void StemsSection::makeLanes(const juce::StringArray& wanted) {
+    names = wanted;
+    lanes.clear();
+    for (int i = 0; i < names.size(); ++i) {
+        auto lane = std::make_unique<StemLane>(names[i], i, state, player, cache);
+        lane->onSelect = [this] { saveSelected.setEnabled(!selected().empty()); };
+        lane->onDragOut = [this, i] { dragOut(static_cast<std::size_t>(i)); };
+        lane->setExplicitFocusOrder(i + 1);
+        addAndMakeVisible(*lane);
+        lanes.push_back(std::move(lane));
+    }
+    resized();
+    if (onLanesChanged)
+        onLanesChanged();
+}
+
+void StemsSection::showChange() {
+    shown = session.version();
+    const auto& stems = session.stems();
+    juce::StringArray wanted;
+    for (const auto& stem : stems)
+        wanted.add(stem.name);
+    // Without a file's stems the faders are those of the plugin's buses.
+    if (wanted.isEmpty())
+        wanted = busNames();
+    const bool relaid = wanted != names;
+    if (relaid)
+        makeLanes(wanted);
+    for (std::size_t i = 0; i < lanes.size(); ++i)
+        lanes[i]->show(i < stems.size() ? stems[i].file : juce::File());
+    info.setText(stems.empty() ? "The faders are for the live stems. Separate a file to see its "
+                                 "stems here."
+                               : "Drag a waveform into your DAW or onto the desktop.",
+                 juce::dontSendNotification);
+    saveAll.setEnabled(!stems.empty());
+    saveSelected.setEnabled(!selected().empty());
+}
+
+void StemsSection::update() {
+    if (shown != session.version())
+        showChange();
+    for (auto& lane : lanes)
+        lane->update(player.hearsStems());
+    saveAll.setEnabled(!session.stems().empty() && !session.isSaving());
+}
+
+std::vector<std::size_t> StemsSection::selected() const {
+    std::vector<std::size_t> which;
+    for (std::size_t i = 0; i < lanes.size(); ++i)
+        if (lanes[i]->isSelected() && i < session.stems().size())
+            which.push_back(i);
+    return which;
+}
+
+void StemsSection::save(const std::vector<std::size_t>& which) {
+    if (which.empty())
+        return;
+    chooser = std::make_unique<juce::FileChooser>("Save the stems in this folder",
+                                                  session.file().getParentDirectory());
+    const auto flags =
+        juce::FileBrowserComponent::openMode | juce::FileBrowserComponent::canSelectDirectories;
+    chooser->launchAsync(flags,
+                         [safe = SafePointer<StemsSection>(this), which](const auto& chosen) {
+                             if (safe != nullptr && chosen.getResult() != juce::File())
+                                 safe->session.save(which, chosen.getResult());
+                         });
+}
+
+// All that are selected where the lane is one of them, else the lane alone.
+void StemsSection::dragOut(std::size_t lane) {
+    if (lane >= session.stems().size())
+        return;
+    std::vector<std::size_t> which{lane};
+    if (lanes[lane]->isSelected())
+        which = selected();
+    const auto paths = session.copiesForDragging(which);
+    if (!paths.isEmpty())
+        juce::DragAndDropContainer::performExternalDragDropOfFiles(paths, false, lanes[lane].get());
+}
+
+void StemsSection::paint(juce::Graphics& g) {
+    g.setColour(palette::card);
+    g.fillRoundedRectangle(getLocalBounds().toFloat(), 8.0f);
+}
+
+void StemsSection::resized() {
+    auto area = getLocalBounds().reduced(12, padding);
+    auto top = area.removeFromTop(headHeight);
+    saveAll.setBounds(top.removeFromRight(136));
+    top.removeFromRight(8);
+    saveSelected.setBounds(top.removeFromRight(124));
+    top.removeFromRight(8);
+    title.setBounds(top.removeFromLeft(64));
+    info.setBounds(top);
+    area.removeFromTop(4);
+    if (lanes.empty())
+        return;
+    const int each = area.getHeight() / static_cast<int>(lanes.size());
+    for (auto& lane : lanes)
+        lane->setBounds(area.removeFromTop(each));
+}
+
+} // namespace lars
