@@ -23,8 +23,10 @@ MAY_IMPORT = {
     "separation": {"backends", "zoo"},
     "chain": {"separation", "backends", "zoo"},
     "bridge": {"separation", "backends", "zoo", "chain"},
-    "evaluation": {"separation", "backends", "zoo"},
-    "training": {"networks", "zoo", "evaluation"},
+    "midi": {"separation", "backends", "zoo"},
+    "evaluation": {"separation", "backends", "zoo", "midi"},
+    "bench": {"separation", "backends", "zoo", "evaluation", "cli"},
+    "training": {"networks", "zoo", "evaluation", "midi", "separation"},
 }
 ANYWHERE = {"__version__", "errors", "stems", "audio", "allocator", "synthesis", "zoo.config"}
 

@@ -17,6 +17,12 @@ from lars_plugin.zoo.yaml_configs import dump_config
 RATE = 44100
 
 
+@pytest.fixture(autouse=True)
+def _same_backend_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared to the last bit must not depend on what else is installed."""
+    monkeypatch.setenv("LARS_BACKEND", "torch")
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with a tiny network of random weights."""

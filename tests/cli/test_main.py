@@ -170,13 +170,13 @@ def test_presets_formats_and_bits_are_those_of_the_library(
 ) -> None:
     # Written down in the command, which must not import the library before it runs.
     from lars_plugin.audio import BITS, FORMATS
-    from lars_plugin.backends.torch_backend import PRECISIONS
+    from lars_plugin.backends.choice import BACKENDS, PRECISION_CHOICES
     from lars_plugin.cli.naming import DEFAULT_TEMPLATE, FIELDS
     from lars_plugin.separation.separator import PRESETS
 
     main(["separate", "--help"])
     text = capsys.readouterr().out
-    for choices in (BITS, FORMATS, PRECISIONS, PRESETS):
+    for choices in (BITS, FORMATS, BACKENDS, PRECISION_CHOICES, PRESETS):
         assert "{" + ",".join(choices) + "}" in text
     assert " ".join(FIELDS) in " ".join(text.split())
     assert DEFAULT_TEMPLATE in text
