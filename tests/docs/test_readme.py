@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from lars_plugin.cli import main
 from lars_plugin.synthesis import random_kit
 
 ROOT = Path(__file__).parents[2]
@@ -82,3 +83,11 @@ def test_links_to_files_lead_somewhere() -> None:
     missing = [target for target in targets if not (ROOT / target).exists()]
     assert targets
     assert missing == []
+
+
+def test_the_latency_table_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--latency-table"]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| lars-")]
+    assert len(rows) >= 8
+    shown = [line for line in README.splitlines() if re.match(r"\| lars-\w+ \| \d+ \|", line)]
+    assert shown == rows
