@@ -23,6 +23,7 @@ from pathlib import Path
 import mido
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError, InputError
 from lars_plugin.synthesis import SAMPLE_RATE
@@ -30,9 +31,11 @@ from lars_plugin.training import music
 from lars_plugin.training.accompaniment import BANK_INDEX
 from lars_plugin.training.music import SPLITS, Part, Song, Split, draw_song
 
-__all__ = ["BankConfig", "compose", "held_out", "make_bank"]
+__all__ = ["BankConfig", "compose", "held_out", "make_bank", "render_midi"]
 
 log = logging.getLogger(__name__)
+
+Wave = NDArray[np.float32]
 
 # Which programs (from 0) may play a part. Taiko, melodic tom, synth drum, reverse cymbal, timpani
 # and the sound effects play none: they sound like what the drum stems are to hold.
@@ -149,9 +152,6 @@ def make_bank(folder: Path, config: BankConfig) -> int:
     for font in fonts.values():
         if not font.is_file():
             raise InputError(f"{font}: no such sound font; give an .sf2 or .sf3 file")
-    program = shutil.which("fluidsynth")
-    if program is None:
-        raise DatasetError("the program fluidsynth is not installed (package fluidsynth)")
     folder.mkdir(parents=True, exist_ok=True)
     index = folder / BANK_INDEX
     columns = [
@@ -177,7 +177,7 @@ def make_bank(folder: Path, config: BankConfig) -> int:
                     continue
                 seed = (config.seed, SPLITS.index(split), number)
                 midi, song, programs = compose(seed, split, config.seconds)
-                _render(program, fonts[split], midi, folder / name, config.seconds)
+                _render(fonts[split], midi, folder / name, config.seconds)
                 row = [
                     name, split, "-".join(map(str, seed)), config.seconds, SAMPLE_RATE,
                     f"{song.tempo:.1f}", song.key, " ".join(map(str, programs)),
@@ -191,8 +191,21 @@ def make_bank(folder: Path, config: BankConfig) -> int:
     return made
 
 
-def _render(program: str, font: Path, midi: mido.MidiFile, out: Path, seconds: float) -> None:
-    """MIDI to 16-bit FLAC of the given length, peaking at -1 dBFS."""
+def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: bool = True) -> Wave:
+    """A MIDI file played by FluidSynth: ``(2, samples)`` float32 at 44.1 kHz.
+
+    Args:
+        font: an .sf2 or .sf3 file.
+        midi: what to play.
+        seconds: length of what is returned.
+        effects: with the synthesiser's reverb and chorus.
+
+    Raises:
+        DatasetError: ``fluidsynth`` is not installed, fails, or renders silence.
+    """
+    program = shutil.which("fluidsynth")
+    if program is None:
+        raise DatasetError("the program fluidsynth is not installed (package fluidsynth)")
     with tempfile.TemporaryDirectory() as temporary:
         score, wav = Path(temporary) / "song.mid", Path(temporary) / "song.wav"
         midi.save(score)
@@ -201,6 +214,8 @@ def _render(program: str, font: Path, midi: mido.MidiFile, out: Path, seconds: f
         command += ["-o", "synth.dynamic-sample-loading=1"]
         # Without this a broken sound font would be replaced by the system's, silently.
         command += ["-o", "synth.default-soundfont="]
+        if not effects:
+            command += ["-R", "0", "-C", "0"]
         done = subprocess.run(
             [*command, "-r", str(SAMPLE_RATE), str(font), str(score)],
             capture_output=True, text=True, check=False,
@@ -211,9 +226,14 @@ def _render(program: str, font: Path, midi: mido.MidiFile, out: Path, seconds: f
         wave, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     wanted = round(seconds * SAMPLE_RATE)
     wave = np.pad(wave[:wanted], ((0, max(0, wanted - len(wave))), (0, 0)))
-    peak = float(np.abs(wave).max())
-    if peak < 1e-5:
+    if float(np.abs(wave).max()) < 1e-5:
         raise DatasetError(f"fluidsynth rendered silence with {font}; is it a General MIDI font?")
+    return np.ascontiguousarray(wave.T, np.float32)
+
+
+def _render(font: Path, midi: mido.MidiFile, out: Path, seconds: float) -> None:
+    """MIDI to 16-bit FLAC of the given length, peaking at -1 dBFS."""
+    wave = render_midi(font, midi, seconds)
     partial = out.with_name(f"{out.stem}.part.flac")
-    soundfile.write(partial, wave * (0.89 / peak), SAMPLE_RATE, subtype="PCM_16")
+    soundfile.write(partial, wave.T * (0.89 / np.abs(wave).max()), SAMPLE_RATE, subtype="PCM_16")
     partial.replace(out)

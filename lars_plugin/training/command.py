@@ -38,7 +38,10 @@ def add_train_parser(subparsers: Any) -> None:
         " checkpoint stands.",
     )
     parser.add_argument("out", type=Path, help="folder for the checkpoint, the logs and the model")
-    parser.add_argument("--kits", required=True, help="folder of one-shots with a manifest.csv")
+    parser.add_argument(
+        "--kits", required=True, action="append", metavar="FOLDER",
+        help="folder of one-shots with a manifest.csv; give it again for more",
+    )  # fmt: skip
     parser.add_argument("--grooves", required=True, help="folder of MIDI performances")
     parser.add_argument("--clips", required=True, help="folder of validation clips with stems")
     parser.add_argument("--minutes", type=float, default=60.0, help="training time (default 60)")
@@ -47,6 +50,11 @@ def add_train_parser(subparsers: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of weights and rendering (default 0)")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="rendering processes (default 1)")
+    parser.add_argument(
+        "--reuse", type=float, default=1.0,
+        help="how often an excerpt is heard before another is rendered; more saves time on a small"
+        " machine (default 1)",
+    )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler"
@@ -94,7 +102,10 @@ def _settings(args: argparse.Namespace) -> FitConfig:
     from lars_plugin.training.fit import FitConfig
 
     names = {field.name for field in fields(FitConfig)}
-    for folder in ("kits", "grooves", "clips", "stemgmd", "accompaniment"):
+    for path in args.kits:
+        if not Path(path).is_dir():
+            raise InputError(f"--kits {path}: no such folder")
+    for folder in ("grooves", "clips", "stemgmd", "accompaniment"):
         path = getattr(args, folder)
         if path is None or (folder, path) == ("accompaniment", "synthetic"):
             continue
@@ -102,9 +113,12 @@ def _settings(args: argparse.Namespace) -> FitConfig:
             raise InputError(f"--{folder} {path}: no such folder")
     if args.minutes <= 0 or args.batch < 1 or args.workers < 1 or args.threads < 1:
         raise InputError("--minutes, --batch, --workers and --threads must be positive")
+    if args.reuse <= 0:
+        raise InputError("--reuse must be positive")
     if args.synthetic_kits < 0:
         raise InputError("--synthetic-kits must not be negative")
     given = {**vars(args), **_LOSSES[args.loss]}
+    given["kits"] = tuple(args.kits)
     given["exclude_kits"] = tuple(filter(None, args.exclude_kits.split(",")))
     return FitConfig(**{key: value for key, value in given.items() if key in names})
 

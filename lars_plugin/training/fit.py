@@ -43,7 +43,7 @@ class FitConfig:
     model those minutes can buy on whatever machine runs them.
     """
 
-    kits: str
+    kits: str | tuple[str, ...]
     grooves: str
     clips: str
     minutes: float = 60.0
@@ -59,7 +59,9 @@ class FitConfig:
     seed: int = 0
     workers: int = 1
     threads: int = 1
-    pool: int = 320
+    pool: int = 480
+    reuse: float = 1.0  # draws of an excerpt before another is rendered
+    floor_db: float = -37.0  # of the logarithmic loss, against the mixture
     synthetic_kits: int = 32
     exclude_kits: tuple[str, ...] = ()
     stemgmd: str | None = None  # folder of StemGMD as another source
@@ -206,6 +208,7 @@ class Trainer:
                 exclude=config.exclude_kits,
                 stemgmd=config.stemgmd,
                 accompaniment=config.accompaniment,
+                reuse=config.reuse,
             )
         )
         saved = validated = self.spent
@@ -252,7 +255,8 @@ class Trainer:
         parts: list[tuple[torch.Tensor, torch.Tensor]] = []
         if config.abs_weight or config.log_weight:
             weights = config.abs_weight, log_weight
-            parts.append(band_loss(self.network, stems, *weights, self.band_sums))
+            floor = 10 ** (config.floor_db / 10)
+            parts.append(band_loss(self.network, stems, *weights, self.band_sums, floor))
         if config.paper_weight:
             loss, scores = wave_loss(self.network, stems)
             parts.append((config.paper_weight * loss, scores))

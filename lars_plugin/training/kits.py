@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,16 @@ class KitLibrary:
         """Kits that have this stem."""
         return [kit for kit, stems in self.kits.items() if stem in stems]
 
+    def weight(self, kit: str, stem: str) -> float:
+        """How often a kit is to play a stem: more often the more it has to say, up to a point."""
+        hits = sum(
+            len(layer)
+            for instruments in self.kits[kit][stem].values()
+            for instrument in instruments
+            for layer in instrument.layers.values()
+        )
+        return 1.0 + float(np.log2(hits))
+
     def with_synthetic(self, count: int, seed: int) -> KitLibrary:
         """This library plus ``count`` kits drawn from the seed.
 
@@ -86,25 +96,56 @@ def _to_int16(wave: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.asarray(np.clip(np.rint(wave * 32768.0), -32768, 32767), np.int16)
 
 
-def load_kits(folder: str | Path, split: str, exclude: Collection[str] = ()) -> KitLibrary:
+def load_kits(
+    folders: str | Path | Sequence[str | Path], split: str, exclude: Collection[str] = ()
+) -> KitLibrary:
     """Read every hit of one split ("train" or "validation") into memory.
 
     Args:
-        folder: the one that holds the manifest.
+        folders: the one that holds the manifest, or several such.
         split: "train" or "validation".
         exclude: names of kits that are not read.
 
     Raises:
         DatasetError: no manifest, an unreadable file, no row of this split that is left, or a
-            kit to exclude that the manifest does not know.
+            kit to exclude that no manifest knows.
     """
-    folder = Path(folder)
-    manifest = folder / "manifest.csv"
-    if not manifest.is_file():
-        raise DatasetError(f"{folder} has no manifest.csv; pass the folder that holds it")
+    paths = [Path(f) for f in ([folders] if isinstance(folders, str | Path) else folders)]
     found: dict[tuple[str, str, str, str], dict[int, list[NDArray[np.int16]]]] = defaultdict(
         lambda: defaultdict(list)
     )
+    known: set[str] = set()
+    for folder in paths:
+        known |= _read_manifest(folder, split, exclude, found)
+    manifests = ", ".join(str(folder / "manifest.csv") for folder in paths)
+    # A misspelt name would let a kit be heard that the model's card says was not.
+    unknown = sorted(set(exclude) - known)
+    if unknown:
+        raise DatasetError(
+            f"{manifests} has no kit {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
+    if not found:
+        left = " and is not excluded" if exclude else ""
+        raise DatasetError(f"{manifests} has no row whose split is {split!r}{left}")
+    kits: dict[str, dict[str, dict[str, list[Instrument]]]] = {}
+    for (kit, stem, articulation, name), layers in found.items():
+        stems = kits.setdefault(kit, {})
+        stems.setdefault(stem, {}).setdefault(articulation, []).append(
+            Instrument(kit, name, dict(layers))
+        )
+    return KitLibrary(kits)
+
+
+def _read_manifest(
+    folder: Path,
+    split: str,
+    exclude: Collection[str],
+    found: dict[tuple[str, str, str, str], dict[int, list[NDArray[np.int16]]]],
+) -> set[str]:
+    """Add a folder's hits to what was found; returns the names of all its kits."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise DatasetError(f"{folder} has no manifest.csv; pass the folder that holds it")
     known: set[str] = set()
     with manifest.open(newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
@@ -119,19 +160,4 @@ def load_kits(folder: str | Path, split: str, exclude: Collection[str] = ()) -> 
                 wave = soxr.resample(wave, rate, SAMPLE_RATE)
             key = (row["kit"], row["class"], row["articulation"], row["instrument"])
             found[key][int(row["velocity"])].append(_to_int16(wave.T))
-    # A misspelt name would let a kit be heard that the model's card says was not.
-    unknown = sorted(set(exclude) - known)
-    if unknown:
-        raise DatasetError(
-            f"{manifest} has no kit {', '.join(unknown)}; there are {', '.join(sorted(known))}"
-        )
-    if not found:
-        left = " and is not excluded" if exclude else ""
-        raise DatasetError(f"{manifest} has no row whose split is {split!r}{left}")
-    kits: dict[str, dict[str, dict[str, list[Instrument]]]] = {}
-    for (kit, stem, articulation, name), layers in found.items():
-        stems = kits.setdefault(kit, {})
-        stems.setdefault(stem, {}).setdefault(articulation, []).append(
-            Instrument(kit, name, dict(layers))
-        )
-    return KitLibrary(kits)
+    return known

@@ -54,6 +54,7 @@ def band_loss(
     abs_weight: float,
     log_weight: float,
     band_sums: Callable[[Tensor, Tensor, Tensor], Sums] = band_sums,
+    floor_power: float = 2e-4,
 ) -> tuple[Tensor, Tensor]:
     """Loss of a batch, and its SDR per stem for the log.
 
@@ -63,9 +64,10 @@ def band_loss(
     - ``abs_weight * sum |D| / (sum |S| + 0.15 sum |X|)``: bounded, so a stem that cannot be
       told yet does no harm, and silent stems have a scale too. It alone leaves rare stems at
       silence: an absolute error asks for the median, and that is nothing;
-    - ``log_weight * log10((|D|^2 + t) / (|S|^2 + t))``, t = 0.001 |X|^2: the SDR itself, in
+    - ``log_weight * log10((|D|^2 + t) / (|S|^2 + t))``, t = floor_power |X|^2: the SDR itself, in
       units of 10 dB, which asks for the mean. Alone it stalls at the start, so the caller
-      brings it in little by little.
+      brings it in little by little. The floor lies below a quiet hi-hat (30 dB under the
+      mixture), or nothing would be gained by finding it.
 
     Where a stem is silent both terms count a fifth: most excerpts have no crash, and at full
     weight the network learns that there is none before it learns to hear one.
@@ -76,6 +78,7 @@ def band_loss(
         abs_weight: weight of the first term.
         log_weight: weight of the second term.
         band_sums: a compiled :func:`band_sums`, perhaps.
+        floor_power: t, as a ratio of powers.
 
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples.
@@ -106,7 +109,7 @@ def band_loss(
     with torch.no_grad():
         loudness = mix.square().sum(0)
         # The constants matter for silent mixtures alone, where all else is zero.
-        floor = 1e-3 * loudness.sum((0, 1, 3)) + 1e-3
+        floor = floor_power * loudness.sum((0, 1, 3)) + 1e-3
         mix_magnitude = loudness.sqrt().sum((0, 1, 3)) + 1e3
         sounding = energy > floor
         ratio = 10 * torch.log10(energy.clamp_min(1e-9) / error.clamp_min(1e-9))

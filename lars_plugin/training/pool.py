@@ -36,7 +36,7 @@ class PoolConfig:
     """Where excerpts come from and how many are kept.
 
     Attributes:
-        kits: folder with a manifest; its "train" split is used.
+        kits: folders with a manifest; their "train" split is used.
         grooves: folder of MIDI performances, likewise.
         segment: samples per excerpt.
         batch: excerpts per draw.
@@ -49,9 +49,11 @@ class PoolConfig:
             folder of a bank, or "synthetic" for our own band without one.
         stemgmd: folder of StemGMD as another source, or None.
         stemgmd_share: part of the excerpts that comes from there.
+        reuse: how often an excerpt is drawn, on average, before another is rendered: a small
+            machine has better use for its time.
     """
 
-    kits: str
+    kits: str | tuple[str, ...]
     grooves: str
     segment: int
     batch: int
@@ -63,6 +65,7 @@ class PoolConfig:
     accompaniment: str | None = None
     stemgmd: str | None = None
     stemgmd_share: float = 0.5
+    reuse: float = 1.0
 
 
 def make_source(config: PoolConfig, seed: int) -> Source:
@@ -109,6 +112,7 @@ class Pool:
         self._config = config
         self._rng = np.random.default_rng(config.seed + 1)
         self.rendered = 0
+        self.drawn = 0
         self._closed = False
         self._lock = threading.Lock()
         threading.Thread(target=self._collect, daemon=True).start()
@@ -117,6 +121,11 @@ class Pool:
         # A thread of its own: an excerpt is longer than a pipe's buffer, so its sender waits
         # until somebody reads, and would wait for the next step otherwise.
         while not self._closed:
+            # Unread, the queue fills up, and the workers wait.
+            ahead = self.rendered - 6 * self._config.batch
+            if ahead * self._config.reuse > self.drawn:
+                time.sleep(0.05)
+                continue
             try:
                 item = self._queue.get(timeout=0.5)
             except queue.Empty:
@@ -150,6 +159,7 @@ class Pool:
         """A batch ``(B, S, 2, L)`` float32, S of 6 or 7; waits only until two batches are there."""
         rng, size = self._rng, self._config.batch
         batch = np.stack(self._choose()).astype(np.float32)
+        self.drawn += size
         # Levels differ by up to 40 dB between excerpts; even out before exchanging stems.
         peak = np.abs(batch.sum(1)).max(axis=(1, 2), keepdims=True)[:, None]
         batch /= np.maximum(peak, 1e-4)

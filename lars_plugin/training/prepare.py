@@ -2,7 +2,7 @@
 """Data made before training: ``python -m lars_plugin.training.prepare WHAT FOLDER``.
 
 ``accompaniment`` renders the bank of music that training and validation draw from;
-``fullmix-clips`` makes the validation set of whole songs.
+``fullmix-clips`` makes the validation set of whole songs; ``kits`` collects drum kits.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lars_plugin.errors import LarsError
 from lars_plugin.training.bank import BankConfig, make_bank
+from lars_plugin.training.free_kits import make_free_kits
 from lars_plugin.training.fullmix import make_fullmix_clips
 
 __all__ = ["main"]
@@ -31,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m lars_plugin.training.prepare", description="Make data for training."
     )
     commands = parser.add_subparsers(dest="what", required=True)
+    kits = commands.add_parser("kits", help="drum kits out of installed Debian packages")
+    kits.add_argument("folder", type=Path)
+    kits.set_defaults(run=_kits)
     bank = commands.add_parser("accompaniment", help="render a bank of music without drums")
     bank.add_argument("folder", type=Path)
     bank.add_argument("--soundfont", type=Path, default=FLUID_R3, help="for training")
@@ -50,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     clips.add_argument("--seed", type=int, default=0)
     clips.set_defaults(run=_fullmix_clips)
     return parser
+
+
+def _kits(args: argparse.Namespace) -> None:
+    made = make_free_kits(args.folder)
+    log.info("%s: %d kits, %d hits", args.folder, len(made), sum(made.values()))
 
 
 def _bank(args: argparse.Namespace) -> None:

@@ -88,6 +88,7 @@ class Renderer:
         self.grooves = grooves
         self.config = config or RendererConfig()
         self.rng = np.random.default_rng(seed)
+        self._weights: dict[tuple[str, str], float] = {}
 
     def render(self, samples: int) -> Wave:
         """A new excerpt ``(6, 2, samples)``; its mixture peaks between -40 and 0 dBFS."""
@@ -183,7 +184,15 @@ class Renderer:
         synthetic = [name for name in names if name.startswith("synth_")]
         drawn = self.rng.random() < self.config.synthetic
         pool = synthetic if synthetic and drawn else recorded or synthetic
-        return str(pool[self.rng.integers(len(pool))])
+        if stem is None or pool is synthetic:
+            return str(pool[self.rng.integers(len(pool))])
+        weights = np.array([self._weight(name, stem) for name in pool])
+        return str(pool[self.rng.choice(len(pool), p=weights / weights.sum())])
+
+    def _weight(self, kit: str, stem: str) -> float:
+        if (kit, stem) not in self._weights:
+            self._weights[kit, stem] = self.kits.weight(kit, stem)
+        return self._weights[kit, stem]
 
     def _play(
         self, out: Wave, stem: str, notes: list[Note], house: str, stage: dict[str, Place]

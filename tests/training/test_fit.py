@@ -40,7 +40,7 @@ def test_band_loss_is_what_the_separated_spectrogram_says() -> None:
     off, power = (made - wanted).square().sum(-1), wanted.square().sum(-1)
     axes = (2, 3, 4)
     mix = spec[..., :-1, :].square().sum(-1)
-    floor = 1e-3 * mix.sum((1, 2, 3))[:, None]
+    floor = 2e-4 * mix.sum((1, 2, 3))[:, None]
     whole = mix.sqrt().sum((1, 2, 3))[:, None]
     first = off.sqrt().sum(axes) / (power.sqrt().sum(axes) + 0.15 * whole)
     second = torch.log10((off.sum(axes) + floor) / (power.sum(axes) + floor))
