@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from lars_plugin.backends import Backend, Model
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.zoo.config import STEM_NAMES, Chunking, ModelConfig
+from lars_plugin.zoo.drum_sum import DRUMS, with_drum_stem
 
 __all__ = ["Cascade", "Composite", "Ensemble", "ModelSource", "cut", "mixed", "recut"]
 
@@ -29,8 +30,6 @@ Wave = NDArray[np.float32]
 
 # A name of the zoo, a model folder, or a loaded model.
 ModelSource = str | os.PathLike[str] | Model
-
-DRUMS = "drums"
 
 
 class Composite(Model):
@@ -63,7 +62,8 @@ class Cascade(Composite):
     The result holds the music model's other stems, then those of the drum model.
 
     Args:
-        music: a model with a stem ``drums``: a name of the zoo, a folder, or a loaded model.
+        music: a model with a stem ``drums``, or one of whole songs that gives each drum, whose sum
+            is taken: a name of the zoo, a folder, or a loaded model.
         drums: what separates that stem: likewise.
         name: what to call it; made of the names of the two for None.
         fuse: run both on each chunk where their chunks, rates and channels agree. The drum
@@ -90,6 +90,8 @@ class Cascade(Composite):
         precision: str = "float32",
     ) -> None:
         first, second = _loaded((music, drums), device, precision)
+        if not isinstance(first, Composite):
+            first = with_drum_stem(first)
         above, below = first.config, second.config
         if DRUMS not in above.stems:
             raise InputError(

@@ -250,3 +250,12 @@ def test_cascades_of_ensembles_and_names_say_what_they_are() -> None:
     assert cascade.backend.name == "factors and factors, 3 samples late"
     with pytest.raises(EngineError, match="cannot run on one chunk"):
         cascade.backend(noise(256)[None])
+
+
+def test_a_model_of_whole_songs_stands_for_a_music_model_by_the_sum_of_its_drums() -> None:
+    song = GainModel([0.1, 0.2, 0.3, 0.4], ("kick", "snare", "ride", "other"), 256)
+    audio = noise(3000)
+    made = Separator(Cascade(song, kit())).separate(audio, 44100)
+    above = Separator(song).separate(audio, 44100)
+    drums = above["kick"] + above["snare"] + above["ride"]
+    assert_same(made, {"other": above["other"], **Separator(kit()).separate(drums, 44100)})
