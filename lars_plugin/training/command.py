@@ -119,6 +119,8 @@ def _settings(args: argparse.Namespace) -> FitConfig:
         raise InputError("--synthetic-kits must not be negative")
     given = {**vars(args), **_LOSSES[args.loss]}
     given["kits"] = tuple(args.kits)
+    # The bounded term alone would drive rare stems of a trained network back to silence.
+    given["log_ramp"] = not args.init
     given["exclude_kits"] = tuple(filter(None, args.exclude_kits.split(",")))
     return FitConfig(**{key: value for key, value in given.items() if key in names})
 

@@ -54,6 +54,7 @@ class FitConfig:
     ema: float = 0.996
     abs_weight: float = 0.3
     log_weight: float = 1.0
+    log_ramp: bool = True  # bring it in little by little, which a trained network does not need
     paper_weight: float = 0.0  # of equation 1 of the paper; the others 0: it alone
     clip: float = 3.0
     seed: int = 0
@@ -234,7 +235,8 @@ class Trainer:
             group["lr"] = config.lr * _schedule(self.progress)
         self.network.train()
         stems = torch.from_numpy(pool.draw()).to(config.device)
-        log_weight = config.log_weight * float(np.clip((self.progress - 0.05) / 0.15, 0, 1))
+        ramp = float(np.clip((self.progress - 0.05) / 0.15, 0, 1)) if config.log_ramp else 1.0
+        log_weight = config.log_weight * ramp
         with torch.autocast(config.device.split(":")[0], dtype=torch.bfloat16):
             loss, scores = self._loss(stems, log_weight)
         self.optimizer.zero_grad(set_to_none=True)
