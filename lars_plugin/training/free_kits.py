@@ -90,7 +90,8 @@ KIT_SOURCES = (
 # What a name says, the first that matches; None: not one of our six drums, or not to be told.
 _NAMES: tuple[tuple[str, tuple[str, str] | None], ...] = (
     (r"clap|cowbell|tamb|agogo|roll|conga|whistle|zap|\bfx\b|click\b(?! \()|shaker|clav|wood"
-     r"|nasty|cup-|ride-crash|crash/ride|empty|^drum \d|(?<!bass )drum [12]$|cymbal \d|elec_|glitch", None),
+     r"|nasty|cup-|ride-crash|crash/ride|empty|^drum \d|(?<!bass )drum [12]$|cymbal \d|elec_"
+     r"|glitch", None),
     (r"rim click|side.?stick|- stick|^stick$", ("snare", "sidestick")),
     (r"rim", ("snare", "rim")),
     (r"snare|^sn_", ("snare", "center")),

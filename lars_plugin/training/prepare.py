@@ -3,6 +3,7 @@
 
 ``accompaniment`` renders the bank of music that training and validation draw from;
 ``fullmix-clips`` makes the validation set of whole songs; ``kits`` collects drum kits.
+And afterwards: ``average`` makes one model out of several.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ def _parser() -> argparse.ArgumentParser:
     bank.add_argument("--seconds", type=float, default=20.0, help="of a file (default 20)")
     bank.add_argument("--seed", type=int, default=0)
     bank.set_defaults(run=_bank)
+    mean = commands.add_parser("average", help="the mean of the weights of several models")
+    mean.add_argument("folder", type=Path)
+    mean.add_argument("models", nargs="+", help="names or folders of models of one kind")
+    mean.set_defaults(run=_average)
     clips = commands.add_parser("fullmix-clips", help="mix drum clips with validation music")
     clips.add_argument("folder", type=Path)
     clips.add_argument("--clips", type=Path, required=True, help="folder of drum clips with stems")
@@ -59,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
 def _kits(args: argparse.Namespace) -> None:
     made = make_free_kits(args.folder)
     log.info("%s: %d kits, %d hits", args.folder, len(made), sum(made.values()))
+
+
+def _average(args: argparse.Namespace) -> None:
+    from lars_plugin.training.average import average  # torch takes its time to load
+
+    log.info("model: %s", average(args.models, args.folder))
 
 
 def _bank(args: argparse.Namespace) -> None:
