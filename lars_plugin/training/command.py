@@ -85,9 +85,10 @@ def add_train_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--architecture",
-        choices=("bandunet", "livenet"),
+        choices=("bandunet", "livenet", "mdx23c"),
         default="bandunet",
-        help="bandunet: offline; livenet: causal, for live use (default bandunet)",
+        help="bandunet: offline; livenet: causal, for live use; mdx23c: the published models'"
+        " (default bandunet)",
     )
     parser.add_argument("--network", help="JSON object of network settings, instead of our own")
     parser.add_argument(

@@ -20,13 +20,13 @@ from torch import nn
 from lars_plugin.allocator import keep_freed_memory
 from lars_plugin.errors import DatasetError
 from lars_plugin.evaluation.metrics import is_sounding, sdr
-from lars_plugin.networks.bandunet import BandUNet
-from lars_plugin.networks.livenet import LiveNet
+from lars_plugin.networks.mdx23c import MDX23C
 from lars_plugin.training.fullmix import FULLMIX_STEMS
 from lars_plugin.training.losses import band_loss, band_sums
 from lars_plugin.training.pool import Pool, PoolConfig
 from lars_plugin.training.render import STEMS
-from lars_plugin.training.wave_loss import wave_loss
+from lars_plugin.training.start import Network
+from lars_plugin.training.wave_loss import sdr_loss, wave_loss
 
 __all__ = ["FitConfig", "Trainer", "load_clips", "validate"]
 
@@ -107,13 +107,24 @@ def validate(
     with torch.inference_mode():
         for _, stems in clips:
             mixture = stems.sum(0)
-            made = network(torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
+            made = _whole(network, torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
             for index, stem in enumerate(names):
                 if is_sounding(stems[index], mixture):
                     scores[stem].append(sdr(stems[index], made[index]))
     result = {stem: float(np.median(values)) for stem, values in scores.items() if values}
     result["mean"] = float(np.mean([v for stem, v in result.items() if stem in STEMS]))
     return result
+
+
+def _whole(network: nn.Module, wave: torch.Tensor) -> torch.Tensor:
+    """A network's stems of a clip of any length, in one pass."""
+    length = wave.shape[2]
+    if isinstance(network, MDX23C):  # takes some numbers of frames only
+        hop, multiple = network.config.hop_length, network.config.frame_multiple
+        frames = -(-(length // hop + 1) // multiple) * multiple
+        wave = nn.functional.pad(wave, (0, (frames - 1) * hop - length))
+    made: torch.Tensor = network(wave)
+    return made[..., :length]
 
 
 def _schedule(progress: float) -> float:
@@ -143,7 +154,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: BandUNet | LiveNet,
+        network: Network,
         config: FitConfig,
         folder: str | Path,
         report: Callable[[str], None] | None = None,
@@ -160,14 +171,15 @@ class Trainer:
             device=config.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )
-        self.ema: BandUNet | LiveNet = copy.deepcopy(self.network).eval()
+        self.ema: Network = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
         self.band_sums = band_sums
         if config.compile:
             self.band_sums = torch.compile(band_sums, dynamic=False)
-            network._trunk = torch.compile(network._trunk, dynamic=False)  # type: ignore[method-assign]
+            trunk = "_unet" if isinstance(network, MDX23C) else "_trunk"
+            setattr(network, trunk, torch.compile(getattr(network, trunk), dynamic=False))
         self.stems = FULLMIX_STEMS if config.accompaniment else STEMS
         self.clips = load_clips(config.clips, self.stems)
         self.spent = 0.0
@@ -181,7 +193,7 @@ class Trainer:
         """Share of the run's minutes that is spent, 0 to 1."""
         return min(1.0, self.spent / (self.config.minutes * 60))
 
-    def run(self) -> BandUNet | LiveNet:
+    def run(self) -> Network:
         """Train until the minutes are spent, over all resumed runs together.
 
         Returns:
@@ -258,7 +270,10 @@ class Trainer:
         if config.abs_weight or config.log_weight:
             weights = config.abs_weight, log_weight
             floor = 10 ** (config.floor_db / 10)
-            parts.append(band_loss(self.network, stems, *weights, self.band_sums, floor))
+            if isinstance(self.network, MDX23C):
+                parts.append(sdr_loss(self.network, stems, *weights, floor))
+            else:
+                parts.append(band_loss(self.network, stems, *weights, self.band_sums, floor))
         if config.paper_weight:
             loss, scores = wave_loss(self.network, stems)
             parts.append((config.paper_weight * loss, scores))

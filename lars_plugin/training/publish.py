@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lars_plugin.networks.bandunet import BandUNet
 from lars_plugin.networks.livenet import LiveNet
+from lars_plugin.networks.mdx23c import MDX23C
 from lars_plugin.training.fullmix import FULLMIX_STEMS
+from lars_plugin.training.start import Network
 from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo.convert import write_weights
 from lars_plugin.zoo.yaml_configs import dump_config
@@ -19,7 +20,7 @@ from lars_plugin.zoo.yaml_configs import dump_config
 __all__ = ["publish"]
 
 
-def publish(network: BandUNet | LiveNet, folder: Path, record: Mapping[str, Any]) -> Path:
+def publish(network: Network, folder: Path, record: Mapping[str, Any]) -> Path:
     """Write ``config.yaml``, ``weights.safetensors`` and ``training.json``.
 
     Args:
@@ -40,7 +41,7 @@ def publish(network: BandUNet | LiveNet, folder: Path, record: Mapping[str, Any]
         stems=FULLMIX_STEMS[: shape.stems],
         channels=shape.audio_channels,
         chunking=_chunking(network),
-        architecture="livenet" if live else "bandunet",
+        architecture=_architecture(network),
         network=settings,
         presets={} if live else {"fast": 1.1, "balanced": 1.5, "best": 4.0},
         weights=WeightsFile("weights.safetensors", "safetensors"),
@@ -54,10 +55,16 @@ def publish(network: BandUNet | LiveNet, folder: Path, record: Mapping[str, Any]
     return folder
 
 
-def _chunking(network: BandUNet | LiveNet) -> Chunking:
+def _architecture(network: Network) -> str:
+    if isinstance(network, LiveNet):
+        return "livenet"
+    return "mdx23c" if isinstance(network, MDX23C) else "bandunet"
+
+
+def _chunking(network: Network) -> Chunking:
     hop = network.config.hop_length
     if isinstance(network, LiveNet):
         # Offline, 64 hops at a time; a live session takes them one by one.
         return Chunking(hop, 1, "causal", batch_size=64, lookahead=network.delay)
-    # About six seconds, a whole number of frames after every downscaling.
+    # About six seconds at a hop of 512, a whole number of frames after every downscaling.
     return Chunking(chunk_size=511 * hop, overlap=2, convention="msst")

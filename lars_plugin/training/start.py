@@ -13,15 +13,18 @@ from torch import Tensor
 from lars_plugin.errors import InputError
 from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
 from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
+from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
 from lars_plugin.zoo.load import resolve
 from lars_plugin.zoo.states import read_state
 
-__all__ = ["ARCHITECTURES", "adopt", "build", "read_weights"]
+__all__ = ["ARCHITECTURES", "Network", "adopt", "build", "read_weights"]
 
-ARCHITECTURES = ("bandunet", "livenet")
+ARCHITECTURES = ("bandunet", "livenet", "mdx23c")
+
+Network = BandUNet | LiveNet | MDX23C
 
 
-def build(architecture: str, settings: Mapping[str, Any]) -> BandUNet | LiveNet:
+def build(architecture: str, settings: Mapping[str, Any]) -> Network:
     """A network with random weights.
 
     Raises:
@@ -32,7 +35,9 @@ def build(architecture: str, settings: Mapping[str, Any]) -> BandUNet | LiveNet:
             return BandUNet(BandUNetConfig(**settings))
         if architecture == "livenet":
             return LiveNet(LiveNetConfig(**settings))
-    except (TypeError, ValueError) as error:
+        if architecture == "mdx23c":
+            return MDX23C(MDX23CConfig(**settings))
+    except (TypeError, ValueError, InputError) as error:
         raise InputError(f"--network: {error}") from error
     raise InputError(f"unknown architecture {architecture!r}; use {', '.join(ARCHITECTURES)}")
 
@@ -51,7 +56,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
     return read_state(weights, config.weights.format)
 
 
-def adopt(network: BandUNet | LiveNet, state: Mapping[str, Tensor]) -> None:
+def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
     """Copy trained weights into a network that may give more stems.
 
     Its further stems start as silence that nothing leads to: their masks are 0 but for a bias,
@@ -67,7 +72,11 @@ def adopt(network: BandUNet | LiveNet, state: Mapping[str, Tensor]) -> None:
         target = own[name]
         if target.shape == value.shape:
             target.copy_(value)
-        elif name.startswith(("masks.", "mask_bias.")) and value.shape[2] == target.shape[2]:
+        elif (
+            not isinstance(network, MDX23C)
+            and name.startswith(("masks.", "mask_bias."))
+            and value.shape[2] == target.shape[2]
+        ):
             bands, width = network.groups[int(name.split(".")[1])]
             per_stem = target.shape[1] // network.stems  # (real, imaginary) x channels x bins
             stems, rest = divmod(value.shape[1], per_stem)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's loss on the waves of any network: one more forward pass beside the band loss."""
+"""Losses on the waves of any network: the paper's, and ours for networks without masks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lars_plugin.training.losses import paper_loss
 
-__all__ = ["wave_loss"]
+__all__ = ["sdr_loss", "wave_loss"]
 
 
 def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,16 +25,58 @@ def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples;
         NaN where a stem sounds in none.
     """
-    mixture = stems.sum(1)
-    scale = mixture.square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
-    stems = stems / scale[:, None]
-    made = network(mixture / scale).float()
+    made, stems = _levelled(network, stems)
     with torch.autocast(stems.device.type, enabled=False):
         loss = paper_loss(made, stems)
-    with torch.no_grad():
-        error = (made - stems).square().mean(dim=(2, 3))
-        energy = stems.square().mean(dim=(2, 3))
-        sounding = energy > 1e-3
-        ratio = 10 * torch.log10(energy.clamp_min(1e-9) / error.clamp_min(1e-9))
-        score = (ratio * sounding).sum(0) / sounding.sum(0)
-    return loss, score
+    return loss, _scores(made, stems, 1e-3)
+
+
+def sdr_loss(
+    network: nn.Module, stems: Tensor, abs_weight: float, log_weight: float, floor_power: float
+) -> tuple[Tensor, Tensor]:
+    """The terms of :func:`~lars_plugin.training.losses.band_loss`, of waves instead of spectra.
+
+    For networks that map to spectra directly, whose error is not to be had before the inverse
+    transform. By Parseval's theorem the logarithmic term is the same; the absolute one is of
+    samples instead of bins.
+
+    Args:
+        network: ``(B, C, L)`` to ``(B, S, C, L)``, in training mode.
+        stems: references ``(B, S, C, L)`` float32.
+        abs_weight: weight of the absolute term.
+        log_weight: weight of the logarithmic term.
+        floor_power: its floor, against the mixture's power.
+
+    Returns:
+        The scalar loss and the SDR in dB ``(S,)``, detached; NaN where a stem sounds in none.
+    """
+    made, stems = _levelled(network, stems)
+    off = made - stems
+    mixture = stems.sum(1)
+    floor = floor_power * mixture.square().sum((1, 2))[:, None] + 1e-3
+    energy = stems.square().sum((2, 3))
+    whole = mixture.abs().sum((1, 2))[:, None] + 1.0
+    terms = abs_weight * off.abs().sum((2, 3)) / (stems.abs().sum((2, 3)) + 0.15 * whole)
+    if log_weight:
+        error = off.square().sum((2, 3))
+        terms = terms + log_weight * torch.log10((error + floor) / (energy + floor))
+    weight = torch.where(energy > floor, 1.0, 0.2)
+    loss = (terms * weight / weight.mean()).mean()
+    return loss, _scores(made, stems, floor_power)
+
+
+def _levelled(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
+    """Estimates and references of mixtures that were brought to RMS 1."""
+    mixture = stems.sum(1)
+    scale = mixture.square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
+    return network(mixture / scale).float(), stems / scale[:, None]
+
+
+@torch.no_grad()
+def _scores(made: Tensor, stems: Tensor, quietest: float) -> Tensor:
+    """SDR in dB ``(S,)`` over the examples in which a stem's power exceeds ``quietest``."""
+    error = (made - stems).square().mean(dim=(2, 3))
+    energy = stems.square().mean(dim=(2, 3))
+    sounding = energy > quietest
+    ratio = 10 * torch.log10(energy.clamp_min(1e-9) / error.clamp_min(1e-9))
+    return (ratio * sounding).sum(0) / sounding.sum(0)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from lars_plugin.errors import InputError
+from lars_plugin.networks.bandunet import BandUNet
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training.command import add_train_parser, run_train
 from lars_plugin.training.start import adopt, build, read_weights
@@ -81,9 +82,26 @@ def test_a_causal_network_is_trained_by_the_same_command_and_runs_live(
     np.testing.assert_allclose(separator.separate(wave, 44100).sum(), wave, atol=1e-5)
 
 
+def test_the_published_kind_of_network_is_trained_by_the_same_command(
+    data: Any, tmp_path: Path
+) -> None:
+    shape = {
+        "n_fft": 1024, "hop_length": 512, "dim_f": 128, "num_channels": 8, "growth": 4,
+        "num_scales": 2, "num_blocks_per_scale": 1,
+    }  # fmt: skip
+    words = [*QUICK, "--architecture", "mdx23c", "--network", json.dumps(shape)]
+    assert run_train(parse(tmp_path, *folders(data), *words)) == 0
+    wave = np.random.default_rng(0).standard_normal((2, 40000)).astype(np.float32) * 0.1
+    made = Separator(tmp_path / "model").separate(wave, 44100)
+    assert tuple(made) == ("kick", "snare", "toms", "hihat", "ride", "crash")
+    assert all(np.isfinite(stem).all() for stem in made.values())
+
+
 def test_a_training_goes_on_from_a_model_with_a_stem_more(data: Any, tmp_path: Path) -> None:
     six = build("bandunet", {**SETTINGS, "stems": 6})
     seven = build("bandunet", {**SETTINGS, "stems": 7})
+    assert isinstance(six, BandUNet)
+    assert isinstance(seven, BandUNet)
     adopt(seven, six.state_dict())
     wave = torch.randn(1, 2, 4096)
     with torch.inference_mode():

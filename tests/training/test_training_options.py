@@ -19,7 +19,7 @@ from lars_plugin.training import prepare
 from lars_plugin.training.command import _settings, add_train_parser, run_train
 from lars_plugin.training.fit import load_clips
 from lars_plugin.training.losses import paper_loss
-from lars_plugin.training.wave_loss import wave_loss
+from lars_plugin.training.wave_loss import sdr_loss, wave_loss
 
 SMALL = {
     "n_fft": 256,
@@ -128,3 +128,21 @@ def test_the_wave_loss_of_silence_has_finite_gradients() -> None:
     assert torch.isfinite(loss)
     for parameter in network.parameters():
         assert parameter.grad is None or torch.isfinite(parameter.grad).all()
+
+
+def test_our_loss_on_waves_is_the_sdr_and_a_bounded_term() -> None:
+    class Half(torch.nn.Module):
+        def forward(self, wave: torch.Tensor) -> torch.Tensor:
+            return torch.stack([wave, wave]).transpose(0, 1) * 0.5
+
+    torch.manual_seed(0)
+    one = torch.randn(3, 1, 2, 5000)
+    stems = torch.cat([one, torch.zeros_like(one)], dim=1)
+    loss, scores = sdr_loss(Half(), stems, 0.0, 1.0, 1e-4)
+    assert scores[0].item() == pytest.approx(6.02, abs=0.01)
+    # Weights 1 and 0.2 over their mean: a stem at -6 dB, and leakage against the floor.
+    sounding, silent = -0.602, float(np.log10((0.25 + 1e-4) / 1e-4))
+    expected = (sounding + 0.2 * silent) / 1.2
+    assert loss.item() == pytest.approx(expected, abs=1e-2)
+    bounded, _ = sdr_loss(Half(), stems, 1.0, 0.0, 1e-4)
+    assert bounded.item() == pytest.approx((0.5 / 1.15 + 0.2 * 0.5 / 0.15) / 1.2, abs=1e-2)
