@@ -2,30 +2,31 @@
 """Running networks with OpenVINO on the processor.
 
 The core of the network (see :mod:`lars_plugin.backends.cuts`) is converted once for a length of
-chunk and cached; FFTs and masks stay in PyTorch. The chunks of a batch run one after the other:
-one chunk fills the cores, and what it leaves in the caches is its own.
+chunk and cached; FFTs and masks are computed in numpy. PyTorch is only needed to convert. The
+chunks of a batch run one after the other: one chunk fills the cores, and what it leaves in the
+caches is its own.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from lars_plugin.backends.cuts import Cut
+from lars_plugin.backends.cuts import Core, Cut
+from lars_plugin.backends.failures import engine_errors
 from lars_plugin.backends.openvino_cache import GRAPH, cached, key_of
 from lars_plugin.backends.openvino_convert import convert, core_inputs, optional
-from lars_plugin.backends.torch_backend import engine_errors
+from lars_plugin.backends.threads import default_threads
 from lars_plugin.errors import EngineError, InputError
 
 __all__ = ["OPENVINO_PRECISIONS", "OpenVINOBackend", "has_bfloat16", "has_openvino"]
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 OPENVINO_PRECISIONS = ("float32", "bfloat16", "int8")
 
 # Changes whenever what is converted, or how, does.
-_CONVERSION = 1
+_CONVERSION = 2
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 _NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -80,7 +81,7 @@ class OpenVINOBackend:
         cache: the folder where conversions are kept.
         precision: ``float32``; ``bfloat16``, where the processor has arithmetic for it;
             ``int8``: weights and activations of the convolutions, the rest as in ``bfloat16``.
-        threads: of one run; None: PyTorch's number.
+        threads: in all; None: see :func:`~lars_plugin.backends.threads.default_threads`.
         calibration: for ``int8``: makes audio ``(n, C, L)`` like that to be separated, for the
             given channels and samples.
         told: called with a line before something takes seconds.
@@ -114,7 +115,7 @@ class OpenVINOBackend:
         self._identity = dict(identity)
         self._cache = cache
         self._precision = precision
-        self._threads = threads
+        self._threads = threads or default_threads()
         self._streams = 1
         self._calibration = calibration
         self._told = told or log.info
@@ -138,13 +139,12 @@ class OpenVINOBackend:
             self._ready(channels, samples)
 
     def __call__(self, batch: Wave) -> Wave:
-        # A copy: the array may be read-only, which PyTorch does not know.
-        waves = torch.from_numpy(np.array(batch, np.float32, order="C"))
-        with torch.inference_mode(), engine_errors(self.name):
+        with engine_errors(self.name):
             run = self._ready(batch.shape[1], batch.shape[2])
-            made = [self._cut(waves[k : k + 1], run) for k in range(waves.shape[0])]
-            result: Wave = (made[0] if len(made) == 1 else torch.cat(made)).numpy()
-        return result
+            with run.core() as core:
+                threads = max(1, self._threads // self._streams)
+                made = [self._cut(wave, core, threads) for wave in batch]
+            return made[0][None] if len(made) == 1 else np.stack(made)
 
     def _ready(self, channels: int, samples: int) -> _Compiled:
         with self._lock:
@@ -154,33 +154,31 @@ class OpenVINOBackend:
             return self._compiled[1]
 
     def _compile(self, channels: int, samples: int) -> _Compiled:
-        shape = self._cut.core_shape(channels, samples)
+        shapes = self._cut.core_shapes(channels, samples)
         quantised = self._precision == "int8"
         openvino = optional("openvino", "openvino")
         facts = {
             "conversion": _CONVERSION,
             "identity": self._identity,
-            "shape": shape,
+            "shapes": shapes,
             "int8": quantised and optional("nncf", "int8").__version__,
             "openvino": openvino.__version__,
-            "torch": torch.__version__,
+            "torch": metadata.version("torch"),
             "system": sys.platform,
         }
 
         def make(folder: Path) -> None:
             self._told("converting the network for OpenVINO; once for this model, then cached")
-            calibration: list[Tensor] = []
+            calibration: list[list[Wave]] = []
             if quantised and self._calibration is not None:
-                waves = self._calibration(channels, samples)
-                calibration = core_inputs(self._cut, torch.from_numpy(waves))
-            convert(self._cut, shape, folder, calibration=calibration)
+                calibration = core_inputs(self._cut, self._calibration(channels, samples))
+            convert(self._cut, shapes, folder, calibration=calibration)
 
         folder = cached(self._cache, key_of(facts), make)
-        threads = self._threads or torch.get_num_threads()
         properties = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._precision] if has_bfloat16() else "f32",
-            # One stream has the threads of one run; several callers have a stream each.
-            "INFERENCE_NUM_THREADS": min(threads * self._streams, os.cpu_count() or 1),
+            # Several callers have a stream each, which needs a thread at the least.
+            "INFERENCE_NUM_THREADS": max(self._threads, self._streams),
             "NUM_STREAMS": self._streams,
         }
         try:
@@ -193,18 +191,22 @@ class OpenVINOBackend:
 
 
 class _Compiled:
-    """A compiled core; a request for each thread that is in it at a time."""
+    """A compiled core; a request for each caller that is in it at a time."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    @contextmanager
+    def core(self) -> Iterator[Core]:
+        """The core for one run. What it returns lies in memory that the next run overwrites."""
         try:
             request = self._idle.get_nowait()
         except queue.Empty:
             request = self._model.create_infer_request()
-        array = inputs.contiguous().numpy()
-        outputs = request.infer([array], share_inputs=True, share_outputs=False)
+
+        def run(inputs: list[Wave]) -> list[Wave]:
+            return list(request.infer(inputs, share_inputs=True, share_outputs=True).values())
+
+        yield run
         self._idle.put(request)
-        return torch.from_numpy(outputs[0])

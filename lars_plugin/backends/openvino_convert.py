@@ -11,16 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from lars_plugin.backends.cuts import Cut
+from lars_plugin.backends.cuts import Cut, Shapes
 from lars_plugin.backends.openvino_cache import GRAPH
 from lars_plugin.errors import EngineError, InputError
 
 __all__ = ["convert", "core_inputs", "optional"]
 
 log = logging.getLogger(__name__)
+
+Wave = NDArray[np.float32]
 
 _CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
 
@@ -41,13 +43,13 @@ def optional(name: str, extra: str) -> Any:
 
 
 def convert(
-    cut: Cut, shape: tuple[int, ...], folder: Path, *, calibration: Sequence[Tensor] = ()
+    cut: Cut, shapes: Shapes, folder: Path, *, calibration: Sequence[Sequence[Wave]] = ()
 ) -> None:
     """Write a network's core as ``model.xml`` and ``model.bin``.
 
     Args:
         cut: whose core it is.
-        shape: of the core's input.
+        shapes: of the core's inputs.
         folder: where the files go.
         calibration: inputs of the core, from real audio: weights and activations of the
             convolutions become int8 in the ranges seen here. None: they stay float32.
@@ -56,17 +58,21 @@ def convert(
         InputError: a package is missing.
         EngineError: the conversion failed.
     """
+    import torch  # not needed where a conversion is there already
+
     openvino = optional("openvino", "openvino")
     started = time.perf_counter()
     core = cut.core().requires_grad_(False)
-    example = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    examples = tuple(0.1 * torch.randn(shape, generator=generator) for shape in shapes)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             # PyTorch discourages tracing; sizes that become constants are meant to.
             warnings.simplefilter("ignore")
             trace: Any = torch.jit  # which ships no types
             graph = openvino.convert_model(
-                trace.trace(core, example, check_trace=False), input=list(shape)
+                trace.trace(core, examples, check_trace=False),
+                input=[list(shape) for shape in shapes],
             )
             if calibration:
                 graph = _quantised(graph, calibration)
@@ -80,10 +86,10 @@ def convert(
     log.info("converted for OpenVINO in %.1f s", time.perf_counter() - started)
 
 
-def _quantised(graph: Any, calibration: Sequence[Tensor]) -> Any:
+def _quantised(graph: Any, calibration: Sequence[Sequence[Wave]]) -> Any:
     nncf = optional("nncf", "int8")
     logging.getLogger("nncf").setLevel(logging.ERROR)  # it tells about every step
-    data = nncf.Dataset([inputs.numpy() for inputs in calibration])
+    data = nncf.Dataset([dict(enumerate(inputs)) for inputs in calibration])
     # All arithmetic is in the wide convolutions. What comes before the first norm or decides
     # the output has a range that 256 steps do not cover, and little to gain.
     names, types = [], set()
@@ -97,22 +103,21 @@ def _quantised(graph: Any, calibration: Sequence[Tensor]) -> Any:
     return nncf.quantize(graph, data, subset_size=len(calibration), ignored_scope=ignored)
 
 
-def core_inputs(cut: Cut, wave: Tensor) -> list[Tensor]:
-    """What the core of a cut sees of waves ``(B, C, L)``, one tensor for each."""
+def core_inputs(cut: Cut, waves: Wave) -> list[list[Wave]]:
+    """What the core of a cut sees of waves ``(B, C, L)``, a list of arrays for each."""
 
     class Seen(Exception):  # noqa: N818 # no error: it leaves the cut where the core would begin
         pass
 
-    seen: list[Tensor] = []
+    seen: list[list[Wave]] = []
 
-    def look(inputs: Tensor) -> Tensor:
-        seen.append(inputs.clone())
+    def look(inputs: list[Wave]) -> list[Wave]:
+        seen.append([one.copy() for one in inputs])
         raise Seen
 
-    for index in range(wave.shape[0]):
+    for wave in waves:
         try:
-            with torch.inference_mode():
-                cut(wave[index : index + 1], look)
+            cut(wave, look)
         except Seen:
             continue
     return seen

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lars_plugin.backends.cuts import BandCut
+from lars_plugin.backends.bandcut import BandCut
+from lars_plugin.backends.cores import BandCore
+from lars_plugin.backends.device_bandcut import DeviceBandCut
+from lars_plugin.backends.failures import engine_errors
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.networks.bandunet import BandUNet
 
@@ -46,31 +49,6 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-@contextmanager
-def engine_errors(name: str) -> Iterator[None]:
-    """Turns what PyTorch raises while a network runs into one-line EngineErrors.
-
-    Args:
-        name: the backend's name, for the message.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if isinstance(error, EngineError):
-            raise
-        first = (str(error) or type(error).__name__).split("\n", 1)[0]
-        lowered = str(error).lower()
-        if (
-            isinstance(error, MemoryError)
-            or "out of memory" in lowered
-            or "can't allocate memory" in lowered
-        ):
-            raise EngineError(
-                f"out of memory on {name}: lower the batch size, or use another device ({first})"
-            ) from error
-        raise EngineError(f"the network failed on {name}: {first}") from error
-
-
 class TorchBackend:
     """A module ``(B, C, L)`` to ``(B, S, C, L)``, moved to a device and run without gradients.
 
@@ -95,9 +73,12 @@ class TorchBackend:
         with engine_errors(self.name):
             self._module = module.eval().to(self._device)
         self._run: Callable[[Tensor], Tensor] = self._module
-        if isinstance(module, BandUNet) and self._device.type in ("cpu", "cuda"):
-            # The same numbers sooner; Metal lacks what it is made of.
-            self._run = BandCut(module)
+        # The same numbers sooner; Metal lacks what the one for graphics cards is made of.
+        if isinstance(module, BandUNet):
+            if self._device.type == "cpu":
+                self._run = _OnProcessor(module)
+            elif self._device.type == "cuda":
+                self._run = DeviceBandCut(module)
 
     @property
     def name(self) -> str:
@@ -120,3 +101,20 @@ class TorchBackend:
             stems = self._run(wave.to(self._device))
             result: NDArray[np.float32] = stems.float().cpu().numpy()
         return result
+
+
+class _OnProcessor:
+    """A BandUNet whose spectra and masks are computed in numpy, chunk by chunk."""
+
+    def __init__(self, network: BandUNet) -> None:
+        self._cut = BandCut(network.config, lambda: network)
+        self._core = BandCore(network).eval()
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        threads = torch.get_num_threads()
+        made = [self._cut(wave, self._run, threads) for wave in batch.numpy()]
+        return torch.from_numpy(made[0][None] if len(made) == 1 else np.stack(made))
+
+    def _run(self, inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        outputs: tuple[Tensor, ...] = self._core(*map(torch.from_numpy, inputs))
+        return [output.float().numpy() for output in outputs]

@@ -20,26 +20,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lars_plugin.networks.bandunet_config import band_groups, check_bands
+
 __all__ = ["BandNetwork", "apply_masks", "band_groups", "check_bands", "masks_from"]
-
-
-def band_groups(widths: Sequence[int]) -> list[tuple[int, int]]:
-    """Runs of equal width as (number of bands, width), low to high."""
-    groups: list[tuple[int, int]] = []
-    for width in widths:
-        if groups and groups[-1][1] == width:
-            groups[-1] = (groups[-1][0] + 1, width)
-        else:
-            groups.append((1, width))
-    return groups
-
-
-def check_bands(widths: Sequence[int], n_fft: int, scales: int) -> None:
-    """Raises ValueError unless the bands fill the spectrum and halve ``scales - 1`` times."""
-    if sum(widths) != n_fft // 2:
-        raise ValueError(f"band_widths sum to {sum(widths)}, but n_fft // 2 is {n_fft // 2}")
-    if len(widths) % (1 << (scales - 1)):
-        raise ValueError("the number of bands must be divisible by 2 per downscaling")
 
 
 def masks_from(out: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,57 +13,15 @@ Between the band split and the masks of ``bands.py`` stand:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lars_plugin.networks.bands import BandNetwork, apply_masks, check_bands
+from lars_plugin.networks.bands import BandNetwork, apply_masks
+from lars_plugin.networks.bandunet_config import BandUNetConfig
 from lars_plugin.networks.stft import STFT
 
 __all__ = ["BandUNet", "BandUNetConfig"]
-
-
-@dataclass(frozen=True)
-class BandUNetConfig:
-    """Shape of a :class:`BandUNet`.
-
-    Attributes:
-        stems: number of outputs.
-        audio_channels: channels of the mixture.
-        n_fft: STFT window in samples.
-        hop_length: STFT hop in samples.
-        band_widths: bins per band, low to high; they sum to ``n_fft // 2``. Runs of equal
-            width are computed together.
-        features: feature channels per scale, finest first.
-        blocks: residual blocks per scale and direction.
-        dilations: time dilation of each block at the bottom.
-        tdf_factor: the frequency layers' bottleneck is the band count divided by this.
-        head: width of the hidden layer before the masks.
-    """
-
-    stems: int = 6
-    audio_channels: int = 2
-    n_fft: int = 2048
-    hop_length: int = 512
-    band_widths: tuple[int, ...] = (
-        *(2,) * 16,
-        *(4,) * 8,
-        *(6,) * 8,
-        *(10,) * 8,
-        *(20,) * 8,
-        *(34,) * 8,
-        *(50,) * 8,
-    )
-    features: tuple[int, ...] = (48, 80, 112, 144)
-    blocks: int = 1
-    dilations: tuple[int, ...] = (1, 2, 4, 8)
-    tdf_factor: int = 2
-    head: int = 64
-
-    def __post_init__(self) -> None:
-        check_bands(self.band_widths, self.n_fft, len(self.features))
 
 
 class _ConvNormAct(nn.Sequential):
@@ -182,7 +140,11 @@ class BandUNet(BandNetwork):
         x = x * (x.square().sum(-1, keepdim=True) + 1e-8) ** -0.35
         x = functional.pad(x, (0, 0, 0, 0, 0, 0, 0, (-frames) % step))
         padded = x.shape[1]
-        x = self.split_bands(x)
+        x = self.unet(self.split_bands(x))
+        return x.permute(3, 1, 0, 2).reshape(x.shape[3], config.head, batch * padded)
+
+    def unet(self, x: Tensor) -> Tensor:
+        """Split bands ``(B, D, T, K)`` to features ``(B, head, T, K)``; T whole for all scales."""
         entry, skips = x, []
         for encode, down in zip(self.encoder, self.down, strict=True):
             x = encode(x)
@@ -195,4 +157,4 @@ class BandUNet(BandNetwork):
             x = decode(up(x) + skip)
         x = self.hidden(torch.cat([x, entry], dim=1))
         assert isinstance(x, Tensor)
-        return x.permute(3, 1, 0, 2).reshape(x.shape[3], config.head, batch * padded)
+        return x

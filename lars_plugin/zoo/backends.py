@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 _CALIBRATION_CHUNKS = 3
 
+# Linux: NVIDIA's driver, its embedded boards, AMD's, and Windows' behind its subsystem.
+_CARDS = ("nvidiactl", "nvidia0", "nvhost-ctrl", "nvmap", "kfd", "dxg")
+
 
 def open_backend(
     config: ModelConfig, path: Path, device: str, precision: str, backend: str | None
@@ -40,22 +44,24 @@ def open_backend(
         InputError: a choice that cannot be.
         EngineError: the device is not there.
     """
-    # Imported here: a list of models must not wait for torch.
-    from lars_plugin.backends.torchscript import TorchScriptBackend
-    from lars_plugin.zoo.states import build_network, load_state, read_state
-
     assert config.weights is not None
     check_file(path, config.weights)
     torchscript = config.weights.format == "torchscript"
     if backend == "torch" and torchscript:
         backend = "torchscript"  # the same library
     choice = _choice(config, device, precision, backend, torchscript=torchscript)
+    # Imported where it is needed: neither a list of models nor a network that was converted
+    # before must wait for torch.
     if torchscript:
+        from lars_plugin.backends.torchscript import TorchScriptBackend
+
         return TorchScriptBackend(path, stems=len(config.stems), device=device)
     if config.architecture == "torchscript":
         raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is none")
 
     def load() -> nn.Module:
+        from lars_plugin.zoo.states import build_network, load_state, read_state
+
         network = build_network(config)
         assert config.weights is not None
         load_state(network, read_state(path, config.weights.format, config.stems), str(path))
@@ -64,6 +70,8 @@ def open_backend(
     digest = ""
     if choice.backend == "openvino":
         digest = config.weights.sha256 or sha256_of(path)
+        if not config.weights.sha256:
+            load()  # nothing is known of this file: tell now, not at the first chunk, if it fails
     return network_backend(config, load, choice, device=device, digest=digest)
 
 
@@ -71,7 +79,6 @@ def _choice(
     config: ModelConfig, device: str, precision: str, backend: str | None, *, torchscript: bool
 ) -> Choice:
     from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
-    from lars_plugin.backends.torch_backend import choose_device
 
     choice = choose_backend(
         backend,
@@ -79,7 +86,7 @@ def _choice(
         architecture=config.architecture,
         device=device,
         torchscript=torchscript,
-        accelerated=lambda: choose_device("auto").type != "cpu",
+        accelerated=_accelerated,
         openvino=has_openvino,
         bfloat16=has_bfloat16,
     )
@@ -91,6 +98,16 @@ def _choice(
         f" ({choice.reason})" if choice.reason else "",
     )
     return choice
+
+
+def _accelerated() -> bool:
+    """Whether ``auto`` as a device is a graphics card; PyTorch is asked where there may be one."""
+    if "torch" not in sys.modules and sys.platform == "linux":
+        if not any(Path("/dev", name).exists() for name in _CARDS):
+            return False
+    from lars_plugin.backends.torch_backend import choose_device
+
+    return choose_device("auto").type != "cpu"
 
 
 def network_backend(
@@ -110,16 +127,12 @@ def network_backend(
         choice: ``torch`` or ``openvino``.
         device: for ``torch``.
         digest: of the weights, for ``openvino``: conversions are cached under it.
-        threads: for ``openvino``; None: PyTorch's number.
+        threads: for ``openvino``; None: as many as there are.
 
     Raises:
         InputError: a package is missing, or the backend cannot run this architecture.
         EngineError: the device is not there.
     """
-    from lars_plugin.backends.torch_backend import TorchBackend
-    from lars_plugin.backends.torch_causal import TorchCausalBackend
-    from lars_plugin.networks.livenet import LiveNet
-
     if choice.backend == "openvino":
         from lars_plugin.backends.openvino_backend import OpenVINOBackend
 
@@ -137,6 +150,10 @@ def network_backend(
             calibration=lambda channels, samples: _calibration(config, channels, samples),
             told=log.warning,
         )
+    from lars_plugin.backends.torch_backend import TorchBackend
+    from lars_plugin.backends.torch_causal import TorchCausalBackend
+    from lars_plugin.networks.livenet import LiveNet
+
     network = load()
     if isinstance(network, LiveNet):
         return TorchCausalBackend(network, device=device, precision=choice.precision)
@@ -144,25 +161,23 @@ def network_backend(
 
 
 def _cut(config: ModelConfig, load: Callable[[], nn.Module]) -> Cut:
-    from lars_plugin.backends.cuts import BandCut, MDX23CCut
-    from lars_plugin.networks.bandunet import BandUNet
-    from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
+    from lars_plugin.backends.bandcut import BandCut
+    from lars_plugin.backends.cuts import MDX23CCut
+    from lars_plugin.networks.bandunet_config import BandUNetConfig
+    from lars_plugin.networks.mdx23c_config import MDX23CConfig
 
-    if config.architecture == "mdx23c":
-        shape = MDX23CConfig(
-            stems=len(config.stems), audio_channels=config.channels, **config.network
-        )
+    def network() -> Any:
+        return load().eval().requires_grad_(False)
 
-        def network() -> MDX23C:
-            made = load()
-            assert isinstance(made, MDX23C)
-            return made.eval()
-
-        return MDX23CCut(shape, network)
-    made = load()
-    if not isinstance(made, BandUNet):
-        raise InputError(f"openvino cannot run {config.architecture} networks: use --backend torch")
-    return BandCut(made.eval().requires_grad_(False))
+    sizes: dict[str, Any] = {"stems": len(config.stems), "audio_channels": config.channels}
+    try:
+        if config.architecture == "mdx23c":
+            return MDX23CCut(MDX23CConfig(**sizes, **config.network), network)
+        if config.architecture == "bandunet":
+            return BandCut(BandUNetConfig(**sizes, **config.network), network)
+    except (TypeError, ValueError, InputError) as error:
+        raise ModelFormatError(f"model {config.name}: its settings fail: {error}") from error
+    raise InputError(f"openvino cannot run {config.architecture} networks: use --backend torch")
 
 
 def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np.float32]:

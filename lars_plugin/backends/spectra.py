@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Short-time Fourier transforms in numpy, a few frames at a time.
+
+The same numbers as :class:`~lars_plugin.networks.stft.STFT`, for processors: whoever makes
+spectrograms out of spectrograms does it piece by piece, while a piece is in a core's cache, and
+no spectrogram of all stems is ever in memory.
+
+Axes: R rows (channels, or stems times channels), T frames, F bins (``n_fft // 2``), L samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from lars_plugin.backends.threads import run_parts
+
+__all__ = ["FRAMES", "Spectra"]
+
+Wave = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
+
+# Frames of a piece. A dozen spectra of 1,025 bins are then 6 MB: some cache, and few calls.
+FRAMES = 64
+
+
+class Spectra:
+    """Windowed Fourier transforms, frames centred with reflect padding, and their inverse.
+
+    Args:
+        n_fft: window in samples, even; a periodic Hann window.
+        hop_length: samples from one frame to the next.
+    """
+
+    def __init__(self, n_fft: int, hop_length: int) -> None:
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        turn = np.arange(n_fft) * (2 * np.pi / n_fft)
+        self._window = (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        self._hops = -(-n_fft // hop_length)  # a frame touches so many hops
+        # Only neighbouring pieces may touch the same hop.
+        self._piece = max(FRAMES, self._hops)
+        self._gains: dict[int, Wave] = {}
+
+    def frames(self, length: int) -> int:
+        """Frames of a wave of so many samples."""
+        return 1 + length // self.hop_length
+
+    def parts(self, length: int) -> list[tuple[int, int]]:
+        """Pieces of all frames of a wave, ``(first, end)`` each."""
+        frames = self.frames(length)
+        piece = self._piece
+        return [(first, min(first + piece, frames)) for first in range(0, frames, piece)]
+
+    def padded(self, wave: Wave) -> Wave:
+        """A wave ``(R, L)`` as :meth:`analyse` wants it; L must exceed ``n_fft / 2``."""
+        half = self.n_fft // 2
+        return np.pad(wave, ((0, 0), (half, half)), mode="reflect")
+
+    def analyse(self, padded: Wave, first: int, end: int) -> Spectrum:
+        """Frames ``first`` to ``end`` of a padded wave: ``(R, end - first, F + 1)``."""
+        views = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft, axis=1)
+        framed = views[:, first * self.hop_length : (end - 1) * self.hop_length + 1 :
+                       self.hop_length] * self._window  # fmt: skip
+        spectrum: Spectrum = fft.rfft(framed, overwrite_x=True)
+        return spectrum
+
+    def synthesise(
+        self,
+        make: Callable[[int, int], Spectrum],
+        rows: int,
+        length: int,
+        *,
+        gain: float = 1.0,
+        threads: int = 1,
+    ) -> Wave:
+        """Waves ``(R, L)`` of spectrograms that are made piece by piece.
+
+        Args:
+            make: ``(R, n, F + 1)`` for frames ``first`` to ``first + n``; new memory, from any
+                thread.
+            rows: R.
+            length: L.
+            gain: of the result.
+            threads: pieces at a time.
+        """
+        hop, over = self.hop_length, self._hops - 1
+        frames = self.frames(length)
+        sums = np.empty((rows, frames + over, hop), np.float32)
+        sums[:, :over] = 0
+
+        def add(part: tuple[int, int]) -> tuple[int, Wave, Wave]:
+            first, end = part
+            made = fft.irfft(make(first, end), self.n_fft, overwrite_x=True)
+            made *= self._window
+            count = end - first
+            here = np.zeros((rows, count + over, hop), np.float32)
+            for k in range(self._hops):
+                piece = made[:, :, k * hop : (k + 1) * hop]
+                here[:, k : k + count, : piece.shape[2]] += piece
+            # Its own hops, that is; those that it shares with its neighbours are added in order.
+            if count > over:
+                sums[:, first + over : end] = here[:, over:count]
+                return first, here[:, :over].copy(), here[:, count:].copy()
+            return first, here, here[:, :0]
+
+        for first, head, tail in run_parts(add, self.parts(length), threads):
+            end = min(first + self._piece, frames)
+            if tail.shape[1]:
+                sums[:, first : first + over] += head
+                sums[:, end : end + over] = tail
+            else:
+                # A last piece that is shorter than a frame: beyond `first + over` nothing stands.
+                sums[:, first + over : end + over] = 0
+                sums[:, first : end + over] += head
+        half = self.n_fft // 2
+        waves = sums.reshape(rows, -1)[:, half : half + length]
+        scale = self._gain(length) * np.float32(gain)
+        out = np.empty((rows, length), np.float32)
+        run_parts(lambda row: np.multiply(waves[row], scale, out=out[row]), range(rows), threads)
+        return out
+
+    def _gain(self, length: int) -> Wave:
+        """What makes the sum of squared windows one, ``(L,)``; few lengths are ever asked for."""
+        gain = self._gains.get(length)
+        if gain is None:
+            frames, hop = self.frames(length), self.hop_length
+            squares = np.zeros(self._hops * hop)
+            squares[: self.n_fft] = np.square(self._window, dtype=np.float64)
+            total = np.zeros((frames + self._hops - 1, hop))
+            for k in range(self._hops):
+                total[k : k + frames] += squares[k * hop : (k + 1) * hop]
+            half = self.n_fft // 2
+            gain = (1 / total.reshape(-1)[half : half + length]).astype(np.float32)
+            self._gains = {length: gain}
+        return gain

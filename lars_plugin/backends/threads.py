@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work in numpy on several cores: parts of arrays, each part in a thread.
+
+NumPy and SciPy let go of the interpreter while they compute, so threads run side by side as long
+as each call is worth more than a switch between them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+__all__ = ["default_threads", "run_parts"]
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def default_threads() -> int:
+    """As many as PyTorch uses, if it is there; else OMP_NUM_THREADS, else the cores we may use."""
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        return int(torch.get_num_threads())
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    if wish.isdigit() and int(wish):
+        return int(wish)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_parts(work: Callable[[Part], Result], parts: Iterable[Part], threads: int) -> list[Result]:
+    """``[work(part) for part in parts]``, in that many threads."""
+    if threads < 2:
+        return [work(part) for part in parts]
+    return list(_pool(threads, os.getpid()).map(work, parts))
+
+
+@functools.lru_cache
+def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
+    """One for each process: a fork takes the object along but not its threads."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="lars-parts")
