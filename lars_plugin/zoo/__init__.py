@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile, canonical_stem
-from lars_plugin.zoo.fetch import download
 from lars_plugin.zoo.load import load_model
 from lars_plugin.zoo.registry import find_weights, get_config, list_models
+
+if TYPE_CHECKING:
+    from lars_plugin.zoo.fetch import download
 
 __all__ = [
     "Chunking",
@@ -19,3 +23,12 @@ __all__ = [
     "list_models",
     "load_model",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``download`` brings in the network's libraries, which separating does not need."""
+    if name == "download":
+        from lars_plugin.zoo.fetch import download
+
+        return download
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

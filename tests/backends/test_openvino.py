@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -163,6 +166,19 @@ def test_silence_that_is_not_computed_is_what_the_network_makes_of_silence(kind:
     np.testing.assert_array_equal(cut(silence, never), exact)
 
 
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_openvino import cut_of, waves
+from lars_plugin.backends.openvino_backend import OpenVINOBackend
+OpenVINOBackend(
+    cut_of("bandunet")[1], identity={{}}, cache=Path(sys.argv[1]), precision={precision!r},
+    calibration=lambda _channels, samples: waves(3, samples),
+)(waves())
+"""
+
+
 class TestWithOpenVINO:
     """All that needs the package."""
 
@@ -210,6 +226,23 @@ class TestWithOpenVINO:
         pytest.importorskip("nncf", reason="the extra `int8` is not installed")
         exact, backend = self.backend("bandunet", tmp_path, "int8")
         assert snr_db(exact, backend(waves())) > INT8_SNR  # type: ignore[operator]
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+    @pytest.mark.parametrize("precision", ["float32", "int8"])
+    def test_a_conversion_reports_to_nobody(self, precision: str, tmp_path: Path) -> None:
+        """The libraries keep an identity for their reports in the home folder."""
+        if precision == "int8":
+            pytest.importorskip("nncf", reason="the extra `int8` is not installed")
+        script = SCRIPT.format(tests=str(Path(__file__).parent), precision=precision)
+        environment = {k: v for k, v in os.environ.items() if k not in ("CI", "NNCF_CI")}
+        environment |= {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "cache")],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert list((tmp_path / "cache").glob("*/model.xml"))
+        assert not (tmp_path / "intel").exists(), list((tmp_path / "intel").iterdir())
 
     def test_threads_may_call_at_once(self, tmp_path: Path) -> None:
         exact, backend = self.backend("bandunet", tmp_path)

@@ -23,6 +23,9 @@ wave = np.random.default_rng(0).standard_normal((2, 30000)).astype(np.float32) *
 stems = lars_plugin.Separator().separate(wave, 44100)
 assert list(stems) == ["kick", "snare", "toms", "hihat", "ride", "crash"], list(stems)
 assert np.abs(stems.sum() - wave).max() < 1e-5
+# What the command line does where OpenVINO is part of the installation.
+stems = lars_plugin.Separator(backend="auto", precision="auto").separate(wave, 44100)
+assert np.abs(stems.sum() - wave).max() < 1e-5
 print("separated")
 """
 
@@ -56,6 +59,18 @@ def test_the_wheel_holds_models_and_types_and_claims_no_foreign_names(wheel: Pat
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lars_plugin"}
     assert wheel.stat().st_size < 20_000_000
+
+
+def test_openvino_is_part_of_an_installation_where_it_has_been_measured(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = archive.read(name).decode()
+    lines = [line for line in metadata.splitlines() if "Requires-Dist: openvino" in line]
+    by_default = [line for line in lines if "extra ==" not in line]
+    assert len(by_default) == 1, lines
+    assert "x86_64" in by_default[0], lines
+    assert "AMD64" in by_default[0], lines
+    assert any("extra == 'openvino'" in line.replace('"', "'") for line in lines), lines
 
 
 def test_a_clean_environment_separates_with_the_embedded_model(wheel: Path, tmp_path: Path) -> None:
