@@ -154,7 +154,9 @@ class AudioWriter:
 def _quantise(frames: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
     """Round to nearest and clip. Powers of two keep float32 exact up to 24 bits."""
     scale = np.float32(1 << (bits - 1))
-    whole: NDArray[np.float32] = np.clip(np.rint(frames * scale), -scale, scale - 1)
+    whole: NDArray[np.float32] = frames * scale
+    np.rint(whole, out=whole)
+    np.clip(whole, -scale, scale - 1, out=whole)
     return whole.astype(np.int32)
 
 

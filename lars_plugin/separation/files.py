@@ -7,7 +7,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter, check_channels, printable
 from lars_plugin.audio.atomic import write_failure
 from lars_plugin.errors import CancelledError, InputError
+from lars_plugin.separation.pipeline import Ahead, Behind
 from lars_plugin.separation.separator import Progress, Separator
 
 __all__ = ["RESIDUAL", "Clipping", "FileResult", "separate_file"]
@@ -27,6 +28,9 @@ RESIDUAL = "residual"
 
 # Frames per step: progress and cancellation are as fine as this, or as the model's chunks.
 _BLOCK = 1 << 14
+
+# What may wait on either side of the network: three seconds of input, and what two chunks made.
+_BLOCKS_AHEAD, _PARTS_BEHIND = 8, 2
 
 Wave = NDArray[np.float32]
 
@@ -112,18 +116,17 @@ def separate_file(
             AudioWriter(output, reader.rate, reader.channels, bits=bits, files=files)
             for output in outputs.values()
         ]
-        blocks = _separate(separator, reader, residual, progress)
         gain = 1.0
-        if rescale and bits != "32f":
-            with _Spool(writers[0].path, (len(names), reader.channels)) as spool:
-                for block in blocks:
-                    spool.write(block)
-                gain = _fitting_gain(spool.peak, int(bits))
-                for block in spool.blocks():
-                    _write(writers, block * np.float32(gain))
-        else:
-            for block in blocks:
-                _write(writers, block)
+        with Ahead(reader.blocks(_BLOCK), _BLOCKS_AHEAD) as ahead:
+            blocks = _separate(separator, reader, ahead, residual, progress)
+            if rescale and bits != "32f":
+                with _Spool(writers[0].path, (len(names), reader.channels)) as spool:
+                    _behind(spool.write, blocks)
+                    gain = _fitting_gain(spool.peak, int(bits))
+                    for block in spool.blocks():
+                        _write(writers, block * np.float32(gain))
+            else:
+                _behind(lambda block: _write(writers, block), blocks)
         for writer in writers:
             writer.finish()
     return FileResult(
@@ -151,8 +154,20 @@ def _check_outputs(path: Path, outputs: Mapping[str, Path]) -> None:
             )
 
 
+def _behind(write: Callable[[Wave], None], blocks: Iterable[Wave]) -> None:
+    """Write blocks while the next are made."""
+    with Behind(write, _PARTS_BEHIND) as behind:
+        for block in blocks:
+            if block.size:
+                behind.put(block)
+
+
 def _separate(
-    separator: Separator, reader: AudioReader, residual: bool, progress: Progress | None
+    separator: Separator,
+    reader: AudioReader,
+    source: Iterable[Wave],
+    residual: bool,
+    progress: Progress | None,
 ) -> Iterator[Wave]:
     """Finished parts ``(stems, channels, m)`` of the reader's audio, the residual last."""
     stream = separator.stream(reader.rate, reader.channels)
@@ -173,7 +188,7 @@ def _separate(
             raise CancelledError(f"cancelled after {done} of {total} frames")
         return made
 
-    for block in reader.blocks(_BLOCK):
+    for block in source:
         if residual:
             mixture = np.concatenate([mixture, block], axis=1)
         yield finished(stream.push(block))
