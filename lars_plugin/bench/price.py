@@ -29,7 +29,9 @@ __all__ = ["OVERLAPS", "price_of_overlap", "price_of_precision", "price_tables"]
 Wave = NDArray[np.float32]
 
 OVERLAPS = (1.1, 1.25, 1.5, 2.0, 4.0, 8.0)
-_CONVENTIONS: tuple[Convention, ...] = ("msst", "lars")
+_WINDOWS: Mapping[Convention, str] = {"lars": "rectangular", "msst": "linear fade", "hann": "Hann"}
+# What the preset `balanced` may lose.
+_NOTHING_HEARD = 0.1
 # What everything is compared with, as LARS 2.0 and the field run their models.
 _USUAL = 4.0
 
@@ -78,8 +80,9 @@ def price_of_overlap(
     Raises:
         InputError: a causal model.
     """
-    model = load_model(name, device="cpu", backend="torch")
-    if model.config.chunking.convention not in _CONVENTIONS:
+    # In float32, by whatever computes it fastest here.
+    model = load_model(name, device="cpu", backend="auto", precision="float32")
+    if model.config.chunking.convention not in _WINDOWS:
         raise InputError(f"{name} is not cut into overlapping chunks: nothing to measure")
     memo = _Memo(model.backend)
     scores: dict[tuple[str, float], list[dict[str, float]]] = {}
@@ -88,7 +91,7 @@ def price_of_overlap(
         recording = load_clip(clip)
         for overlap in overlaps:
             memo.forget()
-            for convention in _CONVENTIONS:
+            for convention in _WINDOWS:
                 chunking = dataclasses.replace(
                     model.config.chunking, overlap=overlap, convention=convention
                 )
@@ -110,7 +113,27 @@ def price_of_overlap(
         }
         for (convention, overlap), found in scores.items()
     ]
-    return {"price": "overlap", "model": name, "clips": len(clips), "against": usual, "rows": rows}
+    return {
+        "price": "overlap",
+        "model": name,
+        "backend": memo.name,
+        "clips": len(clips),
+        "against": usual,
+        "rows": rows,
+        "presets": _presets([row for row in rows if row["convention"] == usual[0]]),
+    }
+
+
+def _presets(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """What a model's presets would be by the rows of its own convention."""
+    cheap = [row["overlap"] for row in rows if row["lost_db"] <= _NOTHING_HEARD]
+    best = max(rows, key=lambda row: row["sdr_db"])["overlap"]
+    # Where even the least overlap costs nothing, fast and balanced are the same.
+    return {
+        "fast": min(row["overlap"] for row in rows),
+        "balanced": min(cheap, default=best),
+        "best": best,
+    }
 
 
 def price_of_precision(
@@ -241,8 +264,10 @@ def price_tables(found: Mapping[str, Any]) -> list[Table]:
     body = []
     for convention in conventions:
         these = [cells[convention, overlap] for overlap in overlaps]
-        body.append((f"{convention}, SDR", *(f"{row['sdr_db']:.3f}" for row in these)))
-        body.append((f"{convention}, lost", *(f"{row['lost_db']:+.3f}" for row in these)))
-    against = " ".join(f"{part}" for part in found["against"])
-    title = f"Price of overlap in dB, lost against {against}: {head}"
+        window = _WINDOWS[convention]
+        body.append((f"{window} ({convention}), SDR", *(f"{row['sdr_db']:.3f}" for row in these)))
+        body.append((f"{window}, lost", *(f"{row['lost_db']:+.3f}" for row in these)))
+    against = f"{_WINDOWS[found['against'][0]]} at {found['against'][1]:g}"
+    presets = ", ".join(f"{name} {overlap:g}" for name, overlap in found["presets"].items())
+    title = f"Price of overlap in dB, lost against {against}: {head}; presets by it: {presets}"
     return [Table(title, names, tuple(body))]

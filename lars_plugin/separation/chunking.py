@@ -41,6 +41,9 @@ def chunk_weights(chunking: Chunking, *, first: bool, last: bool) -> Wave:
                 weights[:fade] = np.linspace(0, 1, fade, dtype=np.float32)
             if first or not last:
                 weights[-fade:] = np.linspace(1, 0, fade, dtype=np.float32)
+    elif chunking.convention == "hann":
+        # Half-sample steps: no weight is zero, so the ends of a recording have one too.
+        weights = np.square(np.sin(np.pi / size * (np.arange(size) + 0.5))).astype(np.float32)
     elif chunking.convention == "live":
         end = size - chunking.lookahead
         begin = end - chunking.step - chunking.fade

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from lars_plugin.bench.cases import CASES, Case, network_config
-from lars_plugin.bench.price import price_of_overlap, price_tables
+from lars_plugin.bench.price import _presets, price_of_overlap, price_tables
 from lars_plugin.bench.speed import speed_tables
 from lars_plugin.bench.worker import measure
 from lars_plugin.cli import main
@@ -102,9 +102,22 @@ def test_the_price_of_overlap_is_nothing_against_itself(clips: Path) -> None:
     found = price_of_overlap("lars-mini", found_clips, overlaps=(2.0, 4.0))
     rows = {(row["convention"], row["overlap"]): row for row in found["rows"]}
     assert rows["msst", 4.0]["lost_db"] == 0
-    assert set(rows) == {(c, o) for c in ("msst", "lars") for o in (2.0, 4.0)}
+    assert set(rows) == {(c, o) for c in ("msst", "lars", "hann") for o in (2.0, 4.0)}
     (table,) = price_tables(found)
     assert "+0.000" in table.text()
+
+
+def test_presets_follow_from_the_price_of_overlap() -> None:
+    def presets(*lost: float) -> dict[str, float]:
+        rows = [
+            {"overlap": overlap, "lost_db": db, "sdr_db": 7 - db}
+            for overlap, db in zip((1.1, 1.5, 4.0, 8.0), lost, strict=True)
+        ]
+        return _presets(rows)
+
+    assert presets(0.3, 0.1, 0.0, -0.01) == {"fast": 1.1, "balanced": 1.5, "best": 8.0}
+    assert presets(0.3, 0.2, 0.0, 0.01) == {"fast": 1.1, "balanced": 4.0, "best": 4.0}
+    assert presets(0.0, 0.1, 0.05, 0.01) == {"fast": 1.1, "balanced": 1.1, "best": 1.1}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.backends import Model
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
+from lars_plugin.separation.chunking import chunk_weights
 from lars_plugin.separation.stream import StreamingSeparator
 from lars_plugin.zoo.config import Chunking, Convention, ModelConfig
 
@@ -48,7 +49,7 @@ def make(chunking: Chunking, backend: object | None = None) -> Model:
 def chunkings(draw: st.DrawFn) -> Chunking:
     size = draw(st.integers(2, 90))
     overlap = draw(st.floats(1, min(9, size)))
-    convention: Convention = draw(st.sampled_from(["msst", "lars", "live"]))
+    convention: Convention = draw(st.sampled_from(["msst", "lars", "hann", "live"]))
     batch = draw(st.integers(1, 4))
     plain = Chunking(size, overlap, convention, batch)
     if convention != "live":
@@ -244,3 +245,12 @@ def test_wrong_shapes_and_types_are_refused(block: NDArray[np.generic]) -> None:
 def test_impossible_chunkings_are_refused(settings_: dict[str, object]) -> None:
     with pytest.raises(InputError):
         Chunking(**settings_)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("overlap", [2.0, 4.0, 8.0])
+def test_hann_windows_of_whole_overlaps_add_up_to_a_constant(overlap: float) -> None:
+    chunking = Chunking(chunk_size=64, overlap=overlap, convention="hann")
+    weights = chunk_weights(chunking, first=False, last=False)
+    assert weights.min() > 0
+    total = weights.reshape(int(overlap), -1).sum(axis=0)
+    np.testing.assert_allclose(total, overlap / 2, rtol=1e-5)
