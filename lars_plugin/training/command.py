@@ -55,6 +55,11 @@ def add_train_parser(subparsers: Any) -> None:
         help="how often an excerpt is heard before another is rendered; more saves time on a small"
         " machine (default 1)",
     )  # fmt: skip
+    parser.add_argument(
+        "--silent-db", type=float, default=-30.0,
+        help="leakage into a silent stem is punished above this level against the mixture; higher"
+        " where a network finds nothing better than silence (default -30)",
+    )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler"

@@ -63,6 +63,7 @@ class FitConfig:
     pool: int = 480
     reuse: float = 1.0  # draws of an excerpt before another is rendered
     floor_db: float = -37.0  # of the logarithmic loss, against the mixture
+    silent_db: float = -30.0  # the same where a stem is silent
     synthetic_kits: int = 32
     exclude_kits: tuple[str, ...] = ()
     stemgmd: str | None = None  # folder of StemGMD as another source
@@ -269,11 +270,11 @@ class Trainer:
         parts: list[tuple[torch.Tensor, torch.Tensor]] = []
         if config.abs_weight or config.log_weight:
             weights = config.abs_weight, log_weight
-            floor = 10 ** (config.floor_db / 10)
+            floors = 10 ** (config.floor_db / 10), 10 ** (config.silent_db / 10)
             if isinstance(self.network, MDX23C):
-                parts.append(sdr_loss(self.network, stems, *weights, floor))
+                parts.append(sdr_loss(self.network, stems, *weights, *floors))
             else:
-                parts.append(band_loss(self.network, stems, *weights, self.band_sums, floor))
+                parts.append(band_loss(self.network, stems, *weights, self.band_sums, *floors))
         if config.paper_weight:
             loss, scores = wave_loss(self.network, stems)
             parts.append((config.paper_weight * loss, scores))

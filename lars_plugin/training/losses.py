@@ -55,6 +55,7 @@ def band_loss(
     log_weight: float,
     band_sums: Callable[[Tensor, Tensor, Tensor], Sums] = band_sums,
     floor_power: float = 2e-4,
+    silent_power: float = 1e-3,
 ) -> tuple[Tensor, Tensor]:
     """Loss of a batch, and its SDR per stem for the log.
 
@@ -69,8 +70,9 @@ def band_loss(
       brings it in little by little. The floor lies below a quiet hi-hat (30 dB under the
       mixture), or nothing would be gained by finding it.
 
-    Where a stem is silent both terms count a fifth: most excerpts have no crash, and at full
-    weight the network learns that there is none before it learns to hear one.
+    Where a stem is silent both terms count a fifth and t is silent_power |X|^2, higher: most
+    excerpts have no crash, and at full weight, or with leakage punished however faint it is, the
+    network learns that there is none before it learns to hear one.
 
     Args:
         network: in training mode.
@@ -79,6 +81,7 @@ def band_loss(
         log_weight: weight of the second term.
         band_sums: a compiled :func:`band_sums`, perhaps.
         floor_power: t, as a ratio of powers.
+        silent_power: t of silent stems, likewise.
 
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples.
@@ -109,9 +112,10 @@ def band_loss(
     with torch.no_grad():
         loudness = mix.square().sum(0)
         # The constants matter for silent mixtures alone, where all else is zero.
-        floor = floor_power * loudness.sum((0, 1, 3)) + 1e-3
+        power = loudness.sum((0, 1, 3))
         mix_magnitude = loudness.sqrt().sum((0, 1, 3)) + 1e3
-        sounding = energy > floor
+        sounding = energy > floor_power * power + 1e-3
+        floor = torch.where(sounding, floor_power, silent_power) * power + 1e-3
         ratio = 10 * torch.log10(energy.clamp_min(1e-9) / error.clamp_min(1e-9))
         score = (ratio * sounding).sum(1) / sounding.sum(1)
         weight = torch.where(sounding, 1.0, 0.2)

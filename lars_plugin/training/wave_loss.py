@@ -32,7 +32,12 @@ def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sdr_loss(
-    network: nn.Module, stems: Tensor, abs_weight: float, log_weight: float, floor_power: float
+    network: nn.Module,
+    stems: Tensor,
+    abs_weight: float,
+    log_weight: float,
+    floor_power: float,
+    silent_power: float,
 ) -> tuple[Tensor, Tensor]:
     """The terms of :func:`~lars_plugin.training.losses.band_loss`, of waves instead of spectra.
 
@@ -46,6 +51,7 @@ def sdr_loss(
         abs_weight: weight of the absolute term.
         log_weight: weight of the logarithmic term.
         floor_power: its floor, against the mixture's power.
+        silent_power: the floor of silent stems, likewise.
 
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached; NaN where a stem sounds in none.
@@ -53,14 +59,16 @@ def sdr_loss(
     made, stems = _levelled(network, stems)
     off = made - stems
     mixture = stems.sum(1)
-    floor = floor_power * mixture.square().sum((1, 2))[:, None] + 1e-3
+    power = mixture.square().sum((1, 2))[:, None]
     energy = stems.square().sum((2, 3))
+    sounding = energy > floor_power * power + 1e-3
+    floor = torch.where(sounding, floor_power, silent_power) * power + 1e-3
     whole = mixture.abs().sum((1, 2))[:, None] + 1.0
     terms = abs_weight * off.abs().sum((2, 3)) / (stems.abs().sum((2, 3)) + 0.15 * whole)
     if log_weight:
         error = off.square().sum((2, 3))
         terms = terms + log_weight * torch.log10((error + floor) / (energy + floor))
-    weight = torch.where(energy > floor, 1.0, 0.2)
+    weight = torch.where(sounding, 1.0, 0.2)
     loss = (terms * weight / weight.mean()).mean()
     return loss, _scores(made, stems, floor_power)
 
