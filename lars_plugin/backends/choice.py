@@ -14,15 +14,15 @@ __all__ = ["BACKENDS", "PRECISION_CHOICES", "Choice", "choose_backend"]
 BACKENDS = ("auto", "torch", "torchscript", "openvino")
 PRECISION_CHOICES = ("auto", "float32", "bfloat16", "int8")
 
-# What openvino_backend.py can cut.
-_CUTS = ("mdx23c", "bandunet")
+# What openvino_backend.py can cut, and what openvino_causal.py steps.
+_CUTS = ("mdx23c", "bandunet", "livenet")
 
 # Architectures whose trained models lose less than 0.1 dB SDR to bfloat16, by
 # `lars bench --price precision`; only for these is it ever chosen without being asked for.
 _CHEAP_IN_BFLOAT16 = ("bandunet",)
 
 # Architectures that OpenVINO runs faster than PyTorch in float32 too, by `lars bench`.
-_FASTER_IN_FLOAT32 = ("mdx23c",)
+_FASTER_IN_FLOAT32 = ("mdx23c", "livenet")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,24 @@ from lars_plugin.backends.cuts import Cut, Shapes
 from lars_plugin.backends.openvino_cache import GRAPH
 from lars_plugin.errors import EngineError, InputError
 
-__all__ = ["convert", "core_inputs", "optional"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Convertible", "convert", "core_inputs", "optional"]
 
 log = logging.getLogger(__name__)
 
 Wave = NDArray[np.float32]
 
 _CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
+
+
+class Convertible(Protocol):
+    """What has a core to convert; a :class:`~lars_plugin.backends.cuts.Cut`, for one."""
+
+    def core(self) -> nn.Module:
+        """The core with its weights, in eval mode."""
+        ...
 
 
 @contextmanager
@@ -62,7 +73,7 @@ def optional(name: str, extra: str) -> Any:
 
 
 def convert(
-    cut: Cut, shapes: Shapes, folder: Path, *, calibration: Sequence[Sequence[Wave]] = ()
+    cut: Convertible, shapes: Shapes, folder: Path, *, calibration: Sequence[Sequence[Wave]] = ()
 ) -> None:
     """Write a network's core as ``model.xml`` and ``model.bin``.
 

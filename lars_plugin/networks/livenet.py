@@ -21,12 +21,12 @@ from torch.nn import functional
 from lars_plugin.networks.bands import BandNetwork, apply_masks, check_bands
 from lars_plugin.networks.causal_stft import CausalSTFT
 
-__all__ = ["Block", "LiveNet", "LiveNetConfig", "State"]
+__all__ = ["QUIETEST", "Block", "LiveNet", "LiveNetConfig", "State"]
 
 State = tuple[Tensor, ...]
 
 # Power below which nothing is amplified any more: -100 dB.
-_QUIETEST = 1e-10
+QUIETEST = 1e-10
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,11 @@ class LiveNet(BandNetwork):
         """Samples by which the stems that :meth:`step` returns trail its input."""
         return self.stft.delay
 
+    @property
+    def fade(self) -> float:
+        """Nepers of power by which the running level falls from frame to frame."""
+        return self.config.hop_length / 44100 / self.config.memory
+
     def _blocks(self) -> list[Block]:
         blocks = [*self.encoder, *self.bottom, *reversed(self.decoder)]
         return [block for block in blocks if isinstance(block, Block)]
@@ -191,7 +196,7 @@ class LiveNet(BandNetwork):
         stems = batch * config.stems * config.audio_channels
         return (
             like.new_zeros(batch, config.audio_channels, self.stft.history),
-            like.new_full((batch, 1), math.log(_QUIETEST)),
+            like.new_full((batch, 1), math.log(QUIETEST)),
             like.new_zeros(1, batch, config.recurrent),
             like.new_zeros(stems, self.stft.delay),
             *blocks,
@@ -280,12 +285,10 @@ class LiveNet(BandNetwork):
         highest level up to now. The recursion max(power, previous * decay) is a running maximum
         once the decay is taken out of the logarithm.
         """
-        config = self.config
         frames = spec.shape[2]
         power = spec.square().mean(dim=(1, 3, 4)) / self.stft.window.square().sum() * 2
-        fade = config.hop_length / 44100 / config.memory
-        slope = torch.arange(1, frames + 1, device=spec.device, dtype=torch.float32) * fade
-        log_power = torch.cat([level, (power + _QUIETEST).log() + slope], dim=1)
+        slope = torch.arange(1, frames + 1, device=spec.device, dtype=torch.float32) * self.fade
+        log_power = torch.cat([level, (power + QUIETEST).log() + slope], dim=1)
         running = torch.cummax(log_power, dim=1).values[:, 1:] - slope
-        running = running.clamp_min(math.log(_QUIETEST))
+        running = running.clamp_min(math.log(QUIETEST))
         return (running / 2).exp(), running[:, -1:]

@@ -19,16 +19,17 @@ from torch.nn import functional
 
 from lars_plugin.networks.livenet import Block, LiveNet, State
 
-__all__ = ["LiveStepper"]
+__all__ = ["LiveStepper", "affine", "fold"]
 
 
-def _fold(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def fold(weight: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Scale of the norm into a weight whose first axis is the output; and the shift."""
-    scale, shift = _affine(norm)
+    scale, shift = affine(norm)
     return weight * scale.reshape(-1, *[1] * (weight.dim() - 1)), shift
 
 
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """What a batch norm in eval mode does: scale and shift of each feature, ``(D,)``."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
@@ -62,15 +63,15 @@ class _FastBlock:
     def __init__(self, block: Block) -> None:
         self.dilation = block.past // 2
         features, bands = block.first.in_channels, block.squeeze.in_features
-        weight, shift = _fold(block.first.weight, block.first_norm)
+        weight, shift = fold(block.first.weight, block.first_norm)
         self.first = _Product(weight.reshape(features, -1), shift, bands)
-        scale, shift = _affine(block.norm)
+        scale, shift = affine(block.norm)
         self.squeeze = block.squeeze.weight.t().contiguous()
         self.squeeze_bias = block.squeeze.bias
         self.expand = block.expand.weight.t().contiguous()
         self.expand_bias = (scale[:, None] * block.expand.bias + shift[:, None]).contiguous()
         self.scale = scale[:, None].contiguous()
-        weight, shift = _fold(block.second.weight, block.second_norm)
+        weight, shift = fold(block.second.weight, block.second_norm)
         self.second = _Product(weight.reshape(features, -1), shift, bands)
 
     def __call__(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +92,7 @@ class _FastHalve:
     """``(D, K)`` to ``(O, K / 2)``: the strided convolution between scales."""
 
     def __init__(self, layers: nn.Sequential, bands: int) -> None:
-        weight, shift = _fold(cast(nn.Conv2d, layers[0]).weight, cast(nn.BatchNorm2d, layers[1]))
+        weight, shift = fold(cast(nn.Conv2d, layers[0]).weight, cast(nn.BatchNorm2d, layers[1]))
         self.weight = weight.reshape(weight.shape[0], -1).contiguous()  # (O, D * 2)
         self.bias = shift[:, None].expand(-1, bands // 2).contiguous()
 
@@ -107,7 +108,7 @@ class _FastDouble:
     def __init__(self, layers: nn.Sequential, bands: int) -> None:
         convolution, norm = cast(nn.ConvTranspose2d, layers[0]), cast(nn.BatchNorm2d, layers[1])
         # (D, O, 1, 2) to (O, 2, D), so that one product makes both bands.
-        weight, shift = _fold(convolution.weight[:, :, 0].permute(1, 2, 0), norm)
+        weight, shift = fold(convolution.weight[:, :, 0].permute(1, 2, 0), norm)
         self.outputs = weight.shape[0]
         self.weight = weight.reshape(-1, weight.shape[2]).contiguous()
         self.bias = shift[:, None].repeat_interleave(2, dim=0).expand(-1, bands).contiguous()
@@ -156,7 +157,7 @@ class LiveStepper:
             cast(nn.Conv2d, network.hidden[0]),
             cast(nn.BatchNorm2d, network.hidden[1]),
         )
-        weight, shift = _fold(convolution.weight, norm)
+        weight, shift = fold(convolution.weight, norm)
         self.hidden = weight.reshape(weight.shape[0], -1).contiguous()
         self.hidden_bias = shift[:, None].expand(-1, bands).contiguous()
         self.running_level = network.running_level

@@ -136,15 +136,31 @@ def network_backend(
     if choice.backend == "openvino":
         from lars_plugin.backends.openvino_backend import OpenVINOBackend
 
+        identity = {
+            "weights": digest,
+            "architecture": config.architecture,
+            "stems": len(config.stems),
+            "network": repr(sorted(config.network.items())),
+        }
+        cache = cache_folder() / "openvino"
+        if config.architecture == "livenet":
+            # Here, because it imports PyTorch, which the other does not need.
+            from lars_plugin.backends.openvino_causal import OpenVINOCausalBackend
+            from lars_plugin.networks.livenet import LiveNet
+
+            live = load()
+            assert isinstance(live, LiveNet)
+            return OpenVINOCausalBackend(
+                live.eval(),
+                identity=identity,
+                cache=cache,
+                precision=choice.precision,
+                told=log.warning,
+            )
         return OpenVINOBackend(
             _cut(config, load),
-            identity={
-                "weights": digest,
-                "architecture": config.architecture,
-                "stems": len(config.stems),
-                "network": repr(sorted(config.network.items())),
-            },
-            cache=cache_folder() / "openvino",
+            identity=identity,
+            cache=cache,
             precision=choice.precision,
             threads=threads,
             calibration=lambda channels, samples: _calibration(config, channels, samples),

@@ -52,13 +52,15 @@ def test_automatic_choice_in_float32_is_whatever_is_faster_for_the_architecture(
     assert chosen(precision="float32") == ("torch", "float32")
     assert chosen(precision="float32", architecture="mdx23c") == ("openvino", "float32")
     assert chosen(precision="float32", architecture="mdx23c", openvino=False)[0] == "torch"
+    assert chosen(architecture="livenet") == ("openvino", "float32")
+    assert chosen(architecture="livenet", openvino=False) == ("torch", "float32")
 
 
 def test_a_graphics_card_and_other_architectures_stay_with_pytorch() -> None:
     assert chosen(gpu=True) == ("torch", "float32")
     assert chosen(gpu=True, device="cpu") == ("openvino", "bfloat16")
     assert chosen(device="cuda") == ("torch", "float32")
-    for architecture in ("livenet", "larsnet", ""):
+    for architecture in ("larsnet", ""):
         assert chosen(architecture=architecture) == ("torch", "float32")
     assert chosen(precision="bfloat16", gpu=True) == ("torch", "bfloat16")
 
@@ -75,7 +77,7 @@ def test_what_is_asked_for_is_done_or_refused() -> None:
         (("auto", "float16"), {}),
         (("torch", "int8"), {}),
         (("auto", "int8"), {"openvino": False}),
-        (("openvino",), {"architecture": "livenet"}),
+        (("openvino",), {"architecture": "larsnet"}),
         (("openvino",), {"device": "cuda"}),
         (("torchscript",), {}),
         (("openvino",), {"torchscript": True}),
@@ -95,7 +97,7 @@ def test_the_environment_chooses_where_it_can_and_yields_where_it_cannot(
     assert chosen(torchscript=True) == ("torchscript", "float32")
     monkeypatch.setenv("LARS_BACKEND", "openvino")
     assert chosen(precision="float32") == ("openvino", "float32")
-    assert chosen(architecture="livenet") == ("torch", "float32")
+    assert chosen(architecture="larsnet") == ("torch", "float32")
     monkeypatch.setenv("LARS_BACKEND", "nonsense")
     with pytest.raises(InputError, match="nonsense"):
         chosen()
