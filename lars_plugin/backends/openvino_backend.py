@@ -10,6 +10,7 @@ caches is its own.
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import sys
 import threading
@@ -38,6 +39,8 @@ OPENVINO_PRECISIONS = ("float32", "bfloat16", "int8")
 # Changes whenever what is converted, or how, does.
 _CONVERSION = 2
 
+_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
+
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 _NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 
@@ -54,6 +57,9 @@ def has_openvino() -> bool:
 def has_bfloat16() -> bool:
     """Whether OpenVINO is installed and this processor has arithmetic for bfloat16."""
     if not has_openvino():
+        return False
+    # OpenVINO asks the processor, and not what convolutions have been told to stay below.
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16:
         return False
     return "BF16" in _device().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 

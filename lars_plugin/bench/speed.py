@@ -34,8 +34,8 @@ ISAS: Mapping[str, Mapping[str, str]] = {
     "avx512": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI", "DNNL_MAX_CPU_ISA": "AVX512_CORE_VNNI"},
 }
 
-# Seconds a case may take over its budget: building, tracing, converting, compiling.
-_PREPARATION = 600.0
+# Seconds a case may take over what is left of the budget: building, tracing, converting, compiling.
+_PREPARATION = 120.0
 
 
 def run_cases(
@@ -120,7 +120,8 @@ def speed_tables(made: Sequence[Mapping[str, Any]], lengths: Sequence[float]) ->
         if row.get("rows") and row["backend"].startswith("torchscript"):
             base[row["model"]] = row["rows"][-1]["rtr"]
     body = []
-    for row in made:
+    models = list(dict.fromkeys(row["model"] for row in made))
+    for row in sorted(made, key=lambda row: models.index(row["model"])):
         if row["setting"] == "live":
             continue
         if not row.get("rows"):
@@ -139,7 +140,9 @@ def speed_tables(made: Sequence[Mapping[str, Any]], lengths: Sequence[float]) ->
                 f"{100 * spread:.0f} %",
                 NOTHING if ratio is None else f"{ratio / last['rtr']:.1f} x",
                 f"{1000 * last['chunk_s']:.0f} ms",
-                f"{last['chunks_timed']} of {last['chunks']}",
+                "{} of {}".format(
+                    *(sum(part[key] for part in row["rows"]) for key in ("chunks_timed", "chunks"))
+                ),
                 f"{row['peak_memory_mb'] or 0:.0f} MB",
             )
         )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the command line takes before the first chunk: ``python -m lars_plugin.bench.startup``.
+"""How long the command line takes before its first chunk, and for three minutes of audio.
 
-The child is given the time at which it was started. It runs ``lars separate`` until the network
-has answered for the first time, runs the same chunk again to know what that alone takes, and
-prints the difference: interpreter, imports, loading, decoding, and compiling where there is any.
+For the first this file is a program, ``python -m lars_plugin.bench.startup``. The child is given
+the time at which it was started. It runs ``lars separate`` until the network has answered for the
+first time, runs the same chunk again to know what that alone takes, and prints the difference:
+interpreter, imports, loading, decoding, and compiling where there is any.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["measure_startup"]
+if TYPE_CHECKING:
+    from lars_plugin.evaluation.tables import Table
+
+__all__ = ["measure_command", "measure_startup", "startup_tables"]
 
 
 def measure_startup(
     options: list[str], *, times: int, environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Seconds from the start of ``lars separate`` to its first chunk, the fastest of several.
+    """Seconds from the start of ``lars separate`` to its first chunk, the median of several.
 
     Args:
         options: for the command: ``["--backend", "torch"]``.
@@ -62,6 +66,99 @@ def measure_startup(
         "first_run_s": found[0]["startup_s"],
         "runs": len(runs),
     }
+
+
+def measure_command(
+    options: list[str], *, seconds: float, times: int, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """Seconds that the whole ``lars separate`` takes, from the shell to the last stem on the disk.
+
+    Args:
+        options: for the command.
+        seconds: of audio.
+        times: runs; one more before them, as for :func:`measure_startup`.
+        environment: of the command.
+
+    Raises:
+        EngineError: the command failed.
+    """
+    import numpy as np
+    import soundfile
+
+    from lars_plugin.errors import EngineError
+
+    found, peaks = [], []
+    with tempfile.TemporaryDirectory(prefix="lars-bench-") as folder:
+        file = Path(folder) / "drums.wav"
+        wave = 0.1 * np.random.default_rng(0).standard_normal((int(44100 * seconds), 2))
+        soundfile.write(file, wave, 44100, subtype="PCM_24")
+        command = [sys.executable, "-m", "lars_plugin", "separate", str(file), "--overwrite", "-q"]
+        command += ["-o", str(Path(folder) / "out"), *options]
+        for _ in range(times + 1):
+            started = time.perf_counter()
+            with subprocess.Popen(command, env=dict(environment), stderr=subprocess.PIPE) as child:
+                assert child.stderr is not None
+                told = child.stderr.read()
+                code, peak = _wait(child)
+            found.append(time.perf_counter() - started)
+            peaks.append(peak)
+            if code:
+                raise EngineError(f"lars separate failed: {told.decode(errors='replace')[-300:]}")
+    runs = sorted(found[1:])
+    return {
+        "options": options,
+        "audio_s": seconds,
+        "command_s": round(runs[len(runs) // 2], 4),
+        "command_s_low": round(runs[0], 4),
+        "command_s_high": round(runs[-1], 4),
+        "rtr": round(runs[len(runs) // 2] / seconds, 6),
+        "peak_memory_mb": peaks[-1],
+        "runs": len(runs),
+    }
+
+
+def _wait(child: subprocess.Popen[bytes]) -> tuple[int, float | None]:
+    """Exit code and peak of memory in megabytes, where the system tells."""
+    if not hasattr(os, "wait4"):
+        return child.wait(), None
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)  # it must not be waited for again
+    peak = usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024)
+    return child.returncode, round(peak, 1)
+
+
+def startup_tables(
+    starts: Sequence[Mapping[str, Any]], whole: Sequence[Mapping[str, Any]]
+) -> list[Table]:
+    """What :func:`measure_startup` and :func:`measure_command` found."""
+    from lars_plugin.evaluation.tables import Table
+
+    header = ("", "median", "range", "runs")
+    body = tuple(
+        (
+            f"lars separate {' '.join(one['options'])}",
+            f"{one['startup_s']:.2f} s",
+            f"{one['startup_s_low']:.2f} to {one['startup_s_high']:.2f} s",
+            str(one["runs"]),
+        )
+        for one in starts
+    )
+    tables = [Table("Start-up: from the command to the first chunk", header, body)]
+    if whole:
+        lines = tuple(
+            (
+                f"lars separate {' '.join(one['options'])}",
+                f"{one['command_s']:.2f} s",
+                f"{one['command_s_low']:.2f} to {one['command_s_high']:.2f} s",
+                str(one["runs"]),
+                f"{one['rtr']:.3f}",
+                f"{one['peak_memory_mb'] or 0:.0f} MB",
+            )
+            for one in whole
+        )
+        title = f"The whole command: {whole[0]['audio_s']:g} s of stereo, a file in, six files out"
+        tables.append(Table(title, (*header, "real-time ratio", "memory"), lines))
+    return tables
 
 
 def _main() -> None:

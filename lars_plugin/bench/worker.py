@@ -43,8 +43,9 @@ __all__ = ["measure"]
 
 Wave = NDArray[np.float32]
 
-# Chunks timed for a row at the least, whatever the time: a median needs company.
-_AT_LEAST = 3
+# Chunks timed for a row at the least, whatever the time: a median needs company. And at most, for
+# each length: more would tell nothing new.
+_AT_LEAST, _AT_MOST = 3, 30
 _LIVE_STEPS = 2000
 
 
@@ -138,37 +139,36 @@ def _offline(
 ) -> dict[str, Any]:
     timed = _Timed(backend)
     rng = np.random.default_rng(1)
-    timed.runs = 1 if quick else 2  # warming up
-    _stream(config, timed, rng, 2 * config.chunking.chunk_size / config.sample_rate)
+    size = config.chunking.chunk_size / config.sample_rate
+    timed.runs = 1  # warming up; the backend has run once already
+    _stream(config, timed, rng, 2 * size)
     chunk = min(timed.times)
     timed.times.clear()
-    budget = seconds / len(lengths)
-    rows = []
-    for length in lengths:
-        before = len(timed.times)
-        timed.runs = (
-            1 if quick else max(_AT_LEAST, int(budget / chunk / config.chunking.batch_size))
-        )
+    fit = int(seconds / len(lengths) / chunk / config.chunking.batch_size)
+    lasted = []
+    for index, length in enumerate(lengths):
+        # A chunk takes as long in a long recording as in a short one, so all lengths share one
+        # median; where time is short, all chunks are timed in the first.
+        timed.runs = 1 if quick else min(_AT_MOST, max(fit, 0 if index else _AT_LEAST))
         timed.chunks, timed.chunks_timed, timed.inside = 0, 0, 0.0
         whole = _stream(config, timed, rng, length)
-        times = timed.times[before:]
-        around = whole - timed.inside
-        chunks = timed.chunks
-        median, low, high = statistics.median(times), min(times), max(times)
-        rows.append(
-            {
-                "length_s": length,
-                "chunks": chunks,
-                "chunks_timed": timed.chunks_timed,
-                "chunk_s": round(median, 6),
-                "chunk_s_low": round(low, 6),
-                "chunk_s_high": round(high, 6),
-                "around_s": round(around, 6),
-                "rtr": round((around + chunks * median) / length, 6),
-                "rtr_low": round((around + chunks * low) / length, 6),
-                "rtr_high": round((around + chunks * high) / length, 6),
-            }
-        )
+        lasted.append((length, timed.chunks, timed.chunks_timed, whole - timed.inside))
+    median, low, high = statistics.median(timed.times), min(timed.times), max(timed.times)
+    rows = [
+        {
+            "length_s": length,
+            "chunks": chunks,
+            "chunks_timed": chunks_timed,
+            "chunk_s": round(median, 6),
+            "chunk_s_low": round(low, 6),
+            "chunk_s_high": round(high, 6),
+            "around_s": round(around, 6),
+            "rtr": round((around + chunks * median) / length, 6),
+            "rtr_low": round((around + chunks * low) / length, 6),
+            "rtr_high": round((around + chunks * high) / length, 6),
+        }
+        for length, chunks, chunks_timed, around in lasted
+    ]
     return {"rows": rows}
 
 

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from lars_plugin.bench.cases import CASES, Case, network_config
+from lars_plugin.backends.openvino_backend import has_bfloat16
+from lars_plugin.bench.cases import CASES, Case, cases_for, network_config
 from lars_plugin.bench.price import _presets, price_of_overlap, price_tables
 from lars_plugin.bench.speed import speed_tables
+from lars_plugin.bench.startup import measure_command, startup_tables
 from lars_plugin.bench.worker import measure
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError
@@ -69,6 +72,33 @@ def test_the_number_of_chunks_follows_from_overlap_and_length() -> None:
         padded = int(row["length_s"] * RATE) + 2 * chunking.border
         assert row["chunks"] == -(-padded // chunking.step)
         assert row["chunks_timed"] == 1
+
+
+def test_where_time_is_short_all_lengths_share_what_was_timed_in_the_first() -> None:
+    case = Case("tiny", "torch", "float32", "paper")
+    found = measure(case, lengths=[3.0, 6.0], seconds=0.0, threads=1)
+    first, second = found["rows"]
+    assert (first["chunks_timed"], second["chunks_timed"]) == (3, 0)
+    assert first["chunk_s"] == second["chunk_s"] > 0
+    assert second["chunks"] > first["chunks"]
+
+
+def test_an_old_instruction_set_leaves_out_what_it_has_no_arithmetic_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert {case.precision for case in cases_for("avx2")} == {"float32", "int8"}
+    assert cases_for("native") == CASES
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert not has_bfloat16()
+
+
+def test_the_whole_command_is_timed_from_file_to_files() -> None:
+    found = measure_command(["--backend", "torch"], seconds=1.0, times=1, environment=os.environ)
+    assert 0 < found["command_s_low"] <= found["command_s"]
+    assert found["rtr"] == pytest.approx(found["command_s"], rel=1e-3)
+    assert found["peak_memory_mb"] is None or found["peak_memory_mb"] > 50
+    (_, table) = startup_tables([], [found])
+    assert "six files out" in table.markdown()
 
 
 def test_live_steps_are_timed_one_by_one() -> None:
