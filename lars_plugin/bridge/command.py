@@ -61,6 +61,23 @@ def add_serve_parser(subparsers: Any) -> None:
         " machine that you may, none for clients elsewhere)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default auto)")
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "torch", "torchscript", "openvino"),
+        help="what runs the networks; auto is the fastest here (default: LARS_BACKEND, or auto)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="auto: the fastest that costs this kind of model less than 0.1 dB (default)",
+    )
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="ask the system to run the engine before ordinary programs, as audio programs are"
+        " (Linux; needs the right to, see README)",
+    )
     parser.add_argument("--preload", action="append", default=[], metavar="MODEL", help="load now")
     parser.add_argument(
         "--idle", type=float, default=600.0, help="seconds until an unused model is let go (600)"
@@ -104,11 +121,14 @@ def run_serve(args: argparse.Namespace) -> int:
         return _status(args)
     if args.latency_table is not None:
         return _latency_table(args.latency_table)
+    from lars_plugin.bridge.realtime import run_in_real_time
     from lars_plugin.bridge.server import Server
 
     _set_up_log(args.log)
     _refuse_second_engine(args)
     settings = _settings(args)
+    if args.realtime:
+        run_in_real_time()
     # The threads hand each other small pieces of work; the default is 5 ms of waiting for each.
     sys.setswitchinterval(_SWITCH_SECONDS)
     server = Server(settings)
@@ -208,7 +228,10 @@ def _models(args: argparse.Namespace) -> tuple[tuple[str, ...], Callable[[str], 
         from lars_plugin.zoo import list_models, load_model
 
         names = tuple(config.name for config in list_models())
-        return names, functools.partial(load_model, device=args.device)
+        load = functools.partial(
+            load_model, device=args.device, backend=args.backend, precision=args.precision
+        )
+        return names, load
     try:
         makers = importlib.import_module(args.models_from).MODELS
     except (ImportError, AttributeError) as error:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from bridge_common import paced_options, parser, run_paced, start_engine, write
 
+from lars_plugin.bridge.realtime import run_in_real_time
+
 
 def main() -> None:
     arguments = parser(__doc__, "bridge_live")
@@ -18,7 +20,9 @@ def main() -> None:
     args = arguments.parse_args()
     if args.quick:
         args.callbacks = 200
-    with start_engine() as engine:
+    if args.realtime:
+        run_in_real_time()
+    with start_engine(realtime=args.realtime) as engine:
         results = [
             run_paced(
                 engine, args.model, args.sessions, block, args.callbacks,
@@ -26,7 +30,8 @@ def main() -> None:
             )
             for block in args.blocks
         ]  # fmt: skip
-    write(args.out, "bridge_live", {"model": args.model, "runs": results})
+    found = {"model": args.model, "realtime": args.realtime, "runs": results}
+    write(args.out, "bridge_live", found)
 
 
 if __name__ == "__main__":

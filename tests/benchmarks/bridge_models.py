@@ -56,5 +56,8 @@ MODELS: dict[str, Callable[[], Model]] = {
     **{f"identity-thread-{size}": partial(causal, size, False) for size in SIZES},
     **{f"identity-chunked-{size}": partial(chunked, size) for size in SIZES},
     "identity": partial(IdentityModel, chunk_size=4096),
-    **{config.name: partial(load_model, config.name, device="cpu") for config in list_models()},
+    **{
+        config.name: partial(load_model, config.name, device="cpu", backend=None)
+        for config in list_models()
+    },
 }

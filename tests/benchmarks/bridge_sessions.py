@@ -3,8 +3,10 @@
 
     python tests/benchmarks/bridge_sessions.py --model lars-live
 
-The number is doubled until something is missed (or replaced by the engine), then bisected. One
-process plays all the sound cards, on the same machine: it takes a share of what it measures.
+The number is doubled until something is missed (or replaced by the engine), then bisected. A try
+that failed while callbacks themselves came late is made again, up to three times: then it was the
+machine. One process plays all the sound cards, on the same machine: it takes a share of what it
+measures.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from bridge_common import paced_options, parser, run_paced, start_engine, write
 
 from lars_plugin.bridge import limits
 from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.realtime import run_in_real_time
+
+ATTEMPTS = 3
 
 
 def holds(run_result: dict[str, object]) -> bool:
@@ -31,12 +36,16 @@ def search(
     buffering: int | None,
 ) -> dict[str, object]:
     """The largest number that held, and every try."""
-    tries, good, bad = [], 0, most + 1
+    tries: list[dict[str, object]] = []
+    good, bad = 0, most + 1
     number = 1
     while good + 1 < bad:
-        tries.append(
-            run_paced(engine, model, number, block, callbacks, step=step, buffering=buffering)
-        )
+        for _ in range(ATTEMPTS):
+            tries.append(
+                run_paced(engine, model, number, block, callbacks, step=step, buffering=buffering)
+            )
+            if holds(tries[-1]) or not tries[-1]["late_callbacks"]:
+                break
         if holds(tries[-1]):
             good = number
         else:
@@ -52,7 +61,9 @@ def main() -> None:
     args = arguments.parse_args()
     if args.quick:
         args.callbacks, args.most, args.blocks = 100, 2, args.blocks[-1:]
-    with start_engine() as engine:
+    if args.realtime:
+        run_in_real_time()
+    with start_engine(realtime=args.realtime) as engine:
         results = [
             search(
                 engine, args.model, block, args.callbacks, args.most,
@@ -60,7 +71,8 @@ def main() -> None:
             )
             for block in args.blocks
         ]  # fmt: skip
-    write(args.out, "bridge_sessions", {"model": args.model, "runs": results})
+    found = {"model": args.model, "realtime": args.realtime, "runs": results}
+    write(args.out, "bridge_sessions", found)
 
 
 if __name__ == "__main__":
