@@ -42,18 +42,17 @@ def chosen(
 
 def test_automatic_choice_takes_bfloat16_only_where_it_is_cheap_and_in_hardware() -> None:
     assert chosen() == ("openvino", "bfloat16")
-    assert chosen(bfloat16=False) == ("torch", "float32")
+    assert chosen(bfloat16=False) == ("openvino", "float32")
     assert chosen(openvino=False) == ("torch", "float32")
     # Nobody has measured what it costs this one.
     assert chosen(architecture="mdx23c") == ("openvino", "float32")
 
 
-def test_automatic_choice_in_float32_is_whatever_is_faster_for_the_architecture() -> None:
-    assert chosen(precision="float32") == ("torch", "float32")
-    assert chosen(precision="float32", architecture="mdx23c") == ("openvino", "float32")
-    assert chosen(precision="float32", architecture="mdx23c", openvino=False)[0] == "torch"
-    assert chosen(architecture="livenet") == ("openvino", "float32")
-    assert chosen(architecture="livenet", openvino=False) == ("torch", "float32")
+def test_automatic_choice_in_float32_is_openvino_wherever_it_can_run_the_network() -> None:
+    for architecture in ("bandunet", "mdx23c", "livenet"):
+        assert chosen(precision="float32", architecture=architecture) == ("openvino", "float32")
+        without = chosen(precision="float32", architecture=architecture, openvino=False)
+        assert without == ("torch", "float32")
 
 
 def test_a_graphics_card_and_other_architectures_stay_with_pytorch() -> None:
