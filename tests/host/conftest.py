@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -12,29 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-import platformdirs
+import numpy as np
 import pytest
+import soundfile
 
 from lars_plugin.bridge.embedded import EngineProcess
 
-JUCE = Path(__file__).parents[2] / "bridge" / "juce"
-PACKAGES = "apt-get install --no-install-recommends juce-modules-source cmake g++ make"
-TARGETS = (
-    "LARS_VST3",
-    "lars_vectors",
-    "lars_units",
-    "lars_hygiene",
-    "lars_interpose",
-    "lars_realtime",
-    "lars_vst3",
-)
-
-
-def _digest() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for path in JUCE.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(JUCE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+ROOT = Path(__file__).parents[2]
+PACKAGES = "apt-get install --no-install-recommends juce-modules-source cmake g++ make pkg-config"
 
 
 def _run(*command: str | Path) -> None:
@@ -43,26 +27,31 @@ def _run(*command: str | Path) -> None:
         pytest.fail(f"{' '.join(map(str, command))}:\n{done.stdout[-6000:]}", pytrace=False)
 
 
-def _module(name: str) -> ModuleType:
-    """A module beside this file, which is in no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope="session")
+def load_module() -> Callable[[str], ModuleType]:
+    """Loads a module beside this file, which is in no package."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(scope="session")
-def models() -> ModuleType:
+def models(load_module: Callable[[str], ModuleType]) -> ModuleType:
     """``host_models``, what the engine has."""
-    return _module("host_models")
+    return load_module("host_models")
 
 
 @pytest.fixture(scope="session")
-def ardour() -> ModuleType:
+def ardour(load_module: Callable[[str], ModuleType]) -> ModuleType:
     """``ardour_session``; skips where there is no Ardour."""
-    module = _module("ardour_session")
+    module = load_module("ardour_session")
     if why := module.missing():
         pytest.skip(why)
     return module
@@ -70,10 +59,10 @@ def ardour() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def build() -> Path:
-    """The folder of the built plugin and its test programs.
+    """The folder of the built plugin and its test programs, brought up to date.
 
-    In a cache folder per state of the sources; or in LARS_PLUGIN_BUILD, which is brought up to
-    date. Skips where JUCE cannot be had.
+    It is ``build/juce``, where ``make plugin`` builds too, or LARS_PLUGIN_BUILD. Skips where JUCE
+    cannot be had.
     """
     if not (shutil.which("cmake") and (shutil.which("g++") or shutil.which("clang++"))):
         pytest.skip(f"no cmake or no C++ compiler: the plugin is not built here; {PACKAGES}")
@@ -81,21 +70,17 @@ def build() -> Path:
         Path("/usr/lib").glob("*/cmake/JUCE-*")
     ):
         pytest.skip(f"no JUCE: the plugin is not built here; {PACKAGES}, or set LARS_JUCE_DIR")
-    chosen = os.environ.get("LARS_PLUGIN_BUILD")
-    cache = Path(platformdirs.user_cache_dir("lars-plugin", appauthor=False))
-    folder = Path(chosen) if chosen else cache / f"juce-{_digest()}"
-    done = folder / "built"
-    if done.exists() and not chosen:
-        return folder
+    folder = Path(os.environ.get("LARS_PLUGIN_BUILD", ROOT / "build" / "juce"))
     launcher: list[str] = []
     if shutil.which("ccache"):
         launcher = [f"-DCMAKE_{kind}_COMPILER_LAUNCHER=ccache" for kind in ("C", "CXX")]
     juce = os.environ.get("LARS_JUCE_DIR")
     where = [f"-DLARS_JUCE_DIR={juce}"] if juce else []
-    _run("cmake", "-S", JUCE, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", *launcher, *where)
+    wanted = ["-DCMAKE_BUILD_TYPE=Release", "-DLARS_TESTS=ON", "-DLARS_SANITIZE=ON"]
+    source = ROOT / "bridge" / "juce"
+    _run("cmake", "-S", source, "-B", folder, *wanted, *launcher, *where)
     jobs = os.environ.get("LARS_PLUGIN_JOBS", str(os.cpu_count() or 1))
-    _run("cmake", "--build", folder, "-j", jobs, "--target", *TARGETS)
-    done.touch()
+    _run("cmake", "--build", folder, "-j", jobs)
     return folder
 
 
@@ -103,6 +88,70 @@ def build() -> Path:
 def vst3(build: Path) -> Path:
     """The plugin's bundle."""
     return build / "LARS_artefacts" / "Release" / "VST3" / "LARS.vst3"
+
+
+@pytest.fixture(scope="session")
+def program_environment() -> Callable[..., dict[str, str]]:
+    """Makes a program's environment: the runtime folder of its engine, and what is given."""
+
+    def make(*, runtime: Path, **more: str) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
+        return {**inherited, "LARS_RUNTIME_DIR": str(runtime), **more}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run_program(
+    build: Path, program_environment: Callable[..., dict[str, str]]
+) -> Callable[..., str]:
+    """Runs one of the test programs to its end, which is good; what it printed."""
+
+    def run(program: str, *arguments: str | Path, runtime: Path, **more: str) -> str:
+        done = subprocess.run(
+            (build / "tests" / program, *arguments),
+            env=program_environment(runtime=runtime, **more),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=1200,  # one that hangs
+            check=False,
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Path:
+    """A runtime folder without an engine."""
+    return tmp_path / "nobody"
+
+
+@pytest.fixture(scope="session")
+def long_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a minute of noise, 44.1 kHz, stereo."""
+    noise = np.random.default_rng(7).uniform(-0.2, 0.2, (30 * 44100, 2))
+    path = tmp_path_factory.mktemp("audio") / "long.wav"
+    soundfile.write(path, noise, 44100, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="session")
+def driver(load_module: Callable[[str], ModuleType]) -> ModuleType:
+    """``window_driver``; skips where there is no virtual screen, or nothing to work it with."""
+    missing = [tool for tool in ("Xvfb", "xdotool") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}: no window is shown; apt-get install xvfb xdotool")
+    return load_module("window_driver")
+
+
+@pytest.fixture(scope="session")
+def display(driver: ModuleType) -> Iterator[str]:
+    """A virtual screen."""
+    with driver.screen() as display:
+        yield display
 
 
 @pytest.fixture(scope="session")
@@ -119,14 +168,28 @@ def start_engine() -> Callable[[], EngineProcess]:
     return start
 
 
-@pytest.fixture(scope="module")
-def engine(start_engine: Callable[[], EngineProcess]) -> Iterator[EngineProcess]:
-    """An engine that this process's plugins find."""
-    before = os.environ.get("LARS_RUNTIME_DIR")
+@pytest.fixture(scope="session")
+def shared_engine(start_engine: Callable[[], EngineProcess]) -> Iterator[EngineProcess]:
+    """One for all tests that leave it alive."""
     with start_engine() as engine:
-        os.environ["LARS_RUNTIME_DIR"] = str(engine.runtime)
         yield engine
-    if before is None:
-        del os.environ["LARS_RUNTIME_DIR"]
-    else:
-        os.environ["LARS_RUNTIME_DIR"] = before
+
+
+@pytest.fixture
+def engine(
+    shared_engine: EngineProcess, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[EngineProcess]:
+    """An engine that this process's plugins find; it was there before and stays."""
+    monkeypatch.setenv("LARS_RUNTIME_DIR", str(shared_engine.runtime))
+    yield shared_engine
+    assert shared_engine.process.poll() is None, shared_engine.log.read_text("utf-8", "replace")
+
+
+@pytest.fixture
+def own_engine(
+    start_engine: Callable[[], EngineProcess], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[EngineProcess]:
+    """An engine that this process's plugins find, and that the test may kill."""
+    with start_engine() as engine:
+        monkeypatch.setenv("LARS_RUNTIME_DIR", str(engine.runtime))
+        yield engine

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -59,7 +58,7 @@ def offline(plugin: Any, audio: Wave, rate: float, block: int = 512) -> Wave:
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def tiny(engine: EngineProcess, vst3: Path) -> Any:
     return load(vst3, "tiny", "Offline")
 
@@ -177,15 +176,6 @@ def test_inside_a_board_between_other_plugins(engine: EngineProcess, vst3: Path)
     audio = noise(20000)
     wanted = Delay(0.01, 0.0, 1.0)(0.5 * audio, 44100)
     np.testing.assert_allclose(offline(board, audio, 44100), wanted, rtol=0, atol=1e-5)
-
-
-@pytest.fixture
-def own_engine(
-    start_engine: Callable[[], EngineProcess], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[EngineProcess]:
-    with start_engine() as engine:
-        monkeypatch.setenv("LARS_RUNTIME_DIR", str(engine.runtime))
-        yield engine
 
 
 def revive(engine: EngineProcess) -> None:

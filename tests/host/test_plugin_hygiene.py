@@ -1,48 +1,95 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What hosts do to plugins, and an engine that the plugin starts."""
+"""What hosts do to plugins, plainly and under the sanitizers, and an engine that the plugin starts.
+
+``lars_hygiene`` opens and closes the window 100 times while audio runs, loads states on another
+thread, sets every parameter to anything, changes rates and blocks without release, and destroys
+plugins while an engine separates their file.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lars_plugin.bridge.embedded import EngineProcess
 
-
-def run(runtime: Path, *command: str | Path, **more: str) -> str:
-    environment = {**os.environ, "LARS_RUNTIME_DIR": str(runtime), **more}
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=400, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_windows_states_parameters_and_rates_without_an_engine(build: Path, tmp_path: Path) -> None:
-    assert "0 failures" in run(tmp_path, build / "tests" / "lars_hygiene")
+Run = Callable[..., str]
+KINDS = ("", "_address", "_thread")  # plain; address and undefined behaviour; data races
+SUPPRESSIONS = Path(__file__).parents[2] / "bridge" / "juce" / "tests"
+CHECKS = {
+    "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1",
+    "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS / 'leaks.supp'}",
+    "TSAN_OPTIONS": f"suppressions={SUPPRESSIONS / 'races.supp'}:history_size=4",
+}
 
 
-def test_windows_states_parameters_and_rates_with_an_engine(
-    build: Path, engine: EngineProcess
+@pytest.mark.parametrize("kind", KINDS)
+def test_cpp_parts_hold_without_a_host(run_program: Run, nobody: Path, kind: str) -> None:
+    assert "0 failures" in run_program(f"lars_units{kind}", runtime=nobody, **CHECKS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hygiene_without_an_engine(
+    run_program: Run, nobody: Path, display: str, tmp_path: Path, kind: str
 ) -> None:
-    assert "0 failures" in run(engine.runtime, build / "tests" / "lars_hygiene")
+    said = run_program(
+        f"lars_hygiene{kind}", runtime=nobody, DISPLAY=display, TMPDIR=str(tmp_path), **CHECKS
+    )
+    assert said.endswith("0 failures\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hygiene_with_an_engine(
+    run_program: Run,
+    engine: EngineProcess,
+    display: str,
+    long_file: Path,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    said = run_program(
+        f"lars_hygiene{kind}",
+        long_file,
+        "slow",
+        runtime=engine.runtime,
+        DISPLAY=display,
+        TMPDIR=str(tmp_path),
+        **CHECKS,
+    )
+    assert said.endswith("0 failures\n")
+    with engine.client() as client:  # no job goes on for a plugin that is no more
+        end = time.monotonic() + 120
+        while jobs := client.status()["jobs"]:
+            assert time.monotonic() < end, jobs
+            time.sleep(0.1)
+    assert list(tmp_path.glob("lars-*")) == []
+
+
+def test_the_vst3_does_what_the_validator_of_the_format_asks(
+    run_program: Run, vst3: Path, engine: EngineProcess
+) -> None:
+    library = next(vst3.glob("Contents/*/LARS.so"))
+    assert "0 failures" in run_program("lars_conformance", library, runtime=engine.runtime)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the watching library")
-def test_the_plugin_starts_an_engine_of_its_own_when_told_to(build: Path, tmp_path: Path) -> None:
+def test_the_plugin_starts_an_engine_of_its_own_when_told_to(
+    run_program: Run, build: Path, tmp_path: Path
+) -> None:
     runtime = tmp_path / "run"
     command = f'"{sys.executable}" -m lars_plugin serve --models-from host_models'
-    said = run(
-        runtime,
-        build / "tests" / "lars_realtime",
+    said = run_program(
+        "lars_realtime",
         "0.5",
         f"start:{command}",
+        runtime=runtime,
         LD_PRELOAD=str(build / "tests" / "liblars_interpose.so"),
         PYTHONPATH=str(Path(__file__).parent),
         OMP_NUM_THREADS="1",

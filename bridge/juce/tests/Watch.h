@@ -16,6 +16,9 @@ struct Watch {
     const char* (*nameCall)(int) =
         reinterpret_cast<const char* (*)(int)>(dlsym(RTLD_DEFAULT, "lars_interpose_name"));
 
+    int (*watchedCall)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT,
+                                                             "lars_interpose_watched"));
+
     bool there() const { return armCall != nullptr; }
     void arm(bool on) const {
         if (there())
@@ -25,6 +28,8 @@ struct Watch {
     void print() const {
         for (int i = 0; there() && nameCall(i) != nullptr; ++i)
             std::printf("%s %d\n", nameCall(i), callsCall(nameCall(i)));
+        if (there())
+            std::printf("system_calls_watched %d\n", watchedCall());
     }
 };
 

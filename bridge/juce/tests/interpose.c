@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  * For LD_PRELOAD: counts what an armed thread must not do. glibc's own entry points are called
- * below, so that nothing here needs what it watches. */
+ * below, so that nothing here needs what it watches. Functions are watched by name; and where the
+ * kernel can (Linux 5.11, x86-64) so is every system call, wherever it comes from: it arrives here
+ * as a signal first. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 extern void* __libc_malloc(size_t);
@@ -36,7 +41,50 @@ static void note(const char* name) {
     }
 }
 
+#if defined(__x86_64__) && defined(PR_SET_SYSCALL_USER_DISPATCH)
+static __thread volatile char blocked __attribute__((tls_model("initial-exec")));
+static __thread int asked __attribute__((tls_model("initial-exec")));
+static volatile int watched;
+
+/* One is counted; then the thread may call the system until it is armed again, and the call that
+ * was stopped is made, from its instruction of two bytes. */
+static void onSystemCall(int signal, siginfo_t* info, void* context) {
+    (void)signal;
+    (void)info;
+    blocked = SYSCALL_DISPATCH_FILTER_ALLOW;
+    note("system_call");
+    ((ucontext_t*)context)->uc_mcontext.gregs[REG_RIP] -= 2;
+}
+
+static void watchSystemCalls(int on) {
+    if (!asked) {
+        asked = 1;
+        struct sigaction action;
+        memset(&action, 0, sizeof action);
+        action.sa_sigaction = onSystemCall;
+        action.sa_flags = SA_SIGINFO;
+        sigaction(SIGSYS, &action, 0);
+        if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &blocked) == 0)
+            watched = 1;
+    }
+    blocked = on ? SYSCALL_DISPATCH_FILTER_BLOCK : SYSCALL_DISPATCH_FILTER_ALLOW;
+}
+#else
+static int watched;
+static void watchSystemCalls(int on) {
+    (void)on;
+}
+#endif
+
+/* Whether system calls are watched, not only functions. */
+__attribute__((visibility("default"))) int lars_interpose_watched(void) {
+    return watched;
+}
+
 __attribute__((visibility("default"))) void lars_interpose_arm(int on) {
+    if (!on)
+        armed = 0;
+    watchSystemCalls(on);
     armed = on;
 }
 
@@ -101,6 +149,24 @@ int pthread_mutex_trylock(pthread_mutex_t* mutex) {
 int pthread_cond_wait(pthread_cond_t* condition, pthread_mutex_t* mutex) {
     NEXT(pthread_cond_wait);
     return next(condition, mutex);
+}
+int pthread_cond_timedwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
+                           const struct timespec* until) {
+    NEXT(pthread_cond_timedwait);
+    return next(condition, mutex, until);
+}
+int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
+                           const struct timespec* until) {
+    NEXT(pthread_cond_clockwait);
+    return next(condition, mutex, clock, until);
+}
+int pthread_rwlock_rdlock(pthread_rwlock_t* lock) {
+    NEXT(pthread_rwlock_rdlock);
+    return next(lock);
+}
+int pthread_rwlock_wrlock(pthread_rwlock_t* lock) {
+    NEXT(pthread_rwlock_wrlock);
+    return next(lock);
 }
 int pthread_cond_signal(pthread_cond_t* condition) {
     NEXT(pthread_cond_signal);

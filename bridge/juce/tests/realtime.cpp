@@ -1,80 +1,145 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// lars_realtime <seconds> [control | <model> | start:<command>]: the processor plays in real time,
-// all buses enabled, blocks of many sizes, while interpose.c (preloaded) counts what the audio
-// thread does. Prints the counts. With `control` the thread does on purpose what it must not.
+// lars_realtime <seconds> <what> [<audio file>]: the processor plays in real time, all buses
+// enabled, blocks of many sizes, the audio file beside it, while interpose.c (preloaded) counts
+// what the audio thread does. Prints the counts, and "half" when half of it is played.
+//
+//   control          the thread does on purpose what it must not
+//   away             there is no engine
+//   up:<model>       goes on, for two minutes at most, until stems have come in time
+//   dies:<model>     goes on until an engine that was there is there no more
+//   start:<command>  the plugin starts its engine
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <thread>
+
+#include <unistd.h>
 
 #include "Watch.h"
 #include "processor/PluginProcessor.h"
 
 using namespace lars;
 
-int main(int count, char** arguments) {
-    const double seconds = count > 1 ? std::atof(arguments[1]) : 1.0;
-    const bool control = count > 2 && std::strcmp(arguments[2], "control") == 0;
-    const Watch watch;
-    if (!watch.there()) {
-        std::fprintf(stderr, "preload liblars_interpose.so\n");
-        return 2;
+namespace {
+
+constexpr double rate = 44100.0;
+constexpr int prepared = 512;
+constexpr double longest = 120.0; // seconds
+constexpr int patience = 180000;  // milliseconds
+
+struct Player {
+    PluginProcessor& plugin;
+    const Watch& watch;
+    const juce::String what;
+    std::int64_t done = 0;
+
+    bool seen() {
+        const auto status = plugin.engine().status();
+        if (what == "up")
+            return static_cast<std::int64_t>(status.missing) + status.latency < done;
+        return what != "dies" || (status.state == LinkState::away && status.connections > 0);
     }
-    constexpr double rate = 44100.0;
-    constexpr int prepared = 512;
-    const juce::ScopedJuceInitialiser_GUI juce;
-    PluginProcessor plugin;
-    plugin.enableAllBuses();
-    const juce::String what = count > 2 ? arguments[2] : "";
-    if (what.startsWith("start:")) {
-        plugin.setEngineCommand(what.fromFirstOccurrenceOf(":", false, false), true);
-        plugin.engine().waitUntilReady(180000);
-    } else if (!control) {
-        plugin.setModel(what);
+
+    void block(juce::AudioBuffer<float>& whole, std::size_t turn, int size) {
+        juce::AudioBuffer<float> part(whole.getArrayOfWritePointers(), whole.getNumChannels(),
+                                      size);
+        for (int i = 0; i < size; ++i) {
+            const auto phase = 0.01f * static_cast<float>((done + i) % 100000);
+            part.setSample(0, i, std::sin(phase));
+            part.setSample(1, i, turn == 20 ? std::nanf("") : std::cos(phase));
+        }
+        juce::MidiBuffer midi;
+        watch.arm(true);
+        plugin.processBlock(part, midi);
+        if (what == "control") {
+            void* volatile memory = std::malloc(8);
+            std::free(memory);
+            std::mutex mutex;
+            mutex.lock();
+            [[maybe_unused]] const auto id = ::getppid(); // nobody watches it by name
+        }
+        watch.arm(false);
+        for (int channel = 0; channel < part.getNumChannels(); ++channel)
+            for (int i = 0; i < size; ++i)
+                if (!std::isfinite(part.getSample(channel, i)))
+                    std::abort();
+        done += size;
     }
-    plugin.setRateAndBufferSizeDetails(rate, prepared);
-    plugin.prepareToPlay(rate, prepared);
-    juce::AudioBuffer<float> whole(plugin.getTotalNumOutputChannels(), 2 * prepared);
-    juce::MidiBuffer midi;
-    std::thread audio([&] {
+
+    void play(double seconds) {
+        juce::AudioBuffer<float> whole(plugin.getTotalNumOutputChannels(), 2 * prepared);
         constexpr int sizes[] = {prepared, 0, 1, 17, prepared, 2 * prepared, 333};
         const auto start = std::chrono::steady_clock::now();
-        std::int64_t done = 0;
-        float phase = 0.0f;
-        for (std::size_t turn = 0; static_cast<double>(done) < seconds * rate; ++turn) {
-            const int size = sizes[turn % std::size(sizes)];
-            juce::AudioBuffer<float> block(whole.getArrayOfWritePointers(), whole.getNumChannels(),
-                                           size);
-            for (int i = 0; i < size; ++i, phase += 0.01f) {
-                block.setSample(0, i, std::sin(phase));
-                block.setSample(1, i, turn == 20 ? std::nanf("") : std::cos(phase));
-            }
-            watch.arm(true);
-            plugin.processBlock(block, midi);
-            if (control) {
-                void* volatile memory = std::malloc(8);
-                std::free(memory);
-                std::mutex mutex;
-                mutex.lock();
-            }
-            watch.arm(false);
+        bool half = false;
+        const auto now = [this] { return static_cast<double>(done) / rate; };
+        for (std::size_t turn = 0; now() < seconds || (now() < longest && !seen()); ++turn) {
+            block(whole, turn, sizes[turn % std::size(sizes)]);
             if (turn % 50 == 49)
                 plugin.reset(); // hosts may do that on this thread
-            for (int channel = 0; channel < block.getNumChannels(); ++channel)
-                for (int i = 0; i < size; ++i)
-                    if (!std::isfinite(block.getSample(channel, i)))
-                        std::abort();
-            done += size;
+            if (now() >= seconds / 2 && !std::exchange(half, true)) {
+                std::printf("half\n");
+                std::fflush(stdout);
+            }
             std::this_thread::sleep_until(
                 start + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                            std::chrono::duration<double>(static_cast<double>(done) / rate)));
+                            std::chrono::duration<double>(now())));
         }
         watch.print();
         const auto status = plugin.engine().status();
-        std::printf("state %d missing %llu latency %d\n", static_cast<int>(status.state),
-                    static_cast<unsigned long long>(status.missing), status.latency);
-        std::printf("calls %d\n", watch.calls());
+        std::printf("state %d missing %llu latency %d played %lld calls %d seen %d\n",
+                    static_cast<int>(status.state), static_cast<unsigned long long>(status.missing),
+                    status.latency, static_cast<long long>(done), watch.calls(), seen() ? 1 : 0);
+    }
+};
+
+} // namespace
+
+int main(int count, char** arguments) {
+    const Watch watch;
+    if (count < 3 || !watch.there()) {
+        std::fprintf(stderr, "lars_realtime <seconds> <what> [<audio file>], with "
+                             "liblars_interpose.so preloaded\n");
+        return 2;
+    }
+    const auto order = juce::String::fromUTF8(arguments[2]);
+    const auto what = order.upToFirstOccurrenceOf(":", false, false);
+    const auto which = order.fromFirstOccurrenceOf(":", false, false);
+    const juce::ScopedJuceInitialiser_GUI juce;
+    PluginProcessor plugin;
+    plugin.enableAllBuses();
+    if (what == "start")
+        plugin.setEngineCommand(which, true);
+    else if (which.isNotEmpty())
+        plugin.setModel(which);
+    plugin.setRateAndBufferSizeDetails(rate, prepared);
+    plugin.prepareToPlay(rate, prepared);
+    if (which.isNotEmpty() && !plugin.engine().waitUntilReady(patience)) {
+        std::fprintf(stderr, "no engine: %s\n", plugin.engine().status().message.c_str());
+        return 3;
+    }
+    auto& files = plugin.filePlayer();
+    if (count > 3) {
+        const juce::File file(juce::String::fromUTF8(arguments[3]));
+        const std::vector<StemFile> stems{{"kick", file}, {"more", file}};
+        if (files.load(file).failed() || files.setStems(stems).failed())
+            return 4;
+        files.setLooping(true);
+        files.play();
+    }
+    Player player{plugin, watch, what};
+    std::atomic<bool> ended{false};
+    std::thread audio([&] {
+        player.play(std::atof(arguments[1]));
+        ended.store(true);
     });
+    // What the window does meanwhile.
+    for (int turn = 0; !ended.load(); ++turn) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        if (count > 3 && turn % 10 == 5)
+            files.setPosition(0.01 * (turn % 100));
+        files.hearStems(turn % 7 < 4);
+        if (auto* parameter = plugin.parameters().getParameter(ids::gain("kick")))
+            parameter->setValueNotifyingHost(0.01f * static_cast<float>(turn % 100));
+    }
     audio.join();
     return 0;
 }

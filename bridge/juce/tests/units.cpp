@@ -167,6 +167,7 @@ void stateSurvivesAndRefuses() {
     saved.model = "lars-mini";
     saved.command = "lars serve --idle 5";
     saved.automatic = true;
+    saved.zoom = 150;
     saved.latencies["lars-mini||live|2|512|44100"] = 1234;
     saved.parameters = juce::ValueTree("lars");
     juce::MemoryBlock data;
@@ -175,9 +176,22 @@ void stateSurvivesAndRefuses() {
     const int size = static_cast<int>(data.getSize());
     const auto loaded = loadState(bytes, size, "lars");
     check(loaded && loaded->model == saved.model && loaded->command == saved.command &&
-              loaded->automatic && loaded->latencies == saved.latencies &&
+              loaded->automatic && loaded->latencies == saved.latencies && loaded->zoom == 150 &&
               loaded->parameters.isValid(),
           "a state that was saved");
+    // As the first version wrote it, before the window's zoom was kept.
+    const std::string older =
+        R"(<?xml version="1.0" encoding="UTF-8"?> <LARS version="1" model="lars-mini")"
+        R"( engineCommand="lars serve --idle 5" startEngine="1"><latency stream="lars-mini||live|2)"
+        R"(|512|44100" samples="1234"/><parameters><lars zoom="150"><PARAM id="mix" value="50.0"/>)"
+        R"(<PARAM id="kick_gain" value="nan"/></lars></parameters></LARS>)";
+    const auto first = loadState(older.data(), static_cast<int>(older.size()), "lars");
+    check(first && first->model == saved.model && first->latencies == saved.latencies &&
+              first->automatic && first->zoom == 100 && first->parameters.getNumChildren() == 2,
+          "an older state");
+    check(first && first->parameters.getChild(0).hasProperty("value") &&
+              !first->parameters.getChild(1).hasProperty("value"),
+          "a value that is no number is left out");
     check(!loadState(nullptr, 0, "lars"), "no state");
     check(!loadState("<OTHER version=\"1\"/>", 20, "lars"), "another plugin's state");
     const std::string newer = "<LARS version=\"9\" model=\"m\" new=\"1\"><unknown/></LARS>";

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // lars_vst3 <LARS.so> <seconds>: the smallest VST3 host, which does nothing in process() that the
 // plugin's wrapper could be blamed for. All buses are on; interpose.c (preloaded) counts.
-#include <pluginterfaces/base/funknown.h>
-#include <pluginterfaces/base/ipluginbase.h>
-#include <pluginterfaces/vst/ivstaudioprocessor.h>
-#include <pluginterfaces/vst/ivstcomponent.h>
-
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
-#include <vector>
 
+#include "Vst3Module.h"
 #include "Watch.h"
 
 using namespace Steinberg;
@@ -26,47 +22,12 @@ namespace {
 constexpr int32 most = 512;
 constexpr double rate = 44100.0;
 
-// The buffers of one direction: a plane per channel of each bus.
-struct Buses {
-    std::vector<Vst::AudioBusBuffers> buffers;
-    std::vector<std::vector<float>> samples;
-    std::vector<std::vector<float*>> channels;
-
-    Buses(Vst::IComponent& component, Vst::BusDirection direction) {
-        const auto count = component.getBusCount(Vst::kAudio, direction);
-        for (int32 bus = 0; bus < count; ++bus) {
-            component.activateBus(Vst::kAudio, direction, bus, true);
-            Vst::BusInfo info{};
-            component.getBusInfo(Vst::kAudio, direction, bus, info);
-            std::vector<float*> planes;
-            for (int32 channel = 0; channel < info.channelCount; ++channel) {
-                samples.emplace_back(most, 1.0f);
-                planes.push_back(samples.back().data());
-            }
-            channels.push_back(std::move(planes));
-        }
-        for (auto& planes : channels) {
-            Vst::AudioBusBuffers made;
-            made.numChannels = static_cast<int32>(planes.size());
-            made.channelBuffers32 = planes.data();
-            buffers.push_back(made);
-        }
-    }
-};
-
-int play(IPluginFactory& factory, double seconds, const lars::Watch& watch) {
-    FUnknownPtr<Vst::IComponent> component;
-    for (int32 i = 0; i < factory.countClasses() && !component; ++i) {
-        PClassInfo info{};
-        factory.getClassInfo(i, &info);
-        void* made = nullptr;
-        if (factory.createInstance(info.cid, Vst::IComponent::iid, &made) == kResultOk)
-            component = owned(static_cast<Vst::IComponent*>(made));
-    }
+int play(const lars::Module& module, double seconds, const lars::Watch& watch) {
+    const auto component = module.component();
     if (!component || component->initialize(nullptr) != kResultOk)
         return 3;
     FUnknownPtr<Vst::IAudioProcessor> processor(component);
-    Buses in(*component, Vst::kInput), out(*component, Vst::kOutput);
+    lars::Buses in(*component, Vst::kInput, most), out(*component, Vst::kOutput, most);
     Vst::ProcessSetup setup{Vst::kRealtime, Vst::kSample32, most, rate};
     if (!processor || processor->setupProcessing(setup) != kResultOk ||
         component->setActive(true) != kResultOk)
@@ -86,8 +47,7 @@ int play(IPluginFactory& factory, double seconds, const lars::Watch& watch) {
             data.numOutputs = static_cast<int32>(out.buffers.size());
             data.inputs = in.buffers.data();
             data.outputs = out.buffers.data();
-            for (auto& plane : out.samples)
-                std::fill(plane.begin(), plane.end(), std::nanf(""));
+            out.fill(std::nanf(""));
             watch.arm(true);
             processor->process(data);
             watch.arm(false);
@@ -119,21 +79,6 @@ int main(int count, char** arguments) {
                      "lars_vst3 <LARS.so> <seconds>, with liblars_interpose.so preloaded\n");
         return 2;
     }
-    void* library = dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-        std::fprintf(stderr, "%s\n", dlerror());
-        return 2;
-    }
-    const auto enter = reinterpret_cast<bool (*)(void*)>(dlsym(library, "ModuleEntry"));
-    const auto leave = reinterpret_cast<bool (*)()>(dlsym(library, "ModuleExit"));
-    const auto get = reinterpret_cast<IPluginFactory* (*)()>(dlsym(library, "GetPluginFactory"));
-    if (enter == nullptr || leave == nullptr || get == nullptr || !enter(library))
-        return 2;
-    int result = 0;
-    if (auto* factory = get()) {
-        result = play(*factory, std::atof(arguments[2]), watch);
-        factory->release();
-    }
-    leave();
-    return result;
+    const lars::Module module(arguments[1]);
+    return play(module, std::atof(arguments[2]), watch);
 }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- route.lua <folder> <name>: the plugin on "Drums"; its snare to the bus "Snare", its crash to the
--- bus "Crash"; the left channel of the one and the right channel of the other to the master.
+-- route.lua <folder> <name>: the plugin on "Drums"; its snare to the track "Snare", its crash to the
+-- track "Crash"; the left channel of the one and the right channel of the other to the master.
 AudioEngine:set_backend("None (Dummy)", "", "")
 local session = assert(load_session(arg[1] .. "/" .. arg[2], arg[2]), "no session")
 local drums = session:route_by_name("Drums")
@@ -16,20 +16,21 @@ sleep(1) -- latency settles in another thread
 local insert = plugin:to_insert()
 print("outputs", insert:natural_output_streams():n_audio(), "latency", insert:signal_latency())
 
--- (index of the bus in the plugin, bus, channel of the master)
+-- (index of the bus in the plugin, track, channel of the master)
 local function disconnect(route)
   if not route:panner_shell():isnil() then route:panner_shell():set_bypassed(true) end
   for i = 0, route:n_outputs():n_audio() - 1 do route:output():audio(i):disconnect_all() end
 end
 disconnect(drums)
 for _, wire in ipairs({ { 2, "Snare", 1 }, { 6, "Crash", 2 } }) do
-  local bus = session:route_by_name(wire[2])
-  disconnect(bus)
+  local track = session:route_by_name(wire[2])
+  disconnect(track)
   for channel = 0, 1 do
     local from = drums:output():audio(2 * wire[1] + channel)
-    assert(from:connect(bus:input():audio(channel):name()) == 0, "cannot connect " .. wire[2])
+    track:input():audio(channel):disconnect_all()
+    assert(from:connect(track:input():audio(channel):name()) == 0, "cannot connect " .. wire[2])
   end
-  local out = bus:output():audio(wire[3] - 1)
+  local out = track:output():audio(wire[3] - 1)
   assert(out:connect(string.format("Master/audio_in %d", wire[3])) == 0, "cannot connect master")
 end
 session:save_state("")

@@ -4,20 +4,29 @@
 namespace lars {
 namespace {
 constexpr int cancelledCode = 10;
-}
+constexpr int stopTurns = 100; // of 10 ms, for an engine to clean up behind a job
+} // namespace
 
 FileJob::~FileJob() {
+    leave();
+}
+
+void FileJob::leave() {
     quit.store(true);
     waker.wake();
     if (thread.joinable())
         thread.join();
+}
+
+void FileJob::stop() {
+    cancel();
+    for (int i = 0; i < stopTurns && status().state == FileJobStatus::State::running; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    leave();
 }
 
 void FileJob::start(FileJobRequest request) {
-    quit.store(true);
-    waker.wake();
-    if (thread.joinable())
-        thread.join();
+    leave();
     quit.store(false);
     cancelled.store(false);
     {

@@ -39,9 +39,12 @@ public:
     // Ends a job that is still running, and starts this one.
     void start(FileJobRequest request);
     void cancel();
+    // Cancels, and gives the engine a second to take away what it has begun to write.
+    void stop();
     FileJobStatus status() const;
 
 private:
+    void leave();
     void run(const FileJobRequest& request);
     void tell(FileJobStatus::State state, const std::string& message);
 

@@ -10,7 +10,7 @@ constexpr double wholeSeconds = 1e-3;      // what is nearer to the end is at th
 constexpr double longestBlockRatio = 24.0; // of a file's rate to the device's
 
 float toFactor(float decibels) noexcept {
-    return decibels <= leastGainDb ? 0.0f : std::pow(10.0f, decibels / 20.0f);
+    return decibels > leastGainDb ? std::pow(10.0f, decibels / 20.0f) : 0.0f;
 }
 
 float towards(float from, float to, float step) noexcept {
@@ -312,9 +312,8 @@ void FilePlayer::add(juce::AudioBuffer<float>& buffer, int channels) noexcept {
     const bool plays = playing.load();
     const int count = buffer.getNumSamples();
     for (int done = 0; done < count;) {
-        const float goal = plays && heardEpoch == wanted ? 1.0f : 0.0f;
         const auto* block = front();
-        if (envelope <= 0.0f && goal <= 0.0f) {
+        if (envelope <= 0.0f) {
             // Silent: on to where the last jump went.
             while (block != nullptr && block->epoch != wanted) {
                 taken.fetch_add(1);
@@ -327,10 +326,10 @@ void FilePlayer::add(juce::AudioBuffer<float>& buffer, int channels) noexcept {
             if (block == nullptr || !plays)
                 return;
             weigh(block->tracks, weights);
-            if (block->seconds <= 0.0 && offset == 0)
-                envelope = 1.0f; // the file's first attack is its own
-            continue;
+            // The file's first attack is its own; anywhere else a fade begins.
+            envelope = block->seconds <= 0.0 && offset == 0 ? 1.0f : fadeStep;
         }
+        const float goal = plays && heardEpoch == wanted ? 1.0f : 0.0f;
         if (block == nullptr || block->epoch != heardEpoch) {
             envelope = 0.0f; // the reading thread is behind, or has gone on to another place
             if (heardEpoch == wanted)

@@ -23,7 +23,7 @@ FileSession::~FileSession() {
     if (saver.joinable())
         saver.join();
     if (separating)
-        job.cancel();
+        job.stop();
     jobFolder.deleteRecursively();
     folder.deleteRecursively();
 }

@@ -4,9 +4,10 @@
 namespace lars {
 namespace {
 
-// Exactly 1 at 0 dB, where a parameter's own arithmetic may be a little off.
+// Exactly 1 at 0 dB, where a parameter's own arithmetic may be a little off; 0 for what is no
+// number, which hosts can set as well.
 float toFactor(float decibels) {
-    if (decibels <= leastGainDb)
+    if (!(decibels > leastGainDb))
         return 0.0f;
     return std::abs(decibels) < 0.01f ? 1.0f : std::pow(10.0f, decibels / 20.0f);
 }
@@ -33,7 +34,8 @@ Mixer::Mixer(const juce::AudioProcessorValueTreeState& state)
 
 void Mixer::process(const float* const* stems, const std::vector<int>& bus, int channels,
                     const float* const* mixture, float* const* main, int mainChannels, int count) {
-    const float wetShare = std::abs(mix->load() - 100.0f) < 0.01f ? 1.0f : mix->load() / 100.0f;
+    const float percent = mix->load();
+    const float wetShare = percent > 99.99f ? 1.0f : percent > 0.0f ? percent / 100.0f : 0.0f;
     bool anySolo = false;
     for (const auto& fader : faders)
         anySolo = anySolo || fader.solo->load() > 0.5f;

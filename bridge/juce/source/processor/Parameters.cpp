@@ -36,9 +36,13 @@ juce::String stemTitle(const juce::String& stem) {
 
 juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNames& names) {
     juce::AudioProcessorValueTreeState::ParameterLayout layout;
-    layout.add(std::make_unique<juce::AudioParameterInt>(
-        ParameterID{ids::model, version}, "Model", 0, mostModels - 1, 0,
-        juce::AudioParameterIntAttributes()
+    // A choice and no integer, which hosts would be told is continuous.
+    juce::StringArray places;
+    for (int i = 0; i < mostModels; ++i)
+        places.add("model " + juce::String(i + 1));
+    layout.add(std::make_unique<juce::AudioParameterChoice>(
+        ParameterID{ids::model, version}, "Model", places, 0,
+        juce::AudioParameterChoiceAttributes()
             .withStringFromValueFunction([&names](int value, int) { return names.text(value); })
             .withValueFromStringFunction([&names](const juce::String& text) {
                 const int index = names.index(text);

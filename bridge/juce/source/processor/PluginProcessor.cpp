@@ -31,7 +31,8 @@ PluginProcessor::PluginProcessor()
       fallbackValue(state.getRawParameterValue(ids::fallback)),
       choiceValues{state.getRawParameterValue(ids::model), state.getRawParameterValue(ids::mode),
                    state.getRawParameterValue(ids::quality), fallbackValue},
-      mixer(state), link("lars plugin " LARS_VERSION), player(link.exchange()), files(state), session(files, job) {
+      mixer(state), link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
+      session(files, job) {
     configure();
     // Hosts ask for the latency before they prepare.
     if (runtimeFileExists())
@@ -86,20 +87,39 @@ StreamSettings PluginProcessor::settings() const {
 std::uint32_t PluginProcessor::choices() const {
     std::uint32_t packed = 0;
     for (const auto* value : choiceValues)
-        packed = packed << 8 | (static_cast<std::uint32_t>(value->load() + 0.5f) & 0xFFu);
+        packed =
+            packed << 8 | (static_cast<std::uint32_t>(juce::roundToInt(value->load())) & 0xFFu);
     return packed;
 }
 
 void PluginProcessor::configure() {
     const auto now = choices();
     const auto before = configured.exchange(now);
-    if ((now >> 24) != (before >> 24)) {
-        const auto name = modelNames.get()[static_cast<int>(now >> 24)];
-        const std::lock_guard<std::mutex> lock(mutex);
-        if (name.isNotEmpty())
-            wantedModel = name;
+    if ((now >> 24) != (before >> 24))
+        unnamed.store(true);
+    if (canName() && unnamed.exchange(false)) {
+        const auto models = link.status().models;
+        if (const auto index = now >> 24; index < models.size()) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            wantedModel = juce::String::fromUTF8(models[index].c_str());
+        }
     }
     link.configure(settings());
+}
+
+// Whether a model was chosen by its place in the engine's list, and that list has come.
+bool PluginProcessor::canName() const {
+    return unnamed.load() && !link.status().models.empty();
+}
+
+// Configures, and waits for the stream, at most so long; not on the audio thread of a live host.
+void PluginProcessor::settle(int milliseconds) {
+    configure();
+    link.waitUntilReady(milliseconds);
+    if (canName()) {
+        configure();
+        link.waitUntilReady(milliseconds);
+    }
 }
 
 // Not on the audio thread: hosts are told, and may do anything.
@@ -109,7 +129,7 @@ void PluginProcessor::showLatency() {
 }
 
 void PluginProcessor::timerCallback() {
-    if (choices() != configured.load())
+    if (choices() != configured.load() || canName())
         configure();
     showLatency();
     showModels();
@@ -138,6 +158,7 @@ juce::String PluginProcessor::modelName() const {
 }
 
 void PluginProcessor::setModel(const juce::String& name) {
+    unnamed.store(false);
     {
         const std::lock_guard<std::mutex> lock(mutex);
         wantedModel = name;
@@ -182,16 +203,14 @@ void PluginProcessor::expect(double rate, int block) {
     // Some hosts say so before they render, and not while they do.
     renders.store(isNonRealtime());
     files.prepare(rate);
-    configure();
-    link.waitUntilReady(isNonRealtime() ? renderMilliseconds : liveMilliseconds);
+    settle(isNonRealtime() ? renderMilliseconds : liveMilliseconds);
     showLatency();
 }
 
 void PluginProcessor::prepareToPlay(double rate, int block) {
     expect(rate, block);
     currentChannels.store(juce::jlimit(1, 2, getMainBusNumInputChannels()));
-    configure();
-    link.waitUntilReady(isNonRealtime() ? renderMilliseconds : liveMilliseconds);
+    settle(isNonRealtime() ? renderMilliseconds : liveMilliseconds);
     if (!player.adopt())
         player.restart();
     restartAsked.store(false);
@@ -227,11 +246,8 @@ void PluginProcessor::processBlockBypassed(juce::AudioBuffer<float>& buffer, juc
 void PluginProcessor::process(juce::AudioBuffer<float>& buffer, bool bypassed) {
     const juce::ScopedNoDenormals noDenormals;
     const bool wait = isNonRealtime() || renders.load();
-    if (wait && choices() != configured.load()) {
-        // A renderer can wait for what was changed since the last block.
-        configure();
-        link.waitUntilReady(renderMilliseconds);
-    }
+    if (wait && choices() != configured.load())
+        settle(renderMilliseconds); // a renderer can wait for what was changed since the last block
     if (player.adopt() || restartAsked.exchange(false)) {
         player.restart();
         mixer.snap();
@@ -317,6 +333,7 @@ void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
     saved.model = modelName();
     saved.command = engineCommand();
     saved.automatic = startsEngine();
+    saved.zoom = zoom.load();
     for (const auto& [key, latency] : link.latencies())
         saved.latencies[key] = latency;
     saveState(saved, data);
@@ -328,11 +345,13 @@ void PluginProcessor::setStateInformation(const void* data, int size) {
         return; // damaged: better what there is than half of something
     link.addLatencies(saved->latencies);
     setEngineCommand(saved->command, saved->automatic);
+    zoom.store(saved->zoom);
     if (saved->parameters.isValid())
         state.replaceState(saved->parameters);
     if (saved->model.isNotEmpty()) {
         const std::lock_guard<std::mutex> lock(mutex);
         wantedModel = saved->model;
+        unnamed.store(false);
         configured.store(choices()); // its name counts, not its place in a list
     }
     configure();

@@ -28,6 +28,9 @@ public:
     juce::String engineCommand() const;
     bool startsEngine() const;
     void setEngineCommand(const juce::String& command, bool startByItself);
+    // In per cent. Not a property of the parameters' tree, which hosts replace on any thread.
+    int windowZoom() const { return zoom.load(); }
+    void setWindowZoom(int percent) { zoom.store(percent); }
 
     // juce::AudioProcessor
     void prepareToPlay(double rate, int block) override;
@@ -59,6 +62,8 @@ private:
     StreamSettings settings() const;
     std::uint32_t choices() const;
     void configure();
+    bool canName() const;
+    void settle(int milliseconds);
     void expect(double rate, int block);
     void showLatency();
     void showModels();
@@ -84,9 +89,11 @@ private:
     juce::String command{"lars serve"};
     bool automatic = false;
 
+    std::atomic<int> zoom{100};
     std::atomic<double> currentRate{44100.0};
     std::atomic<int> currentBlock{1024}, currentChannels{2};
     std::atomic<bool> renders{false}, restartAsked{false};
+    std::atomic<bool> unnamed{false}; // the model was chosen by a place in a list yet to come
     std::atomic<std::uint32_t> configured{0}; // the choices that the stream was configured with
 
     // Of the audio thread.

@@ -8,6 +8,13 @@ constexpr int mostBytes = 1 << 20;
 constexpr int mostLatencies = 64;
 constexpr int mostLatency = 1 << 26;
 
+// A parameter whose number is damaged gets its default.
+void dropBadNumbers(juce::ValueTree parameters) {
+    for (auto parameter : parameters)
+        if (!std::isfinite(static_cast<float>(parameter.getProperty("value", 0.0))))
+            parameter.removeProperty("value", nullptr);
+}
+
 } // namespace
 
 void saveState(const SavedState& state, juce::MemoryBlock& data) {
@@ -16,6 +23,7 @@ void saveState(const SavedState& state, juce::MemoryBlock& data) {
     root.setAttribute("model", state.model);
     root.setAttribute("engineCommand", state.command);
     root.setAttribute("startEngine", state.automatic);
+    root.setAttribute("zoom", state.zoom);
     for (const auto& [key, latency] : state.latencies) {
         auto* entry = root.createNewChildElement("latency");
         entry->setAttribute("stream", juce::String::fromUTF8(key.c_str()));
@@ -42,6 +50,7 @@ std::optional<SavedState> loadState(const void* data, int size,
     made.model = root->getStringAttribute("model").substring(0, 128);
     made.command = root->getStringAttribute("engineCommand", made.command);
     made.automatic = root->getBoolAttribute("startEngine");
+    made.zoom = root->getIntAttribute("zoom", made.zoom);
     for (const auto* entry : root->getChildWithTagNameIterator("latency")) {
         const int samples = entry->getIntAttribute("samples", -1);
         if (samples >= 0 && samples <= mostLatency &&
@@ -51,8 +60,10 @@ std::optional<SavedState> loadState(const void* data, int size,
     if (const auto* parameters = root->getChildByName("parameters"))
         if (const auto* first = parameters->getFirstChildElement()) {
             auto tree = juce::ValueTree::fromXml(*first);
-            if (tree.hasType(parametersType))
+            if (tree.hasType(parametersType)) {
+                dropBadNumbers(tree);
                 made.parameters = tree;
+            }
         }
     return made;
 }

@@ -17,6 +17,7 @@ struct SavedState {
     juce::String model;         // by name
     juce::String command{"lars serve"};
     bool automatic = false;
+    int zoom = 100;                       // of the window, per cent
     std::map<std::string, int> latencies; // of streams by their settings, in samples
 };
 

@@ -9,9 +9,9 @@ namespace lars::protocol {
 
 constexpr std::size_t headerBytes = 32;
 constexpr std::uint8_t version = 1;
-constexpr std::uint32_t maxBlock = 65536;      // samples per channel in one frame
+constexpr std::uint32_t maxBlock = 65536; // samples per channel in one frame
 constexpr std::uint32_t maxChannels = 8;
-constexpr std::uint32_t maxStreams = 16; // stems in one frame
+constexpr std::uint32_t maxStreams = 16;       // stems in one frame
 constexpr std::uint32_t maxSamples = 1u << 20; // floats in one frame
 constexpr std::uint64_t maxPosition = std::uint64_t{1} << 62;
 constexpr std::size_t maxName = 128; // bytes of UTF-8

@@ -49,8 +49,8 @@ void checkAudio(std::size_t bytes, std::uint16_t streams, std::uint16_t channels
                 std::uint32_t frames) {
     // 16 + 16 + 32 bits: the product fits.
     const auto count = std::uint64_t{streams} * channels * frames;
-    if (streams > maxStreams || channels > maxChannels || frames > maxBlock ||
-        count > maxSamples || bytes != 4 * count)
+    if (streams > maxStreams || channels > maxChannels || frames > maxBlock || count > maxSamples ||
+        bytes != 4 * count)
         fail("the audio is not as long as it says, or longer than allowed");
 }
 

@@ -11,7 +11,6 @@ constexpr int leastWidth = 720, leastFileHeight = 180;
 constexpr int margin = 10, headHeight = 34;
 constexpr double jumpSeconds = 5.0;
 constexpr std::array<int, 6> zooms{75, 100, 125, 150, 175, 200};
-const juce::Identifier zoomProperty{"zoom"};
 constexpr auto audioFiles = ".wav;.flac;.aif;.aiff;.ogg";
 
 } // namespace
@@ -63,7 +62,7 @@ Editor::Editor(PluginProcessor& processor)
         part->setExplicitFocusOrder(order++);
 
     setResizable(true, true);
-    percent = plugin.parameters().state.getProperty(zoomProperty, 100);
+    percent = plugin.windowZoom();
     if (std::find(zooms.begin(), zooms.end(), percent) == zooms.end())
         percent = 100;
     zoom.setSelectedId(percent, juce::dontSendNotification);
@@ -134,7 +133,7 @@ void Editor::zoomTo(int wanted) {
         return;
     const double factor = static_cast<double>(wanted) / percent;
     percent = wanted;
-    plugin.parameters().state.setProperty(zoomProperty, percent, nullptr);
+    plugin.setWindowZoom(percent);
     zoom.setSelectedId(percent, juce::dontSendNotification);
     setResizeLimits(leastWidth * percent / 100, 360, 8192, 8192);
     setSize(juce::roundToInt(getWidth() * factor), juce::roundToInt(getHeight() * factor));

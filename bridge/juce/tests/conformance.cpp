@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// lars_conformance <LARS.so>: what Steinberg's validator asks of a VST3, by a host of our own:
+// classes, buses, arrangements, parameters, states, transitions, processing. Says what is wrong
+// and returns 1.
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "Vst3Module.h"
+
+namespace Steinberg {
+DEF_CLASS_IID(IPlugView)
+DEF_CLASS_IID(Vst::IComponent)
+DEF_CLASS_IID(Vst::IAudioProcessor)
+DEF_CLASS_IID(Vst::IEditController)
+DEF_CLASS_IID(Vst::IConnectionPoint)
+DEF_CLASS_IID(Vst::IParameterChanges)
+DEF_CLASS_IID(Vst::IParamValueQueue)
+} // namespace Steinberg
+
+using namespace lars;
+
+namespace {
+
+constexpr int32 most = 1024;
+std::atomic<int> failures{0};
+
+void check(bool good, const char* what, int at = -1) {
+    if (!good && ++failures < 20)
+        std::fprintf(stderr, "wrong: %s (%d)\n", what, at);
+}
+
+// Component, processor and controller, connected as a host connects them.
+struct Plugin {
+    IPtr<Vst::IComponent> component;
+    FUnknownPtr<Vst::IAudioProcessor> processor;
+    IPtr<Vst::IEditController> controller;
+
+    explicit Plugin(const Module& module)
+        : component(module.component()), processor(component.get()) {
+        TUID id{};
+        if (!component || component->initialize(nullptr) != kResultOk || !processor ||
+            component->getControllerClassId(id) != kResultOk)
+            throw std::runtime_error("no component");
+        controller = module.make<Vst::IEditController>(id);
+        if (!controller || controller->initialize(nullptr) != kResultOk)
+            throw std::runtime_error("no controller");
+        FUnknownPtr<Vst::IConnectionPoint> one(component.get()), other(controller.get());
+        if (one && other) {
+            one->connect(other);
+            other->connect(one);
+        }
+        Bytes state;
+        component->getState(&state);
+        state.at = 0;
+        controller->setComponentState(&state);
+    }
+    ~Plugin() {
+        FUnknownPtr<Vst::IConnectionPoint> one(component.get()), other(controller.get());
+        if (one && other) {
+            one->disconnect(other);
+            other->disconnect(one);
+        }
+        controller->terminate();
+        component->terminate();
+    }
+
+    bool prepare(double rate, int32 block, int32 mode = Vst::kRealtime) {
+        Vst::ProcessSetup setup{mode, Vst::kSample32, block, rate};
+        return processor->setupProcessing(setup) == kResultOk;
+    }
+
+    void process(Buses& in, Buses& out, int32 count, Vst::IParameterChanges* changes = nullptr) {
+        Vst::ProcessData data;
+        data.processMode = Vst::kRealtime;
+        data.symbolicSampleSize = Vst::kSample32;
+        data.numSamples = count;
+        data.numInputs = static_cast<int32>(in.buffers.size());
+        data.numOutputs = static_cast<int32>(out.buffers.size());
+        data.inputs = in.buffers.data();
+        data.outputs = out.buffers.data();
+        data.inputParameterChanges = changes;
+        check(processor->process(data) == kResultOk, "a block is processed", count);
+    }
+};
+
+void classesAndInstances(const Module& module) {
+    PFactoryInfo about{};
+    check(module.classes().getFactoryInfo(&about) == kResultOk && about.vendor[0] != 0, "a vendor");
+    std::set<std::string> ids;
+    for (int32 i = 0; i < module.classes().countClasses(); ++i) {
+        PClassInfo info{};
+        check(module.classes().getClassInfo(i, &info) == kResultOk && info.name[0] != 0, "a class");
+        check(ids.insert(std::string(info.cid, sizeof info.cid)).second, "an id twice", i);
+    }
+    std::vector<std::unique_ptr<Plugin>> several;
+    for (int i = 0; i < 5; ++i)
+        several.push_back(std::make_unique<Plugin>(module));
+    several.erase(several.begin() + 1); // not in the order in which they were made
+    // Ended and begun again.
+    auto& component = *several[0]->component;
+    check(component.terminate() == kResultOk && component.initialize(nullptr) == kResultOk,
+          "ends and begins again");
+}
+
+void buses(const Module& module) {
+    Plugin plugin(module);
+    auto& component = *plugin.component;
+    Vst::BusInfo info{};
+    for (const auto direction : {Vst::kInput, Vst::kOutput}) {
+        const auto count = component.getBusCount(Vst::kAudio, direction);
+        check(count == (direction == Vst::kInput ? 1 : 7), "the number of buses", count);
+        for (const int32 beyond : {-1, count, 1000}) {
+            check(component.getBusInfo(Vst::kAudio, direction, beyond, info) != kResultOk &&
+                      component.activateBus(Vst::kAudio, direction, beyond, true) != kResultOk,
+                  "a bus that is not there", beyond);
+        }
+        for (int32 bus = 0; bus < count; ++bus) {
+            check(component.getBusInfo(Vst::kAudio, direction, bus, info) == kResultOk &&
+                      info.channelCount == 2 && info.name[0] != 0 &&
+                      info.busType == (bus == 0 ? Vst::kMain : Vst::kAux),
+                  "a bus", bus);
+            for (const bool on : {true, false, true})
+                check(component.activateBus(Vst::kAudio, direction, bus, on) == kResultOk,
+                      "a bus goes on and off", bus);
+            Vst::SpeakerArrangement speakers = 0;
+            check(plugin.processor->getBusArrangement(direction, bus, speakers) == kResultOk &&
+                      speakers == Vst::SpeakerArr::kStereo,
+                  "an arrangement", bus);
+        }
+    }
+    check(component.getBusCount(Vst::kEvent, Vst::kInput) == 0, "no notes");
+    using namespace Vst::SpeakerArr;
+    const auto arrange = [&](Vst::SpeakerArrangement in, Vst::SpeakerArrangement out) {
+        std::vector<Vst::SpeakerArrangement> ins{in}, outs(7, out);
+        return plugin.processor->setBusArrangements(ins.data(), 1, outs.data(), 7) == kResultTrue;
+    };
+    check(arrange(kMono, kMono) && arrange(kMono, kStereo) && arrange(kStereo, kStereo),
+          "mono and stereo");
+    check(!arrange(k51, k51) && !arrange(kStereo, k51), "no surround");
+    Vst::SpeakerArrangement kept = 0;
+    plugin.processor->getBusArrangement(Vst::kInput, 0, kept);
+    check(kept == kStereo, "a refused arrangement changes nothing");
+}
+
+void parameters(const Module& module) {
+    Plugin plugin(module);
+    auto& controller = *plugin.controller;
+    std::set<Vst::ParamID> ids;
+    std::set<std::u16string> titles;
+    int bypasses = 0;
+    for (int32 i = 0; i < controller.getParameterCount(); ++i) {
+        Vst::ParameterInfo info{};
+        check(controller.getParameterInfo(i, info) == kResultOk && info.title[0] != 0, "a name", i);
+        check(ids.insert(info.id).second && titles.insert(info.title).second, "one of each", i);
+        check(info.defaultNormalizedValue >= 0.0 && info.defaultNormalizedValue <= 1.0, "def", i);
+        bypasses += (info.flags & Vst::ParameterInfo::kIsBypass) != 0 ? 1 : 0;
+        for (const double value : {0.0, 1.0, 0.5, info.defaultNormalizedValue}) {
+            check(controller.setParamNormalized(info.id, value) == kResultOk, "is set", i);
+            const auto now = controller.getParamNormalized(info.id);
+            const double step = info.stepCount > 0 ? 0.5 / info.stepCount : 0.001;
+            check(std::abs(now - value) <= step + 1e-6, "is what was set", i);
+            const auto plain = controller.normalizedParamToPlain(info.id, now);
+            check(std::abs(controller.plainParamToNormalized(info.id, plain) - now) <= step, "pl",
+                  i);
+            Vst::String128 text{};
+            Vst::ParamValue again = -1.0;
+            check(controller.getParamStringByValue(info.id, now, text) == kResultOk && text[0] != 0,
+                  "a text", i);
+            check(controller.getParamValueByString(info.id, text, again) == kResultOk &&
+                      std::abs(again - now) <= step + 0.002,
+                  "a value of its text", i);
+        }
+    }
+    check(bypasses == 1, "one bypass", bypasses);
+    check(controller.getParameterCount() == 24, "parameters", controller.getParameterCount());
+}
+
+void states(const Module& module) {
+    Plugin plugin(module), other(module);
+    Bytes state;
+    check(plugin.component->getState(&state) == kResultOk && !state.data.empty(), "a state");
+    state.at = 0;
+    check(other.component->setState(&state) == kResultOk, "it is taken");
+    Bytes again;
+    other.component->getState(&again);
+    check(again.data == state.data, "it is given back as it was");
+    std::mt19937 random(1);
+    for (int turn = 0; turn < 200; ++turn) {
+        Bytes damaged;
+        damaged.data = state.data;
+        damaged.data.resize(random() % (state.data.size() + 1));
+        for (int i = 0; i < 4 && !damaged.data.empty(); ++i)
+            damaged.data[random() % damaged.data.size()] = static_cast<char>(random());
+        other.component->setState(&damaged);
+    }
+    Buses in(*other.component, Vst::kInput, most), out(*other.component, Vst::kOutput, most);
+    check(other.prepare(44100.0, most) && other.component->setActive(true) == kResultOk, "plays");
+    other.process(in, out, most);
+    other.component->setActive(false);
+}
+
+// Every plane is written, up to the block's end and not beyond it, and the input is left alone.
+void written(const Buses& in, const Buses& out, int32 count) {
+    for (const auto* side : {&in, &out})
+        for (const auto& plane : side->samples)
+            check(plane.back() > Buses::mark - 1.0f, "nothing is written behind the end", count);
+    for (const auto& plane : out.samples)
+        for (int32 i = 0; i < count; ++i)
+            check(std::isfinite(plane[static_cast<std::size_t>(i)]), "every sample is there", i);
+    for (const auto& plane : in.samples)
+        for (int32 i = 0; i < count; ++i)
+            check(std::abs(plane[static_cast<std::size_t>(i)] - 0.25f) < 1e-9f, "the input", i);
+}
+
+void transitionsAndProcessing(const Module& module) {
+    Plugin plugin(module);
+    auto& processor = *plugin.processor;
+    check(processor.canProcessSampleSize(Vst::kSample32) == kResultOk, "single precision");
+    check(processor.canProcessSampleSize(Vst::kSample64) != kResultOk, "no double precision");
+    std::vector<Vst::ParamID> ids;
+    for (int32 i = 0; i < plugin.controller->getParameterCount(); ++i) {
+        Vst::ParameterInfo info{};
+        plugin.controller->getParameterInfo(i, info);
+        ids.push_back(info.id);
+    }
+    std::mt19937 random(2);
+    constexpr double rates[] = {22050.0, 44100.0, 48000.0, 96000.0, 192000.0};
+    for (int turn = 0; turn < 20; ++turn) {
+        const auto block = 1 + static_cast<int32>(random() % most);
+        check(plugin.prepare(rates[random() % std::size(rates)], block,
+                             turn % 7 == 6 ? Vst::kPrefetch : Vst::kRealtime),
+              "is set up", turn);
+        Buses in(*plugin.component, Vst::kInput, block),
+            out(*plugin.component, Vst::kOutput, block);
+        in.fill(0.25f);
+        check(plugin.component->setActive(true) == kResultOk, "goes on", turn);
+        processor.setProcessing(true);
+        for (int part = 0; part < 20; ++part) {
+            const auto count = static_cast<int32>(random() % static_cast<unsigned>(block + 1));
+            Changes changes;
+            for (const auto id : ids)
+                if (random() % 4 == 0) {
+                    Point point;
+                    point.id = id;
+                    point.offset = count > 0 ? static_cast<int32>(random()) % count : 0;
+                    point.offset = std::abs(point.offset);
+                    point.value = (random() % 101) / 100.0;
+                    changes.points.push_back(point);
+                }
+            out.fill(std::nanf(""));
+            plugin.process(in, out, count, &changes);
+            written(in, out, count);
+        }
+        // Parameters alone, without any buffers.
+        Vst::ProcessData nothing;
+        nothing.symbolicSampleSize = Vst::kSample32;
+        check(processor.process(nothing) == kResultOk, "parameters without audio");
+        // In place: the main output over the input.
+        in.fill(0.25f);
+        for (std::size_t channel = 0; channel < 2; ++channel)
+            out.channels[0][channel] = in.channels[0][channel];
+        plugin.process(in, out, block);
+        for (const auto& plane : in.samples)
+            check(std::isfinite(plane[0]), "in place", turn);
+        processor.setProcessing(false);
+        check(plugin.component->setActive(false) == kResultOk, "goes off", turn);
+        check(processor.getTailSamples() == Vst::kNoTail, "no tail", turn);
+    }
+}
+
+void controllerWhileAudioRuns(const Module& module) {
+    Plugin plugin(module);
+    check(plugin.prepare(48000.0, 128) && plugin.component->setActive(true) == kResultOk, "on");
+    Buses in(*plugin.component, Vst::kInput, 128), out(*plugin.component, Vst::kOutput, 128);
+    in.fill(0.25f);
+    std::atomic<bool> stop{false};
+    std::thread audio([&] {
+        while (!stop.load()) {
+            plugin.process(in, out, 128);
+            written(in, out, 128);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    });
+    for (int turn = 0; turn < 30; ++turn) {
+        Bytes state;
+        plugin.component->getState(&state);
+        state.at = 0;
+        plugin.component->setState(&state);
+        plugin.processor->getLatencySamples();
+        if (auto* view = plugin.controller->createView(Vst::ViewType::kEditor)) {
+            ViewRect size;
+            check(view->isPlatformTypeSupported(kPlatformTypeX11EmbedWindowID) == kResultTrue &&
+                      view->isPlatformTypeSupported("nonsense") != kResultTrue &&
+                      view->getSize(&size) == kResultTrue && size.getWidth() > 0 &&
+                      view->canResize() == kResultTrue,
+                  "a view", turn);
+            view->release();
+        } else {
+            check(false, "a view is made", turn);
+        }
+    }
+    stop.store(true);
+    audio.join();
+    plugin.component->setActive(false);
+}
+
+} // namespace
+
+int main(int count, char** arguments) {
+    if (count < 2) {
+        std::fprintf(stderr, "lars_conformance <LARS.so>\n");
+        return 2;
+    }
+    try {
+        const Module module(arguments[1]);
+        classesAndInstances(module);
+        buses(module);
+        parameters(module);
+        states(module);
+        transitionsAndProcessing(module);
+        controllerWhileAudioRuns(module);
+    } catch (const std::runtime_error& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
+    std::printf("%d failures\n", failures.load());
+    return failures.load() > 0 ? 1 : 0;
+}

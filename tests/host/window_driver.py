@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The standalone program on a virtual screen: its window by mouse and keyboard, and its sound.
+
+The program plays into a pipe, which a thread empties at the pace of a sound card, so what is heard
+is known sample for sample. Nothing here depends on how fast the program answers: what is done is
+repeated, or waited for, until its effect is seen; `PATIENCE` only bounds a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageGrab
+
+__all__ = ["Listener", "Window", "place_of", "screen", "wait_for"]
+
+Wave = NDArray[np.float32]
+RATE = 44100
+PATIENCE = 240.0
+
+# Where things are in the window's contents at 100 %, from their upper left corner.
+PLACES = {
+    "empty": (556, 256),
+    "separate": (846, 79),
+    "loop": (90, 201),
+    "save all": (830, 287),
+    "mute kick": (144, 328),
+}
+WAVE_LEFT, WAVE_RIGHT, WAVE_Y = 22, 898, 140
+CONTENTS = (4, 60)  # below the title bar and the line that says that the input is muted
+
+
+@contextmanager
+def screen() -> Iterator[str]:
+    """An X server of our own, of 2200 x 2000 pixels and no monitor; its display."""
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ("Xvfb", "-displayfd", str(write), "-screen", "0", "2200x2000x24", "-nolisten", "tcp"),
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as told:
+        number = told.readline().strip()
+    assert number, "Xvfb has ended"
+    try:
+        yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(holds: Callable[[], object], what: str) -> None:
+    """Ask until it holds.
+
+    Raises:
+        AssertionError: it never does.
+    """
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.1)
+
+
+def place_of(pattern: Wave, heard: Wave) -> int:
+    """The first place in what was heard where the pattern is, to 1e-5; -1 for none."""
+    candidates = np.flatnonzero(np.abs(heard[0] - pattern[0, 0]) < 1e-5)
+    for start in candidates[candidates + pattern.shape[1] <= heard.shape[1]]:
+        part = heard[:, start : start + pattern.shape[1]]
+        if np.abs(part - pattern).max() < 1e-5:
+            return int(start)
+    return -1
+
+
+class Listener:
+    """Empties the pipe that the program plays into, at the pace of a sound card."""
+
+    def __init__(self, pipe: Path) -> None:
+        os.mkfifo(pipe, 0o600)
+        self._file = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+        self._parts: list[bytes] = []
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        started, taken = time.monotonic(), 0
+        while not self._ends.wait(0.005):
+            due = int((time.monotonic() - started) * RATE) * 8
+            try:
+                part = os.read(self._file, min(due - taken, 1 << 16)) if due > taken else b""
+            except BlockingIOError:
+                taken = due  # nothing was played meanwhile
+                continue
+            taken += len(part)
+            self._parts.append(part)
+
+    def heard(self, after: int = 0) -> Wave:
+        """Everything so far from a frame on, (2, samples)."""
+        data = b"".join(self._parts)
+        whole = np.frombuffer(data[: len(data) // 8 * 8], np.float32)
+        return np.asarray(whole.reshape(-1, 2).T[:, after:])
+
+    def now(self) -> int:
+        """Frames so far."""
+        return int(self.heard().shape[1])
+
+    def close(self) -> None:
+        self._ends.set()
+        self._thread.join()
+        os.close(self._file)
+
+
+class Window:
+    """The running program.
+
+    Args:
+        program: the standalone's file.
+        display: of the X server.
+        home: a folder of its own, for its settings.
+        environment: for it, without a display.
+    """
+
+    def __init__(
+        self, program: Path, display: str, home: Path, environment: dict[str, str]
+    ) -> None:
+        home.mkdir()
+        self.display = display
+        self.home = home
+        sound = home / "sound"
+        self.listener = Listener(sound)
+        (home / ".asoundrc").write_text(
+            "pcm.!default { type asym capture.pcm null\n"
+            f'  playback.pcm {{ type file slave.pcm null file "{sound}" format raw }} }}\n'
+        )
+        # Where JUCE finds zenity or kdialog it asks them for files; here its own dialog is worked.
+        own = {"DISPLAY": display, "HOME": str(home), "PATH": "/nonexistent"}
+        hidden = ("XDG_CONFIG_HOME", "WAYLAND_DISPLAY", "ALSA_CONFIG_PATH")
+        kept = {name: value for name, value in environment.items() if name not in hidden}
+        self._log = (home / "log").open("wb")
+        self.program = subprocess.Popen(
+            (program,), env=kept | own, stdout=self._log, stderr=subprocess.STDOUT
+        )
+        try:
+            self.number = self._find("^LARS$")
+            wait_for(self._to_corner, "the window in the corner")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self.program.terminate()
+        self.program.wait()
+        self.listener.close()
+        self._log.close()
+
+    def _find(self, name: str) -> str:
+        found: list[str] = []
+
+        def look() -> bool:
+            assert self.program.poll() is None, (self.home / "log").read_text("utf-8", "replace")
+            found[:] = self.do("search", "--onlyvisible", "--name", name).split()
+            return bool(found)
+
+        wait_for(look, f"a window named {name}")
+        return found[-1]
+
+    def geometry(self, number: str = "") -> dict[str, int]:
+        """X, Y, WIDTH, HEIGHT of a window, this one if no other is named; empty if it is gone."""
+        lines = self.do("getwindowgeometry", "--shell", number or self.number).splitlines()
+        pairs = (line.split("=", 1) for line in lines if "=" in line)
+        return {name: int(value) for name, value in pairs if value.lstrip("-").isdigit()}
+
+    def _to_corner(self) -> bool:
+        # It puts itself into the middle when it appears, maybe after the first attempt.
+        self.do("windowmove", self.number, "0", "0")
+        time.sleep(0.5)
+        place = self.geometry()
+        return place.get("X") == 0 and place.get("Y") == 0
+
+    def do(self, *arguments: str) -> str:
+        """Run xdotool; what it printed."""
+        done = subprocess.run(
+            ("xdotool", *arguments),
+            env=os.environ | {"DISPLAY": self.display},
+            capture_output=True,
+            text=True,
+            check=False,  # a search that finds nothing fails
+        )
+        return done.stdout.strip()
+
+    def key(self, *keys: str) -> None:
+        """Press keys, in the window that has the keyboard."""
+        self.do("key", "--delay", "60", *keys)
+
+    def click(self, place: tuple[int, int]) -> None:
+        """Click at a point of the screen."""
+        self.do("mousemove", "--sync", str(place[0]), str(place[1]))
+        time.sleep(0.1)
+        self.do("click", "1")
+
+    def press(self, name: str) -> None:
+        """Click on one of `PLACES`."""
+        self.click(self.at(*PLACES[name]))
+
+    def at(self, x: int, y: int) -> tuple[int, int]:
+        """A point of the contents on the screen."""
+        return CONTENTS[0] + x, CONTENTS[1] + y
+
+    def take_keyboard(self) -> None:
+        """Without a window manager only a click brings the keyboard."""
+        self.do("windowfocus", self.number)
+        self.press("empty")
+
+    def answer(self, keys: str, dialog: str, path: Path) -> None:
+        """Open a file dialog by its key or button, type a path into it, and see it close."""
+        if keys in PLACES:
+            self.press(keys)
+        else:
+            self.take_keyboard()
+            self.key(keys)
+        box = self._find(dialog)
+        shape: dict[str, int] = {}
+
+        def rests() -> bool:
+            before = dict(shape)
+            shape.update(self.geometry(box))
+            return bool(shape) and shape == before
+
+        wait_for(rests, "the dialog to be in its place")
+        self.click((shape["X"] + shape["WIDTH"] // 2, shape["Y"] + shape["HEIGHT"] - 62))
+        self.key("ctrl+a")
+        self.do("type", "--delay", "20", str(path))
+
+        def gone() -> bool:
+            return not self.do("search", "--onlyvisible", "--name", dialog)
+
+        def answered() -> bool:
+            # Return opens a file, and enters a folder, which is then chosen by the button.
+            self.key("Return")
+            time.sleep(1.0)
+            if not gone():
+                right, bottom = shape["X"] + shape["WIDTH"], shape["Y"] + shape["HEIGHT"]
+                self.click((right - 57, bottom - 25))
+                time.sleep(1.0)
+            return gone()
+
+        wait_for(answered, f"the end of the dialog {dialog!r}")
+
+    def picture(self, target: Path) -> None:
+        """Write what is to be seen of the window as PNG."""
+        place = self.geometry()
+        box = (0, 0, place["WIDTH"], place["HEIGHT"])
+        ImageGrab.grab(bbox=box, xdisplay=self.display).quantize(256).save(target, optimize=True)
