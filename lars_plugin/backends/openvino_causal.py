@@ -99,6 +99,8 @@ class OpenVINOCausalBackend:
             )
         self._model = self._compile(network, dict(identity), cache, told or log.info)
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        # The first run allocates; no live stream shall wait for that.
+        self.step(np.zeros((self._shape[1], self._hop), np.float32), self._start)
 
     @property
     def name(self) -> str:

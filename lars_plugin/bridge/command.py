@@ -4,22 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import functools
-import importlib
-import logging
-import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lars_plugin.errors import BridgeError, ConnectionLostError, InputError
-
-if TYPE_CHECKING:
-    from lars_plugin.backends import Model
-    from lars_plugin.bridge.server import Server, Settings
+from lars_plugin.errors import InputError
 
 __all__ = ["add_serve_parser", "add_stream_parser", "run_serve", "run_stream"]
 
@@ -123,17 +115,23 @@ def run_serve(args: argparse.Namespace) -> int:
         return _latency_table(args.latency_table)
     from lars_plugin.bridge.realtime import run_in_real_time
     from lars_plugin.bridge.server import Server
+    from lars_plugin.bridge.serving import (
+        publish,
+        refuse_second_engine,
+        set_up_log,
+        settings_from,
+    )
 
-    _set_up_log(args.log)
-    _refuse_second_engine(args)
-    settings = _settings(args)
+    set_up_log(args.log)
+    refuse_second_engine(args)
+    settings = settings_from(args)
     if args.realtime:
         run_in_real_time()
     # The threads hand each other small pieces of work; the default is 5 ms of waiting for each.
     sys.setswitchinterval(_SWITCH_SECONDS)
     server = Server(settings)
     try:
-        runtime = _publish(server, settings)
+        runtime = publish(server, settings)
         try:
             previous = {
                 number: signal.signal(number, lambda *_: server.stop())
@@ -151,109 +149,6 @@ def run_serve(args: argparse.Namespace) -> int:
     finally:
         server.close()
     return 0
-
-
-def _set_up_log(form: str) -> None:
-    from lars_plugin.bridge.log import EventFormatter
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(EventFormatter(as_json=form == "json"))
-    logger = logging.getLogger("lars_plugin")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-
-
-def _refuse_second_engine(args: argparse.Namespace) -> None:
-    """Each runtime folder has one engine; what a dead one has left is in nobody's way."""
-    from lars_plugin.bridge.engine_client import EngineClient
-    from lars_plugin.bridge.runtime import runtime_file, runtime_folder, socket_path
-
-    try:
-        # None is the engine of the runtime file; it may listen elsewhere.
-        for address in (args.socket or socket_path(runtime_folder()), None):
-            if address is not None and not address.exists():
-                continue
-            if address is None and not runtime_file().exists():
-                continue
-            with EngineClient(address, timeout=2.0) as client:
-                pid = client.engine.pid
-            raise BridgeError(f"an engine is running already (pid {pid}); stop it: kill {pid}")
-    except ConnectionLostError:
-        pass  # nobody answers: it did not clean up after itself
-    path = args.socket or socket_path(runtime_folder())
-    if path.is_socket():
-        path.unlink()
-
-
-def _settings(args: argparse.Namespace) -> Settings:
-    from lars_plugin.bridge.auth import new_token, private_folder, write_private
-    from lars_plugin.bridge.runtime import runtime_folder, socket_path
-    from lars_plugin.bridge.server import Settings
-
-    names, load = _models(args)
-    folder = private_folder(runtime_folder())
-    path: Path | None = args.socket or socket_path(folder)
-    host, port, token = None, 0, ""
-    if args.socket is not None:
-        private_folder(args.socket.absolute().parent)
-    if not hasattr(os, "geteuid"):
-        path = None  # no Unix sockets with a peer that can be known
-    if args.tcp is not None or path is None:
-        host, port = _address(args.tcp or "0")
-        token = new_token()
-        write_private(folder / "token", token + "\n")
-    return Settings(
-        models=names,
-        load=load,
-        socket=path,
-        host=host,
-        port=port,
-        token=token,
-        allow_remote=args.allow_remote,
-        roots=args.files,
-        idle_seconds=args.idle,
-    )
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
-        raise InputError(f"--tcp takes a port or host:port, got {text!r}")
-    return host.strip("[]") or "127.0.0.1", int(port)
-
-
-def _models(args: argparse.Namespace) -> tuple[tuple[str, ...], Callable[[str], Model]]:
-    if args.models_from is None:
-        from lars_plugin.zoo import list_models, load_model
-
-        names = tuple(config.name for config in list_models())
-        load = functools.partial(
-            load_model, device=args.device, backend=args.backend, precision=args.precision
-        )
-        return names, load
-    try:
-        makers = importlib.import_module(args.models_from).MODELS
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"--models-from {args.models_from}: {error}") from error
-    return tuple(makers), lambda name: makers[name]()
-
-
-def _publish(server: Server, settings: Settings) -> Path:
-    from lars_plugin.bridge.dispatch import engine_name
-    from lars_plugin.bridge.runtime import RuntimeFile, runtime_folder
-
-    host, port = server.address or ("", 0)
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
-    return RuntimeFile(
-        pid=os.getpid(),
-        engine=engine_name(),
-        socket=str(settings.socket.absolute()) if settings.socket else "",
-        host=host,
-        port=port,
-        token_file=str(runtime_folder().absolute() / "token") if port else "",
-    ).write()
 
 
 def _status(args: argparse.Namespace) -> int:

@@ -44,16 +44,25 @@ def picky() -> Model:
     return Model(live().config, _Picky())
 
 
+FAULTY: dict[str, Callable[[], Model]] = {
+    "nan": lambda: NaNModel(3, live()),
+    "raises": lambda: FailingModel(3, live()),
+    "out-of-memory": lambda: FailingModel(3, live(), error=MemoryError("out of memory")),
+}
+
 MODELS: dict[str, Callable[[], Model]] = {
+    # Their fault comes once in a model's life, and an engine has one of each name.
+    **{
+        f"{name}-{fallback}": make
+        for name, make in FAULTY.items()
+        for fallback in ("dry", "silence")
+    },
     "live": live,
     "chunked": chunked,
     "broken": broken,
     "picky": picky,
     "slow": lambda: SlowModel(0.05, live()),
     "slow-chunked": lambda: SlowModel(0.02, chunked()),
-    "nan": lambda: NaNModel(3, live()),
     "nan-chunked": lambda: NaNModel(3, chunked()),
-    "raises": lambda: FailingModel(3, live()),
     "raises-chunked": lambda: FailingModel(3, chunked()),
-    "out-of-memory": lambda: FailingModel(3, live(), error=MemoryError("out of memory")),
 }

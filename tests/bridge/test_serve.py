@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+import gc
 import json
 import signal
 import subprocess
@@ -13,7 +15,9 @@ import numpy as np
 import pytest
 
 from lars_plugin.audio import read_audio, write_audio
+from lars_plugin.bridge.command import add_serve_parser
 from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.serving import settings_from
 from lars_plugin.errors import BridgeError
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent)}
@@ -131,3 +135,35 @@ def test_wrong_arguments_are_one_line(process: EngineProcess, tmp_path: Path) ->
     done = run(process, "stream", str(tmp_path / "none.wav"), "-o", str(tmp_path))
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_serve_runs_networks_on_the_fastest_backend_or_the_one_asked_for(tmp_path: Path) -> None:
+    environment = {"LARS_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    for arguments, expected in (
+        ([], "openvino cpu float32"),
+        (["--backend", "torch"], "torch cpu float32"),
+    ):
+        with (
+            EngineProcess(arguments, environment=environment) as process,
+            process.client(timeout=60) as client,
+        ):
+            client.open("lars-live", max_block=504)
+            client.process(np.zeros((2, 504), np.float32), patience=60)
+            (model,) = client.status()["models"]
+        assert (model["name"], model["backend"]) == ("lars-live", expected)
+
+
+def test_the_garbage_collector_leaves_a_loaded_model_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LARS_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.syspath_prepend(ENVIRONMENT["PYTHONPATH"])
+    parser = argparse.ArgumentParser()
+    add_serve_parser(parser.add_subparsers())
+    settings = settings_from(parser.parse_args(["serve", *ARGUMENTS]))
+    try:
+        before = gc.get_freeze_count()
+        settings.load("live")
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `lars serve` does before it serves: log, one engine only, settings, runtime file."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gc
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lars_plugin.errors import BridgeError, ConnectionLostError, InputError
+
+if TYPE_CHECKING:
+    from lars_plugin.backends import Model
+    from lars_plugin.bridge.server import Server, Settings
+
+__all__ = ["publish", "refuse_second_engine", "set_up_log", "settings_from"]
+
+
+def set_up_log(form: str) -> None:
+    """Log to standard error, as ``text`` or ``json``."""
+    from lars_plugin.bridge.log import EventFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(EventFormatter(as_json=form == "json"))
+    logger = logging.getLogger("lars_plugin")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def refuse_second_engine(args: argparse.Namespace) -> None:
+    """Each runtime folder has one engine; what a dead one has left is in nobody's way."""
+    from lars_plugin.bridge.engine_client import EngineClient
+    from lars_plugin.bridge.runtime import runtime_file, runtime_folder, socket_path
+
+    try:
+        # None is the engine of the runtime file; it may listen elsewhere.
+        for address in (args.socket or socket_path(runtime_folder()), None):
+            if address is not None and not address.exists():
+                continue
+            if address is None and not runtime_file().exists():
+                continue
+            with EngineClient(address, timeout=2.0) as client:
+                pid = client.engine.pid
+            raise BridgeError(f"an engine is running already (pid {pid}); stop it: kill {pid}")
+    except ConnectionLostError:
+        pass  # nobody answers: it did not clean up after itself
+    path = args.socket or socket_path(runtime_folder())
+    if path.is_socket():
+        path.unlink()
+
+
+def settings_from(args: argparse.Namespace) -> Settings:
+    """What the engine is to be; makes the runtime folder, and the token where one is needed.
+
+    Raises:
+        InputError, BridgeError: arguments that cannot be.
+    """
+    from lars_plugin.bridge.auth import new_token, private_folder, write_private
+    from lars_plugin.bridge.runtime import runtime_folder, socket_path
+    from lars_plugin.bridge.server import Settings
+
+    names, load = _models(args)
+    folder = private_folder(runtime_folder())
+    path: Path | None = args.socket or socket_path(folder)
+    host, port, token = None, 0, ""
+    if args.socket is not None:
+        private_folder(args.socket.absolute().parent)
+    if not hasattr(os, "geteuid"):
+        path = None  # no Unix sockets with a peer that can be known
+    if args.tcp is not None or path is None:
+        host, port = _address(args.tcp or "0")
+        token = new_token()
+        write_private(folder / "token", token + "\n")
+    return Settings(
+        models=names,
+        load=_for_good(load),
+        socket=path,
+        host=host,
+        port=port,
+        token=token,
+        allow_remote=args.allow_remote,
+        roots=args.files,
+        idle_seconds=args.idle,
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise InputError(f"--tcp takes a port or host:port, got {text!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _models(args: argparse.Namespace) -> tuple[tuple[str, ...], Callable[[str], Model]]:
+    if args.models_from is None:
+        from lars_plugin.zoo import list_models, load_model
+
+        names = tuple(config.name for config in list_models())
+        load = functools.partial(
+            load_model, device=args.device, backend=args.backend, precision=args.precision
+        )
+        return names, load
+    try:
+        makers = importlib.import_module(args.models_from).MODELS
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"--models-from {args.models_from}: {error}") from error
+    return tuple(makers), lambda name: makers[name]()
+
+
+def _for_good(load: Callable[[str], Model]) -> Callable[[str], Model]:
+    """A loader after which the garbage collector leaves alone what there is by then.
+
+    A model brings a million objects with it, and to look through them takes as long as ten blocks
+    of live audio.
+    """
+
+    def loaded(name: str) -> Model:
+        model = load(name)
+        gc.collect()
+        gc.freeze()
+        return model
+
+    return loaded
+
+
+def publish(server: Server, settings: Settings) -> Path:
+    """Write the runtime file by which clients find the engine."""
+    from lars_plugin.bridge.dispatch import engine_name
+    from lars_plugin.bridge.runtime import RuntimeFile, runtime_folder
+
+    host, port = server.address or ("", 0)
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    return RuntimeFile(
+        pid=os.getpid(),
+        engine=engine_name(),
+        socket=str(settings.socket.absolute()) if settings.socket else "",
+        host=host,
+        port=port,
+        token_file=str(runtime_folder().absolute() / "token") if port else "",
+    ).write()
