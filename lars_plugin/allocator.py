@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import sys
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["keep_freed_memory", "return_freed_memory"]
 
 # <malloc.h> of glibc.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -32,3 +32,15 @@ def keep_freed_memory() -> bool:
     done &= libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     done &= libc.mallopt(_M_TOP_PAD, 2**26)
     return bool(done)
+
+
+def return_freed_memory() -> bool:
+    """Hand what is free back to the system: once, after work that needed far more than the rest.
+
+    Returns:
+        Whether anything was handed back; False where the C library is another.
+    """
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None)
+    return hasattr(libc, "malloc_trim") and bool(libc.malloc_trim(0))

@@ -7,6 +7,8 @@ import platform
 import subprocess
 import sys
 
+import pytest
+
 
 def test_the_setting_tells_whether_the_c_library_took_it() -> None:
     # In a process of its own: it cannot be undone.
@@ -14,3 +16,31 @@ def test_the_setting_tells_whether_the_c_library_took_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     expected = sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
     assert done.stdout.strip() == str(expected)
+
+
+FREE = """
+from pathlib import Path
+import ctypes
+from lars_plugin.allocator import keep_freed_memory, return_freed_memory
+
+def resident():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+size = 200 << 20
+block = libc.malloc(ctypes.c_size_t(size))
+ctypes.memset(ctypes.c_void_p(block), 1, size)
+libc.free(ctypes.c_void_p(block))
+kept = resident()
+return_freed_memory()
+print(kept - resident() > size // 2048)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library does as it likes")
+def test_freed_memory_that_was_kept_can_be_returned() -> None:
+    done = subprocess.run([sys.executable, "-c", FREE], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lars_plugin.allocator import return_freed_memory
 from lars_plugin.backends.cuts import Core, Cut
 from lars_plugin.backends.failures import engine_errors
 from lars_plugin.backends.openvino_cache import GRAPH, cached, key_of
@@ -179,6 +180,8 @@ class OpenVINOBackend:
             if quantised and self._calibration is not None:
                 calibration = core_inputs(self._cut, self._calibration(channels, samples))
             convert(self._cut, shapes, folder, calibration=calibration)
+            # The network is not needed any more, and a large one was there three times.
+            return_freed_memory()
 
         folder = cached(self._cache, key_of(facts), make)
         properties = {
