@@ -144,8 +144,7 @@ def _masks(logits: Wave, imag: Wave) -> Spectrum:
     """Complex masks, new memory; both arguments ``(n, S, ...)`` and not changed."""
     real = logits - logits.max(axis=1, keepdims=True)
     np.exp(real, out=real)
-    real *= 1 / real.sum(axis=1, keepdims=True)
     mask = np.empty(real.shape, np.complex64)
-    mask.real = real
+    np.multiply(real, 1 / real.sum(axis=1, keepdims=True), out=mask.real)
     mask.imag = imag
     return mask
