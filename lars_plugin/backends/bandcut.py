@@ -70,7 +70,7 @@ class BandCut:
         stems = self._config.stems
         if not wave.any():
             return np.zeros((stems, channels, length), np.float32)
-        scale = float(np.sqrt(np.mean(np.square(wave), dtype=np.float64))) + 1e-5
+        scale = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) + 1e-5
         mixture, bins = self._bins(wave * np.float32(1 / scale), threads)
         outputs = core(bins)
         out = self._spectra.synthesise(

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+import numpy as np
+
 __all__ = ["default_threads", "run_parts"]
 
 Part = TypeVar("Part")
@@ -34,10 +36,18 @@ def default_threads() -> int:
 
 
 def run_parts(work: Callable[[Part], Result], parts: Iterable[Part], threads: int) -> list[Result]:
-    """``[work(part) for part in parts]``, in that many threads."""
+    """``[work(part) for part in parts]``, in that many threads.
+
+    NaN and Inf pass without a warning, as in PyTorch: they are for the caller to find.
+    """
+
+    def quiet(part: Part) -> Result:
+        with np.errstate(all="ignore"):
+            return work(part)
+
     if threads < 2:
-        return [work(part) for part in parts]
-    return list(_pool(threads, os.getpid()).map(work, parts))
+        return [quiet(part) for part in parts]
+    return list(_pool(threads, os.getpid()).map(quiet, parts))
 
 
 @functools.lru_cache

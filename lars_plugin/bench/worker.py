@@ -45,7 +45,7 @@ Wave = NDArray[np.float32]
 
 # Chunks timed for a row at the least, whatever the time: a median needs company. And at most, for
 # each length: more would tell nothing new.
-_AT_LEAST, _AT_MOST = 3, 30
+_AT_LEAST, _AT_MOST = 3, 15
 _LIVE_STEPS = 2000
 
 

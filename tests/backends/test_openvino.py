@@ -134,6 +134,22 @@ def test_a_cut_computes_what_its_network_computes_in_any_number_of_threads(
     np.testing.assert_array_equal(cut(wave, core, 3), made)
 
 
+@pytest.mark.parametrize("kind", ["bandunet", "mdx23c"])
+def test_what_is_not_finite_in_a_core_is_not_finite_in_the_stems_and_warns_of_nothing(
+    kind: str,
+) -> None:
+    _, cut = cut_of(kind)
+    core = in_torch(cut.core())
+    (wave,) = waves(1, 960)
+    for bad in (np.nan, np.inf):
+
+        def broken(inputs: list[Wave], bad: float = bad) -> list[Wave]:
+            return [np.where(one > 0, one, np.float32(bad)) for one in core(inputs)]
+
+        for threads in (1, 2):
+            assert not np.isfinite(cut(wave, broken, threads)).all()
+
+
 @pytest.mark.parametrize("samples", [960, 1000, 1111])
 def test_masks_made_band_by_band_on_a_device_are_those_of_the_network(samples: int) -> None:
     network = bandunet()
