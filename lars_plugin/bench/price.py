@@ -28,7 +28,7 @@ __all__ = ["OVERLAPS", "price_of_overlap", "price_of_precision", "price_tables"]
 
 Wave = NDArray[np.float32]
 
-OVERLAPS = (1.1, 1.25, 1.5, 2.0, 4.0, 8.0)
+OVERLAPS = (1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0)
 _WINDOWS: Mapping[Convention, str] = {"lars": "rectangular", "msst": "linear fade", "hann": "Hann"}
 # What the preset `balanced` may lose.
 _NOTHING_HEARD = 0.1
