@@ -68,7 +68,7 @@ def add_serve_parser(subparsers: Any) -> None:
         "--realtime",
         action="store_true",
         help="ask the system to run the engine before ordinary programs, as audio programs are"
-        " (Linux; needs the right to, see README)",
+        " (Linux, with an rtprio limit of 10 or more)",
     )
     parser.add_argument("--preload", action="append", default=[], metavar="MODEL", help="load now")
     parser.add_argument(

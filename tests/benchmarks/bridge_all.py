@@ -41,9 +41,14 @@ def table(found: dict[str, Any]) -> str:
         if name in found:
             ratios = ", ".join(f"{r['median_ratio_p50']:.1f}" for r in found[name]["summary"])
             blocks = ", ".join(str(r["block"]) for r in found[name]["summary"])
+            least = [r["median_messages_only_ratio_p50"] for r in found[name]["summary"]]
             rows.append(
                 f"| round trip p50 over a bare socket's, blocks of {blocks}, model {kind} |"
                 f" {ratios} | 2 |"
+            )
+            rows.append(
+                "| the same with nothing but encoding and decoding messages at both ends |"
+                f" {', '.join(f'{ratio:.1f}' for ratio in least)} | |"
             )
     for run in found.get("live", {}).get("runs", []):
         aim = "≤ 1" if run["block"] == 128 else "0"
