@@ -25,7 +25,6 @@ KINDS = ("", "_address", "_thread")  # plain; address and undefined behaviour; d
 SUPPRESSIONS = Path(__file__).parents[2] / "bridge" / "juce" / "tests"
 CHECKS = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1",
-    "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS / 'leaks.supp'}",
     "TSAN_OPTIONS": f"suppressions={SUPPRESSIONS / 'races.supp'}:history_size=4",
 }
 

@@ -24,7 +24,7 @@ __all__ = ["Listener", "Window", "place_of", "screen", "wait_for"]
 
 Wave = NDArray[np.float32]
 RATE = 44100
-PATIENCE = 240.0
+PATIENCE = 300.0
 
 # Where things are in the window's contents at 100 %, from their upper left corner.
 PLACES = {

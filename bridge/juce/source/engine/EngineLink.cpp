@@ -349,10 +349,9 @@ void EngineLink::open(Connection& connection, Stream& stream) {
     asked.preset = settings.offline ? settings.preset : "";
     if (settings.offline && !settings.waits)
         asked.batch = 1; // what is played now should not wait for more to compute
-    const auto& models = connection.engine().models;
     asked.model = settings.model;
-    if (asked.model.empty() && !models.empty())
-        asked.model = models.front();
+    if (asked.model.empty())
+        asked.model = defaultModel(connection.engine().models, !settings.offline);
     asked.epoch = ++stream.epoch;
     stream.plan = 0;
     stream.coming = {};

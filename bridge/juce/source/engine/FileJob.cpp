@@ -59,8 +59,8 @@ void FileJob::run(const FileJobRequest& request) {
         protocol::Job job;
         job.overwrite = request.overwrite ? 1 : 0;
         job.model = request.model;
-        if (job.model.empty() && !connection.engine().models.empty())
-            job.model = connection.engine().models.front();
+        if (job.model.empty())
+            job.model = defaultModel(connection.engine().models, false);
         job.preset = request.preset;
         job.bits = request.bits;
         job.source = request.source;

@@ -8,12 +8,13 @@
 #include <thread>
 
 #include "engine/Connection.h"
+#include "engine/Plan.h"
 
 namespace lars {
 
 struct FileJobRequest {
     std::string source, folder;     // absolute paths
-    std::string model;              // empty: the engine's first
+    std::string model;              // empty: the default for files
     std::string preset;             // fast, balanced, best; empty: the model's own
     std::string bits = "24";        // 16, 24, 32f
     std::vector<std::string> stems; // those wanted; none for all

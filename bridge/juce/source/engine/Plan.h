@@ -2,6 +2,7 @@
 // What a stream is asked to be, and what it turned out to be.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -16,9 +17,18 @@ constexpr int busCount = 6;
 constexpr std::array<const char*, busCount> busStems = {"kick",  "snare", "toms",
                                                         "hihat", "ride",  "crash"};
 
+// The model where nobody has chosen one: what the engine brings with it for this purpose, for others
+// may not be downloaded; else its first. Empty where there is none.
+inline std::string defaultModel(const std::vector<std::string>& models, bool live) {
+    const auto* const wanted = live ? "lars-live" : "lars-mini";
+    if (std::find(models.begin(), models.end(), wanted) != models.end())
+        return wanted;
+    return models.empty() ? std::string() : models.front();
+}
+
 // What a stream should be; two that are equal are the same stream.
 struct StreamSettings {
-    std::string model;  // empty: the engine's first
+    std::string model;  // empty: the default
     std::string preset; // offline: fast, balanced, best; empty: the model's own
     bool offline = false;
     bool silence = false; // the engine's fallback; may change while the stream goes on

@@ -16,7 +16,7 @@ public:
     juce::Result load(const juce::File& file);
     const juce::File& file() const { return source; }
     const std::vector<StemFile>& stems() const { return made; }
-    // Of the stems; empty for the engine's first.
+    // Of the stems; empty for the default.
     const juce::String& stemsModel() const { return madeBy; }
 
     // Separates the file in the engine; the stems come when it is done, unless it fails.

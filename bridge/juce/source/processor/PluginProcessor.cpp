@@ -143,7 +143,9 @@ void PluginProcessor::showModels() {
         return;
     modelNames.set(names);
     // The name is what counts: its place in the list may be another now.
-    const auto name = modelName();
+    auto name = modelName();
+    if (name.isEmpty())
+        name = defaultModel(link.status().models, choiceValues[1]->load() < 0.5f);
     if (const int index = names.indexOf(name); index >= 0) {
         auto* parameter = state.getParameter(ids::model);
         parameter->setValueNotifyingHost(parameter->convertTo0to1(static_cast<float>(index)));
