@@ -45,7 +45,8 @@ latency is printed. A port of that name is used, or else a virtual one is made.
 
 For makers of models:
   lars midi --render clips --kits KITS --grooves GROOVES     clips for lars evaluate clips --midi
-  lars midi --tune --model NAME --kits KITS --grooves GROOVES --cache FOLDER     writes midi.json
+  lars midi --tune --model NAME --kits KITS --grooves GROOVES --start tuned/stems.json \
+      --excerpts 120 --seconds 10 --steps 1000       writes midi.json beside the model
 """
 
 
@@ -76,7 +77,9 @@ def add_midi_parser(subparsers: Any) -> None:
     what.add_argument("--tune", action="store_true", help="tune thresholds for the model")
     what.add_argument("--render", type=Path, metavar="DIR", help="render clips with notes")
     add = group.add_argument
-    add("--kits", type=Path, metavar="DIR", help="one-shots with a manifest.csv")
+    add("--kits", type=Path, action="append", metavar="DIR",
+        help="one-shots with a manifest.csv; give it again for more to tune with, but plain"
+        " performances, which set thresholds, are played on the first only")  # fmt: skip
     add("--grooves", type=Path, metavar="DIR", help="MIDI performances")
     add("--split", choices=("train", "validation"),
         help="for --render (default: validation); --tune always uses train")  # fmt: skip
@@ -87,6 +90,11 @@ def add_midi_parser(subparsers: Any) -> None:
     add("--source", choices=("model", "stems", "mixture"), default="model",
         help="tune for the model's stems, true stems, or a mixture (default: %(default)s)",
     )  # fmt: skip
+    add("--cymbals", action="store_true", help="for models whose ride and crash are one stem")
+    add("--steps", type=int, default=1000, metavar="N",
+        help="of training; 0: the picker of --start as it is (default: %(default)s)",
+    )  # fmt: skip
+    add("--start", type=Path, metavar="FILE", help="go on from these settings' picker")
 
 
 def run_midi(args: argparse.Namespace) -> int:
@@ -129,7 +137,9 @@ def _stems(args: argparse.Namespace) -> Stems:
 
 def _run_live(args: argparse.Namespace) -> int:
     from lars_plugin.audio import AudioReader, check_channels
-    from lars_plugin.midi.live import LivePort, LiveTranscriber, live_hits, open_port
+    from lars_plugin.midi.hits import DRUMS
+    from lars_plugin.midi.live import LiveTranscriber, live_hits
+    from lars_plugin.midi.ports import LivePort, open_port
     from lars_plugin.midi.settings import settings_for
 
     with open_port(args.live_port) as port, AudioReader(args.input) as reader:
@@ -139,7 +149,7 @@ def _run_live(args: argparse.Namespace) -> int:
             stream.stems,
             reader.rate,
             reader.channels,
-            settings_for(args.model),
+            settings_for(args.model, [name for name in stream.stems if name in DRUMS]),
             velocity=args.velocity,
             velocity_range=args.velocity_range,
         )
@@ -179,8 +189,10 @@ def _run_data(args: argparse.Namespace) -> int:
 
     if args.kits is None or args.grooves is None:
         raise InputError("--kits and --grooves say what to render from")
-    if args.excerpts < 1 or not args.seconds > 0:
-        raise InputError("--excerpts and --seconds must be positive")
+    if args.excerpts < 1 or not args.seconds > 0 or args.steps < 0:
+        raise InputError("--excerpts and --seconds must be positive, --steps not negative")
+    if args.tune:
+        _check_tuning(args)
     split = "train" if args.tune else args.split or "validation"
     kits, grooves = load_kits(args.kits, split), load_grooves(args.grooves, split)
     if args.render:
@@ -198,39 +210,59 @@ def _run_data(args: argparse.Namespace) -> int:
     return _tune(args, kits, grooves)
 
 
+def _check_tuning(args: argparse.Namespace) -> None:
+    if args.split not in (None, "train"):
+        raise InputError("tuning uses the train split: the other is for figures")
+    if args.out is None and args.source != "model":
+        raise InputError("-o says where to write settings that belong to no model")
+    if args.steps == 0 and args.start is None:
+        raise InputError("--steps 0 keeps a picker: say whose with --start")
+
+
 def _tune(args: argparse.Namespace, kits: Any, grooves: Any) -> int:
     import tempfile
 
-    from lars_plugin.midi.settings import SETTINGS_FILE
+    from lars_plugin.midi.settings import SETTINGS_FILE, read_settings
+    from lars_plugin.training.examples import separate_excerpts, unseparated
     from lars_plugin.training.excerpts import mixed_excerpts
-    from lars_plugin.training.tune_midi import separate_excerpts, tune
+    from lars_plugin.training.kits import load_kits
+    from lars_plugin.training.tune_midi import tune
 
-    if args.split not in (None, "train"):
-        raise InputError("tuning uses the train split: the other is for figures")
-    separator = make_separator(args)
-    config = separator.model.config
-    out = args.out
-    if out is None:
-        if args.source != "model":
-            raise InputError("-o says where to write settings that belong to no model")
-        from lars_plugin.zoo.registry import model_folders
-
-        out = model_folders().get(config.name, Path(args.model)) / SETTINGS_FILE
-    weights = config.weights.sha256 if config.weights else ""
-    what = f"{config.name} {weights} {args.preset} {args.excerpts} {args.seconds} {args.seed}\n"
+    start = read_settings(args.start).picker if args.start else None
+    plain = load_kits(args.kits[0], "train") if len(args.kits) > 1 else None
+    excerpts = mixed_excerpts(kits, grooves, args.excerpts, args.seconds, args.seed, plain)
+    out, name = args.out, ""
     with tempfile.TemporaryDirectory() as spare:
-        examples = separate_excerpts(
-            mixed_excerpts(kits, grooves, args.excerpts, args.seconds, args.seed),
-            separator,
-            args.cache or Path(spare),
-            args.excerpts,
-            what,
-        )
+        if args.source == "model":
+            separator = make_separator(args)
+            config = separator.model.config
+            name = config.name
+            if out is None:
+                from lars_plugin.zoo.registry import model_folders
+
+                out = model_folders().get(name, Path(args.model)) / SETTINGS_FILE
+            weights = config.weights.sha256 if config.weights else ""
+            what = f"{name} {weights} {args.preset} {args.excerpts} {args.seconds} {args.seed}\n"
+            examples = separate_excerpts(
+                excerpts, separator, args.cache or Path(spare), args.excerpts, what
+            )
+        else:
+            examples = unseparated(excerpts)
 
         def tell(line: str) -> None:
             if not args.quiet:
                 print(line, flush=True)
 
-        tune(examples, args.source, seed=args.seed, tell=tell).save(out)
+        made = tune(
+            examples,
+            args.source,
+            model=name,
+            cymbals=args.cymbals,
+            steps=args.steps,
+            start=start,
+            seed=args.seed,
+            tell=tell,
+        )
+        made.save(out)
     print(f"{out}: settings", file=sys.stderr if args.quiet else sys.stdout)
     return 0

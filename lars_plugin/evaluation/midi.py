@@ -2,7 +2,8 @@
 """How well drum recordings become MIDI: ``lars evaluate FOLDER --midi``.
 
 A clip is a folder with files per stem, as for the other figures, and ``notes.csv``: columns
-``onset`` (seconds), ``class`` (the stem) and ``velocity``. The same picker hears the model's
+``onset`` (seconds), ``class`` (the stem) and ``velocity``, and, if articulations are to be scored,
+``articulation``. The same picker hears the model's
 stems, the true stems (what would be possible) and the mixture in place of each stem (what
 separating is worth), with the settings that were tuned for each.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +25,16 @@ from lars_plugin.errors import DatasetError
 from lars_plugin.evaluation.clips import Clip, load_clip
 from lars_plugin.evaluation.systems import ModelSystem, System
 from lars_plugin.evaluation.tables import Table
-from lars_plugin.midi.hits import DRUMS
-from lars_plugin.midi.scoring import CLASSES, ClassScore, Stroke, add_scores, score_hits
-from lars_plugin.midi.settings import own_settings, settings_for
+from lars_plugin.midi.hits import ARTICULATIONS, DRUMS
+from lars_plugin.midi.scoring import (
+    CLASSES,
+    ClassScore,
+    Stroke,
+    add_scores,
+    named_pairs,
+    score_hits,
+)
+from lars_plugin.midi.settings import own_settings
 from lars_plugin.midi.transcribe import transcribe
 from lars_plugin.stems import Stems
 
@@ -41,12 +50,14 @@ Wave = NDArray[np.float32]
 
 @dataclass
 class MidiScores:
-    """One system's scores: ``clips[tolerance]`` is a list with the classes' scores per clip."""
+    """One system's scores: ``clips[tolerance]`` is a list with the classes' scores per clip,
+    ``named`` counts (stem, articulation played, articulation found)."""
 
     name: str
     clips: dict[float, list[dict[str, ClassScore]]] = field(
         default_factory=lambda: {tolerance: [] for tolerance in TOLERANCES}
     )
+    named: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def total(self, tolerance: float, *classes: str) -> ClassScore:
         """The scores of some classes over all clips."""
@@ -58,6 +69,15 @@ class MidiScores:
         known = [value for value in values if not math.isnan(value)]
         return sum(known) / len(known) if known else math.nan
 
+    def named_right(self, stem: str, played: str | None = None) -> tuple[int, int]:
+        """Strokes found of a stem, or of one of its articulations: named right, and all."""
+        counts = [
+            (count, heard == truth)
+            for (one, truth, heard), count in self.named.items()
+            if one == stem and played in (None, truth)
+        ]
+        return sum(count for count, right in counts if right), sum(count for count, _ in counts)
+
 
 def read_notes(path: Path) -> list[Stroke]:
     """The truth of a clip.
@@ -68,7 +88,12 @@ def read_notes(path: Path) -> list[Stroke]:
     try:
         with path.open(newline="", encoding="utf-8") as handle:
             strokes = [
-                Stroke(float(row["onset"]), row["class"], float(row["velocity"]))
+                Stroke(
+                    float(row["onset"]),
+                    row["class"],
+                    float(row["velocity"]),
+                    row.get("articulation") or "",
+                )
                 for row in csv.DictReader(handle)
             ]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -78,6 +103,9 @@ def read_notes(path: Path) -> list[Stroke]:
     wrong = {stroke.stem for stroke in strokes} - set(DRUMS)
     if wrong:
         raise DatasetError(f"{path} names classes that are no drums: {', '.join(sorted(wrong))}")
+    for one in strokes:
+        if one.articulation and one.articulation not in ARTICULATIONS[one.stem]:
+            raise DatasetError(f"{path}: {one.stem} has no articulation {one.articulation!r}")
     return strokes
 
 
@@ -113,11 +141,12 @@ def evaluate_midi(
         truth = read_notes(folder / clip.name / NOTES_FILE)
         for score, (stems, options) in zip(scores, _heard(recording, models), strict=True):
             hits = [
-                Stroke(hit.time, hit.stem, hit.velocity)
+                Stroke(hit.time, hit.stem, hit.velocity, hit.articulation)
                 for hit in transcribe(Stems(stems, recording.sample_rate), **options)
             ]
             for tolerance in TOLERANCES:
                 score.clips[tolerance].append(score_hits(truth, hits, tolerance, clip=number))
+            score.named.update(named_pairs(truth, hits, TOLERANCES[0]))
     return scores
 
 
@@ -125,14 +154,14 @@ def _heard(recording: Any, models: Sequence[ModelSystem]) -> Iterator[tuple[Any,
     """What each system hears of a recording, and how the picker is set."""
     for model in models:
         stems = model.estimate(recording, lambda: False)
-        yield stems, {"settings": settings_for(model.separator().model.config.name)}
+        yield stems, {"model": model.separator().model.config.name}
     true = {name: wave for name, wave in recording.references.items() if name in DRUMS}
     yield true, {"settings": own_settings("stems")}
     yield dict.fromkeys(_STEMS, recording.mixture), {"settings": own_settings("mixture")}
 
 
 def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:
-    """F-measures of all systems, and a table of details for each."""
+    """F-measures of all systems, articulations, and a table of details for each system."""
     wide, narrow = TOLERANCES
     rows = []
     for score in scores:
@@ -149,6 +178,8 @@ def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:
             tuple(rows),
         )
     ]
+    if any(score.named for score in scores):
+        tables.append(_articulation_table(scores))
     for score in scores:
         lines = []
         for name in CLASSES:
@@ -172,6 +203,31 @@ def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:
         header += ["late ms", "spread ms"]
         tables.append(Table(score.name, tuple(header), tuple(lines)))
     return tables
+
+
+def _articulation_table(scores: Sequence[MidiScores]) -> Table:
+    """Which share of the strokes that a system found in their own stem it also named right."""
+
+    def cells(stem: str, played: str | None = None) -> list[str]:
+        made = []
+        for score in scores:
+            right, total = score.named_right(stem, played)
+            made.append(f"{right / total:.2f} of {total}" if total else "-")
+        return made
+
+    rows = []
+    for stem in DRUMS:
+        known = {truth for score in scores for one, truth, _ in score.named if one == stem}
+        if len(ARTICULATIONS[stem]) < 2 or not known:
+            continue
+        rows += [
+            (f"{stem} {one}", *cells(stem, one)) for one in ARTICULATIONS[stem] if one in known
+        ]
+        rows.append((f"{stem}, all", *cells(stem)))
+    header = ("articulation", *(score.name for score in scores))
+    return Table(
+        "Articulations named right, of the strokes found in their stem", header, tuple(rows)
+    )
 
 
 def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
@@ -201,6 +257,10 @@ def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
             "classes": classes,
             **{f"mean_f_{_ms(t)}ms": plain(score.mean_f(t)) for t in TOLERANCES},
             **{f"all_f_{_ms(t)}ms": plain(score.total(t, *CLASSES).f_measure) for t in TOLERANCES},
+            "articulations": [
+                {"stem": stem, "played": truth, "found": heard, "strokes": count}
+                for (stem, truth, heard), count in sorted(score.named.items())
+            ],
         }
     return {"clips": len(scores[0].clips[TOLERANCES[0]]), "systems": made}
 

@@ -1,29 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From stems to levels, novelty and scored candidates: what offline and live share."""
+"""From stems to levels, chances and candidates: what offline and live share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import InputError
-from lars_plugin.midi.bands import BandStream
-from lars_plugin.midi.features import features
+from lars_plugin.midi.bands import BandStream, coarse
 from lars_plugin.midi.hits import DRUMS
-from lars_plugin.midi.onsets import find_candidates, levels_db, novelty
-from lars_plugin.midi.rules import OFFSET, THRESHOLD, judge
-from lars_plugin.midi.settings import Settings
+from lars_plugin.midi.onsets import FLOOR_DB, find_candidates, levels_db, novelty
+from lars_plugin.midi.picker import find_peaks, moments
+from lars_plugin.midi.rules import THRESHOLD, judge
+from lars_plugin.midi.settings import Settings, StemSettings
 
 __all__ = [
     "Analysis",
     "Candidates",
     "analyse",
     "band_energies",
+    "by_rules",
     "drum_stems",
     "from_energies",
+    "picked",
+    "picker_levels",
     "reference_energy",
     "score",
     "suits",
@@ -36,13 +39,15 @@ Wave = NDArray[np.float32]
 class Analysis:
     """Attributes:
     stems: names, in the order of the first axes below.
-    levels: ``(stems + 1, frames, bands)`` dB, their sum last.
+    fine: ``(stems + 1, frames, FINE_BANDS)`` dB, their sum last.
+    levels: ``(stems + 1, frames, BANDS)`` dB, likewise.
     curves: ``(stems, frames)`` novelty in dB.
     hop: samples per frame.
     sample_rate: Hz.
     """
 
     stems: tuple[str, ...]
+    fine: Wave
     levels: Wave
     curves: Wave
     hop: int
@@ -55,17 +60,17 @@ class Candidates:
     frames: ``(m,)`` in rising order.
     confidences: ``(m,)`` in [0, 1].
     threshold: from which they are hits.
-    offset: seconds to add to their attacks.
+    times: ``(m,)`` seconds of their attacks, or None where these are still to be found in the wave.
     """
 
     frames: NDArray[np.intp]
     confidences: NDArray[np.float64]
     threshold: float
-    offset: float
+    times: NDArray[np.float64] | None = None
 
 
-def drum_stems(names: Mapping[str, object], settings: Settings | None) -> tuple[str, ...]:
-    """Those that are drums, in the settings' order where they are the same.
+def drum_stems(names: Collection[str], settings: Settings | None) -> tuple[str, ...]:
+    """Those that are drums, in the settings' order where these know them all.
 
     Raises:
         InputError: there is none.
@@ -73,14 +78,14 @@ def drum_stems(names: Mapping[str, object], settings: Settings | None) -> tuple[
     found = tuple(name for name in DRUMS if name in names)
     if not found:
         raise InputError(f"none of the stems {', '.join(names)} is one of {', '.join(DRUMS)}")
-    if settings is not None and set(found) == set(settings.stems):
-        return settings.stems
+    if settings is not None and suits(settings, found):
+        return tuple(name for name in settings.stems if name in found)
     return found
 
 
-def suits(settings: Settings | None, stems: tuple[str, ...]) -> bool:
-    """Whether the settings are for exactly these stems."""
-    return settings is not None and settings.stems == stems
+def suits(settings: Settings | None, stems: Collection[str]) -> bool:
+    """Whether the settings know all these stems; others may be absent, that is, silent."""
+    return settings is not None and set(stems) <= set(settings.stems)
 
 
 def reference_energy(energies: Wave) -> float:
@@ -96,11 +101,12 @@ def reference_energy(energies: Wave) -> float:
 def analyse(waves: Wave, sample_rate: float, stems: tuple[str, ...]) -> Analysis:
     """Analyse whole stems ``(stems, channels, samples)``."""
     energies, hop = band_energies(waves, sample_rate)
-    return from_energies(energies, sample_rate, stems, hop)
+    return from_energies(energies, sample_rate, stems, hop, reference_energy(energies[-1]))
 
 
 def band_energies(waves: Wave, sample_rate: float) -> tuple[Wave, int]:
-    """Energies ``(stems + 1, frames, bands)`` of stems and their sum, and samples per frame."""
+    """Energies ``(stems + 1, frames, FINE_BANDS)`` of stems and their sum, and samples per
+    frame."""
     stream = BandStream(len(waves) + 1, waves.shape[1], sample_rate)
     parts = []
     block = 20 * int(sample_rate)  # bounds memory: the sum is made block by block
@@ -111,24 +117,47 @@ def band_energies(waves: Wave, sample_rate: float) -> tuple[Wave, int]:
     return np.concatenate(parts, axis=1), stream.hop
 
 
-def from_energies(energies: Wave, sample_rate: float, stems: tuple[str, ...], hop: int) -> Analysis:
-    """The analysis of band energies ``(stems + 1, frames, bands)``, the sum's last."""
-    levels = levels_db(energies, reference_energy(energies[-1]))
+def from_energies(
+    energies: Wave, sample_rate: float, stems: tuple[str, ...], hop: int, reference: float
+) -> Analysis:
+    """The analysis of energies ``(stems + 1, frames, FINE_BANDS)``, the sum's last."""
+    levels = levels_db(coarse(energies), reference)
     curves = np.stack([novelty(one) for one in levels[:-1]])
-    return Analysis(stems, levels, curves, hop, sample_rate)
+    fine = levels_db(energies, reference)
+    return Analysis(stems, fine, levels, curves, hop, sample_rate)
 
 
-def score(
-    made: Analysis,
-    stem: int,
-    settings: Settings | None,
-    frames: NDArray[np.intp] | None = None,
-) -> Candidates:
-    """Candidates of one stem, all or those given, with how sure it is that they are strokes."""
+def picker_levels(made: Analysis, settings: Settings) -> Wave:
+    """Fine levels in the settings' order of stems, absent ones silent."""
+    if made.stems == settings.stems:
+        return made.fine
+    full = np.full((len(settings.stems) + 1, *made.fine.shape[1:]), FLOOR_DB, np.float32)
+    for index, name in enumerate(made.stems):
+        full[settings.stems.index(name)] = made.fine[index]
+    full[-1] = made.fine[-1]
+    return full
+
+
+def score(made: Analysis, settings: Settings | None) -> list[Candidates]:
+    """For each stem where it may have been struck, and how sure that is."""
+    if settings is None or not suits(settings, made.stems):
+        return [by_rules(made, stem) for stem in range(len(made.stems))]
+    chances = settings.picker(picker_levels(made, settings))
+    return [
+        picked(chances[settings.stems.index(name)], settings.parts[name], made)
+        for name in made.stems
+    ]
+
+
+def picked(row: Wave, part: StemSettings, made: Analysis, first: int = 0) -> Candidates:
+    """Candidates of one stem from its chances ``(n,)``, whose first frame has this number."""
+    frames = find_peaks(row)
+    times = (moments(row, frames) + first) * (made.hop / made.sample_rate) + part.offset
+    return Candidates(frames, row[frames].astype(np.float64), part.threshold, times)
+
+
+def by_rules(made: Analysis, stem: int, frames: NDArray[np.intp] | None = None) -> Candidates:
+    """Candidates of one stem, all or those given, judged by rules."""
     if frames is None:
         frames = find_candidates(made.curves[stem])
-    if settings is not None and suits(settings, made.stems):
-        part = settings.parts[made.stems[stem]]
-        known = features(made.levels, made.curves, stem, frames)
-        return Candidates(frames, part.scorer(known), part.threshold, part.offset)
-    return Candidates(frames, judge(made.levels, made.curves, stem, frames), THRESHOLD, OFFSET)
+    return Candidates(frames, judge(made.levels, made.curves, stem, frames), THRESHOLD)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.midi.analysis import Analysis
-from lars_plugin.midi.features import features, ring_features
+from lars_plugin.midi.features import features
 from lars_plugin.midi.hits import DEFAULT_ARTICULATION
 from lars_plugin.midi.settings import StemSettings
 
@@ -70,13 +70,7 @@ def _by_scorers(
     made: Analysis, stem: int, frames: NDArray[np.intp], settings: StemSettings
 ) -> list[str]:
     until = np.append(frames[1:], made.levels.shape[1])
-    known = np.concatenate(
-        [
-            features(made.levels, made.curves, stem, frames),
-            ring_features(made.levels, stem, frames, until),
-        ],
-        axis=1,
-    )
+    known = features(made.fine, made.levels, stem, frames, until)
     names = list(settings.articulations)
     chances = np.stack([settings.articulations[name](known) for name in names])
     best = chances.argmax(axis=0)

@@ -12,14 +12,19 @@ from scipy import fft
 
 from lars_plugin.errors import InputError
 
-__all__ = ["BANDS", "EDGES", "FRAME_RATE", "BandStream"]
+__all__ = ["BANDS", "EDGES", "FINE_BANDS", "FRAME_RATE", "BandStream", "coarse"]
 
 # Frames per second, nearly: the hop is a whole number of samples.
 FRAME_RATE = 200
 
-# Hz. The lowest two hold kicks, the top three hi-hats and cymbals.
-EDGES = (25.0, 90.0, 180.0, 350.0, 700.0, 1400.0, 2800.0, 5600.0, 9000.0, 13000.0, 20000.0)
-BANDS = len(EDGES) - 1
+# Hz; every second is an edge of the coarse bands. Kicks are in the lowest, cymbals in the highest.
+EDGES = (
+    25.0, 60.0, 90.0, 130.0, 180.0, 260.0, 350.0, 500.0, 700.0, 1000.0, 1400.0, 2000.0, 2800.0,
+    4000.0, 5600.0, 7500.0, 9000.0, 11000.0, 13000.0, 16000.0, 20000.0,
+)  # fmt: skip
+FINE_BANDS = len(EDGES) - 1
+# Coarse ones, two fine ones each, for whoever needs few numbers.
+BANDS = FINE_BANDS // 2
 
 _WINDOW_SECONDS = 0.02
 # Frames per call of the FFT: bounds memory.
@@ -65,11 +70,11 @@ class BandStream:
         """Take ``(signals, channels, n)`` and return the frames that are complete.
 
         Returns:
-            ``(signals, m, BANDS)`` float32: mean square of the wave in each band, about.
+            ``(signals, m, FINE_BANDS)`` float32: mean square of the wave in each band, about.
         """
         wave = np.concatenate([self._held, block], axis=2)
         count = max(0, (wave.shape[2] - self.window) // self.hop + 1)
-        out = np.empty((self._shape[0], count, BANDS), np.float32)
+        out = np.empty((self._shape[0], count, FINE_BANDS), np.float32)
         if not count:
             self._held = wave
             return out
@@ -88,8 +93,13 @@ class BandStream:
         return self.push(np.zeros((*self._shape, self.window // 2), np.float32))
 
     def _sums(self, power: NDArray[np.floating]) -> Energies:
-        sums = np.zeros((*power.shape[:-1], BANDS), np.float64)
+        sums = np.zeros((*power.shape[:-1], FINE_BANDS), np.float64)
         for band, (low, high) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
             sums[..., band] = power[..., low:high].sum(axis=-1)
         sums /= self.window * self._hann.sum()
         return sums.astype(np.float32)
+
+
+def coarse(energies: Energies) -> Energies:
+    """Energies ``(..., BANDS)`` of fine ones ``(..., FINE_BANDS)``."""
+    return np.asarray(energies[..., ::2] + energies[..., 1::2])

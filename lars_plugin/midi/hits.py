@@ -44,7 +44,7 @@ class DrumHit:
         stem: one of :data:`DRUMS`.
         articulation: one of the stem's :data:`ARTICULATIONS`.
         velocity: 1 to 127.
-        level: peak of the stroke's 5 ms RMS, dB against full scale.
+        level: loudest RMS over 20 ms of the stroke, dB against full scale.
         confidence: in [0, 1]; at 0.5 and above it would also have been taken for a hit by a
             picker that weighs a missed hit and an invented one alike.
 

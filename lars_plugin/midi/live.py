@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hits while the stems still come, and their notes to a MIDI port.
+"""Hits while the stems still come.
 
 A hit is given a fixed time after its attack, :attr:`LiveTranscriber.latency_samples`: what comes
-out is late but steady. It needs the same look ahead as the picker: 30 ms of rise and ring, half
+out is late but steady. It needs the same look ahead as the picker: 40 ms of rise and ring, half
 a window, and 15 ms by which a slow attack may begin before it is noticed. Whoever feeds it adds
 the latency of the separator and of the blocks.
 """
@@ -11,24 +11,30 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-import mido
 import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import InputError
-from lars_plugin.midi.analysis import Analysis, score, suits
-from lars_plugin.midi.bands import BANDS, BandStream
-from lars_plugin.midi.file import CHANNEL, note_end
-from lars_plugin.midi.hits import DEFAULT_ARTICULATION, DRUMS, DrumHit
-from lars_plugin.midi.notemaps import NoteMap, read_note_map
-from lars_plugin.midi.onsets import AHEAD, find_candidates, levels_db, locate_attack, novelty
+from lars_plugin.midi.analysis import (
+    Analysis,
+    Candidates,
+    by_rules,
+    drum_stems,
+    from_energies,
+    picked,
+    picker_levels,
+    suits,
+)
+from lars_plugin.midi.bands import FINE_BANDS, BandStream
+from lars_plugin.midi.hits import DEFAULT_ARTICULATION, DrumHit
+from lars_plugin.midi.onsets import find_candidates, locate_attack
+from lars_plugin.midi.picker import APART, CONTEXT, LATER, LOOK_AHEAD, PAST, prepared
 from lars_plugin.midi.settings import Settings
 from lars_plugin.midi.transcribe import hit_level
 from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, check_scale, velocity_of
 
-__all__ = ["LivePort", "LiveTranscriber", "live_hits", "open_port"]
+__all__ = ["LiveTranscriber", "live_hits"]
 
 # Frames kept: as far back as features look, and a margin.
 _KEPT = 80
@@ -72,18 +78,13 @@ class LiveTranscriber:
         velocity_range: float = DEFAULT_RANGE_DB,
     ) -> None:
         check_scale(velocity, velocity_range)
-        drums = [name for name in stems if name in DRUMS]
-        if not drums:
-            raise InputError(f"none of the stems {', '.join(stems)} is one of {', '.join(DRUMS)}")
-        if settings is not None and set(settings.stems) == set(drums):
-            drums = list(settings.stems)
-        self.stems = tuple(drums)
-        self._pick = [stems.index(name) for name in drums]
+        self.stems = drum_stems(stems, settings)
+        self._pick = [stems.index(name) for name in self.stems]
         self._shape = (len(stems), channels)
         self._settings = settings if suits(settings, self.stems) else None
         self._rate = sample_rate
         self._velocity = (velocity, velocity_range, reference)
-        self._bands = BandStream(len(drums) + 1, channels, sample_rate)
+        self._bands = BandStream(len(self.stems) + 1, channels, sample_rate)
         self.reset()
 
     @property
@@ -95,15 +96,17 @@ class LiveTranscriber:
     def latency_samples(self) -> int:
         """A hit is returned with the block that holds the sample this far after its attack."""
         early = round(_EARLY * self._rate)
-        return (AHEAD + 1) * self._bands.hop + self._bands.latency_samples + early
+        return (LOOK_AHEAD + 1) * self._bands.hop + self._bands.latency_samples + early
 
     def reset(self) -> None:
         """Forget everything, as if new."""
         self._bands.reset()
         count = len(self.stems)
-        self._energies = np.zeros((count + 1, 0, BANDS), np.float32)
+        # The newest frames, before the first one silence.
+        self._energies = np.zeros((count + 1, _KEPT, FINE_BANDS), np.float32)
+        stems = len(self._settings.stems) if self._settings else 0
+        self._chances = np.zeros((stems, APART + 1 + LATER), np.float32)
         self._loud = _FIRST_REFERENCE
-        self._first = 0  # number of the first frame that is kept
         self._count = 0  # frames so far
         self._wave = np.zeros((count, self._shape[1], 0), np.float32)
         self._begin = 0  # position of the first sample that is kept
@@ -147,7 +150,7 @@ class LiveTranscriber:
         made = self._bands.push(np.concatenate([part, part.sum(axis=0, keepdims=True)]))
         for index in range(made.shape[1]):
             self._add(made[:, index : index + 1])
-        keep = self._first * self._bands.hop - round(0.06 * self._rate)
+        keep = (self._count - _KEPT) * self._bands.hop - round(0.06 * self._rate)
         if keep > self._begin:
             self._wave = self._wave[:, :, keep - self._begin :]
             self._begin = keep
@@ -156,27 +159,52 @@ class LiveTranscriber:
         # What 0 dB is follows the loudest at once and is forgotten slowly.
         fall = 10 ** (-_FALL_DB * self._bands.hop / self._rate / 10)
         self._loud = max(self._loud * fall, float(energies[-1].sum()))
-        self._energies = np.concatenate([self._energies, energies], axis=1)[:, -_KEPT:]
+        self._energies = np.concatenate([self._energies[:, 1:], energies], axis=1)
         self._count += 1
-        self._first = self._count - self._energies.shape[1]
-        number = self._count - 1 - AHEAD
-        if number < 0:
-            return
-        levels = levels_db(self._energies, self._loud)
-        curves = np.stack([novelty(one) for one in levels[:-1]])
-        made = Analysis(self.stems, levels, curves, self._bands.hop, self._rate)
-        for stem in range(len(self.stems)):
-            self._look(made, stem, number)
+        number = self._count - 1 - LOOK_AHEAD
+        made = from_energies(self._energies, self._rate, self.stems, self._bands.hop, self._loud)
+        found = self._rules(made) if self._settings is None else self._picked(made)
+        if number >= 0:
+            for stem, (candidates, index) in enumerate(found):
+                if index is not None:
+                    self._hit(candidates, index, stem, number)
 
-    def _look(self, made: Analysis, stem: int, number: int) -> None:
-        here = find_candidates(made.curves[stem])
-        here = here[here == number - self._first]
-        found = score(made, stem, self._settings, here)
-        if not len(here) or found.confidences[0] < found.threshold:
+    def _picked(self, made: Analysis) -> list[tuple[Candidates, int | None]]:
+        """Candidates of each stem, and the index of the one whose turn it is, if there is one."""
+        settings = self._settings
+        assert settings is not None
+        picker = settings.picker
+        newest = prepared(picker_levels(made, settings)[:, -CONTEXT - 1 :])
+        chances = picker.run(newest.transpose(1, 0, 2).reshape(newest.shape[1], -1))
+        self._chances = np.concatenate([self._chances[:, 1:], chances], axis=1)
+        first = self._count - CONTEXT + PAST - self._chances.shape[1]
+        found: list[tuple[Candidates, int | None]] = []
+        for name in self.stems:
+            row = self._chances[settings.stems.index(name)]
+            candidates = picked(row, settings.parts[name], made, first)
+            here = np.flatnonzero(candidates.frames == len(row) - 1 - LATER)
+            found.append((candidates, int(here[0]) if len(here) else None))
+        return found
+
+    def _rules(self, made: Analysis) -> list[tuple[Candidates, int | None]]:
+        """The same by rules."""
+        frame = _KEPT - 1 - LOOK_AHEAD
+        found: list[tuple[Candidates, int | None]] = []
+        for stem in range(len(self.stems)):
+            frames = find_candidates(made.curves[stem])
+            candidates = by_rules(made, stem, frames[frames == frame])
+            found.append((candidates, 0 if len(candidates.frames) else None))
+        return found
+
+    def _hit(self, found: Candidates, index: int, stem: int, number: int) -> None:
+        if found.confidences[index] < found.threshold:
             return
-        at = number * made.hop
-        attack = locate_attack(self._wave[stem], self._rate, at - self._begin) + self._begin
-        attack = max(attack + round(found.offset * self._rate), at - round(_EARLY * self._rate), 0)
+        at = number * self._bands.hop
+        if found.times is None:
+            attack = locate_attack(self._wave[stem], self._rate, at - self._begin) + self._begin
+        else:
+            attack = round(found.times[index] * self._rate)
+        attack = max(attack, at - round(_EARLY * self._rate), 0)
         if attack - self._last[stem] < _SAME * self._rate:
             return
         self._last[stem] = attack
@@ -189,94 +217,9 @@ class LiveTranscriber:
             DEFAULT_ARTICULATION[name],
             velocity_of(level, reference, scale=scale, range_db=range_db),
             level,
-            float(found.confidences[0]),
+            float(found.confidences[index]),
         )
         heapq.heappush(self._waiting, (attack, hit))
-
-
-def open_port(name: str, *, virtual: bool | None = None) -> Any:
-    """A MIDI output of mido: the port of that name, or else a virtual one for others to find.
-
-    Args:
-        name: of a port (its beginning is enough), or of the virtual one.
-        virtual: True or False to insist.
-
-    Raises:
-        InputError: there is no such port, or this machine cannot make virtual ones.
-    """
-    try:
-        names = mido.get_output_names()
-    except Exception as error:  # the backend's own import and system errors have no common base
-        raise InputError(
-            "MIDI ports need python-rtmidi and a sound system:"
-            f" pip install 'lars-plugin[midi]' ({error})"
-        ) from error
-    if virtual is not True:
-        match = next((one for one in names if one == name), None)
-        match = match or next((one for one in names if one.startswith(name)), None)
-        if match is not None:
-            return mido.open_output(match)
-        if virtual is False:
-            there = ", ".join(names) or "none"
-            raise InputError(f"no MIDI output {name!r}; there are: {there}")
-    try:
-        return mido.open_output(name, virtual=True)
-    except Exception as error:
-        raise InputError(
-            f"cannot make the virtual MIDI port {name!r}: {error}; on Windows make one with a"
-            " loopback driver and give its name"
-        ) from error
-
-
-class LivePort:
-    """Sends notes of hits to a port and ends them in time.
-
-    Args:
-        port: what :func:`open_port` returned, or any mido output.
-        note_map: which notes.
-    """
-
-    def __init__(self, port: Any, note_map: str | NoteMap = "gm") -> None:
-        self._port = port
-        self._notes = read_note_map(note_map)
-        self._sounding: dict[int, tuple[float, DrumHit]] = {}
-
-    def send(self, hits: Iterable[DrumHit], now: float) -> None:
-        """Begin the notes of these hits, after ending those whose time has come.
-
-        Args:
-            hits: new ones.
-            now: seconds of the stream, on the hits' clock.
-        """
-        for hit in hits:
-            self._end(hit.time)
-            if hit.stem == "hihat":
-                for note, (end, ringing) in list(self._sounding.items()):
-                    if ringing.stem == "hihat":
-                        self._sounding[note] = (min(end, hit.time), ringing)
-                self._end(hit.time)
-            note = self._notes.note(hit)
-            if note in self._sounding:
-                self._off(note)
-            self._port.send(
-                mido.Message("note_on", channel=CHANNEL, note=note, velocity=hit.velocity)
-            )
-            self._sounding[note] = (note_end(hit, []), hit)
-        self._end(now)
-
-    def close(self) -> None:
-        """End all notes; the port stays open."""
-        for note in list(self._sounding):
-            self._off(note)
-
-    def _end(self, now: float) -> None:
-        for note, (end, _) in list(self._sounding.items()):
-            if end <= now:
-                self._off(note)
-
-    def _off(self, note: int) -> None:
-        del self._sounding[note]
-        self._port.send(mido.Message("note_off", channel=CHANNEL, note=note, velocity=64))
 
 
 def live_hits(

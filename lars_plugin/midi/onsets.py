@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.midi.bands import BANDS, FRAME_RATE
+from lars_plugin.midi.bands import BANDS
 
 __all__ = ["AHEAD", "FLOOR_DB", "find_candidates", "levels_db", "locate_attack", "novelty"]
 
@@ -99,9 +99,3 @@ def locate_attack(wave: Floats, sample_rate: float, near: int) -> int:
     below = np.flatnonzero(envelope[:peak] < threshold)
     first = int(below[-1]) + 1 if len(below) else 0
     return begin + first
-
-
-def frame_seconds(hop: int, sample_rate: float) -> float:
-    """Seconds between frames; about ``1 / FRAME_RATE``."""
-    assert hop == round(sample_rate / FRAME_RATE)
-    return hop / sample_rate

@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OFFSET", "THRESHOLD", "judge"]
+__all__ = ["THRESHOLD", "judge"]
 
 THRESHOLD = 0.5
-OFFSET = 0.0
 
 # dB of novelty, dB below the stem's loudest stroke, and dB below another stem's simultaneous
 # rise: at each of these alone a candidate is as likely a stroke as not.

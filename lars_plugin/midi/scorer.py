@@ -88,6 +88,7 @@ def fit_scorer(
     *,
     hidden: int = 8,
     decay: float = 1e-2,
+    weight: float = 1.0,
     steps: int = 250,
     seed: int = 0,
 ) -> Scorer:
@@ -98,6 +99,7 @@ def fit_scorer(
         labels: ``(m,)`` whether each is a stroke.
         hidden: units.
         decay: weight of the penalty.
+        weight: of those that are strokes, against 1 for the others.
         steps: of L-BFGS at most.
         seed: of the first weights.
     """
@@ -109,6 +111,8 @@ def fit_scorer(
     scale = 1 / np.maximum(features.std(axis=0, dtype=np.float64), 1e-3)
     z = np.clip((features - mean) * scale, -4, 4)
     y = labels.astype(np.float64)
+    share = np.where(labels, weight, 1.0)
+    share /= share.sum()
 
     def unpack(vector: Floats) -> tuple[Floats, Floats, Floats, float]:
         inner = vector[: hidden * count].reshape(hidden, count)
@@ -119,8 +123,8 @@ def fit_scorer(
         inner, bias, outer, offset = unpack(vector)
         active = np.tanh(z @ inner.T + bias)
         logits = active @ outer + offset
-        value = np.mean(np.logaddexp(0, logits) - y * logits)
-        slope = (1 / (1 + np.exp(-np.clip(logits, -40, 40))) - y) / len(y)
+        value = np.sum(share * (np.logaddexp(0, logits) - y * logits))
+        slope = share * (1 / (1 + np.exp(-np.clip(logits, -40, 40))) - y)
         back = slope[:, None] * outer * (1 - active**2)
         gradient = np.concatenate(
             [(back.T @ z).ravel(), back.sum(axis=0), active.T @ slope, [slope.sum()]]

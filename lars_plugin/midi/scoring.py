@@ -10,12 +10,20 @@ truth and in what was found.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["CLASSES", "CLASS_OF", "ClassScore", "Stroke", "add_scores", "match", "score_hits"]
+__all__ = [
+    "CLASSES",
+    "CLASS_OF",
+    "ClassScore",
+    "Stroke",
+    "add_scores",
+    "match",
+    "named_pairs",
+    "score_hits",
+]
 
 CLASSES = ("kick", "snare", "toms", "hihat", "cymbals")
 
@@ -34,11 +42,13 @@ _ONCE = 0.03
 
 @dataclass(frozen=True)
 class Stroke:
-    """What is compared of a hit or of a note of the truth: seconds, stem, velocity."""
+    """What is compared of a hit or of a note of the truth: seconds, stem, velocity, and the
+    articulation, empty where it is not known."""
 
     time: float
     stem: str
     velocity: float
+    articulation: str = ""
 
 
 @dataclass
@@ -127,7 +137,7 @@ def _once(strokes: Iterable[Stroke]) -> list[Stroke]:
     for stroke in sorted(strokes, key=lambda one: one.time):
         if kept and stroke.time - start < _ONCE:
             if stroke.velocity > kept[-1].velocity:
-                kept[-1] = Stroke(kept[-1].time, stroke.stem, stroke.velocity)
+                kept[-1] = replace(stroke, time=kept[-1].time)
         else:
             kept.append(stroke)
             start = stroke.time
@@ -174,21 +184,16 @@ def add_scores(scores: Iterable[ClassScore]) -> ClassScore:
     return total
 
 
-def best_threshold(
-    confidences: NDArray[np.floating], right: NDArray[np.bool_], total: int
-) -> tuple[float, float]:
-    """The threshold with the best F-measure, and that F-measure.
-
-    Args:
-        confidences: ``(m,)`` of all candidates.
-        right: ``(m,)`` whether each belongs to a stroke.
-        total: strokes in all.
-    """
-    order = np.argsort(-confidences, kind="stable")
-    hits = np.cumsum(right[order])
-    f = 2 * hits / (total + np.arange(1, len(order) + 1))
-    if not len(f):
-        return 0.5, 0.0
-    best = int(np.argmax(f))
-    following = confidences[order[best + 1]] if best + 1 < len(order) else 0.0
-    return float((confidences[order[best]] + following) / 2), float(f[best])
+def named_pairs(
+    truth: Sequence[Stroke], found: Sequence[Stroke], tolerance: float = 0.05
+) -> list[tuple[str, str, str]]:
+    """(stem, articulation played, articulation found) of every stroke that was found in its own
+    stem, where both are known."""
+    named = []
+    for stem in sorted({one.stem for one in truth}):
+        wanted = _once(one for one in truth if one.stem == stem)
+        got = _once(one for one in found if one.stem == stem)
+        for i, j in match([one.time for one in wanted], [one.time for one in got], tolerance):
+            if wanted[i].articulation and got[j].articulation:
+                named.append((stem, wanted[i].articulation, got[j].articulation))
+    return named

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import NonFiniteError
-from lars_plugin.midi.analysis import Analysis, analyse, drum_stems, score, suits
+from lars_plugin.midi.analysis import Analysis, Candidates, analyse, drum_stems, score, suits
 from lars_plugin.midi.articulation import articulations
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.midi.onsets import locate_attack
@@ -22,8 +22,9 @@ __all__ = ["find_hits", "hit_level", "transcribe"]
 
 # Attacks of one stem closer than this are one stroke.
 _SAME = 0.02
-# Seconds after the attack in which a hit gets as loud as it gets, and of one RMS.
-_LOUD, _RMS = 0.03, 0.005
+# Seconds from just before an attack in which a hit gets as loud as it gets, of one RMS, and of the
+# part before.
+_LOUD, _RMS, _EARLY = 0.05, 0.02, 0.004
 
 Wave = NDArray[np.float32]
 
@@ -55,7 +56,7 @@ def transcribe(
     """
     check_scale(velocity, velocity_range)
     if settings is None:
-        settings = settings_for(model)
+        settings = settings_for(model, drum_stems(stems, None))
     names = drum_stems(stems, settings)
     waves = np.stack([stems[name] for name in names])
     if not np.isfinite(waves).all():
@@ -70,19 +71,24 @@ def find_hits(
     """Hits of ``(stems, channels, samples)`` float32, with levels but all of one velocity."""
     made = analyse(waves, sample_rate, names)
     hits: list[DrumHit] = []
-    for index in range(len(names)):
-        hits += _hits_of(made, index, waves[index], settings)
+    for index, found in enumerate(score(made, settings)):
+        hits += _hits_of(made, index, waves[index], found, settings)
     return sorted(hits)
 
 
-def _hits_of(made: Analysis, stem: int, wave: Wave, settings: Settings | None) -> list[DrumHit]:
-    found = score(made, stem, settings)
+def _hits_of(
+    made: Analysis, stem: int, wave: Wave, found: Candidates, settings: Settings | None
+) -> list[DrumHit]:
     sure = found.confidences >= found.threshold
     frames, confidences = found.frames[sure], found.confidences[sure]
-    attacks = [locate_attack(wave, made.sample_rate, int(k) * made.hop) for k in frames]
+    if found.times is None:
+        starts = [locate_attack(wave, made.sample_rate, int(k) * made.hop) for k in frames]
+        times = np.asarray(starts) / made.sample_rate
+    else:
+        times = found.times[sure]
     keep: list[int] = []
     for index in range(len(frames)):
-        if keep and attacks[index] - attacks[keep[-1]] < _SAME * made.sample_rate:
+        if keep and times[index] - times[keep[-1]] < _SAME:
             if confidences[index] > confidences[keep[-1]]:
                 keep[-1] = index
         else:
@@ -92,10 +98,10 @@ def _hits_of(made: Analysis, stem: int, wave: Wave, settings: Settings | None) -
     last = wave.shape[1] / made.sample_rate
     return [
         DrumHit(
-            time=min(max(0.0, attacks[index] / made.sample_rate + found.offset), last),
+            time=min(max(0.0, float(times[index])), last),
             stem=made.stems[stem],
             articulation=kind,
-            level=hit_level(wave, made.sample_rate, attacks[index]),
+            level=hit_level(wave, made.sample_rate, round(times[index] * made.sample_rate)),
             confidence=float(confidences[index]),
         )
         for index, kind in zip(keep, kinds, strict=True)
@@ -103,18 +109,22 @@ def _hits_of(made: Analysis, stem: int, wave: Wave, settings: Settings | None) -
 
 
 def hit_level(wave: Wave, sample_rate: float, attack: int) -> float:
-    """dB against full scale: the loudest RMS over 5 ms in the 30 ms after the attack, over all
-    channels together, less the power that sounded just before."""
+    """dB against full scale: the loudest RMS over 20 ms in the 46 ms after the attack, over all
+    channels together.
+
+    Twenty milliseconds hold a period of the lowest kick. What rang before is not taken off: in
+    the low drums it comes and goes with the phase, and with it velocities would.
+    """
     box = max(1, round(_RMS * sample_rate))
-    part = np.square(wave[:, attack : attack + round(_LOUD * sample_rate) + box], dtype=np.float64)
+    # An attack is known to some milliseconds only.
+    begin = max(0, attack - round(_EARLY * sample_rate))
+    part = np.square(wave[:, begin : begin + round(_LOUD * sample_rate)], dtype=np.float64)
     power = part.mean(axis=0)
     if not len(power):
         return -120.0
-    total = np.cumsum(np.concatenate([[0.0], power, np.zeros(box)]))
+    total = np.cumsum(np.concatenate([[0.0], power, np.zeros(max(0, box - len(power)))]))
     loudest = float((total[box:] - total[:-box]).max()) / box
-    before = np.square(wave[:, max(0, attack - 2 * box) : attack], dtype=np.float64)
-    background = float(before.mean()) if before.size else 0.0
-    return float(10 * np.log10(max(loudest - background, 0.01 * loudest, 1e-12)))
+    return float(10 * np.log10(max(loudest, 1e-12)))
 
 
 def with_velocities(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import mido
 import numpy as np
 import pytest
 from mido.ports import EchoPort
@@ -14,7 +13,8 @@ from numpy.typing import NDArray
 from lars_plugin.errors import InputError
 from lars_plugin.midi.bands import BandStream
 from lars_plugin.midi.hits import DrumHit
-from lars_plugin.midi.live import LivePort, LiveTranscriber, live_hits, open_port
+from lars_plugin.midi.live import LiveTranscriber, live_hits
+from lars_plugin.midi.ports import LivePort
 from lars_plugin.midi.scoring import Stroke, add_scores, score_hits
 from lars_plugin.synthesis import SAMPLE_RATE
 
@@ -102,23 +102,6 @@ def test_every_note_that_begins_ends_and_an_open_hat_is_choked() -> None:
         ("note_on", 49, 9),
         ("note_off", 49, 9),
     ]
-
-
-def test_a_machine_without_midi_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing() -> list[str]:
-        raise ImportError("no backend")
-
-    monkeypatch.setattr(mido, "get_output_names", nothing)
-    with pytest.raises(InputError, match="python-rtmidi"):
-        open_port("LARS")
-
-
-def test_a_port_that_is_not_there_is_refused_with_those_that_are(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(mido, "get_output_names", lambda: ["Synth 1"])
-    with pytest.raises(InputError, match="Synth 1"):
-        open_port("LARS", virtual=False)
 
 
 def test_blocks_of_another_shape_and_stems_that_are_no_drums_are_refused() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lars_plugin.midi.scorer import fit_scorer
-from lars_plugin.midi.scoring import Stroke, add_scores, best_threshold, match, score_hits
+from lars_plugin.midi.scoring import Stroke, add_scores, match, named_pairs, score_hits
 
 TIMES = st.lists(st.floats(0, 2), max_size=7).map(sorted)
 
@@ -80,19 +80,23 @@ def test_nothing_at_all_has_no_f_measure_and_silence_has_no_precision() -> None:
     assert math.isnan(missed.precision)
 
 
-def test_the_best_threshold_is_the_best_of_all() -> None:
-    rng = np.random.default_rng(0)
-    right = rng.random(300) < 0.3
-    confidences = np.clip(right * 0.4 + rng.random(300) * 0.6, 0, 1)
-    total = int(right.sum()) + 5
-
-    def f(threshold: float) -> float:
-        sure = confidences >= threshold
-        return float(2 * (sure & right).sum() / (total + sure.sum()))
-
-    threshold, best = best_threshold(confidences, right, total)
-    assert f(threshold) == pytest.approx(best)
-    assert best >= max(f(one) for one in np.linspace(0, 1, 101)) - 1e-12
+def test_articulations_are_compared_within_a_stem_and_where_both_are_known() -> None:
+    truth = [
+        Stroke(1.0, "hihat", 90, "open"),
+        Stroke(2.0, "hihat", 90, "pedal"),
+        Stroke(3.0, "ride", 90, "bell"),
+        Stroke(4.0, "snare", 90),
+    ]
+    found = [
+        Stroke(1.01, "hihat", 90, "open"),
+        Stroke(2.01, "hihat", 90, "closed"),
+        Stroke(3.0, "crash", 90, "crash"),
+        Stroke(4.0, "snare", 90, "center"),
+    ]
+    assert named_pairs(truth, found) == [
+        ("hihat", "open", "open"),
+        ("hihat", "pedal", "closed"),
+    ]
 
 
 def test_a_scorer_learns_what_is_not_a_line_and_survives_being_written() -> None:

@@ -6,12 +6,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lars_plugin.errors import ModelFormatError
-from lars_plugin.midi.features import RING_COUNT, feature_count
+from lars_plugin.midi.bands import FINE_BANDS
+from lars_plugin.midi.features import FEATURE_COUNT
+from lars_plugin.midi.picker import KERNEL, Picker
 from lars_plugin.midi.scorer import Scorer
 from lars_plugin.midi.settings import (
     SETTINGS_FILE,
@@ -37,19 +41,29 @@ def scorer(count: int, seed: int) -> Scorer:
     )
 
 
+def picker(stems: int, hidden: int = 4) -> Picker:
+    rng = np.random.default_rng(5)
+    inputs = (stems + 1) * FINE_BANDS
+
+    def drawn(*shape: int) -> NDArray[np.float32]:
+        return np.asarray(rng.standard_normal(shape) / 4, np.float32)
+
+    return Picker(
+        drawn(KERNEL * inputs, hidden), drawn(hidden),
+        drawn(KERNEL * hidden, hidden), drawn(hidden),
+        drawn(KERNEL * hidden, hidden), drawn(hidden),
+        drawn(hidden, stems), drawn(stems),
+    )  # fmt: skip
+
+
 @pytest.fixture
 def settings() -> Settings:
-    count = feature_count(len(STEMS))
     parts = {
-        "kick": StemSettings(scorer(count, 0), 0.4, -0.0015),
-        "hihat": StemSettings(
-            scorer(count, 1),
-            0.3,
-            0.0,
-            MappingProxyType({"open": scorer(count + RING_COUNT, 2)}),
-        ),
+        "kick": StemSettings(0.4, -0.0015),
+        "hihat": StemSettings(0.3, 0.0, MappingProxyType({"open": scorer(FEATURE_COUNT, 2)})),
     }
-    return Settings(STEMS, MappingProxyType(parts), MappingProxyType({"excerpts": 3}))
+    made = MappingProxyType({"excerpts": 3})
+    return Settings(STEMS, picker(len(STEMS)), MappingProxyType(parts), made)
 
 
 def test_settings_come_back_as_they_were_written(settings: Settings, tmp_path: Path) -> None:
@@ -59,27 +73,49 @@ def test_settings_come_back_as_they_were_written(settings: Settings, tmp_path: P
     assert again.stems == STEMS
     assert dict(again.made) == {"excerpts": 3}
     assert set(again.parts["hihat"].articulations) == {"open"}
-    known = np.random.default_rng(3).standard_normal((50, feature_count(2)))
+    known = np.random.default_rng(3).standard_normal((50, FEATURE_COUNT))
     for stem in STEMS:
         mine, read = settings.parts[stem], again.parts[stem]
         assert (read.threshold, read.offset) == pytest.approx((mine.threshold, mine.offset))
-        assert np.abs(read.scorer(known) - mine.scorer(known)).max() < 0.02
+        for name, scorer_before in mine.articulations.items():
+            assert np.abs(read.articulations[name](known) - scorer_before(known)).max() < 0.02
+    levels = np.random.default_rng(4).uniform(-70, 0, (3, 90, FINE_BANDS))
+    assert np.abs(again.picker(levels) - settings.picker(levels)).max() < 0.01
 
 
-def test_a_model_without_a_file_has_no_settings(tmp_path: Path) -> None:
-    assert settings_for(tmp_path) is None
+def test_a_model_without_a_file_shares_those_that_know_its_stems(tmp_path: Path) -> None:
+    six, five = own_settings("stems"), own_settings("cymbals")
+    assert six is not None
+    assert five is not None
+    for stems, wanted in (
+        (("kick", "snare", "toms", "hihat", "ride", "crash"), six),
+        (("kick", "snare"), six),
+        (("kick", "snare", "toms", "hihat", "cymbals"), five),
+    ):
+        found = settings_for(tmp_path, stems)
+        assert found is not None
+        assert (found.stems, dict(found.made)) == (wanted.stems, dict(wanted.made))
+    assert settings_for(tmp_path, ("ride", "cymbals")) is None
+
+
+def _open(data: Any) -> Any:
+    return data["parts"]["hihat"]["articulations"]["open"]
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda data: data.update(version=2), "tune the model again"),
+        (lambda data: data.update(version=1), "tune the model again"),
         (lambda data: data.pop("stems"), "broken"),
         (lambda data: data.update(stems=["kick", "vocals"]), "no drums"),
         (lambda data: data["parts"].pop("kick"), "no drums"),
         (lambda data: data["parts"]["kick"].update(threshold=1.5), "threshold of kick"),
-        (lambda data: data["parts"]["kick"]["scorer"]["mean"].pop(), "mean"),
-        (lambda data: data["parts"]["kick"]["scorer"].update(bias="x"), "broken"),
+        (lambda data: _open(data)["mean"].pop(), "mean"),
+        (lambda data: _open(data).update(bias="x"), "broken"),
+        (lambda data: data["picker"].pop("w2"), "w2"),
+        (lambda data: data["picker"]["b1"].update(shape=[5]), "b1"),
+        (lambda data: data["picker"]["w3"].update(float16="?"), "w3"),
+        (lambda data: data["picker"]["b4"].update(float16="AHwAfA=="), "b4"),  # two times Inf
     ],
 )
 def test_a_broken_file_is_refused_with_its_fault(
@@ -94,13 +130,26 @@ def test_a_broken_file_is_refused_with_its_fault(
         read_settings(path)
 
 
-def test_lars_mini_and_the_package_bring_settings_for_the_six_stems() -> None:
+def test_our_models_and_the_package_bring_settings_for_the_six_stems() -> None:
     six = {"kick", "snare", "toms", "hihat", "ride", "crash"}
-    for made in (settings_for("lars-mini"), own_settings("stems"), own_settings("mixture")):
+    sources = []
+    for made in (
+        settings_for("lars-mini"),
+        settings_for("lars-live"),
+        own_settings("stems"),
+        own_settings("mixture"),
+    ):
         assert made is not None
         assert set(made.stems) == six
         # As the file says: "hihat" tells closed, pedal and open by their sounds.
-        assert set(made.parts["hihat"].articulations) <= {"pedal", "open"}
+        assert set(made.parts["hihat"].articulations) == {"pedal", "open"}
+        sources.append((made.made["model"], made.made["source"]))
+    assert sources == [
+        ("lars-mini", "model"),
+        ("lars-live", "model"),
+        ("", "stems"),
+        ("", "mixture"),
+    ]
     by_cascade = settings_for("cascade:mdx23c-music,lars-mini")
     assert by_cascade is not None
     assert by_cascade.made == settings_for("lars-mini").made  # type: ignore[union-attr]

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables and the picture of README's section "Drums to MIDI".
+
+    python tests/benchmarks/midi_figures.py --kits ../shared/drumkits --grooves ../shared/grooves \\
+        --readme README.md --picture docs/images/midi.png
+
+Renders 40 clips of the validation kits and grooves (`lars midi --render`), transcribes them
+(`lars evaluate --midi`), and puts the tables between README's two marks; without --readme they
+are printed only. The picture is of one of the clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from lars_plugin import Separator, read_audio, transcribe
+from lars_plugin.evaluation.layouts import find_clips
+from lars_plugin.evaluation.midi import evaluate_midi, midi_tables
+from lars_plugin.evaluation.systems import make_systems
+from lars_plugin.midi.plot import draw_hits, save_plot
+from lars_plugin.training.excerpts import plain_config, render_excerpts, write_clips
+from lars_plugin.training.grooves import load_grooves
+from lars_plugin.training.kits import load_kits
+
+MARKS = ("<!-- midi figures: by tests/benchmarks/midi_figures.py -->", "<!-- end of figures -->")
+MODELS = ("lars-mini", "lars-live")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--kits", type=Path, required=True)
+    arguments.add_argument("--grooves", type=Path, required=True)
+    arguments.add_argument("--clips", type=Path, help="keep the clips here, or take them from here")
+    arguments.add_argument("--excerpts", type=int, default=40)
+    arguments.add_argument("--preset", default="fast")
+    arguments.add_argument("--readme", type=Path)
+    arguments.add_argument("--picture", type=Path)
+    arguments.add_argument("--picture-clip", type=int, default=3)
+    arguments.add_argument("--picture-seconds", type=float, default=6.0)
+    args = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as spare:
+        folder = args.clips or Path(spare)
+        if not any(folder.glob("*/notes.csv")):
+            excerpts = render_excerpts(
+                load_kits(args.kits, "validation"),
+                load_grooves(args.grooves, "validation"),
+                count=args.excerpts,
+                seconds=12.0,
+                seed=0,
+                config=plain_config(),
+            )
+            write_clips(excerpts, folder)
+        text = tables(folder, args.preset)
+        print(text)
+        if args.readme:
+            put(args.readme, text)
+        if args.picture:
+            clip = folder / f"{args.picture_clip:03d}" / "mix.flac"
+            stems = Separator(MODELS[0], preset=args.preset).separate(*read_audio(clip))
+            hits = transcribe(stems, model=MODELS[0])
+            save_plot(draw_hits(stems, hits, seconds=args.picture_seconds), args.picture)
+            print(f"{args.picture}: picture")
+
+
+def tables(folder: Path, preset: str) -> str:
+    """Markdown: F-measures, details of the first model, articulations."""
+    _, clips = find_clips(folder)
+
+    def progress(done: int, total: int, name: str) -> None:
+        print(f"\r{done} of {total} clips, now {name}", end="", file=sys.stderr, flush=True)
+
+    scores = evaluate_midi(clips, folder, make_systems(MODELS, preset=preset), progress=progress)
+    print(file=sys.stderr)
+    made = {table.title: table for table in midi_tables(scores)}
+    f_measures, named, *_ = made.values()
+    return "\n".join(table.markdown() for table in (f_measures, made[MODELS[0]], named))
+
+
+def put(readme: Path, text: str) -> None:
+    """Replace what stands between the marks."""
+    before, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not end:
+        raise SystemExit(f"{readme} lacks the marks {' and '.join(MARKS)}")
+    readme.write_text(f"{before}{MARKS[0]}\n\n{text}\n{end}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
