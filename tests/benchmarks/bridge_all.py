@@ -92,7 +92,8 @@ def main() -> None:
     )
     args = arguments.parse_args()
     here, found = Path(__file__).parent, {}
-    report: dict[str, Any] = {"benchmark": "bridge", "machine": machine(), "seconds": {}}
+    report: dict[str, Any] = {"benchmark": "bridge", "machine": machine()}
+    report |= {"realtime": args.realtime, "seconds": {}, "failed": []}
     with tempfile.TemporaryDirectory() as folder:
         for name, script, options in RUNS:
             if args.only and name not in args.only:
@@ -103,14 +104,20 @@ def main() -> None:
             command += ["--realtime"] if args.realtime and script in _WITH_REALTIME else []
             print(name, "…", file=sys.stderr, flush=True)
             start = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
             report["seconds"][name] = round(time.perf_counter() - start, 1)
+            if done.returncode:
+                # What else was measured in these minutes is not to be lost.
+                report["failed"].append(name)
+                continue
             found[name] = json.loads(out.read_text("utf-8"))["results"]
     report["results"] = found
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     args.out.with_suffix(".md").write_text(table(found), "utf-8")
     print(table(found))
+    if report["failed"]:
+        sys.exit(f"failed: {', '.join(report['failed'])}")
 
 
 if __name__ == "__main__":

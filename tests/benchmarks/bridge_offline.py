@@ -27,7 +27,7 @@ def main() -> None:
     torch.set_num_threads(1)
     separator = Separator(bridge_models.MODELS[args.model]())
     alone, through = [], []
-    with start_engine() as engine, engine.client() as client:
+    with start_engine() as engine, engine.client(timeout=60) as client:
         client.open(args.model, mode="offline")
         separator.separate(audio[:, :100000], 44100)  # both warm
         client.separate(audio[:, :100000])

@@ -31,9 +31,9 @@ def main() -> None:
     wave = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 1024)).astype(np.float32)
     seen: dict[int, dict[str, int]] = {}
     start = time.perf_counter()
-    with start_engine() as engine, engine.client() as observer:
+    with start_engine() as engine, engine.client(timeout=60) as observer:
         for number in range(1, args.sessions + 1):
-            with engine.client() as client:
+            with engine.client(timeout=60) as client:
                 mode = "live" if number % 2 else "offline"
                 client.open("identity", [44100, 48000, 96000][number % 3], mode=mode)
                 for _ in range(5):
