@@ -72,10 +72,11 @@ class Chunking:
         overlap: how many chunks cover a sample, 1 or more; ``step = chunk_size // overlap``.
             Fractions are meant: 1.25 recomputes a quarter.
         convention: weights and padding. ``msst``: linear fades of ``chunk_size // 10`` at both
-            ends; ``lars``: every sample counts alike; ``hann``: a Hann window over the whole chunk;
-            all three reflect-pad inputs longer than twice the border ``chunk_size - step``. ``live``: silence before the start, needs no future
-            beyond ``lookahead``. ``causal``: for networks with a state; chunks are hops, each
-            seen once, and ``lookahead`` is the network's delay.
+            ends; ``lars``: every sample counts alike; ``hann``: a Hann window over the whole
+            chunk; all three reflect-pad inputs longer than twice the border
+            ``chunk_size - step``. ``live``: silence before the start, needs no future beyond
+            ``lookahead``. ``causal``: for networks with a state; chunks are hops, each seen
+            once, and ``lookahead`` is the network's delay.
         batch_size: chunks given to the network together. It never changes the weights; results
             of different batch sizes agree to float rounding.
         lookahead: only ``live``: samples at the end of a chunk that are context, not output.
