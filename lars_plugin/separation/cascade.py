@@ -13,7 +13,8 @@ from lars_plugin.separation.fifo import Fifo
 from lars_plugin.separation.postprocess import PostProcessing
 from lars_plugin.separation.resampling import RateStream
 from lars_plugin.separation.stream import Steps, choose_stems
-from lars_plugin.zoo.composites import DRUMS, Cascade
+from lars_plugin.zoo.composites import Cascade
+from lars_plugin.zoo.drum_sum import DRUMS
 
 __all__ = ["Cascade", "CascadeStream"]
 
