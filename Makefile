@@ -1,5 +1,5 @@
 # make demo: set up, separate a drum loop, say where the stems are
-# make test: set up, check style and types, run the tests
+# make test: set up, check style and types, run the tests, build the plugin and run it in hosts
 # make plugin: build the VST3 and the standalone program, say where they are
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,14 +8,15 @@ STAMP := $(VENV)/.lars-installed
 # An index of torch builds, for instance one without CUDA; empty: pip's own.
 TORCH_INDEX ?=
 
-.PHONY: demo test browser lint clean plugin test-plugin juce
+.PHONY: demo test browser lint clean plugin test-plugin juce hosts
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/lars demo -o lars-demo
 
-test: $(STAMP) browser lint
+test: $(STAMP) browser lint hosts
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/host
 
 # One test opens the HTML report in a real browser. Debian, as root: installed; elsewhere that
 # test is skipped and says so.
@@ -39,9 +40,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-# The plugin in real hosts; in the making, and not part of `make test` yet.
-test-plugin: $(STAMP) juce
-	PYTHONPATH=tests/host $(BIN)/python -m pytest tests/host
+# The second half of `make test` alone: the plugin, built into build/juce, in real hosts.
+test-plugin: $(STAMP) hosts
+	$(BIN)/python -m pytest tests/host
 
 plugin: juce
 	cmake -S bridge/juce -B build/juce -DCMAKE_BUILD_TYPE=Release -DLARS_TESTS=OFF \
@@ -52,14 +53,26 @@ plugin: juce
 	@echo "install:    mkdir -p ~/.vst3 && cp -r build/juce/LARS_artefacts/Release/VST3/LARS.vst3 ~/.vst3/"
 
 # Debian, as root: installed. Elsewhere give LARS_JUCE_DIR, the path of a JUCE checkout.
+have = ( for tool in $(1); do command -v $$tool >/dev/null || exit 1; done )
+BUILD_PACKAGES := juce-modules-source cmake g++ make pkg-config
 juce:
-	@test -n "$(LARS_JUCE_DIR)" || ls -d /usr/lib/*/cmake/JUCE-* >/dev/null 2>&1 || \
+	@{ test -n "$(LARS_JUCE_DIR)" || ls -d /usr/lib/*/cmake/JUCE-* >/dev/null 2>&1; } && \
+	$(call have,cmake g++ pkg-config) || \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends \
-		juce-modules-source cmake g++ make pkg-config >/dev/null; \
-	else echo "no JUCE: apt-get install --no-install-recommends juce-modules-source cmake g++ make;" \
+		apt-get install -y -qq --no-install-recommends $(BUILD_PACKAGES) >/dev/null; \
+	else echo "no JUCE: apt-get install --no-install-recommends $(BUILD_PACKAGES);" \
 		"the tests of the plugin in hosts will be skipped"; fi
+
+# What the plugin is tried in: a screen that needs no monitor, hands for it, and Ardour.
+HOST_PACKAGES := ardour xvfb xdotool
+hosts: juce
+	@$(call have,ardour7-lua Xvfb xdotool) || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $(HOST_PACKAGES) >/dev/null; \
+	else echo "no Ardour, Xvfb or xdotool: apt-get install --no-install-recommends" \
+		"$(HOST_PACKAGES); the tests that need them will be skipped"; fi
 
 clean:
 	rm -rf $(VENV) build dist lars-demo
