@@ -127,6 +127,8 @@ def tune(
             tell=tell,
         )
     )
+    # Everything else is for the numbers as they will be written.
+    picker = Picker.from_text(picker.to_text(), len(stems))
     chances = [picker(levels_db(one.heard.energies, 1.0)) for one in held_out]
     parts: dict[str, StemSettings] = {}
     figures: dict[str, float] = {}
