@@ -7,6 +7,7 @@
 
 #include "engine/Aligner.h"
 #include "engine/Fifo.h"
+#include "engine/Plan.h"
 #include "processor/State.h"
 #include "protocol/Wire.h"
 
@@ -209,6 +210,14 @@ void stateSurvivesAndRefuses() {
     }
 }
 
+void defaultModelIsOneThatIsThere() {
+    const std::vector<std::string> models{"cascade", "lars-live", "lars-mini", "mdx23c-small"};
+    check(defaultModel(models, true) == "lars-live", "the default of a live stream");
+    check(defaultModel(models, false) == "lars-mini", "the default of files");
+    check(defaultModel({"other", "more"}, true) == "other", "the default of another engine");
+    check(defaultModel({}, true).empty(), "no default without models");
+}
+
 } // namespace
 
 int main() {
@@ -218,6 +227,7 @@ int main() {
     }
     queueKeepsOrderBetweenThreads();
     stateSurvivesAndRefuses();
+    defaultModelIsOneThatIsThere();
     std::printf("%d failures\n", failures);
     return failures > 0 ? 1 : 0;
 }

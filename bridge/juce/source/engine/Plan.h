@@ -17,8 +17,8 @@ constexpr int busCount = 6;
 constexpr std::array<const char*, busCount> busStems = {"kick",  "snare", "toms",
                                                         "hihat", "ride",  "crash"};
 
-// The model where nobody has chosen one: what the engine brings with it for this purpose, for others
-// may not be downloaded; else its first. Empty where there is none.
+// The model where nobody has chosen one: what the engine brings with it for this purpose, for
+// others may not be downloaded; else its first. Empty where there is none.
 inline std::string defaultModel(const std::vector<std::string>& models, bool live) {
     const auto* const wanted = live ? "lars-live" : "lars-mini";
     if (std::find(models.begin(), models.end(), wanted) != models.end())
