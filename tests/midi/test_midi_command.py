@@ -180,9 +180,7 @@ def test_rendered_clips_hold_the_strokes_that_are_heard(data: Path, tmp_path: Pa
     assert main(["evaluate", str(tmp_path / "clips"), "--midi", "--model", "none", "--json",
                  str(tmp_path / "out.json")]) == 0  # fmt: skip
     true = json.loads((tmp_path / "out.json").read_text())["systems"]["true stems"]
-    # The settings were tuned on recorded drums; electronic kicks and toms with their long sweeps
-    # make them hear too many strokes, never too few.
-    assert true["all_f_50ms"] >= 0.75
+    assert true["all_f_50ms"] >= 0.8
     assert min(scores["recall"] for scores in true["classes"].values()) >= 0.95
 
 

@@ -41,7 +41,7 @@ def test_what_was_played_is_found_within_ten_milliseconds(
     found = transcribe(Stems(play(groove, seed), SAMPLE_RATE))
     scores = score(groove, found, 0.01)
     total = add_scores(scores.values())
-    assert total.f_measure >= 0.95
+    assert total.f_measure >= 0.97
     mean, spread = total.timing
     assert abs(mean) <= 0.004
     assert spread <= 0.004
@@ -49,7 +49,7 @@ def test_what_was_played_is_found_within_ten_milliseconds(
     for name in CLASSES:
         assert scores[name].f_measure >= 0.9, name
     for name in ("kick", "snare", "hihat"):
-        assert scores[name].velocity_correlation >= 0.85, name
+        assert scores[name].velocity_correlation >= 0.88, name
 
 
 def test_bleed_of_thirty_decibels_hides_nothing_and_invents_little(
@@ -57,7 +57,7 @@ def test_bleed_of_thirty_decibels_hides_nothing_and_invents_little(
 ) -> None:
     found = transcribe(Stems(bled(play(groove, 1), -30.0), SAMPLE_RATE))
     total = add_scores(score(groove, found).values())
-    assert total.precision >= 0.75
+    assert total.precision >= 0.9
     assert total.recall >= 0.95
 
 
@@ -74,7 +74,7 @@ def test_the_rate_of_the_stems_does_not_matter(play: Play, groove: Hits) -> None
     stems = play(groove, 2)
     at_48 = {name: soxr.resample(wave.T, SAMPLE_RATE, 48000).T for name, wave in stems.items()}
     total = add_scores(score(groove, transcribe(Stems(at_48, 48000))).values())
-    assert total.f_measure >= 0.9
+    assert total.f_measure >= 0.95
 
 
 def test_louder_and_quieter_recordings_give_the_same_hits(play: Play, groove: Hits) -> None:
