@@ -8,13 +8,13 @@ STAMP := $(VENV)/.lars-installed
 # An index of torch builds, for instance one without CUDA; empty: pip's own.
 TORCH_INDEX ?=
 
-.PHONY: demo test browser lint clean plugin test-plugin juce hosts
+.PHONY: demo test browser jack lint clean plugin test-plugin juce hosts
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/lars demo -o lars-demo
 
-test: $(STAMP) browser lint hosts
+test: $(STAMP) browser jack lint hosts
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest tests/host
 
@@ -26,6 +26,14 @@ browser:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	else echo "no chromium: the test of the HTML report in a browser will be skipped"; fi
+
+# Two tests play MIDI into a real port, JACK's, which needs no hardware. Debian, as root: installed.
+jack:
+	@command -v jackd >/dev/null || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends jackd2 >/dev/null; \
+	else echo "no jackd: the tests of a live MIDI port will be skipped"; fi
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

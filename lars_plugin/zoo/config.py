@@ -163,6 +163,8 @@ class ModelConfig:
         architecture: which network: ``mdx23c``, ``bandunet``, ``torchscript`` …
         network: the settings of that network.
         presets: overlap per preset (``fast``, ``balanced``, ``best``).
+        spatial: window in samples of a multichannel Wiener filter behind the network
+            (:class:`~lars_plugin.backends.spatial.SpatialFilter`); 0 for none.
         weights: the file, or None for a network without one (tests).
         description: one line.
         license: of the weights.
@@ -176,6 +178,7 @@ class ModelConfig:
     architecture: str = ""
     network: Mapping[str, Any] = field(default_factory=_no_entries)
     presets: Mapping[str, float] = field(default_factory=_no_entries)
+    spatial: int = 0
     weights: WeightsFile | None = None
     description: str = ""
     license: str = ""

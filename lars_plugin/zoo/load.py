@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 from lars_plugin.backends import Model
+from lars_plugin.backends.spatial import SpatialFilter
 from lars_plugin.errors import InputError, ModelNotFoundError
 from lars_plugin.zoo.backends import open_backend
 from lars_plugin.zoo.composite_names import load_composite
@@ -63,7 +64,10 @@ def load_model(
             return composite
     chosen, path = resolve(model, weights=weights, config=config)
     log.info("loading %s from %s", chosen.name, path)
-    return Model(chosen, open_backend(chosen, path, device, precision, backend))
+    opened = open_backend(chosen, path, device, precision, backend)
+    if chosen.spatial:
+        opened = SpatialFilter(opened, chosen.spatial)
+    return Model(chosen, opened)
 
 
 def resolve(

@@ -38,7 +38,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORMATS = ("safetensors", "checkpoint", "checkpoints", "torchscript")
 _KEYS = (
     *("name", "description", "license", "architecture", "stems", "sample_rate", "channels"),
-    *("chunking", "presets", "network", "weights"),
+    *("chunking", "presets", "spatial", "network", "weights"),
 )
 
 
@@ -170,6 +170,7 @@ def config_from_dict(data: Mapping[str, Any], *, source: str = "YAML") -> ModelC
             architecture=_text(data["architecture"], "architecture"),
             network=MappingProxyType({key: _frozen(value) for key, value in network.items()}),
             presets=MappingProxyType({key: float(value) for key, value in presets.items()}),
+            spatial=_whole(data.get("spatial", 0), "spatial", least=0),
             weights=_weights(data["weights"]) if data.get("weights") else None,
             description=_text(data.get("description", ""), "description"),
             license=_text(data.get("license", ""), "license"),
@@ -190,6 +191,8 @@ def dump_config(config: ModelConfig) -> str:
         "presets": dict(config.presets),
         "network": {k: _thawed(v) for k, v in config.network.items()},
     }
+    if config.spatial:
+        data["spatial"] = config.spatial
     if config.weights is not None:
         data["weights"] = asdict(config.weights) | {"urls": list(config.weights.urls)}
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)

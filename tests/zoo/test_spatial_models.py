@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Models whose configuration asks for the multichannel filter."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from lars_plugin.backends.spatial import SpatialFilter
+from lars_plugin.zoo.config import ModelConfig
+from lars_plugin.zoo.load import load_model
+from lars_plugin.zoo.yaml_configs import read_config
+
+
+def test_a_configuration_asks_for_the_filter(
+    configs: dict[str, ModelConfig],
+    networks: dict[str, nn.Module],
+    save_folder: Callable[[ModelConfig, nn.Module], Path],
+) -> None:
+    plain = save_folder(configs["bandunet"], networks["bandunet"])
+    asked = dataclasses.replace(configs["bandunet"], name="filtered", spatial=512)
+    folder = save_folder(asked, networks["bandunet"])
+    assert read_config(folder / "config.yaml").spatial == 512
+    size = asked.chunking.chunk_size
+    wave = np.random.default_rng(2).uniform(-0.5, 0.5, (2, size)).astype(np.float32)
+    one, other = (load_model(path, device="cpu").backend for path in (plain, folder))
+    wanted = SpatialFilter(one, 512)(wave[None])
+    np.testing.assert_allclose(other(wave[None]), wanted, atol=1e-6)
+    assert not np.allclose(wanted, one(wave[None]), atol=1e-4)
