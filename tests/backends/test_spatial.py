@@ -25,7 +25,7 @@ class Given:
         self.stems = stems
 
     def __call__(self, batch: Wave) -> Wave:
-        return np.repeat(self.stems[None], len(batch), axis=0).copy()
+        return np.asarray(np.repeat(self.stems[None], len(batch), axis=0), np.float32)
 
 
 def panned(gains: list[tuple[float, float]], samples: int = 40000, seed: int = 0) -> Wave:
