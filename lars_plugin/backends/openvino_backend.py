@@ -62,11 +62,15 @@ def has_bfloat16() -> bool:
     # OpenVINO asks the processor, and not what convolutions have been told to stay below.
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16:
         return False
-    return "BF16" in _device().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def _device() -> Any:
-    """OpenVINO's entry point, one for the process."""
+def openvino_core() -> Any:
+    """OpenVINO's entry point, one for the process, and kept for as long as that lives.
+
+    Its CPU plugin gives the thread that loads it another stack for signals, and frees that stack
+    when it is unloaded, perhaps from another thread: the next SIGTERM would then be a crash.
+    """
     global _core
     with _lock:
         if _core is None:
@@ -191,7 +195,7 @@ class OpenVINOBackend:
             "NUM_STREAMS": self._streams,
         }
         try:
-            return _Compiled(_device().compile_model(folder / GRAPH, "CPU", properties))
+            return _Compiled(openvino_core().compile_model(folder / GRAPH, "CPU", properties))
         except RuntimeError as error:
             first = str(error).strip().split("\n", 1)[0]
             raise EngineError(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lars_plugin.backends.failures import engine_errors
-from lars_plugin.backends.openvino_backend import has_bfloat16
+from lars_plugin.backends.openvino_backend import has_bfloat16, openvino_core
 from lars_plugin.backends.openvino_cache import GRAPH, cached, key_of
 from lars_plugin.backends.openvino_convert import convert, optional
 from lars_plugin.errors import EngineError, InputError
@@ -196,7 +196,7 @@ class OpenVINOCausalBackend:
             "ENABLE_CPU_PINNING": False,
         }
         try:
-            return self._openvino.Core().compile_model(folder / GRAPH, "CPU", properties)
+            return openvino_core().compile_model(folder / GRAPH, "CPU", properties)
         except RuntimeError as error:
             first = str(error).strip().split("\n", 1)[0]
             raise EngineError(

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import functools
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -208,3 +211,24 @@ def test_the_shipped_live_model_runs_on_it_by_default_and_sounds_as_on_pytorch()
     assert (chosen.name, plain.name) == ("openvino cpu float32", "torch cpu float32")
     audio = 0.2 * noise(44100)[None]
     np.testing.assert_allclose(chosen(audio), plain(audio), atol=CLOSE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are a POSIX matter")
+def test_a_signal_after_all_models_are_gone_is_handled_and_no_crash() -> None:
+    # In a process of its own: a crash would take the test runner along.
+    code = (
+        "import gc, os, signal, threading\n"
+        "from lars_plugin.zoo.load import load_model\n"
+        "model = load_model('lars-live', backend='openvino')\n"
+        "held = [model]\n"
+        "del model\n"
+        "thread = threading.Thread(target=held.clear)\n"
+        "thread.start(); thread.join(); gc.collect()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('handled'))\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code],
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
