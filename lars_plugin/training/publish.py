@@ -43,7 +43,7 @@ def publish(network: Network, folder: Path, record: Mapping[str, Any]) -> Path:
         chunking=_chunking(network),
         architecture=_architecture(network),
         network=settings,
-        presets={} if live else {"fast": 1.1, "balanced": 1.5, "best": 4.0},
+        presets={} if live else {"fast": 1.1, "balanced": 2.0, "best": 4.0},
         weights=WeightsFile("weights.safetensors", "safetensors"),
         description="a model trained with `lars train`",
         license="see training.json for what it heard",
