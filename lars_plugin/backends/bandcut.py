@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lars_plugin.backends.cuts import Core, Shapes
 from lars_plugin.backends.spectra import Spectra, Spectrum
 from lars_plugin.backends.threads import run_parts
-from lars_plugin.networks.bandunet_config import BandUNetConfig, band_groups
+from lars_plugin.networks.bandunet_config import BandUNetConfig, band_groups, level_count
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,9 +39,10 @@ _CACHE_BYTES = 1 << 19
 class BandCut:
     """A :class:`~lars_plugin.networks.bandunet.BandUNet`, all of whose weights are in its core.
 
-    The core takes a tensor ``(n, T', 2 * C * W)`` for each run of equal bands, T' >= T frames,
-    and returns one ``(n, 2 * S * C * W, T')`` for each: logits of the real parts of the masks,
-    then their imaginary parts, which sum to zero over the stems.
+    The core takes a tensor ``(n, T', 2 * C * W)`` for each run of equal bands, T' >= T frames
+    (with levels, see ``networks.bands.levels_of``, ``(n, T', (2 * C + E) * W)``: first the complex
+    bins of a band, then their levels), and returns one ``(n, 2 * S * C * W, T')`` for each: logits
+    of the real parts of the masks, then their imaginary parts, which sum to zero over the stems.
 
     Args:
         config: the shape.
@@ -63,7 +64,11 @@ class BandCut:
         frames = self._spectra.frames(samples)
         step = 1 << (len(self._config.features) - 1)
         frames += -frames % step
-        return tuple((count, frames, 2 * channels * width) for count, width in self._groups)
+        per_bin = 2 * channels + self._levels(channels)
+        return tuple((count, frames, per_bin * width) for count, width in self._groups)
+
+    def _levels(self, channels: int) -> int:
+        return level_count(channels) if self._config.levels else 0
 
     def __call__(self, wave: Wave, core: Core, threads: int = 1) -> Wave:
         channels, length = wave.shape
@@ -89,32 +94,28 @@ class BandCut:
         frames = spectra.frames(length)
         mixture = np.empty((channels, frames, self._config.n_fft // 2 + 1), np.complex64)
         shapes = self.core_shapes(channels, length)
-        bins = [np.empty((*shape[:2], shape[2] // 2), np.complex64) for shape in shapes]
+        bins = [np.empty(shape, np.float32) for shape in shapes]
         for one in bins:
             one[:, frames:] = 0
+        levels = self._levels(channels)
 
         def analyse(part: tuple[int, int]) -> None:
             first, end = part
             here = spectra.analyse(padded, first, end)
             mixture[:, first:end] = here
-            # Magnitudes to the power 0.3; exp and log are faster than a power.
-            gain = np.square(here.real)
-            gain += np.square(here.imag)
-            gain += np.float32(1e-8)
-            np.log(gain, out=gain)
-            gain *= np.float32(-0.35)
-            np.exp(gain, out=gain)
-            here.view(np.float32).reshape(*here.shape, 2)[:] *= gain[..., None]
+            heard = _levels_of(here) if levels else None
+            # Magnitudes to the power 0.3.
+            here.view(np.float32).reshape(*here.shape, 2)[:] *= _raised(here, -0.35)[..., None]
             start = 0
             for (count, width), one in zip(self._groups, bins, strict=True):
-                source = here[:, :, start : start + count * width]
-                source = source.reshape(channels, end - first, count, width)
-                target = one.reshape(count, -1, width, channels)[:, first:end]
-                target[:] = source.transpose(2, 1, 3, 0)
+                span, own = slice(start, start + count * width), 2 * channels * width
+                _fill(one[:, first:end, :own].view(np.complex64), here[:, :, span])
+                if heard is not None:
+                    _fill(one[:, first:end, own:], heard[:, :, span])
                 start += count * width
 
         run_parts(analyse, spectra.parts(length), threads)
-        return mixture, [one.view(np.float32) for one in bins]
+        return mixture, bins
 
     def _masked(self, mixture: Spectrum, outputs: list[Wave], first: int) -> Spectrum:
         """Stems' spectra ``(S * C, T, F + 1)`` of some frames ``(C, T, F + 1)``."""
@@ -138,6 +139,37 @@ class BandCut:
                 start += n * width
         out[..., -1] = edge * turned[:, -1]  # Nyquist has the mask of its neighbour
         return out.reshape(stems * channels, frames, bins)
+
+
+def _raised(spec: Spectrum, exponent: float) -> Wave:
+    """Powers of bins to an exponent; exp and log are faster than a power."""
+    power = np.square(spec.real)
+    power += np.square(spec.imag)
+    power += np.float32(1e-8)
+    np.log(power, out=power)
+    power *= np.float32(exponent)
+    np.exp(power, out=power)
+    return power
+
+
+def _levels_of(spec: Spectrum) -> Wave:
+    """``networks.bands.levels_of`` of ``(C, T, F + 1)``: ``(E, T, F + 1)``."""
+    if spec.shape[0] == 2:
+        both = np.stack([spec[0] + spec[1], spec[0] - spec[1]])
+        both *= np.float32(0.5**0.5)
+        spec = np.concatenate([spec, both])
+    levels = _raised(spec, 0.15)
+    levels -= np.float32(1e-8**0.15)
+    return levels
+
+
+def _fill(target: Spectrum | Wave, source: Spectrum | Wave) -> None:
+    """Bins ``(P, T, n * W)`` of some kind into a core's input ``(n, T, W * P)``."""
+    planes, frames, _ = source.shape
+    count = target.shape[0]
+    into = target.reshape(count, frames, -1, planes)
+    assert np.shares_memory(into, target)
+    into[:] = source.reshape(planes, frames, count, -1).transpose(2, 1, 3, 0)
 
 
 def _masks(logits: Wave, imag: Wave) -> Spectrum:

@@ -28,7 +28,7 @@ class UNetCore(nn.Module):
 
 
 class BandCore(nn.Module):
-    """Bins ``(n, T, 2 * C * W)`` for each run of bands to what masks are made of.
+    """Bins ``(n, T, inputs of a band)`` for each run of bands to what masks are made of.
 
     Returns ``(n, 2 * S * C * W, T)`` for each run: logits of the real parts, then the imaginary
     parts. That these sum to zero over the stems is in the weights here.

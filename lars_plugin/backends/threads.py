@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["default_threads", "run_parts"]
+__all__ = ["default_threads", "one_thread_each", "run_parts"]
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -48,6 +49,25 @@ def run_parts(work: Callable[[Part], Result], parts: Iterable[Part], threads: in
     if threads < 2:
         return [quiet(part) for part in parts]
     return list(_pool(threads, os.getpid()).map(quiet, parts))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Matrix products of NumPy in the caller's thread alone, for work that is in parts already.
+
+    OpenBLAS's own threads wait for each other by spinning, which on a busy machine makes a product
+    of two small matrices twenty times slower.
+    """
+    with _libraries(os.getpid()).limit(limits=1, user_api="blas"):
+        yield
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(_process: int) -> Any:
+    # Looking for them takes milliseconds, and they stay where they are.
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
 
 
 @functools.lru_cache

@@ -20,9 +20,39 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lars_plugin.networks.bandunet_config import band_groups, check_bands
+from lars_plugin.networks.bandunet_config import band_groups, check_bands, level_count
 
-__all__ = ["BandNetwork", "apply_masks", "band_groups", "check_bands", "masks_from"]
+__all__ = [
+    "BandNetwork",
+    "apply_masks",
+    "band_groups",
+    "check_bands",
+    "compressed",
+    "levels_of",
+    "masks_from",
+]
+
+
+def levels_of(spec: Tensor) -> Tensor:
+    """Compressed magnitudes ``(..., E)`` of bins ``(..., C, 2)``: of each channel and, of two
+    channels, of their middle and side (E = 4).
+
+    Phases of noise are random, so no linear map of complex bins knows how loud a band is. And the
+    side tells at once what does not stand in the middle. Silence is 0.
+    """
+    power = spec.square().sum(-1)
+    if spec.shape[-2] == 2:
+        left, right = spec[..., 0, :], spec[..., 1, :]
+        both = torch.stack([left + right, left - right], dim=-2).square().sum(-1) / 2
+        power = torch.cat([power, both], dim=-1)
+    levels: Tensor = (power + 1e-8) ** 0.15 - 1e-8**0.15
+    return levels
+
+
+def compressed(spec: Tensor) -> Tensor:
+    """Bins ``(..., 2)`` with their magnitudes to the power 0.3: cymbals 40 dB below the kick stay
+    visible."""
+    return spec * (spec.square().sum(-1, keepdim=True) + 1e-8) ** -0.35
 
 
 def masks_from(out: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,6 +97,7 @@ class BandNetwork(nn.Module):
         audio_channels: channels of the mixture.
         band_widths: bins per band, low to high.
         features: feature channels after the band split.
+        levels: whether bins come with :func:`levels_of` beside them.
         head: feature channels before the masks.
     """
 
@@ -78,12 +109,16 @@ class BandNetwork(nn.Module):
         band_widths: Sequence[int],
         features: int,
         head: int,
+        levels: bool,
     ) -> None:
         super().__init__()
         self.stems = stems
         self.groups = band_groups(band_widths)
         self.head = head
+        self.levels = levels
         per_bin = 2 * audio_channels
+        if levels:
+            per_bin += level_count(audio_channels)
         self.embed = nn.ParameterList(
             nn.Parameter(torch.randn(n, w * per_bin, features) * (w * per_bin) ** -0.5)
             for n, w in self.groups
@@ -99,14 +134,20 @@ class BandNetwork(nn.Module):
             nn.Parameter(torch.zeros(n, outputs * w, 1)) for n, w in self.groups
         )
 
-    def split_bands(self, x: Tensor) -> Tensor:
-        """Bins ``(B, T, F, C, 2)`` to features ``(B, D, T, K)``."""
-        batch, frames, _, channels, _ = x.shape
+    def split_bands(self, spec: Tensor) -> Tensor:
+        """Bins ``(B, T, F, C, 2)`` to features ``(B, D, T, K)``.
+
+        In a band's input, all its complex bins come before all its levels.
+        """
+        batch, frames = spec.shape[:2]
+        seen = [compressed(spec).flatten(3)]
+        if self.levels:
+            seen.append(levels_of(spec))
         parts, start = [], 0
         for weight, (count, width) in zip(self.embed, self.groups, strict=True):
-            bins = x[:, :, start : start + count * width]
-            bins = bins.reshape(batch * frames, count, width * channels * 2).transpose(0, 1)
-            parts.append(torch.bmm(bins, weight))
+            span = slice(start, start + count * width)
+            bins = [one[:, :, span].reshape(batch * frames, count, -1) for one in seen]
+            parts.append(torch.bmm(torch.cat(bins, dim=2).transpose(0, 1), weight))
             start += count * width
         x = torch.cat(parts).reshape(-1, batch, frames, self.embed[0].shape[2])
         x = x.permute(1, 3, 2, 0) + self.position  # (B, D, T, K)

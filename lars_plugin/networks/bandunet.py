@@ -69,6 +69,7 @@ class BandUNet(BandNetwork):
             band_widths=config.band_widths,
             features=config.features[0],
             head=config.head,
+            levels=config.levels,
         )
         self.config = config
         self.stft = STFT(config.n_fft, config.hop_length, portable=portable)
@@ -136,8 +137,6 @@ class BandUNet(BandNetwork):
         batch, _, frames = spec.shape[:3]
         step = 1 << (len(config.features) - 1)
         x = spec[..., :-1, :].permute(0, 2, 3, 1, 4)  # (B, T, F, C, 2)
-        # Magnitudes to the power 0.3: cymbals 40 dB below the kick stay visible.
-        x = x * (x.square().sum(-1, keepdim=True) + 1e-8) ** -0.35
         x = functional.pad(x, (0, 0, 0, 0, 0, 0, 0, (-frames) % step))
         padded = x.shape[1]
         x = self.unet(self.split_bands(x))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["BandUNetConfig", "band_groups", "check_bands"]
+__all__ = ["BandUNetConfig", "band_groups", "check_bands", "level_count"]
 
 
 def band_groups(widths: Sequence[int]) -> list[tuple[int, int]]:
@@ -18,6 +18,11 @@ def band_groups(widths: Sequence[int]) -> list[tuple[int, int]]:
         else:
             groups.append((1, width))
     return groups
+
+
+def level_count(audio_channels: int) -> int:
+    """Levels a network may see of each bin: of each channel, and of the middle and side of two."""
+    return 4 if audio_channels == 2 else audio_channels
 
 
 def check_bands(widths: Sequence[int], n_fft: int, scales: int) -> None:
@@ -44,6 +49,7 @@ class BandUNetConfig:
         dilations: time dilation of each block at the bottom.
         tdf_factor: the frequency layers' bottleneck is the band count divided by this.
         head: width of the hidden layer before the masks.
+        levels: whether the network is given magnitudes beside complex bins.
     """
 
     stems: int = 6
@@ -64,6 +70,7 @@ class BandUNetConfig:
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     tdf_factor: int = 2
     head: int = 64
+    levels: bool = False
 
     def __post_init__(self) -> None:
         check_bands(self.band_widths, self.n_fft, len(self.features))

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lars_plugin.networks.bandunet_config import level_count
 from lars_plugin.networks.livenet import QUIETEST, Block, LiveNet, State
 from lars_plugin.networks.livestep import affine, fold
 
@@ -133,6 +134,7 @@ class LiveCore(nn.Module):
         super().__init__()
         config = network.config
         self.stems, self.channels = config.stems, config.audio_channels
+        self.levels = level_count(config.audio_channels) if config.levels else 0
         self.groups = network.groups
         self.fade = network.fade
         self.power_scale = float(2 / network.stft.window.square().sum())
@@ -172,10 +174,16 @@ class LiveCore(nn.Module):
         return torch.cat([part.reshape(1, -1) for part in cls._parts(state)], dim=1)
 
     def _in_planes(self, weight: Tensor) -> Tensor:
-        """``(bands, width * C * 2, D)`` to ``(bands, D, 2 * C * width)``."""
-        bands, _, features = weight.shape
-        parts = weight.reshape(bands, -1, self.channels, 2, features)
-        return parts.permute(0, 4, 3, 2, 1).reshape(bands, features, -1)
+        """``(bands, (2 C + E) * width, D)`` to ``(bands, D, (2 C + E) * width)``, bins last."""
+        bands, inputs, features = weight.shape
+        per_bin = 2 * self.channels + self.levels
+        own = inputs // per_bin * 2 * self.channels
+        parts = weight[:, :own].reshape(bands, -1, self.channels, 2, features)
+        planes = parts.permute(0, 4, 3, 2, 1).reshape(bands, features, -1)
+        if not self.levels:
+            return planes
+        levels = weight[:, own:].reshape(bands, -1, self.levels, features)
+        return torch.cat([planes, levels.permute(0, 3, 2, 1).reshape(bands, features, -1)], dim=2)
 
     def forward(self, spec: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """The spectra of the stems, and the new state.
@@ -221,16 +229,22 @@ class LiveCore(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """Bins ``(2, C, F)`` to features ``(1, D, 1, K)``."""
-        x = x * ((x[:1].square() + x[1:].square()) + 1e-8) ** -0.35
+        power = x[:1].square() + x[1:].square()
+        seen = (x * (power + 1e-8) ** -0.35).flatten(0, 1)  # (2 * C, F)
+        if self.levels:
+            if self.channels == 2:
+                both = torch.stack([x[:, 0] + x[:, 1], x[:, 0] - x[:, 1]], dim=1)
+                power = torch.cat([power, both.square().sum(0, keepdim=True) / 2], dim=1)
+            seen = torch.cat([seen, (power[0] + 1e-8) ** 0.15 - 1e-8**0.15])
         features, bands = self.position.shape[1], self.position.shape[3]
         # Band by band, each in planes of its own.
         parts = []
         for part, (count, width) in zip(
-            torch.split(x, [count * width for count, width in self.groups], dim=2),
+            torch.split(seen, [count * width for count, width in self.groups], dim=1),
             self.groups,
             strict=True,
         ):
-            part = part.reshape(2 * self.channels, count, width).transpose(0, 1)
+            part = part.reshape(-1, count, width).transpose(0, 1)
             parts.append(part.reshape(1, -1))
         made = torch.cat(self.embed(torch.cat(parts, dim=1)))
         return made.t().reshape(1, features, 1, bands) + self.position

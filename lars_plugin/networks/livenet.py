@@ -47,6 +47,7 @@ class LiveNetConfig:
         tdf_factor: the frequency layers' bottleneck is the band count divided by this.
         head: width of the hidden layer before the masks.
         memory: seconds in which the running level falls by a factor e (in power).
+        levels: whether the network is given magnitudes beside complex bins.
     """
 
     stems: int = 6
@@ -70,6 +71,7 @@ class LiveNetConfig:
     tdf_factor: int = 2
     head: int = 48
     memory: float = 4.0
+    levels: bool = False
 
     def __post_init__(self) -> None:
         check_bands(self.band_widths, self.n_fft, len(self.features))
@@ -136,6 +138,7 @@ class LiveNet(BandNetwork):
             band_widths=config.band_widths,
             features=config.features[0],
             head=config.head,
+            levels=config.levels,
         )
         self.config = config
         self.stft = CausalSTFT(config.n_fft, config.hop_length, config.synthesis)
@@ -247,8 +250,6 @@ class LiveNet(BandNetwork):
         batch, _, frames = spec.shape[:3]
         scale, level = self.running_level(spec, level)
         x = spec[..., :-1, :].permute(0, 2, 3, 1, 4) / scale[:, :, None, None, None]
-        # Magnitudes to the power 0.3: cymbals 40 dB below the kick stay visible.
-        x = x * (x.square().sum(-1, keepdim=True) + 1e-8) ** -0.35
         x = self.split_bands(x)
         entry, skips, kept = x, [], []
         waiting = iter(past)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lars_plugin.networks.bands import compressed, levels_of
 from lars_plugin.networks.livenet import Block, LiveNet, State
 
 __all__ = ["LiveStepper", "affine", "fold"]
@@ -176,7 +177,6 @@ class LiveStepper:
         spec = self.stft.frames(wave)  # (1, C, 1, F + 1, 2)
         scale, level = self.running_level(spec, state[1])
         x = spec[0, :, 0, :-1].transpose(0, 1) / scale  # (F, C, 2)
-        x = x * (x.square().sum(-1, keepdim=True) + 1e-8) ** -0.35
         x = self._split(x)  # (D, K)
         entry, skips, kept = x, [], []
         past = iter(state[4:])
@@ -203,10 +203,11 @@ class LiveStepper:
 
     def _split(self, x: Tensor) -> Tensor:
         """``(F, C, 2)`` to ``(D, K)``."""
+        seen = [compressed(x), levels_of(x)] if self.config.levels else [compressed(x)]
         parts, start = [], 0
         for weight, (count, width) in zip(self.embed, self.groups, strict=True):
-            bins = x[start : start + count * width].reshape(count, 1, -1)
-            parts.append(torch.bmm(bins, weight)[:, 0])
+            bins = [one[start : start + count * width].reshape(count, 1, -1) for one in seen]
+            parts.append(torch.bmm(torch.cat(bins, dim=2), weight)[:, 0])
             start += count * width
         return torch.cat(parts).add_(self.position).t().contiguous()
 

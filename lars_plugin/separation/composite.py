@@ -87,10 +87,13 @@ def open_core(
     from lars_plugin.separation.cascade import CascadeStream
     from lars_plugin.separation.causal import CausalStream
     from lars_plugin.separation.ensemble import EnsembleStream
+    from lars_plugin.separation.refined import RefinedStream, is_refined
 
     if not isinstance(model, Composite) or (model.fused and post is None):
         if (chunking or model.config.chunking).convention == "causal":
             return CausalStream(model, chunking=chunking, stems=stems)
+        if is_refined(model, chunking):
+            return RefinedStream(model, chunking=chunking, stems=stems)
         return StreamingSeparator(model, chunking=chunking, stems=stems)
     if chunking is not None and chunking != model.config.chunking:
         again = recut(model, chunking)

@@ -175,4 +175,8 @@ def _settle(
         overlap=config.chunking.overlap if overlap is None else overlap,
         batch_size=config.chunking.batch_size if batch_size is None else batch_size,
     )
-    return cut(model, chunking)
+    settled = cut(model, chunking)
+    if config.refinement is None:
+        return settled
+    refinement = config.refinement.of_preset(preset)
+    return Model(dataclasses.replace(settled.config, refinement=refinement), settled.backend)

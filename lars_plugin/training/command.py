@@ -151,6 +151,8 @@ def run_train(args: argparse.Namespace) -> int:
         except (json.JSONDecodeError, AttributeError) as error:
             raise InputError(f"--network must be a JSON object: {error}") from error
     settings.setdefault("stems", 7 if config.accompaniment else 6)
+    if args.architecture != "mdx23c":
+        settings.setdefault("levels", True)
     torch.manual_seed(config.seed)
     network = build(args.architecture, settings)
     if args.init:

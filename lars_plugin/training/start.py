@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lars_plugin.errors import InputError
 from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
+from lars_plugin.networks.bandunet_config import level_count
 from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
 from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
 from lars_plugin.zoo.load import resolve
@@ -56,11 +57,20 @@ def read_weights(source: str) -> dict[str, Tensor]:
     return read_state(weights, config.weights.format)
 
 
+def _complex_per_bin(network: BandUNet | LiveNet) -> int:
+    return 2 * network.config.audio_channels
+
+
+def _per_bin(network: BandUNet | LiveNet) -> int:
+    return _complex_per_bin(network) + level_count(network.config.audio_channels)
+
+
 def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
     """Copy trained weights into a network that may give more stems.
 
     Its further stems start as silence that nothing leads to: their masks are 0 but for a bias,
-    the mean of the others'.
+    the mean of the others'. Levels that the trained network was not given (``bands.levels_of``)
+    start with weights of 0, so the network starts as the one it goes on from.
 
     Raises:
         InputError: the weights are of another network.
@@ -72,6 +82,15 @@ def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
         target = own[name]
         if target.shape == value.shape:
             target.copy_(value)
+        elif (
+            not isinstance(network, MDX23C)
+            and network.levels
+            and name.startswith("embed.")
+            and (value.shape[0], value.shape[2]) == (target.shape[0], target.shape[2])
+            and value.shape[1] * _per_bin(network) == target.shape[1] * _complex_per_bin(network)
+        ):
+            target.zero_()
+            target[:, : value.shape[1]] = value
         elif (
             not isinstance(network, MDX23C)
             and name.startswith(("masks.", "mask_bias."))

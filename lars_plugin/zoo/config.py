@@ -4,13 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from lars_plugin.errors import InputError
 
-__all__ = ["STEM_NAMES", "Chunking", "Convention", "ModelConfig", "WeightsFile", "canonical_stem"]
+__all__ = [
+    "STEM_NAMES",
+    "Chunking",
+    "Convention",
+    "ModelConfig",
+    "Refinement",
+    "WeightsFile",
+    "canonical_stem",
+]
 
 Convention = Literal["msst", "lars", "hann", "live", "causal"]
 
@@ -126,6 +134,46 @@ class Chunking:
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """What is done offline with a network's stems; see :mod:`lars_plugin.separation.refinement`.
+
+    Attributes:
+        window: samples that are looked at together.
+        n_fft: window of its spectrograms in samples, a multiple of 4.
+        components: spectra per place.
+        places: of stems that have more than one: where they may come from.
+        iterations: 0 for none.
+        presets: iterations per preset, where they differ.
+    """
+
+    window: int = 529200
+    n_fft: int = 4096
+    components: int = 6
+    iterations: int = 40
+    places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if self.n_fft < 4 or self.n_fft % 4:
+            raise InputError(f"refinement.n_fft must be a multiple of 4, got {self.n_fft}")
+        if self.window < 2 * self.n_fft:
+            raise InputError(f"refinement.window must be twice n_fft or more, got {self.window}")
+        if self.components < 1:
+            raise InputError(f"refinement.components must be positive, got {self.components}")
+        if any(count < 1 for count in self.places.values()):
+            raise InputError("refinement.places must be positive")
+        if self.iterations < 0:
+            raise InputError("refinement.iterations must not be negative")
+
+    def of_preset(self, preset: str | None) -> Refinement:
+        """The same with the iterations of a preset."""
+        iterations = self.iterations if preset is None else self.presets.get(preset)
+        if iterations is None:
+            return self
+        return replace(self, iterations=iterations)
+
+
+@dataclass(frozen=True)
 class WeightsFile:
     """A file of weights and where it can be had.
 
@@ -165,6 +213,7 @@ class ModelConfig:
         presets: overlap per preset (``fast``, ``balanced``, ``best``).
         spatial: window in samples of a multichannel Wiener filter behind the network
             (:class:`~lars_plugin.backends.spatial.SpatialFilter`); 0 for none.
+        refinement: what is done offline with the network's stems, or None.
         weights: the file, or None for a network without one (tests).
         description: one line.
         license: of the weights.
@@ -179,6 +228,7 @@ class ModelConfig:
     network: Mapping[str, Any] = field(default_factory=_no_entries)
     presets: Mapping[str, float] = field(default_factory=_no_entries)
     spatial: int = 0
+    refinement: Refinement | None = None
     weights: WeightsFile | None = None
     description: str = ""
     license: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile, canonical_stem
+from lars_plugin.zoo.config import Chunking, ModelConfig, Refinement, WeightsFile, canonical_stem
 
 __all__ = [
     "config_from_dict",
@@ -38,7 +38,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORMATS = ("safetensors", "checkpoint", "checkpoints", "torchscript")
 _KEYS = (
     *("name", "description", "license", "architecture", "stems", "sample_rate", "channels"),
-    *("chunking", "presets", "spatial", "network", "weights"),
+    *("chunking", "presets", "spatial", "refinement", "network", "weights"),
 )
 
 
@@ -171,6 +171,7 @@ def config_from_dict(data: Mapping[str, Any], *, source: str = "YAML") -> ModelC
             network=MappingProxyType({key: _frozen(value) for key, value in network.items()}),
             presets=MappingProxyType({key: float(value) for key, value in presets.items()}),
             spatial=_whole(data.get("spatial", 0), "spatial", least=0),
+            refinement=_refinement(data["refinement"]) if data.get("refinement") else None,
             weights=_weights(data["weights"]) if data.get("weights") else None,
             description=_text(data.get("description", ""), "description"),
             license=_text(data.get("license", ""), "license"),
@@ -193,9 +194,25 @@ def dump_config(config: ModelConfig) -> str:
     }
     if config.spatial:
         data["spatial"] = config.spatial
+    if config.refinement is not None:
+        chosen = config.refinement
+        tables = {"places": dict(chosen.places), "presets": dict(chosen.presets)}
+        data["refinement"] = asdict(replace(chosen, places={}, presets={})) | tables
     if config.weights is not None:
         data["weights"] = asdict(config.weights) | {"urls": list(config.weights.urls)}
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _refinement(data: Any) -> Refinement:
+    settings = dict(_mapping(data, "refinement"))
+    _only(settings, Refinement.__dataclass_fields__, "refinement")
+    tables: dict[str, Any] = {}
+    for table in ("places", "presets"):
+        values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
+        whole = {k: _whole(v, f"refinement.{table}.{k}", least=0) for k, v in values.items()}
+        tables[table] = MappingProxyType(whole)
+    numbers = {k: _whole(v, f"refinement.{k}", least=0) for k, v in settings.items()}
+    return Refinement(**(numbers | tables))
 
 
 @contextmanager

@@ -56,6 +56,7 @@ def bandunet() -> BandUNet:
         dilations=(1, 2),
         band_widths=(*(2,) * 16, *(4,) * 8, *(8,) * 8),
         features=(8, 12, 16),
+        levels=True,
     )
     torch.manual_seed(0)
     network = _filled(BandUNet(config))

@@ -50,6 +50,7 @@ def network() -> LiveNet:
             bottom=(1, 3),
             recurrent=16,
             head=8,
+            levels=True,
         )
     )
     with torch.no_grad():

@@ -25,6 +25,7 @@ SMALL = LiveNetConfig(
     bottom=(1, 3),
     recurrent=16,
     head=8,
+    levels=True,
 )
 
 

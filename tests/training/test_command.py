@@ -117,6 +117,20 @@ def test_a_training_goes_on_from_a_model_with_a_stem_more(data: Any, tmp_path: P
     assert run_train(parse(tmp_path / "out", *folders(data), *words)) == 0
 
 
+@pytest.mark.parametrize("architecture", ["bandunet", "livenet"])
+def test_a_network_that_is_given_levels_starts_as_the_one_without(architecture: str) -> None:
+    small = SETTINGS if architecture == "bandunet" else SMALL_LIVE
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in small.items()}
+    old = build(architecture, settings).eval()
+    new = build(architecture, {**settings, "levels": True}).eval()
+    adopt(new, old.state_dict())
+    wave = torch.randn(1, 2, 4096)
+    with torch.inference_mode():
+        torch.testing.assert_close(new(wave), old(wave))
+    with pytest.raises(InputError, match="does not fit"):
+        adopt(old, new.state_dict())
+
+
 def test_weights_of_another_network_are_refused() -> None:
     live = {k: tuple(v) if isinstance(v, list) else v for k, v in SMALL_LIVE.items()}
     other = build("livenet", live)
