@@ -16,10 +16,16 @@ import torch
 
 from lars_plugin.errors import InputError
 from lars_plugin.training.publish import publish
-from lars_plugin.training.start import build, read_weights
+from lars_plugin.training.start import adopt, build, read_weights
+from lars_plugin.zoo.config import ModelConfig
 from lars_plugin.zoo.load import read_model_config
 
 __all__ = ["average"]
+
+
+def _kind(config: ModelConfig) -> tuple[object, ...]:
+    shape = {key: value for key, value in config.network.items() if key != "levels"}
+    return config.architecture, shape, config.stems
 
 
 def average(models: Sequence[str], folder: Path) -> Path:
@@ -38,13 +44,18 @@ def average(models: Sequence[str], folder: Path) -> Path:
     configs = [read_model_config(model) for model in models]
     first = configs[0][0]
     for (config, _), name in zip(configs, models, strict=True):
-        kind = (config.architecture, config.network, config.stems)
-        if kind != (first.architecture, first.network, first.stems):
+        if _kind(config) != _kind(first):
             raise InputError(f"{name} is not of the same kind and size as {models[0]}")
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in first.network.items()}
     settings |= {"stems": len(first.stems), "audio_channels": first.channels}
+    if any(config.network.get("levels") for config, _ in configs):
+        settings["levels"] = True
     network = build(first.architecture, settings).eval()
-    states = [read_weights(model) for model in models]
+    states = []
+    for model in models:
+        # A model that is not given levels is one that gives them no weight.
+        adopt(network, read_weights(model))
+        states.append({name: value.clone() for name, value in network.state_dict().items()})
     state = network.state_dict()
     for name, value in state.items():
         if value.is_floating_point():

@@ -44,6 +44,18 @@ def test_the_average_of_models_has_the_mean_weights_and_says_what_it_is_made_of(
     assert [part["training"]["seed"] for part in record["mean of"]] == [0, 1]
 
 
+def test_a_model_without_levels_gives_them_half_the_weight_of_one_with(tmp_path: Path) -> None:
+    sources = [model(tmp_path / "a", 0), model(tmp_path / "b", 1, levels=True)]
+    assert prepare.main(["average", str(tmp_path / "mean"), *sources]) == 0
+    mean, old, new = (read_weights(path) for path in (str(tmp_path / "mean"), *sources))
+    for name, value in mean.items():
+        if name.startswith("embed."):
+            known = old[name].shape[1]
+            wanted = new[name].float() / 2
+            wanted[:, :known] += old[name].float() / 2
+            torch.testing.assert_close(value.float(), wanted, atol=1e-3, rtol=1e-3)
+
+
 @pytest.mark.parametrize("other", [{"features": (8, 14)}, {"stems": 7}])
 def test_models_of_different_kinds_are_not_averaged(tmp_path: Path, other: dict[str, int]) -> None:
     sources = [model(tmp_path / "a", 0), model(tmp_path / "b", 1, **other)]
