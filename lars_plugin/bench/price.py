@@ -69,7 +69,7 @@ def price_of_overlap(
     overlaps: Sequence[float] = OVERLAPS,
     told: Told = lambda _line: None,
 ) -> dict[str, Any]:
-    """Mean SDR of a model for each convention and overlap.
+    """Mean SDR of a model for each convention and overlap, nothing fitted to the recording.
 
     Args:
         name: of the model, whose chunks must not be causal.
@@ -95,7 +95,8 @@ def price_of_overlap(
                 chunking = dataclasses.replace(
                     model.config.chunking, overlap=overlap, convention=convention
                 )
-                config = dataclasses.replace(model.config, chunking=chunking)
+                # The network's own price: a fit to the recording behind it would blur it.
+                config = dataclasses.replace(model.config, chunking=chunking, refinement=None)
                 stems = Separator(Model(config, memo)).separate(
                     recording.mixture, recording.sample_rate
                 )

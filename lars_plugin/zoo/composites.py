@@ -307,9 +307,11 @@ def _agree(parts: Sequence[Model]) -> bool:
         config = part.config
         return config.chunking, config.sample_rate, config.channels
 
-    # Causal models have a state for each stream, so they are never fused.
+    # Causal models have a state for each stream, and what is refined is refined in windows of its
+    # own, so they are never fused.
     runs = all(
         part.config.chunking.convention != "causal"
+        and (part.config.refinement is None or not part.config.refinement.iterations)
         and (not isinstance(part, Composite) or part.fused)
         for part in parts
     )

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends import Backend, Model
+from lars_plugin.zoo.config import Refinement
 
 __all__ = ["DRUMS", "with_drum_stem"]
 
@@ -46,5 +48,15 @@ def with_drum_stem(model: Model) -> Model:
     if DRUMS in stems or not added or not kept or causal:
         return model
     names = (*(stems[index] for index in kept), DRUMS)
-    config = dataclasses.replace(model.config, stems=names)
+    config = dataclasses.replace(model.config, stems=names, refinement=_together(model, added))
     return Model(config, _DrumSum(model.backend, added, kept))
+
+
+def _together(model: Model, added: list[int]) -> Refinement | None:
+    """The refinement, with all places of the drums for their sum."""
+    settings = model.config.refinement
+    if settings is None:
+        return None
+    counts = {stem: settings.places.get(stem, 1) for stem in model.config.stems}
+    drums = sum(counts.pop(model.config.stems[index]) for index in added)
+    return dataclasses.replace(settings, places=MappingProxyType({**counts, DRUMS: drums}))

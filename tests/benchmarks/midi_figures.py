@@ -35,7 +35,7 @@ def main() -> None:
     arguments.add_argument("--grooves", type=Path, required=True)
     arguments.add_argument("--clips", type=Path, help="keep the clips here, or take them from here")
     arguments.add_argument("--excerpts", type=int, default=40)
-    arguments.add_argument("--preset", default="fast")
+    arguments.add_argument("--preset", default="balanced")
     arguments.add_argument("--readme", type=Path)
     arguments.add_argument("--picture", type=Path)
     arguments.add_argument("--picture-clip", type=int, default=3)

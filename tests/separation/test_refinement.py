@@ -21,6 +21,7 @@ from lars_plugin.separation.refined import RefinedStream, is_refined
 from lars_plugin.separation.refinement import Refiner
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.stream import StreamingSeparator, run_steps
+from lars_plugin.zoo.composites import Cascade
 from lars_plugin.zoo.config import Chunking, ModelConfig, Refinement
 
 Wave = NDArray[np.float32]
@@ -244,6 +245,34 @@ def test_presets_choose_the_iterations_and_live_streams_are_not_refined() -> Non
     assert is_refined(whole)
     assert not is_refined(whole, live)
     assert isinstance(open_core(whole, chunking=live), StreamingSeparator)
+
+
+class Song:
+    """Two drums and music."""
+
+    name = "song"
+
+    def __call__(self, batch: Wave) -> Wave:
+        return np.stack([batch * 0.5, batch * 0.3, batch * 0.2], axis=1)
+
+
+def test_each_stage_of_a_cascade_is_refined() -> None:
+    chosen = dataclasses.replace(SMALL, places=MappingProxyType({"other": 3}))
+    config = ModelConfig("song", (*STEMS, "other"), Chunking(4096, 1.25, "msst"), refinement=chosen)
+    cascade = Cascade(Model(config, Song()), model())
+    assert not cascade.fused
+    refined = [part.config.refinement for part in cascade.parts]
+    assert refined[1] == SMALL
+    # The sum of the drums comes from wherever one of them does.
+    assert refined[0] is not None
+    assert refined[0].places == {"other": 3, "drums": 2}
+    audio = kit(20000).sum(0)
+    stems = Separator(cascade).separate(audio, 44100)
+    assert list(stems) == ["other", *STEMS]
+    total = stems["other"] + stems["kick"] + stems["snare"]
+    np.testing.assert_allclose(total, audio, atol=1e-4)
+    quick = dataclasses.replace(SMALL, iterations=0)
+    assert Cascade(Model(dataclasses.replace(config, refinement=None), Song()), model(quick)).fused
 
 
 def _matrices(planes: Wave) -> NDArray[np.complex128]:
