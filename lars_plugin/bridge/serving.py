@@ -102,8 +102,10 @@ def _address(text: str) -> tuple[str, int]:
 def _models(args: argparse.Namespace) -> tuple[tuple[str, ...], Callable[[str], Model]]:
     if args.models_from is None:
         from lars_plugin.zoo import list_models, load_model
+        from lars_plugin.zoo.registry import is_missing
 
-        names = tuple(config.name for config in list_models())
+        # Those that a client can open at once come first.
+        names = tuple(config.name for config in sorted(list_models(), key=is_missing))
         load = functools.partial(
             load_model, device=args.device, backend=args.backend, precision=args.precision
         )

@@ -167,3 +167,16 @@ def test_the_garbage_collector_leaves_a_loaded_model_alone(
         assert gc.get_freeze_count() > before
     finally:
         gc.unfreeze()
+
+
+def test_models_that_can_be_opened_at_once_are_listed_before_those_that_are_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LARS_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setenv("LARS_CACHE", str(tmp_path / "cache"))
+    parser = argparse.ArgumentParser()
+    add_serve_parser(parser.add_subparsers())
+    names = settings_from(parser.parse_args(["serve"])).models
+    here = {"lars-mini", "lars-live", "lars-fullmix"}
+    assert set(names[: len(here)]) == here
+    assert "mdx23c-small" in names[len(here) :]
