@@ -77,34 +77,18 @@ class SpatialFilter:
         return side > _MONO * power > 0 and bool(np.isfinite(stems).all())
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:
-        spectra, threads = self._spectra, default_threads()
-        count, channels, length = stems.shape
-        gain = 1 / (float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) + 1e-12)
-        rows = np.concatenate([wave[None], stems]).reshape(-1, length) * np.float32(gain)
-        padded = spectra.padded(rows)
-        found = np.concatenate(
-            run_parts(lambda part: spectra.analyse(padded, *part), spectra.parts(length), threads),
-            axis=1,
-        ).reshape(1 + count, channels, spectra.frames(length), -1)
-        mixture, made = found[0], found[1:]
+        threads = default_threads()
 
-        def work(first: int) -> None:
-            bins = slice(first, first + _BINS)
-            made[..., bins] = _wiener(mixture[..., bins], made[..., bins])
+        def work(mixture: Spectrum, made: Spectrum) -> Spectrum:
+            def part(first: int) -> None:
+                bins = slice(first, first + _BINS)
+                made[..., bins] = _wiener(mixture[..., bins], made[..., bins])
 
-        run_parts(work, range(0, made.shape[-1], _BINS), threads)
-        flat = made.reshape(count * channels, *made.shape[2:])
-        out = spectra.synthesise(
-            lambda first, end: flat[:, first:end].copy(),
-            count * channels,
-            length,
-            gain=1 / gain,
-            threads=threads,
-        )
-        filtered = out.reshape(count, channels, length)
-        # Nearly mono mixtures make nearly singular matrices; what rounding took is given back.
-        filtered += (wave - filtered.sum(axis=0)) / np.float32(count)
-        return filtered
+            run_parts(part, range(0, made.shape[-1], _BINS), threads)
+            return made
+
+        # Nearly mono mixtures make nearly singular matrices, so rounding takes a little.
+        return self._spectra.reworked(wave, stems, work, threads)
 
 
 def _wiener(mixture: Spectrum, stems: Spectrum) -> Spectrum:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -55,11 +56,27 @@ def run_parts(work: Callable[[Part], Result], parts: Iterable[Part], threads: in
 def one_thread_each() -> Iterator[None]:
     """Matrix products of NumPy in the caller's thread alone, for work that is in parts already.
 
-    OpenBLAS's own threads wait for each other by spinning, which on a busy machine makes a product
-    of two small matrices twenty times slower.
+    OpenBLAS's own threads wait for each other by spinning, which on a busy machine makes products
+    of small matrices many times slower. The limit is the process's: the first who is in here sets it,
+    and the last who leaves lifts it.
     """
-    with _libraries(os.getpid()).limit(limits=1, user_api="blas"):
+    global _inside, _limit
+    with _lock:
+        if not _inside:
+            _limit = _libraries(os.getpid()).limit(limits=1, user_api="blas")
+        _inside += 1
+    try:
         yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                _limit.restore_original_limits()
+
+
+_lock = threading.Lock()
+_inside = 0
+_limit: Any = None
 
 
 @functools.lru_cache(maxsize=1)

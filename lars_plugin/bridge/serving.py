@@ -102,10 +102,12 @@ def _address(text: str) -> tuple[str, int]:
 def _models(args: argparse.Namespace) -> tuple[tuple[str, ...], Callable[[str], Model]]:
     if args.models_from is None:
         from lars_plugin.zoo import list_models, load_model
-        from lars_plugin.zoo.registry import is_missing
+        from lars_plugin.zoo.commands import is_here
 
         # Those that a client can open at once come first.
-        names = tuple(config.name for config in sorted(list_models(), key=is_missing))
+        names = tuple(
+            config.name for config in sorted(list_models(), key=lambda one: not is_here(one))
+        )
         load = functools.partial(
             load_model, device=args.device, backend=args.backend, precision=args.precision
         )

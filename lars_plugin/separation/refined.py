@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends import Model
+from lars_plugin.separation.fifo import Fifo
 from lars_plugin.separation.refinement import Refiner
 from lars_plugin.separation.stream import Steps, StreamingSeparator, choose_stems
 from lars_plugin.zoo.config import Chunking
@@ -86,49 +87,50 @@ class RefinedStream:
     def reset(self) -> None:
         """Forget everything, as if new."""
         self._rough.reset()
-        shape = (self.channels, 0)
-        self._mixture = [np.empty(shape, np.float32)]  # from the next window's start
-        self._stems = [np.empty((len(self._rough.stems), *shape), np.float32)]
-        self._tail: Wave | None = None  # the end of the window before, fading out
+        rows = (len(self._rough.stems) + 1) * self.channels
+        self._mixture = Fifo((self.channels,))  # what the network's stems still wait for
+        self._waiting = Fifo((rows,))  # the mixture's channels, then the stems'
+        self._overlap = np.empty((rows, 0), np.float32)  # what the window before ended with
+        self._tail: Wave | None = None  # the same, refined and fading out
 
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
         """Take ``(channels, n)`` and return what is finished, ``(stems, channels, m)``."""
         made = yield from self._rough.push_steps(block)
         # Copied: the caller may fill its block again.
         self._mixture.append(np.array(block, np.float32))
-        self._stems.append(made)
+        self._add(made)
         done = [made[self._keep][..., :0]]
-        window, ready = self._step + self._fade, sum(part.shape[2] for part in self._stems)
+        window = self._step + self._fade
         # The last window is at least as long as the others, so one more must be sure to come.
-        if ready >= self._step + window:
-            mixture, stems = self._join()
-            while stems.shape[2] >= self._step + window:
-                done.append(self._run(mixture[:, :window], stems[..., :window], last=False))
-                mixture, stems = mixture[:, self._step :], stems[..., self._step :]
-            self._mixture, self._stems = [mixture.copy()], [stems.copy()]
+        while self._overlap.shape[1] + self._waiting.samples >= self._step + window:
+            done.append(self._run(window - self._overlap.shape[1], last=False))
         return np.concatenate(done, axis=2)
 
     def flush_steps(self) -> Steps:
         """End the input and return the rest; in all exactly as long as the input."""
-        self._stems.append((yield from self._rough.flush_steps()))
-        mixture, stems = self._join()
-        shape = stems[self._keep].shape[:2]
-        self._mixture, self._stems = [mixture[:, :0]], [stems[..., :0]]
-        if not stems.shape[2]:
-            return np.empty((*shape, 0), np.float32)
-        return self._run(mixture, stems, last=True)
+        made = yield from self._rough.flush_steps()
+        self._add(made)
+        if self._overlap.shape[1] + self._waiting.samples == 0:
+            return made[self._keep]
+        return self._run(self._waiting.samples, last=True)
 
-    def _join(self) -> tuple[Wave, Wave]:
-        return np.concatenate(self._mixture, axis=1), np.concatenate(self._stems, axis=2)
+    def _add(self, stems: Wave) -> None:
+        mixture = self._mixture.take(stems.shape[2])
+        rows = stems.reshape(stems.shape[0] * self.channels, stems.shape[2])
+        self._waiting.append(np.concatenate([mixture, rows]))
 
-    def _run(self, mixture: Wave, stems: Wave, *, last: bool) -> Wave:
-        """What a window finishes: all of it, but for the fade into the next one."""
+    def _run(self, new: int, *, last: bool) -> Wave:
+        """What a window finishes that so many samples complete: all but the fade into the next."""
+        rows = np.concatenate([self._overlap, self._waiting.take(new)], axis=1)
+        mixture, stems = rows[: self.channels], rows[self.channels :]
+        stems = stems.reshape(len(self._rough.stems), self.channels, rows.shape[1])
         made: Wave = self._refine(mixture[None], stems[None])[0][self._keep]
         if self._tail is not None:
             made[..., : self._fade] *= self._rising
             made[..., : self._fade] += self._tail
-        self._tail = None
+        self._tail, self._overlap = None, rows[:, :0]
         if last:
             return made
         self._tail = made[..., self._step :] * self._rising[::-1]
+        self._overlap = rows[:, self._step :].copy()
         return made[..., : self._step]

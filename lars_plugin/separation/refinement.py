@@ -62,10 +62,12 @@ class Refiner:
     Args:
         settings: window, components, iterations.
         stems: their names.
+        seed: of the random numbers that the fit starts from.
     """
 
-    def __init__(self, settings: Refinement, stems: Sequence[str]) -> None:
+    def __init__(self, settings: Refinement, stems: Sequence[str], seed: int = 0) -> None:
         self.settings = settings
+        self._seed = seed
         self._places = [settings.places.get(stem, 1) for stem in stems]
         self._spectra = Spectra(settings.n_fft, settings.n_fft // 4)
 
@@ -89,31 +91,13 @@ class Refiner:
                 and bool(np.isfinite(stems[index]).all())
             ):
                 with one_thread_each():
-                    made[index] = self._refined(wave, stems[index], np.float32(power**-0.5))
+                    made[index] = self._spectra.reworked(
+                        wave, stems[index], self._fitted, default_threads()
+                    )
         return made
 
-    def _refined(self, wave: Wave, stems: Wave, gain: np.float32) -> Wave:
-        spectra, threads = self._spectra, default_threads()
-        count, channels, length = stems.shape
-        rows = np.concatenate([wave[None], stems]).reshape(-1, length) * gain
-        padded = spectra.padded(rows)
-        found = np.concatenate(
-            run_parts(lambda part: spectra.analyse(padded, *part), spectra.parts(length), threads),
-            axis=1,
-        ).reshape(1 + count, channels, spectra.frames(length), -1)
-        made = _fit(found[0], found[1:], self.settings, self._places, threads)
-        flat = made.reshape(count * channels, *made.shape[2:])
-        out = spectra.synthesise(
-            lambda first, end: flat[:, first:end].copy(),
-            count * channels,
-            length,
-            gain=float(1 / gain),
-            threads=threads,
-        )
-        refined = out.reshape(count, channels, length)
-        # What the floor took and rounding left is given back.
-        refined += (wave - refined.sum(axis=0)) / np.float32(count)
-        return refined
+    def _fitted(self, mixture: Spectrum, stems: Spectrum) -> Spectrum:
+        return _fit(mixture, stems, self.settings, self._places, self._seed)
 
 
 class _State(NamedTuple):
@@ -129,18 +113,18 @@ def _fit(
     stems: Spectrum,
     settings: Refinement,
     places: Sequence[int],
-    threads: int,
+    seed: int,
 ) -> Spectrum:
     """Stems ``(S, C, T, F)`` out of a mixture ``(C, T, F)`` and estimates of them."""
-    channels = mixture.shape[0]
-    mono = channels == 1 or _is_mono(mixture)
+    threads = default_threads()
+    mono = mixture.shape[0] == 1 or _is_mono(mixture)
     if mono:
         heard, guessed = mixture.mean(axis=0, keepdims=True), stems.mean(axis=1, keepdims=True)
     else:
         heard, guessed = mixture, stems
     # (C, F, T), so that a run of bins is a piece of memory.
     seen = np.ascontiguousarray(heard.transpose(0, 2, 1))
-    state = _start(guessed, settings.components, places, threads)
+    state = _start(guessed, settings.components, places, seed, threads)
     bins = [slice(first, first + _BINS) for first in range(0, seen.shape[1], _BINS)]
     # Without directions the fit soon knows less than the network did.
     for _ in range(-(-settings.iterations // 3) if mono else settings.iterations):
@@ -169,7 +153,9 @@ def _is_mono(mixture: Spectrum) -> bool:
     return not side > _MONO * whole  # NaN compares false
 
 
-def _start(stems: Spectrum, components: int, places: Sequence[int], threads: int) -> _State:
+def _start(
+    stems: Spectrum, components: int, places: Sequence[int], seed: int, threads: int
+) -> _State:
     """Models of the network's stems ``(S, C, T, F)``, each fitted to its own.
 
     A stem of several places is several sources, which at first have the same place.
@@ -185,7 +171,7 @@ def _start(stems: Spectrum, components: int, places: Sequence[int], threads: int
 
     def fit(index: int) -> None:
         # Spectra that begin as loud moments of the stem; always the same for the same sound.
-        rng = np.random.default_rng(index)
+        rng = np.random.default_rng([seed, index] if seed else index)
         wanted, count = powers[index], components * places[index]
         loudness = np.sqrt(wanted).sum(axis=0, dtype=np.float64)
         picks = rng.choice(frames, count, p=loudness / loudness.sum())

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from lars_plugin.errors import InputError
 from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
-from lars_plugin.networks.bandunet_config import level_count
 from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
 from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
 from lars_plugin.zoo.load import resolve
@@ -57,12 +56,10 @@ def read_weights(source: str) -> dict[str, Tensor]:
     return read_state(weights, config.weights.format)
 
 
-def _complex_per_bin(network: BandUNet | LiveNet) -> int:
-    return 2 * network.config.audio_channels
-
-
-def _per_bin(network: BandUNet | LiveNet) -> int:
-    return _complex_per_bin(network) + level_count(network.config.audio_channels)
+def _complex_inputs(network: BandUNet | LiveNet, name: str) -> int:
+    """Numbers that a band of this embedding gets without levels."""
+    _, width = network.groups[int(name.split(".")[1])]
+    return 2 * network.config.audio_channels * width
 
 
 def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
@@ -86,8 +83,7 @@ def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
             not isinstance(network, MDX23C)
             and network.levels
             and name.startswith("embed.")
-            and (value.shape[0], value.shape[2]) == (target.shape[0], target.shape[2])
-            and value.shape[1] * _per_bin(network) == target.shape[1] * _complex_per_bin(network)
+            and value.shape == (target.shape[0], _complex_inputs(network, name), target.shape[2])
         ):
             target.zero_()
             target[:, : value.shape[1]] = value

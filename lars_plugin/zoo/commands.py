@@ -18,8 +18,9 @@ from lars_plugin.zoo.config import ModelConfig
 from lars_plugin.zoo.fetch import DownloadProgress, download
 from lars_plugin.zoo.load import load_model, read_model_config
 from lars_plugin.zoo.registry import find_weights, get_config, list_models, missing_weights
+from lars_plugin.zoo.yaml_configs import refinement_as_data
 
-__all__ = ["add_models_parser", "describe", "overview", "run_models"]
+__all__ = ["add_models_parser", "describe", "is_here", "overview", "run_models"]
 
 _EXPORT_SUFFIXES = {"torchscript": ".pt", "onnx": ".onnx"}
 
@@ -88,7 +89,7 @@ def overview(configs: Sequence[ModelConfig]) -> str:
     rows = [("name", "weights here", "stems")]
     for config in configs:
         size = _size(config)
-        here = "yes" if _is_here(config) else f"no ({size})" if size else "no"
+        here = "yes" if is_here(config) else f"no ({size})" if size else "no"
         rows.append((config.name, here, ", ".join(config.stems)))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
@@ -99,6 +100,7 @@ def describe(config: ModelConfig, folder: Path | None = None) -> str:
     chunking = config.chunking
     seconds = chunking.chunk_size / config.sample_rate
     presets = ", ".join(f"{name} {overlap:g}" for name, overlap in config.presets.items())
+    refined = _refinement(config)
     lines = [
         f"{config.name}: {config.description}" if config.description else config.name,
         f"  stems        {', '.join(config.stems)}",
@@ -107,6 +109,7 @@ def describe(config: ModelConfig, folder: Path | None = None) -> str:
         f"  chunks       {chunking.chunk_size} samples ({seconds:.2f} s), "
         f"overlap {chunking.overlap:g}, convention {chunking.convention}",
         *([f"  presets      {presets}"] if presets else []),
+        *([f"  fit          {refined}"] if refined else []),
         f"  licence      {config.license or 'not stated'}",
     ]
     for part in part_names(config):
@@ -126,6 +129,15 @@ def describe(config: ModelConfig, folder: Path | None = None) -> str:
     return "\n".join(lines)
 
 
+def _refinement(config: ModelConfig) -> str:
+    settings = config.refinement
+    if settings is None:
+        return ""
+    presets = "".join(f", {name} {count}" for name, count in settings.presets.items())
+    seconds = settings.window / config.sample_rate
+    return f"offline, {settings.iterations} updates over {seconds:.0f} s{presets}"
+
+
 def _weights_path(config: ModelConfig, folder: Path | None = None) -> Path | None:
     try:
         return find_weights(config, folder)
@@ -133,7 +145,7 @@ def _weights_path(config: ModelConfig, folder: Path | None = None) -> Path | Non
         return None
 
 
-def _is_here(config: ModelConfig) -> bool:
+def is_here(config: ModelConfig) -> bool:
     """Whether the weights are on this machine: the model's, or those of all its parts."""
     try:
         parts = part_names(config)
@@ -162,6 +174,7 @@ def _as_json(config: ModelConfig, folder: Path | None = None) -> dict[str, Any]:
         "network": dict(config.network),
         "chunking": asdict(config.chunking),
         "presets": dict(config.presets),
+        "refinement": refinement_as_data(config.refinement) if config.refinement else None,
         "weights": asdict(config.weights) if config.weights is not None else None,
         "path": str(path) if path is not None else None,
     }

@@ -164,6 +164,8 @@ class Refinement:
             raise InputError("refinement.places must be positive")
         if self.iterations < 0:
             raise InputError("refinement.iterations must not be negative")
+        if any(count < 0 for count in self.presets.values()):
+            raise InputError("refinement.presets must not be negative")
 
     def of_preset(self, preset: str | None) -> Refinement:
         """The same with the iterations of a preset."""
@@ -238,3 +240,7 @@ class ModelConfig:
             raise InputError(f"model {self.name!r} names no stems")
         if len(set(self.stems)) != len(self.stems):
             raise InputError(f"model {self.name!r} names a stem twice: {', '.join(self.stems)}")
+        places = () if self.refinement is None else self.refinement.places
+        unknown = [stem for stem in places if stem not in self.stems]
+        if unknown:
+            raise InputError(f"refinement.places: model {self.name!r} has no {', '.join(unknown)}")

@@ -18,14 +18,7 @@ from lars_plugin.errors import ModelError, ModelNotFoundError
 from lars_plugin.zoo.config import ModelConfig
 from lars_plugin.zoo.yaml_configs import read_config
 
-__all__ = [
-    "cache_folder",
-    "find_weights",
-    "get_config",
-    "is_missing",
-    "list_models",
-    "model_folders",
-]
+__all__ = ["cache_folder", "find_weights", "get_config", "list_models", "model_folders"]
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +101,6 @@ def find_weights(config: ModelConfig, folder: Path | None = None) -> Path:
         if path.is_dir() if config.weights.format == "checkpoints" else path.is_file():
             return path
     raise ModelNotFoundError(missing_weights(config, folder))
-
-
-def is_missing(config: ModelConfig) -> bool:
-    """Whether a model of the zoo has weights that are not on this machine."""
-    try:
-        find_weights(config)
-    except ModelNotFoundError:
-        return True
-    return False
 
 
 def missing_weights(config: ModelConfig, folder: Path | None = None) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "dump_config",
     "parse_yaml",
     "read_config",
+    "refinement_as_data",
 ]
 
 # Real files have some kilobytes.
@@ -195,12 +196,16 @@ def dump_config(config: ModelConfig) -> str:
     if config.spatial:
         data["spatial"] = config.spatial
     if config.refinement is not None:
-        chosen = config.refinement
-        tables = {"places": dict(chosen.places), "presets": dict(chosen.presets)}
-        data["refinement"] = asdict(replace(chosen, places={}, presets={})) | tables
+        data["refinement"] = refinement_as_data(config.refinement)
     if config.weights is not None:
         data["weights"] = asdict(config.weights) | {"urls": list(config.weights.urls)}
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def refinement_as_data(refinement: Refinement) -> dict[str, Any]:
+    """A refinement as plain data, as it stands in YAML."""
+    tables = {"places": dict(refinement.places), "presets": dict(refinement.presets)}
+    return asdict(replace(refinement, places={}, presets={})) | tables
 
 
 def _refinement(data: Any) -> Refinement:

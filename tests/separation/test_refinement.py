@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
+import threadpoolctl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lars_plugin.backends import Model
+from lars_plugin.backends.threads import one_thread_each
+from lars_plugin.errors import ModelFormatError
 from lars_plugin.evaluation.metrics import sdr
 from lars_plugin.separation import refinement
 from lars_plugin.separation.composite import open_core
@@ -21,8 +26,10 @@ from lars_plugin.separation.refined import RefinedStream, is_refined
 from lars_plugin.separation.refinement import Refiner
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.stream import StreamingSeparator, run_steps
+from lars_plugin.zoo.commands import describe
 from lars_plugin.zoo.composites import Cascade
 from lars_plugin.zoo.config import Chunking, ModelConfig, Refinement
+from lars_plugin.zoo.yaml_configs import dump_config, read_config
 
 Wave = NDArray[np.float32]
 
@@ -98,7 +105,7 @@ def _cost(stems: Wave, chosen: Refinement) -> float:
     found = spectra.analyse(spectra.padded(rows * 10), 0, spectra.frames(length))
     found = found.reshape(1 + len(stems), 2, *found.shape[1:])
     seen = np.ascontiguousarray(found[0].transpose(0, 2, 1))
-    state = refinement._start(found[1:], chosen.components, [1] * len(stems), 1)
+    state = refinement._start(found[1:], chosen.components, [1] * len(stems), 0, 1)
     everything = slice(0, seen.shape[1])
     for _ in range(chosen.iterations):
         more, less = refinement._update(seen, state, everything)
@@ -273,6 +280,53 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
     np.testing.assert_allclose(total, audio, atol=1e-4)
     quick = dataclasses.replace(SMALL, iterations=0)
     assert Cascade(Model(dataclasses.replace(config, refinement=None), Song()), model(quick)).fused
+
+
+def test_settings_survive_a_file_and_impossible_ones_are_refused(tmp_path: Path) -> None:
+    chosen = dataclasses.replace(
+        SMALL, places=MappingProxyType({"kick": 2}), presets=MappingProxyType({"fast": 0})
+    )
+    config = ModelConfig("m", STEMS, Chunking(4096, 1.25), architecture="x", refinement=chosen)
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config), encoding="utf-8")
+    assert read_config(path) == config
+    assert "20 updates over 0 s, fast 0" in describe(config)
+    for old, new in (
+        ("window: 16384", "window: 1500"),
+        ("n_fft: 1024", "n_fft: 1022"),
+        ("components: 3", "components: 0"),
+        ("iterations: 20", "iterations: -1"),
+        ("iterations: 20", "interations: 20"),
+        ("kick: 2", "kick: 0"),
+        ("kick: 2", "toms: 2"),
+        ("fast: 0", "fast: much"),
+    ):
+        text = dump_config(config)
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        with pytest.raises(ModelFormatError):
+            read_config(path)
+
+
+def test_the_thread_limit_is_lifted_by_the_last_who_leaves_in_any_order() -> None:
+    def threads() -> list[int]:
+        return [one["num_threads"] for one in threadpoolctl.threadpool_info() if is_blas(one)]
+
+    def is_blas(library: dict[str, Any]) -> bool:
+        return bool(library["user_api"] == "blas")
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = threads()
+        if not before:
+            pytest.skip("NumPy has a BLAS here that threadpoolctl does not know")
+        first, second = one_thread_each(), one_thread_each()
+        first.__enter__()
+        second.__enter__()
+        assert set(threads()) == {1}
+        first.__exit__(None, None, None)  # before the one that came later
+        assert set(threads()) == {1}
+        second.__exit__(None, None, None)
+        assert threads() == before
 
 
 def _matrices(planes: Wave) -> NDArray[np.complex128]:
