@@ -57,8 +57,8 @@ def one_thread_each() -> Iterator[None]:
     """Matrix products of NumPy in the caller's thread alone, for work that is in parts already.
 
     OpenBLAS's own threads wait for each other by spinning, which on a busy machine makes products
-    of small matrices many times slower. The limit is the process's: the first who is in here sets it,
-    and the last who leaves lifts it.
+    of small matrices many times slower. The limit is the process's: the first who is in here sets
+    it, and the last who leaves lifts it.
     """
     global _inside, _limit
     with _lock:
