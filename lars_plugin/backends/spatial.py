@@ -77,18 +77,16 @@ class SpatialFilter:
         return side > _MONO * power > 0 and bool(np.isfinite(stems).all())
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:
-        threads = default_threads()
+        spectra, threads = self._spectra, default_threads()
+        gain, mixture, made = spectra.beside(wave, stems, threads)
 
-        def work(mixture: Spectrum, made: Spectrum) -> Spectrum:
-            def part(first: int) -> None:
-                bins = slice(first, first + _BINS)
-                made[..., bins] = _wiener(mixture[..., bins], made[..., bins])
+        def work(first: int) -> None:
+            bins = slice(first, first + _BINS)
+            made[..., bins] = _wiener(mixture[..., bins], made[..., bins])
 
-            run_parts(part, range(0, made.shape[-1], _BINS), threads)
-            return made
-
-        # Nearly mono mixtures make nearly singular matrices, so rounding takes a little.
-        return self._spectra.reworked(wave, stems, work, threads)
+        run_parts(work, range(0, made.shape[-1], _BINS), threads)
+        # Nearly mono mixtures make nearly singular matrices: rounding takes a little.
+        return spectra.stems_of(made, wave, gain, threads)
 
 
 def _wiener(mixture: Spectrum, stems: Spectrum) -> Spectrum:

@@ -123,43 +123,45 @@ class Spectra:
         run_parts(lambda row: np.multiply(waves[row], scale, out=out[row]), range(rows), threads)
         return out
 
-    def reworked(
-        self,
-        wave: Wave,
-        stems: Wave,
-        work: Callable[[Spectrum, Spectrum], Spectrum],
-        threads: int = 1,
-    ) -> Wave:
-        """Stems worked over beside their mixture; they add up to it.
+    def beside(
+        self, mixture: Wave, stems: Wave, threads: int = 1
+    ) -> tuple[float, Spectrum, Spectrum]:
+        """Spectra of a mixture and its stems, brought to where the mixture has an RMS of 1.
 
         Args:
-            wave: mixture ``(C, L)``, not silent; not changed.
+            mixture: ``(C, L)``, not silent; not changed.
             stems: ``(S, C, L)``; not changed.
-            work: from the mixture ``(C, T, F + 1)``, brought to an RMS of 1, and the stems
-                ``(S, C, T, F + 1)``, which it may overwrite, to the stems' new spectra.
             threads: pieces at a time.
 
         Returns:
-            New memory ``(S, C, L)``.
+            The gain that did that, the mixture ``(C, T, F + 1)`` and the stems
+            ``(S, C, T, F + 1)``, in new memory.
         """
         count, channels, length = stems.shape
-        gain = np.float32(float(np.mean(np.square(wave, dtype=np.float64))) ** -0.5)
-        rows = np.concatenate([wave[None], stems]).reshape(-1, length) * gain
+        gain = float(np.mean(np.square(mixture, dtype=np.float64))) ** -0.5
+        rows = np.concatenate([mixture[None], stems]).reshape(-1, length) * np.float32(gain)
         padded = self.padded(rows)
         found = np.concatenate(
             run_parts(lambda part: self.analyse(padded, *part), self.parts(length), threads), axis=1
         ).reshape(1 + count, channels, self.frames(length), -1)
-        made = work(found[0], found[1:]).reshape(count * channels, *found.shape[2:])
+        return gain, found[0], found[1:]
+
+    def stems_of(self, spectra: Spectrum, mixture: Wave, gain: float, threads: int = 1) -> Wave:
+        """The way back: stems ``(S, C, L)``, new memory, that add up to the mixture.
+
+        What the spectra leave of it, and what rounding took, all stems share alike.
+        """
+        count, channels = spectra.shape[:2]
+        flat = spectra.reshape(count * channels, *spectra.shape[2:])
         out = self.synthesise(
-            lambda first, end: made[:, first:end].copy(),
+            lambda first, end: flat[:, first:end].copy(),
             count * channels,
-            length,
-            gain=float(1 / gain),
+            mixture.shape[1],
+            gain=1 / gain,
             threads=threads,
         )
-        stems = out.reshape(count, channels, length)
-        # What the work left over and rounding took is given back.
-        stems += (wave - stems.sum(axis=0)) / np.float32(count)
+        stems = out.reshape(count, *mixture.shape)
+        stems += (mixture - stems.sum(axis=0)) / np.float32(count)
         return stems
 
     def _gain(self, length: int) -> Wave:

@@ -296,6 +296,8 @@ class Worker:
         """
         if self.model is None:
             raise EngineError(f"model {self.name!r} is not loaded")
+        if not chunks.shape[0]:  # a pause: live sessions have their turn
+            return chunks
         self.runs += 1
         self.chunks += chunks.shape[0]
         return (backend or self.model.backend)(chunks)

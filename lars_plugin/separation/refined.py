@@ -103,7 +103,7 @@ class RefinedStream:
         window = self._step + self._fade
         # The last window is at least as long as the others, so one more must be sure to come.
         while self._overlap.shape[1] + self._waiting.samples >= self._step + window:
-            done.append(self._run(window - self._overlap.shape[1], last=False))
+            done.append((yield from self._run(window - self._overlap.shape[1], last=False)))
         return np.concatenate(done, axis=2)
 
     def flush_steps(self) -> Steps:
@@ -112,19 +112,19 @@ class RefinedStream:
         self._add(made)
         if self._overlap.shape[1] + self._waiting.samples == 0:
             return made[self._keep]
-        return self._run(self._waiting.samples, last=True)
+        return (yield from self._run(self._waiting.samples, last=True))
 
     def _add(self, stems: Wave) -> None:
         mixture = self._mixture.take(stems.shape[2])
         rows = stems.reshape(stems.shape[0] * self.channels, stems.shape[2])
         self._waiting.append(np.concatenate([mixture, rows]))
 
-    def _run(self, new: int, *, last: bool) -> Wave:
+    def _run(self, new: int, *, last: bool) -> Steps:
         """What a window finishes that so many samples complete: all but the fade into the next."""
         rows = np.concatenate([self._overlap, self._waiting.take(new)], axis=1)
         mixture, stems = rows[: self.channels], rows[self.channels :]
         stems = stems.reshape(len(self._rough.stems), self.channels, rows.shape[1])
-        made: Wave = self._refine(mixture[None], stems[None])[0][self._keep]
+        made = (yield from self._updates(mixture, stems))[self._keep]
         if self._tail is not None:
             made[..., : self._fade] *= self._rising
             made[..., : self._fade] += self._tail
@@ -134,3 +134,14 @@ class RefinedStream:
         self._tail = made[..., self._step :] * self._rising[::-1]
         self._overlap = rows[:, self._step :].copy()
         return made[..., : self._step]
+
+    def _updates(self, mixture: Wave, stems: Wave) -> Steps:
+        """The fit, with a pause after each update: it takes seconds, a network's run does not."""
+        updates = self._refine.updates(mixture, stems)
+        while True:
+            try:
+                next(updates)
+            except StopIteration as stop:
+                made: Wave = stop.value
+                return made
+            yield mixture[None, :, :0][:0]

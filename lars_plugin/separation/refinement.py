@@ -26,7 +26,7 @@ the upper right one. Mono needs one plane.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,47 +57,47 @@ _BINS = 128  # at a time, in a core's cache
 
 
 class Refiner:
-    """Fits and applies the model above to one chunk after the other; each for itself.
+    """Fits and applies the model above to one window after the other; each for itself.
 
     Args:
         settings: window, components, iterations.
         stems: their names.
-        seed: of the random numbers that the fit starts from.
     """
 
-    def __init__(self, settings: Refinement, stems: Sequence[str], seed: int = 0) -> None:
+    def __init__(self, settings: Refinement, stems: Sequence[str]) -> None:
         self.settings = settings
-        self._seed = seed
         self._places = [settings.places.get(stem, 1) for stem in stems]
         self._spectra = Spectra(settings.n_fft, settings.n_fft // 4)
 
-    def __call__(self, batch: Wave, stems: Wave) -> Wave:
-        """Better stems of some chunks.
+    def __call__(self, mixture: Wave, stems: Wave) -> Wave:
+        """Better stems; see :meth:`updates`."""
+        steps = self.updates(mixture, stems)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                made: Wave = stop.value
+                return made
+
+    def updates(self, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
+        """The same, with a pause after each update, for a caller with other things to do.
 
         Args:
-            batch: mixtures ``(B, C, L)`` float32.
-            stems: a network's estimates ``(B, S, C, L)`` float32; not changed.
+            mixture: ``(C, L)`` float32; not changed.
+            stems: a network's estimates ``(S, C, L)`` float32; not changed.
 
         Returns:
-            New memory ``(B, S, C, L)``; the stems add up to the mixture. A chunk that is silent,
-            shorter than the window or holds what is not finite comes as it was.
+            New memory ``(S, C, L)``; the stems add up to the mixture. What is silent, shorter
+            than the spectrograms' window or not finite comes as it was.
         """
-        made: Wave = stems.copy()
-        for index, wave in enumerate(batch):
-            power = float(np.mean(np.square(wave, dtype=np.float64)))
-            if (
-                wave.shape[1] > self.settings.n_fft
-                and 0 < power < np.inf
-                and bool(np.isfinite(stems[index]).all())
-            ):
-                with one_thread_each():
-                    made[index] = self._spectra.reworked(
-                        wave, stems[index], self._fitted, default_threads()
-                    )
-        return made
-
-    def _fitted(self, mixture: Spectrum, stems: Spectrum) -> Spectrum:
-        return _fit(mixture, stems, self.settings, self._places, self._seed)
+        power = float(np.mean(np.square(mixture, dtype=np.float64))) if mixture.size else 0.0
+        fits = mixture.shape[1] > self.settings.n_fft and 0 < power < np.inf
+        if not (fits and bool(np.isfinite(stems).all())):
+            return np.array(stems)
+        threads = default_threads()
+        gain, seen, made = self._spectra.beside(mixture, stems, threads)
+        made = yield from _fit(seen, made, self.settings, self._places)
+        return self._spectra.stems_of(made, mixture, gain, threads)
 
 
 class _State(NamedTuple):
@@ -113,8 +113,7 @@ def _fit(
     stems: Spectrum,
     settings: Refinement,
     places: Sequence[int],
-    seed: int,
-) -> Spectrum:
+) -> Generator[None, None, Spectrum]:
     """Stems ``(S, C, T, F)`` out of a mixture ``(C, T, F)`` and estimates of them."""
     threads = default_threads()
     mono = mixture.shape[0] == 1 or _is_mono(mixture)
@@ -124,11 +123,14 @@ def _fit(
         heard, guessed = mixture, stems
     # (C, F, T), so that a run of bins is a piece of memory.
     seen = np.ascontiguousarray(heard.transpose(0, 2, 1))
-    state = _start(guessed, settings.components, places, seed, threads)
+    with one_thread_each():
+        state = _start(guessed, settings, places, threads)
+    yield
     bins = [slice(first, first + _BINS) for first in range(0, seen.shape[1], _BINS)]
     # Without directions the fit soon knows less than the network did.
     for _ in range(-(-settings.iterations // 3) if mono else settings.iterations):
-        sums = run_parts(lambda part: _update(seen[:, part], state, part), bins, threads)
+        with one_thread_each():
+            sums = run_parts(lambda part: _update(seen[:, part], state, part), bins, threads)
         # In order, so that the number of threads changes nothing.
         more, less = sums[0]
         for one, other in sums[1:]:
@@ -136,6 +138,7 @@ def _fit(
             less += other
         gains = state.gains.reshape(more.shape)
         gains *= _step(more, less)
+        yield
     out = np.empty_like(stems)
     firsts = np.cumsum([0, *places[:-1]])
 
@@ -143,7 +146,8 @@ def _fit(
         made = _filtered(seen[:, part], state, part, mixture[..., part] if mono else None)
         np.add.reduceat(made, firsts, axis=0, out=out[..., part])
 
-    run_parts(apply, bins, threads)
+    with one_thread_each():
+        run_parts(apply, bins, threads)
     return out
 
 
@@ -153,14 +157,13 @@ def _is_mono(mixture: Spectrum) -> bool:
     return not side > _MONO * whole  # NaN compares false
 
 
-def _start(
-    stems: Spectrum, components: int, places: Sequence[int], seed: int, threads: int
-) -> _State:
+def _start(stems: Spectrum, settings: Refinement, places: Sequence[int], threads: int) -> _State:
     """Models of the network's stems ``(S, C, T, F)``, each fitted to its own.
 
     A stem of several places is several sources, which at first have the same place.
     """
     _, _, frames, bins = stems.shape
+    components, seed = settings.components, settings.seed
     power = np.square(stems.real) + np.square(stems.imag)
     covariances = _covariances(stems, power).repeat(places, axis=2)
     powers = np.ascontiguousarray(power.mean(axis=1).transpose(0, 2, 1))  # (S, F, T)

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 Wave = NDArray[np.float32]
 
 # A push or flush in steps: it yields what the network should see, ``(n, channels, chunk_size)``,
-# wants to be sent what the network made of it, and returns the finished stems.
+# wants to be sent what the network made of it, and returns the finished stems. No chunks, n = 0,
+# are a pause: nothing is to be run, and whoever has something more urgent to do may do it now.
 Steps = Generator[Wave, "Wave | None", Wave]
 
 
@@ -34,7 +35,7 @@ def run_steps(steps: Steps, backend: Callable[[Wave], Wave]) -> Wave:
         except StopIteration as stop:
             finished: Wave = stop.value
             return finished
-        made = backend(chunks)
+        made = backend(chunks) if chunks.shape[0] else chunks
 
 
 def choose_stems(model: Model, stems: Sequence[str] | None) -> tuple[int, ...]:

@@ -143,6 +143,7 @@ class Refinement:
         components: spectra per place.
         places: of stems that have more than one: where they may come from.
         iterations: 0 for none.
+        seed: of the random numbers that it starts from.
         presets: iterations per preset, where they differ.
     """
 
@@ -150,6 +151,7 @@ class Refinement:
     n_fft: int = 4096
     components: int = 6
     iterations: int = 40
+    seed: int = 0
     places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 

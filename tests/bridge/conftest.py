@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lars_plugin.backends import Model
 from lars_plugin.bridge.embedded import EngineProcess, EngineThread
 from lars_plugin.testing import DelayModel, IdentityModel
-from lars_plugin.zoo.config import Chunking
+from lars_plugin.zoo.config import Chunking, Refinement
 
 LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
 
@@ -23,9 +25,17 @@ def chunked() -> IdentityModel:
     return IdentityModel(chunk_size=1024, shares=[1, 0.5, 0.25, 0.125, 2, 4])
 
 
+def refined() -> Model:
+    """Its stems are fitted to the recording when it is used offline."""
+    model = chunked()
+    fit = Refinement(window=4096, n_fft=256, components=2, iterations=3)
+    return Model(dataclasses.replace(model.config, refinement=fit), model.backend)
+
+
 MODELS = {
     "live": live_identity,
     "chunked": chunked,
+    "refined": refined,
     "delayed": lambda: DelayModel(16, chunked()),
 }
 

@@ -81,7 +81,7 @@ def test_offline_stems_are_those_of_separator_to_the_bit(
 ) -> None:
     rate = data.draw(st.sampled_from([44100, 48000]))
     channels = data.draw(st.sampled_from([1, 2]))
-    model = data.draw(st.sampled_from(["chunked", "delayed"]))
+    model = data.draw(st.sampled_from(["chunked", "delayed", "refined"]))
     overlap = data.draw(st.sampled_from([1, 2, 4]))
     audio = noise(data.draw(st.integers(0, 20000)), channels)
     wanted = Separator(engine.settings.load(model), overlap=overlap).separate(audio, rate)

@@ -25,7 +25,7 @@ from lars_plugin.separation.hermitian import geometric_mean, inverse, sandwich
 from lars_plugin.separation.refined import RefinedStream, is_refined
 from lars_plugin.separation.refinement import Refiner
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.stream import StreamingSeparator, run_steps
+from lars_plugin.separation.stream import Steps, StreamingSeparator, run_steps
 from lars_plugin.zoo.commands import describe
 from lars_plugin.zoo.composites import Cascade
 from lars_plugin.zoo.config import Chunking, ModelConfig, Refinement
@@ -79,7 +79,7 @@ def test_what_repeats_itself_comes_apart_though_the_estimates_hold_much_of_each_
 ) -> None:
     stems = kit(angles=(0.8, 0.3) if places == "apart" else (np.pi / 4, np.pi / 4))
     guess = rough(stems)
-    made = Refiner(SMALL, STEMS)(stems.sum(0)[None], guess[None])[0]
+    made = Refiner(SMALL, STEMS)(stems.sum(0), guess)
     for truth, before, after in zip(stems, guess, made, strict=True):
         assert sdr(truth, after) > sdr(truth, before) + gain
 
@@ -105,7 +105,7 @@ def _cost(stems: Wave, chosen: Refinement) -> float:
     found = spectra.analyse(spectra.padded(rows * 10), 0, spectra.frames(length))
     found = found.reshape(1 + len(stems), 2, *found.shape[1:])
     seen = np.ascontiguousarray(found[0].transpose(0, 2, 1))
-    state = refinement._start(found[1:], chosen.components, [1] * len(stems), 0, 1)
+    state = refinement._start(found[1:], chosen, [1] * len(stems), 1)
     everything = slice(0, seen.shape[1])
     for _ in range(chosen.iterations):
         more, less = refinement._update(seen, state, everything)
@@ -130,12 +130,12 @@ def test_stems_are_finite_and_add_up_to_the_mixture_and_nothing_that_went_in_is_
     angles: list[float], level: float, seed: int
 ) -> None:
     stems = kit(9000, seed, tuple(angles)) * np.float32(level)
-    mixture, guess = stems.sum(0)[None], rough(stems)[None]
+    mixture, guess = stems.sum(0), rough(stems)
     kept = mixture.copy(), guess.copy()
     names = ("kick", "snare", "toms", "hihat")[: len(stems)]
-    made = Refiner(SMALL, names)(mixture, guess)[0]
+    made = Refiner(SMALL, names)(mixture, guess)
     assert np.isfinite(made).all()
-    np.testing.assert_allclose(made.sum(0), mixture[0], atol=1e-5 * level)
+    np.testing.assert_allclose(made.sum(0), mixture, atol=1e-5 * level)
     assert np.array_equal(mixture, kept[0])
     assert np.array_equal(guess, kept[1])
 
@@ -143,7 +143,7 @@ def test_stems_are_finite_and_add_up_to_the_mixture_and_nothing_that_went_in_is_
 def test_a_stem_that_the_network_finds_silent_stays_far_below_the_others() -> None:
     stems = kit()
     guess = np.stack([stems.sum(0), np.zeros_like(stems[0])])
-    made = Refiner(SMALL, STEMS)(stems.sum(0)[None], guess[None])[0]
+    made = Refiner(SMALL, STEMS)(stems.sum(0), guess)
     assert np.square(made[1]).sum() < 1e-3 * np.square(made[0]).sum()
 
 
@@ -155,15 +155,15 @@ def test_what_cannot_be_fitted_comes_as_the_network_made_it(what: str) -> None:
     guess = rough(stems)
     if what == "not finite":
         guess[1, 0, 7] = np.nan
-    made = Refiner(SMALL, STEMS)(stems.sum(0)[None], guess[None])[0]
+    made = Refiner(SMALL, STEMS)(stems.sum(0), guess)
     assert np.array_equal(made, guess, equal_nan=True)
 
 
 def test_mono_and_stereo_of_two_equal_channels_are_refined_alike() -> None:
     stems = kit(angles=(np.pi / 4, np.pi / 4))
     guess = rough(stems)
-    both = Refiner(SMALL, STEMS)(stems.sum(0)[None], guess[None])[0]
-    one = Refiner(SMALL, STEMS)(stems.sum(0)[None, :1], guess[None, :, :1])[0]
+    both = Refiner(SMALL, STEMS)(stems.sum(0), guess)
+    one = Refiner(SMALL, STEMS)(stems.sum(0)[:1], guess[:, :1])
     np.testing.assert_allclose(both[:, :1], one, atol=2e-4)
 
 
@@ -172,17 +172,17 @@ def test_several_places_of_a_stem_are_one_stem_again() -> None:
     two = np.stack([stems[0] + stems[2], stems[1]])
     guess = rough(two)
     places = MappingProxyType({"kick": 2})
-    made = Refiner(dataclasses.replace(SMALL, places=places), STEMS)(two.sum(0)[None], guess[None])
-    assert made.shape == (1, *two.shape)
-    np.testing.assert_allclose(made[0].sum(0), two.sum(0), atol=1e-5)
-    assert all(sdr(t, m) > sdr(t, g) + 3 for t, m, g in zip(two, made[0], guess, strict=True))
+    made = Refiner(dataclasses.replace(SMALL, places=places), STEMS)(two.sum(0), guess)
+    assert made.shape == two.shape
+    np.testing.assert_allclose(made.sum(0), two.sum(0), atol=1e-5)
+    assert all(sdr(t, m) > sdr(t, g) + 3 for t, m, g in zip(two, made, guess, strict=True))
 
 
 def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     stems, made = kit(), []
     for threads in (1, 3):
         monkeypatch.setattr(refinement, "default_threads", lambda threads=threads: threads)
-        made.append(Refiner(SMALL, STEMS)(stems.sum(0)[None], rough(stems)[None]))
+        made.append(Refiner(SMALL, STEMS)(stems.sum(0), rough(stems)))
     assert np.array_equal(made[0], made[1])
 
 
@@ -216,6 +216,28 @@ def test_streaming_equals_one_push_for_any_block_split(
     whole = run([])
     assert whole.shape == (1 if stems else 2, 2, length)
     assert np.array_equal(run(blocks), whole)
+
+
+def test_the_fit_pauses_after_each_update_so_that_others_have_their_turn() -> None:
+    audio = kit(50000).sum(0)
+    stream = open_core(model(dataclasses.replace(SMALL, iterations=5)))
+    seen: list[int] = []
+
+    def watched() -> Steps:
+        steps, made = stream.push_steps(audio), None
+        while True:
+            try:
+                chunks = steps.send(made)
+            except StopIteration as stop:
+                return np.asarray(stop.value)
+            seen.append(chunks.shape[0])
+            made = yield chunks
+
+    assert run_steps(watched(), stream.backend).shape[2] > 0
+    windows = (50000 - SMALL.window) // (SMALL.window - SMALL.window // 12)
+    # A pause after the start, and after each update; the rest are runs of the network.
+    assert seen.count(0) == windows * 6
+    assert 1 in seen
 
 
 def test_a_stream_that_is_reset_is_as_new() -> None:
