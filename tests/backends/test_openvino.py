@@ -47,7 +47,7 @@ def _filled(network: nn.Module) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
-def bandunet() -> BandUNet:
+def bandunet(levels: bool = True) -> BandUNet:
     config = BandUNetConfig(
         stems=3,
         n_fft=256,
@@ -56,7 +56,7 @@ def bandunet() -> BandUNet:
         dilations=(1, 2),
         band_widths=(*(2,) * 16, *(4,) * 8, *(8,) * 8),
         features=(8, 12, 16),
-        levels=True,
+        levels=levels,
     )
     torch.manual_seed(0)
     network = _filled(BandUNet(config))
@@ -83,8 +83,8 @@ def mdx23c() -> MDX23C:
 
 
 def cut_of(kind: str) -> tuple[nn.Module, BandCut | MDX23CCut]:
-    if kind == "bandunet":
-        network = bandunet()
+    if kind.startswith("bandunet"):
+        network = bandunet(kind == "bandunet")
         return network, BandCut(network.config, lambda: network)
     other = mdx23c()
     return other, MDX23CCut(other.config, lambda: other)
@@ -114,9 +114,9 @@ def in_torch(core: nn.Module) -> Core:
 # frames than a frame is long, one and more. An MDX23C wants a multiple of four.
 CUTS = [
     (kind, frames, rest)
-    for kind in ("bandunet", "mdx23c")
+    for kind in ("bandunet", "bandunet without levels", "mdx23c")
     for frames, rest in [(16, 0), (16, 40), (128, 0), (65, 0), (66, 5), (132, 63)]
-    if kind == "bandunet" or frames % 4 == 0
+    if kind != "mdx23c" or frames % 4 == 0
 ]
 
 

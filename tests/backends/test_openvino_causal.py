@@ -36,7 +36,7 @@ CLOSE = 2e-5
 
 
 @functools.cache
-def network() -> LiveNet:
+def network(levels: bool = True) -> LiveNet:
     """Wide and narrow bands, dilations, and batch norms that have seen something."""
     torch.manual_seed(0)
     made = LiveNet(
@@ -50,7 +50,7 @@ def network() -> LiveNet:
             bottom=(1, 3),
             recurrent=16,
             head=8,
-            levels=True,
+            levels=levels,
         )
     )
     with torch.no_grad():
@@ -96,6 +96,14 @@ def test_steps_are_those_of_pytorch_to_rounding_over_loud_quiet_and_silent_parts
     assert np.abs(wanted).max() > 0.1
     # The window is four hops long and two of them are played.
     assert not made[..., 65 * HOP : 90 * HOP].any()
+
+
+def test_a_network_without_levels_steps_as_in_pytorch(cache: Path) -> None:
+    plain = network(levels=False)
+    backend = OpenVINOCausalBackend(plain, identity={"weights": "no levels"}, cache=cache)
+    audio = noise(20 * HOP)
+    wanted = run(TorchCausalBackend(plain), audio, [1] * 20)
+    np.testing.assert_allclose(run(backend, audio, [1] * 20), wanted, atol=CLOSE)
 
 
 @settings(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -30,10 +31,10 @@ SMALL = LiveNetConfig(
 
 
 @functools.cache
-def small(seed: int = 0) -> LiveNet:
+def small(seed: int = 0, levels: bool = True) -> LiveNet:
     """A network whose batch norms have seen something, so that folding them is no identity."""
     torch.manual_seed(seed)
-    network = LiveNet(SMALL)
+    network = LiveNet(replace(SMALL, levels=levels))
     with torch.no_grad():
         network.train()
         for _ in range(3):
@@ -127,8 +128,9 @@ def test_the_state_is_explicit_and_not_changed() -> None:
     assert [p.shape for p in after] == [p.shape for p in state]
 
 
-def test_the_quick_stepper_equals_the_network_to_rounding() -> None:
-    network = small()
+@pytest.mark.parametrize("levels", [True, False])
+def test_the_quick_stepper_equals_the_network_to_rounding(levels: bool) -> None:
+    network = small(levels=levels)
     wave = torch.randn(1, 2, 64 * 40) * torch.linspace(0, 1, 64 * 40)
     quick, plain = run(LiveStepper(network), wave, [1] * 40), run(network, wave, [1] * 40)
     torch.testing.assert_close(quick, plain, atol=1e-5, rtol=1e-4)
