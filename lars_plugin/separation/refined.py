@@ -98,21 +98,30 @@ class RefinedStream:
         made = yield from self._rough.push_steps(block)
         # Copied: the caller may fill its block again.
         self._mixture.append(np.array(block, np.float32))
-        self._add(made)
-        done = [made[self._keep][..., :0]]
-        window = self._step + self._fade
-        # The last window is at least as long as the others, so one more must be sure to come.
-        while self._overlap.shape[1] + self._waiting.samples >= self._step + window:
-            done.append((yield from self._run(window - self._overlap.shape[1], last=False)))
-        return np.concatenate(done, axis=2)
+        return (yield from self._run_whole(made))
 
     def flush_steps(self) -> Steps:
         """End the input and return the rest; in all exactly as long as the input."""
-        made = yield from self._rough.flush_steps()
-        self._add(made)
-        if self._overlap.shape[1] + self._waiting.samples == 0:
-            return made[self._keep]
-        return (yield from self._run(self._waiting.samples, last=True))
+        made = yield from self._run_whole((yield from self._rough.flush_steps()))
+        if not self._ready:
+            return made
+        last = yield from self._run(self._waiting.samples, last=True)
+        return np.concatenate([made, last], axis=2)
+
+    @property
+    def _ready(self) -> int:
+        """Samples from the next window's start on."""
+        return self._overlap.shape[1] + self._waiting.samples
+
+    def _run_whole(self, stems: Wave) -> Steps:
+        """Take the network's stems and run the windows that are not the last."""
+        self._add(stems)
+        done = [stems[self._keep][..., :0]]
+        window = self._step + self._fade
+        # The last window is at least as long as the others, so one more must be sure to come.
+        while self._ready >= self._step + window:
+            done.append((yield from self._run(window - self._overlap.shape[1], last=False)))
+        return np.concatenate(done, axis=2)
 
     def _add(self, stems: Wave) -> None:
         mixture = self._mixture.take(stems.shape[2])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Generator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -238,6 +239,27 @@ def test_the_fit_pauses_after_each_update_so_that_others_have_their_turn() -> No
     # A pause after the start, and after each update; the rest are runs of the network.
     assert seen.count(0) == windows * 6
     assert 1 in seen
+
+
+@pytest.mark.parametrize("length", [5000, 16384, 31000, 32000, 70000])
+def test_no_window_but_that_of_a_short_recording_is_shorter_or_twice_as_long(
+    monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    # The network's chunks are longer than the windows, so much comes at once in the end.
+    chunking = Chunking(24000, 1.25, "msst")
+    long = Model(ModelConfig("leaky", STEMS, chunking, refinement=SMALL), Leaky())
+    seen: list[int] = []
+
+    def watched(_self: Refiner, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
+        yield
+        seen.append(mixture.shape[1])
+        return np.array(stems)
+
+    monkeypatch.setattr(Refiner, "updates", watched)
+    stems = Separator(long).separate(kit(70000).sum(0)[:, :length], 44100)
+    assert stems.samples == length
+    assert len(seen) == max(1, (length - SMALL.window // 12) // (SMALL.window * 11 // 12))
+    assert all(SMALL.window <= one < 2 * SMALL.window for one in seen if length >= SMALL.window)
 
 
 def test_a_stream_that_is_reset_is_as_new() -> None:
