@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -101,10 +102,29 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         heard = torch.cat([past.to(x.dtype), x], dim=2)
-        y = functional.silu(self.first_norm(self.first(heard)))
+        y = functional.silu(self.first_norm(self._over_time(heard)))
         y = y + self.norm(self.expand(functional.silu(self.squeeze(y))))
         y = functional.silu(self.second_norm(self.second(y)))
         return x + y, heard[:, :, -self.past :]
+
+    def _over_time(self, heard: Tensor) -> Tensor:
+        """The causal convolution.
+
+        In training it gets channels of zeros up to a multiple of 16: oneDNN as of PyTorch 2.13
+        makes the bfloat16 weight gradient of a dilated convolution from memory beyond its input
+        where the channels-last channels do not fill its vectors (56 of them at dilation 2: one
+        gradient in five came out infinite).
+        """
+        convolution, missing = self.first, -heard.shape[1] % 16
+        if not self.training or not missing:
+            return cast(Tensor, convolution(heard))
+        beside = (0, 0, 0, 0, 0, missing)
+        return functional.conv2d(
+            functional.pad(heard, beside),
+            functional.pad(convolution.weight, beside),
+            padding=convolution.padding,
+            dilation=convolution.dilation,
+        )
 
 
 def _halve(inputs: int, outputs: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lars_plugin.networks.causal_stft import CausalSTFT
-from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
+from lars_plugin.networks.livenet import Block, LiveNet, LiveNetConfig
 from lars_plugin.networks.livestep import LiveStepper
 
 SMALL = LiveNetConfig(
@@ -147,6 +147,33 @@ def test_states_of_the_quick_stepper_and_the_network_are_exchangeable() -> None:
             plain, state = network.step(block, state)
             mixed, other = (network if index % 2 else stepper).step(block, other)
             torch.testing.assert_close(mixed, plain, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("features", "bands", "dilation"), [(40, 64, 1), (56, 32, 2), (72, 16, 4)])
+def test_bfloat16_gradients_of_a_block_are_those_of_float32_whatever_lay_in_memory(
+    features: int, bands: int, dilation: int
+) -> None:
+    torch.manual_seed(0)
+    block = Block(features, bands, 2, dilation).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    x = torch.randn(4, features, 200, bands).contiguous(memory_format=torch.channels_last)
+    past = torch.zeros(4, features, 2 * dilation, bands)
+
+    def gradient(half: bool) -> Tensor:
+        block.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            made, _ = block(x, past)
+        (made.float() * x).mean().backward()
+        found = block.first.weight.grad
+        assert isinstance(found, Tensor)
+        return found.clone()
+
+    wanted = gradient(half=False)
+    for _ in range(4):
+        # What the next tensors find where they are made: no number at all.
+        garbage = [torch.full((n,), torch.nan) for n in (10**5, 10**6, 10**7)]
+        del garbage
+        error = gradient(half=True) - wanted
+        assert error.norm() < 0.03 * wanted.norm()  # NaN compares false
 
 
 def test_silence_gives_silence() -> None:
