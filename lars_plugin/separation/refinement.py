@@ -16,7 +16,8 @@ Model and filter: Ozerov and Fevotte 2010, "Multichannel nonnegative matrix fact
 convolutive mixtures for audio source separation"; the multiplicative updates: Sawada, Kameoka,
 Araki and Ueda 2013, "Multichannel extensions of non-negative matrix factorization with complex-
 valued data", equations 42 to 47 (there for tied bases). W, H and R are updated at once, from one
-Sigma, which halves the work and ends in the same place.
+Sigma, which halves the work and ends in the same place. Each step of W and H takes part of the step
+before with it (Polyak's heavy ball, here of logarithms), which needs half as many of them.
 
 Axes: S stems (or sources, of which a stem may have several), C channels (2, or 1 where both are
 alike), K components, T frames, F bins, L samples.
@@ -50,9 +51,14 @@ _FLOOR = np.float32(1e-4)
 _TINY = np.float32(1e-10)
 # Updates that fit the spectra to the network's stems before they are fitted to the mixture.
 _FIRST = 15
-# 0.5 is proven never to make the fit worse, W or H at a time. From about 0.8 on updates of both
-# at once swing; in between it takes fewer iterations.
-_EXPONENT = np.float32(0.65)
+# Exponent of an update, and of the one before that goes on in it. An exponent of 0.5 alone is
+# proven never to make the fit worse, W or H at a time, but 20 updates with these two come further
+# than 40 so careful ones.
+_EXPONENT = np.float32(0.8)
+_MOMENTUM = np.float32(0.6)
+# The most by which one update multiplies, or divides.
+_STEEPEST_SPECTRUM = np.float32(20)
+_STEEPEST_GAIN = np.float32(1000)
 _BINS = 128  # at a time, in a core's cache
 
 
@@ -67,6 +73,7 @@ class Refiner:
     def __init__(self, settings: Refinement, stems: Sequence[str]) -> None:
         self.settings = settings
         self._places = [settings.places.get(stem, 1) for stem in stems]
+        self._trust = [settings.trust.get(stem, 0.0) for stem in stems]
         self._spectra = Spectra(settings.n_fft, settings.n_fft // 4)
 
     def __call__(self, mixture: Wave, stems: Wave) -> Wave:
@@ -96,7 +103,7 @@ class Refiner:
             return np.array(stems)
         threads = default_threads()
         gain, seen, made = self._spectra.beside(mixture, stems, threads)
-        made = yield from _fit(seen, made, self.settings, self._places)
+        made = yield from _fit(seen, made, self.settings, self._places, self._trust)
         return self._spectra.stems_of(made, mixture, gain, threads)
 
 
@@ -106,6 +113,8 @@ class _State(NamedTuple):
     spectra: Wave  # W, (F, S, K)
     gains: Wave  # H, (S, K, T)
     places: Wave  # R, (planes, F, S)
+    spectra_step: Wave  # by which W was multiplied last
+    gains_step: Wave  # by which H was
 
 
 def _fit(
@@ -113,6 +122,7 @@ def _fit(
     stems: Spectrum,
     settings: Refinement,
     places: Sequence[int],
+    trust: Sequence[float],
 ) -> Generator[None, None, Spectrum]:
     """Stems ``(S, C, T, F)`` out of a mixture ``(C, T, F)`` and estimates of them."""
     threads = default_threads()
@@ -136,15 +146,20 @@ def _fit(
         for one, other in sums[1:]:
             more += one
             less += other
-        gains = state.gains.reshape(more.shape)
-        gains *= _step(more, less)
+        _update_gains(state, more, less)
         yield
     out = np.empty_like(stems)
-    firsts = np.cumsum([0, *places[:-1]])
+    firsts = np.cumsum([0, *places])
 
     def apply(part: slice) -> None:
-        made = _filtered(seen[:, part], state, part, mixture[..., part] if mono else None)
-        np.add.reduceat(made, firsts, axis=0, out=out[..., part])
+        powers = state.spectra[part].transpose(1, 0, 2) @ state.gains  # (sources, n, T)
+        for index, share in enumerate(trust):
+            if share:
+                own = slice(firsts[index], firsts[index + 1])
+                powers[own] *= _agreed(guessed[index, ..., part], powers[own].sum(axis=0), share)
+        whole = mixture[..., part] if mono else None
+        made = _filtered(seen[:, part], powers, state.places[:, part], whole)
+        np.add.reduceat(made, firsts[:-1], axis=0, out=out[..., part])
 
     with one_thread_each():
         run_parts(apply, bins, threads)
@@ -190,7 +205,7 @@ def _start(stems: Spectrum, settings: Refinement, places: Sequence[int], threads
         gains[own] = h.reshape(places[index], components, frames)
 
     run_parts(fit, range(len(places)), threads)
-    return _State(spectra, gains, covariances)
+    return _State(spectra, gains, covariances, np.ones_like(spectra), np.ones_like(gains))
 
 
 def _covariances(stems: Spectrum, power: Wave) -> Wave:
@@ -211,7 +226,6 @@ class _Sums(NamedTuple):
 
     seen: Wave  # of (Sigma^-1 X)(Sigma^-1 X)^H, (planes, n, T); off-diagonal entries doubled
     model: Wave  # of Sigma^-1, likewise
-    z: tuple[Wave, ...]  # Sigma^-1 X: real and imaginary part for each channel, (n, T)
     placed: Wave  # R_j W_j, (planes * n, S * K)
 
 
@@ -221,31 +235,43 @@ def _sums(seen: Spectrum, state: _State, part: slice) -> _Sums:
     planes, count, frames = r.shape[0], w.shape[0], seen.shape[2]
     placed = (r[..., None] * w).reshape(planes * count, -1)
     flat = state.gains.reshape(placed.shape[1], frames)
-    sigma = (placed @ flat).reshape(planes, count, frames)
-    if planes == 1:
-        inverse = 1 / (sigma + _FLOOR)
-        z = seen[0].real * inverse[0], seen[0].imag * inverse[0]
-        return _Sums((np.square(z[0]) + np.square(z[1]))[None], inverse, z, placed)
+    sigma: Wave = placed @ flat
+    model, z = _solved(seen, sigma.reshape(planes, count, frames))
+    squares = np.empty_like(model)
+    np.add(np.square(z[0]), np.square(z[1]), out=squares[0])
+    if planes == 4:
+        np.add(np.square(z[2]), np.square(z[3]), out=squares[1])
+        np.add(z[0] * z[2], z[1] * z[3], out=squares[2])
+        np.subtract(z[1] * z[2], z[0] * z[3], out=squares[3])
+        squares[2:] *= 2
+        model[2:] *= -2
+    return _Sums(squares, model, placed)
+
+
+def _solved(seen: Spectrum, sigma: Wave) -> tuple[Wave, tuple[Wave, ...]]:
+    """Sigma^-1, the off-diagonal entry with its sign turned, and Sigma^-1 X: real and imaginary
+    part for each channel, ``(n, T)``.
+
+    Args:
+        seen: X, ``(C, n, T)``.
+        sigma: ``(planes, n, T)``; overwritten.
+    """
+    sigma[:2] += _FLOOR
+    if sigma.shape[0] == 1:
+        inverse: Wave = np.reciprocal(sigma)
+        return inverse, (seen[0].real * inverse[0], seen[0].imag * inverse[0])
     a, d, re, im = sigma
-    a += _FLOOR
-    d += _FLOOR
     scale = 1 / np.maximum(a * d - np.square(re) - np.square(im), np.float32(1e-20))
-    model = np.stack([d * scale, a * scale, re * scale, im * scale])
-    ia, id_, ire, iim = model  # of the inverse, the off-diagonal entry with its sign turned
+    inverse = np.stack([d * scale, a * scale, re * scale, im * scale])
+    ia, id_, ire, iim = inverse
     xr, xi = seen[0].real, seen[0].imag
     yr, yi = seen[1].real, seen[1].imag
-    z0r = ia * xr - ire * yr + iim * yi
-    z0i = ia * xi - ire * yi - iim * yr
-    z1r = id_ * yr - ire * xr - iim * xi
-    z1i = id_ * yi - ire * xi + iim * xr
-    squares = np.empty_like(model)
-    np.add(np.square(z0r), np.square(z0i), out=squares[0])
-    np.add(np.square(z1r), np.square(z1i), out=squares[1])
-    np.add(z0r * z1r, z0i * z1i, out=squares[2])
-    np.subtract(z0i * z1r, z0r * z1i, out=squares[3])
-    squares[2:] *= 2
-    model[2:] *= -2
-    return _Sums(squares, model, (z0r, z0i, z1r, z1i), placed)
+    return inverse, (
+        ia * xr - ire * yr + iim * yi,
+        ia * xi - ire * yi - iim * yr,
+        id_ * yr - ire * xr - iim * xi,
+        id_ * yi - ire * xi + iim * xr,
+    )
 
 
 def _update(seen: Spectrum, state: _State, part: slice) -> tuple[Wave, Wave]:
@@ -258,8 +284,11 @@ def _update(seen: Spectrum, state: _State, part: slice) -> tuple[Wave, Wave]:
     h = state.gains.reshape(-1, frames).T
     shape = (planes, *w.shape)
     up, down = (observed @ h).reshape(shape), (expected @ h).reshape(shape)
-    w *= np.clip(
-        _step((r[..., None] * up).sum(axis=0), (r[..., None] * down).sum(axis=0)), 0.05, 20
+    w *= _step(
+        (r[..., None] * up).sum(axis=0),
+        (r[..., None] * down).sum(axis=0),
+        state.spectra_step[part],
+        _STEEPEST_SPECTRUM,
     )
     if planes == 4:
         r[:], trace = _moved(r, (w * up).sum(axis=3), (w * down).sum(axis=3))
@@ -268,9 +297,19 @@ def _update(seen: Spectrum, state: _State, part: slice) -> tuple[Wave, Wave]:
     return more, less
 
 
-def _step(more: Wave, less: Wave) -> Wave:
-    step: Wave = (np.maximum(more, 0) / np.maximum(less, np.float32(1e-12))) ** _EXPONENT
-    return step
+def _update_gains(state: _State, more: Wave, less: Wave) -> None:
+    """Updates H with what all bins say, ``(S * K, T)`` twice."""
+    gains, before = (one.reshape(more.shape) for one in (state.gains, state.gains_step))
+    gains *= _step(more, less, before, _STEEPEST_GAIN)
+    np.maximum(gains, _TINY, out=gains)
+
+
+def _step(more: Wave, less: Wave, before: Wave, most: np.float32) -> Wave:
+    """What to multiply by; ``before``, the step before, becomes it."""
+    step = (np.maximum(more, 0) / np.maximum(less, np.float32(1e-12))) ** _EXPONENT
+    np.clip(step, 1 / most, most, out=step)
+    step *= before**_MOMENTUM
+    return np.clip(step, 1 / most, most, out=before)
 
 
 def _moved(places: Wave, up: Wave, down: Wave) -> tuple[Wave, Wave]:
@@ -300,17 +339,39 @@ def _moved(places: Wave, up: Wave, down: Wave) -> tuple[Wave, Wave]:
     return np.where(good, mean, places).astype(np.float32), grown.astype(np.float32)
 
 
-def _filtered(seen: Spectrum, state: _State, part: slice, mixture: Spectrum | None) -> Spectrum:
-    """Stems ``(S, C, T, n)``; of the channels of ``mixture (C, T, n)``, if the model is mono."""
-    sums = _sums(seen, state, part)
-    w, r = state.spectra[part], state.places[:, part]
-    powers = w.transpose(1, 0, 2) @ state.gains  # (S, n, T)
+def _agreed(stem: Spectrum, power: Wave, share: float) -> Wave:
+    """What brings the model's power of a stem nearer to the network's, ``(n, T)``.
+
+    A fit trades in whatever explains the mixture, so what the network told well, it may tell
+    worse. In between, as a geometric mean, is then better than either.
+
+    Args:
+        stem: the network's, ``(C, T, n)``.
+        power: the model's, ``(n, T)``.
+        share: of the network's word, 0 to 1.
+    """
+    heard = (np.square(stem.real) + np.square(stem.imag)).mean(axis=0).T
+    ratio: Wave = ((heard + _TINY) / (power + _TINY)) ** np.float32(share)
+    return ratio
+
+
+def _filtered(seen: Spectrum, powers: Wave, places: Wave, mixture: Spectrum | None) -> Spectrum:
+    """Stems ``(S, C, T, n)``; of the channels of ``mixture (C, T, n)``, if the model is mono.
+
+    Args:
+        seen: the mixture, ``(C, n, T)``.
+        powers: v, ``(S, n, T)``.
+        places: R, ``(planes, n, S)``.
+        mixture: see above.
+    """
+    # (n, planes, S) times (n, S, T), a product for each bin.
+    sigma = (places.transpose(1, 0, 2) @ powers.transpose(1, 0, 2)).transpose(1, 0, 2)
+    inverse, z = _solved(seen, sigma)
     if mixture is not None:
-        masks = powers * sums.model
-        masked: Spectrum = mixture * masks.transpose(0, 2, 1)[:, None]
+        masked: Spectrum = mixture * (powers * inverse).transpose(0, 2, 1)[:, None]
         return masked
-    z0r, z0i, z1r, z1i = sums.z
-    a, d, re, im = r.transpose(0, 2, 1)[..., None]  # (S, n, 1) each
+    z0r, z0i, z1r, z1i = z
+    a, d, re, im = places.transpose(0, 2, 1)[..., None]  # (S, n, 1) each
     out = np.empty((powers.shape[0], 2, *powers.shape[:0:-1]), np.complex64)
     turned = out.swapaxes(2, 3)
     turned.real[:, 0] = powers * (a * z0r + re * z1r - im * z1i)

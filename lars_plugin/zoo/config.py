@@ -142,6 +142,8 @@ class Refinement:
         n_fft: window of its spectrograms in samples, a multiple of 4.
         components: spectra per place.
         places: of stems that have more than one: where they may come from.
+        trust: of stems whose power in the end is not the fit's alone: the network's share in it,
+            0 to 1, as an exponent.
         iterations: 0 for none.
         seed: of the random numbers that it starts from.
         presets: iterations per preset, where they differ.
@@ -149,10 +151,11 @@ class Refinement:
 
     window: int = 529200
     n_fft: int = 4096
-    components: int = 6
-    iterations: int = 40
+    components: int = 8
+    iterations: int = 20
     seed: int = 0
     places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -164,6 +167,8 @@ class Refinement:
             raise InputError(f"refinement.components must be positive, got {self.components}")
         if any(count < 1 for count in self.places.values()):
             raise InputError("refinement.places must be positive")
+        if not all(0 <= share <= 1 for share in self.trust.values()):
+            raise InputError("refinement.trust must lie between 0 and 1")
         if self.iterations < 0:
             raise InputError("refinement.iterations must not be negative")
         if any(count < 0 for count in self.presets.values()):
@@ -242,7 +247,10 @@ class ModelConfig:
             raise InputError(f"model {self.name!r} names no stems")
         if len(set(self.stems)) != len(self.stems):
             raise InputError(f"model {self.name!r} names a stem twice: {', '.join(self.stems)}")
-        places = () if self.refinement is None else self.refinement.places
-        unknown = [stem for stem in places if stem not in self.stems]
-        if unknown:
-            raise InputError(f"refinement.places: model {self.name!r} has no {', '.join(unknown)}")
+        if self.refinement is None:
+            return
+        for table in ("places", "trust"):
+            unknown = set(getattr(self.refinement, table)) - set(self.stems)
+            if unknown:
+                names = ", ".join(sorted(unknown))
+                raise InputError(f"refinement.{table}: model {self.name!r} has no {names}")

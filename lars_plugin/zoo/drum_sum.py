@@ -59,4 +59,9 @@ def _together(model: Model, added: list[int]) -> Refinement | None:
         return None
     counts = {stem: settings.places.get(stem, 1) for stem in model.config.stems}
     drums = sum(counts.pop(model.config.stems[index]) for index in added)
-    return dataclasses.replace(settings, places=MappingProxyType({**counts, DRUMS: drums}))
+    trust = {stem: share for stem, share in settings.trust.items() if stem in counts}
+    return dataclasses.replace(
+        settings,
+        places=MappingProxyType({**counts, DRUMS: drums}),
+        trust=MappingProxyType(trust),
+    )

@@ -109,9 +109,7 @@ def _cost(stems: Wave, chosen: Refinement) -> float:
     state = refinement._start(found[1:], chosen, [1] * len(stems), 1)
     everything = slice(0, seen.shape[1])
     for _ in range(chosen.iterations):
-        more, less = refinement._update(seen, state, everything)
-        gains = state.gains.reshape(more.shape)
-        gains *= refinement._step(more, less)
+        refinement._update_gains(state, *refinement._update(seen, state, everything))
     powers = state.spectra.transpose(1, 0, 2) @ state.gains
     a, d, re, im = np.einsum("pfs,sft->pft", state.places, powers).astype(np.float64)
     a, d = a + 1e-4, d + 1e-4
@@ -177,6 +175,18 @@ def test_several_places_of_a_stem_are_one_stem_again() -> None:
     assert made.shape == two.shape
     np.testing.assert_allclose(made.sum(0), two.sum(0), atol=1e-5)
     assert all(sdr(t, m) > sdr(t, g) + 3 for t, m, g in zip(two, made, guess, strict=True))
+
+
+def test_of_a_stem_that_is_trusted_more_of_the_networks_word_is_kept() -> None:
+    stems = kit(angles=(np.pi / 4, np.pi / 4))  # of one place: only powers tell them apart
+    guess = rough(stems)
+    away = []
+    for share in (0.0, 0.5, 1.0):
+        chosen = dataclasses.replace(SMALL, trust=MappingProxyType({"kick": share}))
+        made = Refiner(chosen, STEMS)(stems.sum(0), guess)
+        np.testing.assert_allclose(made.sum(0), stems.sum(0), atol=1e-5)
+        away.append(float(np.square(made[0] - guess[0]).sum()))
+    assert away[0] > 1.1 * away[1] > 1.21 * away[2]
 
 
 def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,7 +318,11 @@ class Song:
 
 
 def test_each_stage_of_a_cascade_is_refined() -> None:
-    chosen = dataclasses.replace(SMALL, places=MappingProxyType({"other": 3}))
+    chosen = dataclasses.replace(
+        SMALL,
+        places=MappingProxyType({"other": 3}),
+        trust=MappingProxyType({"kick": 0.4, "other": 0.1}),
+    )
     config = ModelConfig("song", (*STEMS, "other"), Chunking(4096, 1.25, "msst"), refinement=chosen)
     cascade = Cascade(Model(config, Song()), model())
     assert not cascade.fused
@@ -317,6 +331,7 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
     # The sum of the drums comes from wherever one of them does.
     assert refined[0] is not None
     assert refined[0].places == {"other": 3, "drums": 2}
+    assert refined[0].trust == {"other": 0.1}  # how well the kick was told says nothing of the sum
     audio = kit(20000).sum(0)
     stems = Separator(cascade).separate(audio, 44100)
     assert list(stems) == ["other", *STEMS]
@@ -328,7 +343,10 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
 
 def test_settings_survive_a_file_and_impossible_ones_are_refused(tmp_path: Path) -> None:
     chosen = dataclasses.replace(
-        SMALL, places=MappingProxyType({"kick": 2}), presets=MappingProxyType({"fast": 0})
+        SMALL,
+        places=MappingProxyType({"kick": 2}),
+        trust=MappingProxyType({"snare": 0.5}),
+        presets=MappingProxyType({"fast": 0}),
     )
     config = ModelConfig("m", STEMS, Chunking(4096, 1.25), architecture="x", refinement=chosen)
     path = tmp_path / "config.yaml"
@@ -343,6 +361,9 @@ def test_settings_survive_a_file_and_impossible_ones_are_refused(tmp_path: Path)
         ("iterations: 20", "interations: 20"),
         ("kick: 2", "kick: 0"),
         ("kick: 2", "toms: 2"),
+        ("snare: 0.5", "snare: 1.5"),
+        ("snare: 0.5", "snare: .nan"),
+        ("snare: 0.5", "toms: 0.5"),
         ("fast: 0", "fast: much"),
     ):
         text = dump_config(config)
