@@ -235,7 +235,7 @@ def _sums(seen: Spectrum, state: _State, part: slice) -> _Sums:
     planes, count, frames = r.shape[0], w.shape[0], seen.shape[2]
     placed = (r[..., None] * w).reshape(planes * count, -1)
     flat = state.gains.reshape(placed.shape[1], frames)
-    sigma: Wave = placed @ flat
+    sigma: Wave = np.matmul(placed, flat)
     model, z = _solved(seen, sigma.reshape(planes, count, frames))
     squares = np.empty_like(model)
     np.add(np.square(z[0]), np.square(z[1]), out=squares[0])
