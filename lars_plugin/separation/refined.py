@@ -29,7 +29,7 @@ def is_refined(model: Model, chunking: Chunking | None = None) -> bool:
     enough of the recording."""
     settings = model.config.refinement
     offline = (chunking or model.config.chunking).convention not in ("live", "causal")
-    return settings is not None and settings.iterations > 0 and offline
+    return settings is not None and settings.fits > 0 and offline
 
 
 class RefinedStream:

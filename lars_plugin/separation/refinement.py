@@ -28,6 +28,7 @@ the upper right one. Mono needs one plane.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -103,7 +104,13 @@ class Refiner:
             return np.array(stems)
         threads = default_threads()
         gain, seen, made = self._spectra.beside(mixture, stems, threads)
-        made = yield from _fit(seen, made, self.settings, self._places, self._trust)
+        settings, total = self.settings, None
+        for index in range(settings.fits):
+            seeded = replace(settings, seed=settings.seed + index)
+            found = yield from _fit(seen, made, seeded, self._places, self._trust)
+            total = found if total is None else np.add(total, found, out=total)
+        if total is not None:
+            made = total / np.float32(settings.fits)
         return self._spectra.stems_of(made, mixture, gain, threads)
 
 

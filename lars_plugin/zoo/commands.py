@@ -133,9 +133,10 @@ def _refinement(config: ModelConfig) -> str:
     settings = config.refinement
     if settings is None:
         return ""
-    presets = "".join(f", {name} {count}" for name, count in settings.presets.items())
+    counts = {"usually": settings.fits, **settings.presets}
+    fits = ", ".join(f"{name} {count}" for name, count in counts.items())
     seconds = settings.window / config.sample_rate
-    return f"offline, {settings.iterations} updates over {seconds:.0f} s{presets}"
+    return f"offline, {settings.iterations} updates over {seconds:.0f} s; fits: {fits}"
 
 
 def _weights_path(config: ModelConfig, folder: Path | None = None) -> Path | None:

@@ -311,7 +311,7 @@ def _agree(parts: Sequence[Model]) -> bool:
     # own, so they are never fused.
     runs = all(
         part.config.chunking.convention != "causal"
-        and (part.config.refinement is None or not part.config.refinement.iterations)
+        and (part.config.refinement is None or not part.config.refinement.fits)
         and (not isinstance(part, Composite) or part.fused)
         for part in parts
     )

@@ -144,9 +144,11 @@ class Refinement:
         places: of stems that have more than one: where they may come from.
         trust: of stems whose power in the end is not the fit's alone: the network's share in it,
             0 to 1, as an exponent.
-        iterations: 0 for none.
+        iterations: updates of a fit.
         seed: of the random numbers that it starts from.
-        presets: iterations per preset, where they differ.
+        fits: how many are made, each from random numbers of its own; their stems are averaged.
+            0 for none.
+        presets: fits per preset, where they differ.
     """
 
     window: int = 529200
@@ -154,6 +156,7 @@ class Refinement:
     components: int = 8
     iterations: int = 20
     seed: int = 0
+    fits: int = 1
     places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -169,17 +172,17 @@ class Refinement:
             raise InputError("refinement.places must be positive")
         if not all(0 <= share <= 1 for share in self.trust.values()):
             raise InputError("refinement.trust must lie between 0 and 1")
-        if self.iterations < 0:
-            raise InputError("refinement.iterations must not be negative")
+        if self.iterations < 1:
+            raise InputError(f"refinement.iterations must be positive, got {self.iterations}")
+        if self.fits < 0:
+            raise InputError("refinement.fits must not be negative")
         if any(count < 0 for count in self.presets.values()):
             raise InputError("refinement.presets must not be negative")
 
     def of_preset(self, preset: str | None) -> Refinement:
-        """The same with the iterations of a preset."""
-        iterations = self.iterations if preset is None else self.presets.get(preset)
-        if iterations is None:
-            return self
-        return replace(self, iterations=iterations)
+        """The same with the fits of a preset."""
+        fits = self.fits if preset is None else self.presets.get(preset, self.fits)
+        return replace(self, fits=fits)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_more_iterations_make_the_mixture_more_likely() -> None:
     stems = kit()
     stems += np.random.default_rng(1).standard_normal(stems.shape).astype(np.float32) * 2e-3
     costs = []
-    for iterations in (0, 5, 20):
+    for iterations in (1, 5, 20):
         chosen = dataclasses.replace(SMALL, iterations=iterations)
         costs.append(_cost(stems, chosen))
     assert costs[0] > costs[1] > costs[2]
@@ -175,6 +175,18 @@ def test_several_places_of_a_stem_are_one_stem_again() -> None:
     assert made.shape == two.shape
     np.testing.assert_allclose(made.sum(0), two.sum(0), atol=1e-5)
     assert all(sdr(t, m) > sdr(t, g) + 3 for t, m, g in zip(two, made, guess, strict=True))
+
+
+def test_stems_of_several_fits_are_their_mean() -> None:
+    stems = kit()
+    guess = rough(stems)
+
+    def fit(**changes: Any) -> Wave:
+        return Refiner(dataclasses.replace(SMALL, **changes), STEMS)(stems.sum(0), guess)
+
+    mean = (fit(seed=4) + fit(seed=5)) / 2
+    np.testing.assert_allclose(fit(seed=4, fits=2), mean, atol=1e-5)
+    assert np.abs(fit(seed=4) - mean).max() > 1e-4
 
 
 def test_of_a_stem_that_is_trusted_more_of_the_networks_word_is_kept() -> None:
@@ -292,15 +304,15 @@ def test_windows_fade_into_each_other_without_a_seam() -> None:
     assert max(jumps[at - 2 : at + 2].max() for at in seams) <= np.quantile(jumps, 0.999)
 
 
-def test_presets_choose_the_iterations_and_live_streams_are_not_refined() -> None:
-    presets = MappingProxyType({"fast": 0, "best": 9})
+def test_presets_choose_the_fits_and_live_streams_are_not_refined() -> None:
+    presets = MappingProxyType({"fast": 0, "best": 3})
     whole = model(dataclasses.replace(SMALL, presets=presets))
     chosen = {}
     for preset in (None, "fast", "balanced", "best"):
         settled = Separator(whole, preset=preset)._settled
         assert settled.config.refinement is not None
-        chosen[preset] = settled.config.refinement.iterations
-    assert chosen == {None: 20, "fast": 0, "balanced": 20, "best": 9}
+        chosen[preset] = settled.config.refinement.fits
+    assert chosen == {None: 1, "fast": 0, "balanced": 1, "best": 3}
     assert isinstance(open_core(Separator(whole, preset="fast")._settled), StreamingSeparator)
     live = Chunking(4096, 4.0, "live", lookahead=512, fade=128)
     assert is_refined(whole)
@@ -337,7 +349,7 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
     assert list(stems) == ["other", *STEMS]
     total = stems["other"] + stems["kick"] + stems["snare"]
     np.testing.assert_allclose(total, audio, atol=1e-4)
-    quick = dataclasses.replace(SMALL, iterations=0)
+    quick = dataclasses.replace(SMALL, fits=0)
     assert Cascade(Model(dataclasses.replace(config, refinement=None), Song()), model(quick)).fused
 
 
@@ -352,12 +364,13 @@ def test_settings_survive_a_file_and_impossible_ones_are_refused(tmp_path: Path)
     path = tmp_path / "config.yaml"
     path.write_text(dump_config(config), encoding="utf-8")
     assert read_config(path) == config
-    assert "20 updates over 0 s, fast 0" in describe(config)
+    assert "20 updates over 0 s; fits: usually 1, fast 0" in describe(config)
     for old, new in (
         ("window: 16384", "window: 1500"),
         ("n_fft: 1024", "n_fft: 1022"),
         ("components: 3", "components: 0"),
-        ("iterations: 20", "iterations: -1"),
+        ("iterations: 20", "iterations: 0"),
+        ("fits: 1", "fits: -1"),
         ("iterations: 20", "interations: 20"),
         ("kick: 2", "kick: 0"),
         ("kick: 2", "toms: 2"),
