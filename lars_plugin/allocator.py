@@ -9,7 +9,7 @@ import sys
 __all__ = ["keep_freed_memory", "return_freed_memory"]
 
 # <malloc.h> of glibc.
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
 
 def keep_freed_memory() -> bool:
@@ -17,8 +17,9 @@ def keep_freed_memory() -> bool:
 
     A network allocates and frees large blocks at every layer. By default each one is a fresh
     mapping whose pages the kernel has to zero one by one: in training that took four times as
-    long as the arithmetic. It is a setting of the whole process, so programs (the command line,
-    training) call it; importing the library never does.
+    long as the arithmetic. Further threads would have arenas of their own, which no setting keeps
+    from being handed back, so they share the first. It is a setting of the whole process, so
+    programs (the command line, training) call it; importing the library never does.
 
     Returns:
         Whether it was done; False where the C library is another.
@@ -31,6 +32,7 @@ def keep_freed_memory() -> bool:
     done = libc.mallopt(_M_MMAP_MAX, 0)
     done &= libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     done &= libc.mallopt(_M_TOP_PAD, 2**26)
+    done &= libc.mallopt(_M_ARENA_MAX, 1)
     return bool(done)
 
 

@@ -51,7 +51,7 @@ _DIFFUSE = np.float32(1e-3)
 _FLOOR = np.float32(1e-4)
 _TINY = np.float32(1e-10)
 # Updates that fit the spectra to the network's stems before they are fitted to the mixture.
-_FIRST = 15
+_FIRST = 8
 # Exponent of an update, and of the one before that goes on in it. An exponent of 0.5 alone is
 # proven never to make the fit worse, W or H at a time, but 20 updates with these two come further
 # than 40 so careful ones.
@@ -74,7 +74,11 @@ class Refiner:
     def __init__(self, settings: Refinement, stems: Sequence[str]) -> None:
         self.settings = settings
         self._places = [settings.places.get(stem, 1) for stem in stems]
-        self._trust = [settings.trust.get(stem, 0.0) for stem in stems]
+        mono = {**settings.trust, **settings.mono_trust}
+        # As mixtures are: of several channels, or mono.
+        self._trust = [
+            [shares.get(stem, 0.0) for stem in stems] for shares in (settings.trust, mono)
+        ]
         self._spectra = Spectra(settings.n_fft, settings.n_fft // 4)
 
     def __call__(self, mixture: Wave, stems: Wave) -> Wave:
@@ -129,7 +133,7 @@ def _fit(
     stems: Spectrum,
     settings: Refinement,
     places: Sequence[int],
-    trust: Sequence[float],
+    trust: Sequence[Sequence[float]],
 ) -> Generator[None, None, Spectrum]:
     """Stems ``(S, C, T, F)`` out of a mixture ``(C, T, F)`` and estimates of them."""
     threads = default_threads()
@@ -160,7 +164,7 @@ def _fit(
 
     def apply(part: slice) -> None:
         powers = state.spectra[part].transpose(1, 0, 2) @ state.gains  # (sources, n, T)
-        for index, share in enumerate(trust):
+        for index, share in enumerate(trust[mono]):
             if share:
                 own = slice(firsts[index], firsts[index + 1])
                 powers[own] *= _agreed(guessed[index, ..., part], powers[own].sum(axis=0), share)

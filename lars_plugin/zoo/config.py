@@ -144,6 +144,8 @@ class Refinement:
         places: of stems that have more than one: where they may come from.
         trust: of stems whose power in the end is not the fit's alone: the network's share in it,
             0 to 1, as an exponent.
+        mono_trust: the same where a recording is mono, so no directions tell stems apart; stems
+            that are not named keep their ``trust``.
         iterations: updates of a fit.
         seed: of the random numbers that it starts from.
         fits: how many are made, each from random numbers of its own; their stems are averaged.
@@ -159,6 +161,7 @@ class Refinement:
     fits: int = 1
     places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    mono_trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -170,8 +173,9 @@ class Refinement:
             raise InputError(f"refinement.components must be positive, got {self.components}")
         if any(count < 1 for count in self.places.values()):
             raise InputError("refinement.places must be positive")
-        if not all(0 <= share <= 1 for share in self.trust.values()):
-            raise InputError("refinement.trust must lie between 0 and 1")
+        for shares in (self.trust, self.mono_trust):
+            if not all(0 <= share <= 1 for share in shares.values()):
+                raise InputError("refinement.trust and mono_trust must lie between 0 and 1")
         if self.iterations < 1:
             raise InputError(f"refinement.iterations must be positive, got {self.iterations}")
         if self.fits < 0:
@@ -252,7 +256,7 @@ class ModelConfig:
             raise InputError(f"model {self.name!r} names a stem twice: {', '.join(self.stems)}")
         if self.refinement is None:
             return
-        for table in ("places", "trust"):
+        for table in ("places", "trust", "mono_trust"):
             unknown = set(getattr(self.refinement, table)) - set(self.stems)
             if unknown:
                 names = ", ".join(sorted(unknown))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -59,9 +60,13 @@ def _together(model: Model, added: list[int]) -> Refinement | None:
         return None
     counts = {stem: settings.places.get(stem, 1) for stem in model.config.stems}
     drums = sum(counts.pop(model.config.stems[index]) for index in added)
-    trust = {stem: share for stem, share in settings.trust.items() if stem in counts}
+
+    def kept(shares: Mapping[str, float]) -> Mapping[str, float]:
+        return MappingProxyType({stem: one for stem, one in shares.items() if stem in counts})
+
     return dataclasses.replace(
         settings,
         places=MappingProxyType({**counts, DRUMS: drums}),
-        trust=MappingProxyType(trust),
+        trust=kept(settings.trust),
+        mono_trust=kept(settings.mono_trust),
     )

@@ -204,8 +204,9 @@ def dump_config(config: ModelConfig) -> str:
 
 def refinement_as_data(refinement: Refinement) -> dict[str, Any]:
     """A refinement as plain data, as it stands in YAML."""
-    tables = {name: dict(getattr(refinement, name)) for name in ("places", "trust", "presets")}
-    return asdict(replace(refinement, places={}, trust={}, presets={})) | tables
+    names = ("places", "trust", "mono_trust", "presets")
+    tables = {name: dict(getattr(refinement, name)) for name in names}
+    return asdict(replace(refinement, places={}, trust={}, mono_trust={}, presets={})) | tables
 
 
 def _refinement(data: Any) -> Refinement:
@@ -216,9 +217,10 @@ def _refinement(data: Any) -> Refinement:
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
         whole = {k: _whole(v, f"refinement.{table}.{k}", least=0) for k, v in values.items()}
         tables[table] = MappingProxyType(whole)
-    trust = _mapping(settings.pop("trust", None) or {}, "refinement.trust")
-    shares = {k: _number(v, f"refinement.trust.{k}") for k, v in trust.items()}
-    tables["trust"] = MappingProxyType(shares)
+    for table in ("trust", "mono_trust"):
+        values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
+        shares = {k: _number(v, f"refinement.{table}.{k}") for k, v in values.items()}
+        tables[table] = MappingProxyType(shares)
     numbers = {k: _whole(v, f"refinement.{k}", least=0) for k, v in settings.items()}
     return Refinement(**(numbers | tables))
 

@@ -63,6 +63,7 @@ def main() -> None:
         ("three fits", clips, 1.1, {"fits": 3}),
         ("trust in the fit alone", clips, 1.1, {"trust": {}}),
         ("mono, no fit", mono, 1.1, {"fits": 0}),
+        ("mono, trust as elsewhere", mono, 1.1, {"mono_trust": {}}),
         *((f"mono, seed {seed}", mono, 1.1, {"seed": seed}) for seed in range(2)),
     ]
     print("| | kick | snare | toms | hihat | cymbals | mean of 5 |")
