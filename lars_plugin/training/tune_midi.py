@@ -133,7 +133,7 @@ def tune(
     parts: dict[str, StemSettings] = {}
     figures: dict[str, float] = {}
     for index, stem in enumerate(stems):
-        threshold, f, late = _threshold(index, held_out, chances, source == "model")
+        threshold, f, late = _threshold(index, held_out, chances)
         parts[stem] = StemSettings(
             threshold,
             -late,
@@ -229,7 +229,7 @@ def _apart(notes: list[Note]) -> list[Note]:
 
 
 def _threshold(
-    stem: int, excerpts: Sequence[_Excerpt], chances: Sequence[NDArray[np.float32]], cautious: bool
+    stem: int, excerpts: Sequence[_Excerpt], chances: Sequence[NDArray[np.float32]]
 ) -> tuple[float, float, float]:
     """A threshold with about the best F-measure, that F-measure, and the median of the
     seconds by which hits come late with it."""
@@ -248,11 +248,10 @@ def _threshold(
             total += len(one.onsets[stem]) + len(found)
         median = float(np.median(late)) if late else 0.0
         tried.append((float(threshold), 2 * len(late) / total if total else 0.0, median))
-    # On few strokes the best is a matter of chance: of all that are about as good the middle one,
-    # or the highest if a model was trained on these kits: others it separates less well.
+    # On few strokes the best is a matter of chance: of all that are about as good the middle one.
     best = max(f for _, f, _ in tried)
     good = [one for one in tried if one[1] >= best - _AS_GOOD]
-    return good[-1] if cautious else good[len(good) // 2]
+    return good[len(good) // 2]
 
 
 def _articulations(
