@@ -5,32 +5,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
-import threadpoolctl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lars_plugin.backends import Model
-from lars_plugin.backends.threads import one_thread_each
-from lars_plugin.errors import ModelFormatError
 from lars_plugin.evaluation.metrics import sdr
 from lars_plugin.separation import refinement
 from lars_plugin.separation.composite import open_core
-from lars_plugin.separation.hermitian import geometric_mean, inverse, sandwich
 from lars_plugin.separation.refined import RefinedStream, is_refined
 from lars_plugin.separation.refinement import Refiner
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.stream import Steps, StreamingSeparator, run_steps
-from lars_plugin.zoo.commands import describe
 from lars_plugin.zoo.composites import Cascade
 from lars_plugin.zoo.config import Chunking, ModelConfig, Refinement
-from lars_plugin.zoo.yaml_configs import dump_config, read_config
 
 Wave = NDArray[np.float32]
 
@@ -203,6 +196,16 @@ def test_of_a_stem_that_is_trusted_more_of_the_networks_word_is_kept(table: Any)
     assert away[0] > 1.05 * away[1] > 1.05**2 * away[2]
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_what_a_trusted_stem_gets_is_the_geometric_mean_of_both_powers(share: float) -> None:
+    rng = np.random.default_rng(0)
+    stem = rng.standard_normal((2, 7, 5)) + 1j * rng.standard_normal((2, 7, 5))  # (C, T, n)
+    heard = np.square(np.abs(stem)).mean(axis=0).T
+    power = rng.uniform(0.1, 9, (5, 7)).astype(np.float32)
+    made = power * refinement._agreed(stem.astype(np.complex64), power, share)
+    np.testing.assert_allclose(made, heard**share * power ** (1 - share), rtol=1e-4)
+
+
 def test_trust_in_mono_leaves_other_recordings_as_they_are() -> None:
     stems = kit()
     chosen = dataclasses.replace(SMALL, mono_trust=MappingProxyType({"kick": 0.5}))
@@ -363,87 +366,3 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
     np.testing.assert_allclose(total, audio, atol=1e-4)
     quick = dataclasses.replace(SMALL, fits=0)
     assert Cascade(Model(dataclasses.replace(config, refinement=None), Song()), model(quick)).fused
-
-
-def test_settings_survive_a_file_and_impossible_ones_are_refused(tmp_path: Path) -> None:
-    chosen = dataclasses.replace(
-        SMALL,
-        places=MappingProxyType({"kick": 2}),
-        trust=MappingProxyType({"snare": 0.5}),
-        mono_trust=MappingProxyType({"kick": 0.25}),
-        presets=MappingProxyType({"fast": 0}),
-    )
-    config = ModelConfig("m", STEMS, Chunking(4096, 1.25), architecture="x", refinement=chosen)
-    path = tmp_path / "config.yaml"
-    path.write_text(dump_config(config), encoding="utf-8")
-    assert read_config(path) == config
-    assert "20 updates over 0 s; fits: usually 1, fast 0" in describe(config)
-    for old, new in (
-        ("window: 16384", "window: 1500"),
-        ("n_fft: 1024", "n_fft: 1022"),
-        ("components: 3", "components: 0"),
-        ("iterations: 20", "iterations: 0"),
-        ("fits: 1", "fits: -1"),
-        ("iterations: 20", "interations: 20"),
-        ("kick: 2", "kick: 0"),
-        ("kick: 2", "toms: 2"),
-        ("snare: 0.5", "snare: 1.5"),
-        ("snare: 0.5", "snare: .nan"),
-        ("snare: 0.5", "toms: 0.5"),
-        ("kick: 0.25", "kick: -0.25"),
-        ("kick: 0.25", "toms: 0.25"),
-        ("fast: 0", "fast: much"),
-    ):
-        text = dump_config(config)
-        assert old in text
-        path.write_text(text.replace(old, new), encoding="utf-8")
-        with pytest.raises(ModelFormatError):
-            read_config(path)
-
-
-def test_the_thread_limit_is_lifted_by_the_last_who_leaves_in_any_order() -> None:
-    def threads() -> list[int]:
-        return [one["num_threads"] for one in threadpoolctl.threadpool_info() if is_blas(one)]
-
-    def is_blas(library: dict[str, Any]) -> bool:
-        return bool(library["user_api"] == "blas")
-
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        before = threads()
-        if not before:
-            pytest.skip("NumPy has a BLAS here that threadpoolctl does not know")
-        first, second = one_thread_each(), one_thread_each()
-        first.__enter__()
-        second.__enter__()
-        assert set(threads()) == {1}
-        first.__exit__(None, None, None)  # before the one that came later
-        assert set(threads()) == {1}
-        second.__exit__(None, None, None)
-        assert threads() == before
-
-
-def _matrices(planes: Wave) -> NDArray[np.complex128]:
-    a, d, re, im = planes.astype(np.float64)
-    full: NDArray[np.complex128] = np.array([[a, re + 1j * im], [re - 1j * im, d]])
-    return np.moveaxis(full, 2, 0)
-
-
-def _positive(seed: int) -> Wave:
-    rng = np.random.default_rng(seed)
-    m = rng.standard_normal((50, 2, 3)) + 1j * rng.standard_normal((50, 2, 3))
-    p = m @ m.conj().transpose(0, 2, 1)
-    return np.stack([p[:, 0, 0].real, p[:, 1, 1].real, p[:, 0, 1].real, p[:, 0, 1].imag]).astype(
-        np.float32
-    )
-
-
-def test_planes_are_hermitian_matrices() -> None:
-    a, b = _positive(0), _positive(1)
-    full_a, full_b = _matrices(a), _matrices(b)
-    np.testing.assert_allclose(_matrices(inverse(a)) @ full_a, [np.eye(2)] * 50, atol=1e-3)
-    np.testing.assert_allclose(_matrices(sandwich(a, b)), full_a @ full_b @ full_a, rtol=1e-3)
-    mean = _matrices(geometric_mean(a, b))
-    scale = np.abs(full_b).max()
-    np.testing.assert_allclose(
-        mean @ np.linalg.inv(full_a) @ mean, full_b, atol=2e-3 * scale, rtol=1e-2
-    )
