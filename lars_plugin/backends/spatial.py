@@ -50,7 +50,7 @@ class SpatialFilter:
 
     def __init__(self, backend: Backend, n_fft: int = 8192) -> None:
         self._backend = backend
-        self._spectra = Spectra(n_fft, n_fft // 4)
+        self._spectra = Spectra(n_fft, n_fft // 2, "sine")
 
     @property
     def name(self) -> str:

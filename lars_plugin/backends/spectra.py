@@ -11,37 +11,48 @@ Axes: R rows (channels, or stems times channels), T frames, F bins (``n_fft // 2
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends.threads import run_parts
 
-__all__ = ["FRAMES", "Spectra"]
+__all__ = ["Spectra"]
 
 Wave = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
 
-# Frames of a piece. A dozen spectra of 1,025 bins are then 6 MB: some cache, and few calls.
-FRAMES = 64
+# Samples in the frames of a piece, 64 of 2,048. A dozen spectra are then 6 MB: some cache, and
+# few calls.
+PIECE = 1 << 17
 
 
 class Spectra:
     """Windowed Fourier transforms, frames centred with reflect padding, and their inverse.
 
     Args:
-        n_fft: window in samples, even; a periodic Hann window.
+        n_fft: window in samples, even.
         hop_length: samples from one frame to the next.
+        window: ``hann``, periodic; or ``sine``, its square root, with which frames may lie half a
+            window apart, where a product of two Hann windows would leave gaps.
     """
 
-    def __init__(self, n_fft: int, hop_length: int) -> None:
+    def __init__(
+        self, n_fft: int, hop_length: int, window: Literal["hann", "sine"] = "hann"
+    ) -> None:
         self.n_fft = n_fft
         self.hop_length = hop_length
         turn = np.arange(n_fft) * (2 * np.pi / n_fft)
-        self._window = (0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        hann = 0.5 - 0.5 * np.cos(turn)
+        shape = hann if window == "hann" else np.sqrt(hann)
+        self._window = shape.astype(np.float32)
+        # For transforms that divide by n_fft: those that do not are computed in double precision
+        # by NumPy (2.4), which takes three times as long.
+        self._analysis = (shape * n_fft).astype(np.float32)
         self._hops = -(-n_fft // hop_length)  # a frame touches so many hops
         # Only neighbouring pieces may touch the same hop.
-        self._piece = max(FRAMES, self._hops)
+        self._piece = max(PIECE // n_fft, self._hops)
         self._gains: dict[int, Wave] = {}
 
     def frames(self, length: int) -> int:
@@ -63,10 +74,10 @@ class Spectra:
         """Frames ``first`` to ``end`` of a padded wave: ``(R, end - first, F + 1)``."""
         views = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft, axis=1)
         framed = views[:, first * self.hop_length : (end - 1) * self.hop_length + 1 :
-                       self.hop_length] * self._window  # fmt: skip
+                       self.hop_length] * self._analysis  # fmt: skip
         # NumPy before 2 computes in double precision, and so returns it. (SciPy's transforms are
         # no faster in one thread, but take a tenth of a second to import.)
-        return np.fft.rfft(framed).astype(np.complex64, copy=False)
+        return np.fft.rfft(framed, norm="forward").astype(np.complex64, copy=False)
 
     def synthesise(
         self,
@@ -80,8 +91,8 @@ class Spectra:
         """Waves ``(R, L)`` of spectrograms that are made piece by piece.
 
         Args:
-            make: ``(R, n, F + 1)`` for frames ``first`` to ``first + n``; new memory, from any
-                thread.
+            make: ``(R, n, F + 1)`` for frames ``first`` to ``first + n``, which is not changed;
+                any thread calls it.
             rows: R.
             length: L.
             gain: of the result.
@@ -141,10 +152,15 @@ class Spectra:
         gain = float(np.mean(np.square(mixture, dtype=np.float64))) ** -0.5
         rows = np.concatenate([mixture[None], stems]).reshape(-1, length) * np.float32(gain)
         padded = self.padded(rows)
-        found = np.concatenate(
-            run_parts(lambda part: self.analyse(padded, *part), self.parts(length), threads), axis=1
-        ).reshape(1 + count, channels, self.frames(length), -1)
-        return gain, found[0], found[1:]
+        frames = self.frames(length)
+        found = np.empty((len(rows), frames, self.n_fft // 2 + 1), np.complex64)
+
+        def analyse(part: tuple[int, int]) -> None:
+            found[:, part[0] : part[1]] = self.analyse(padded, *part)
+
+        run_parts(analyse, self.parts(length), threads)
+        each = found.reshape(1 + count, channels, frames, -1)
+        return gain, each[0], each[1:]
 
     def stems_of(self, spectra: Spectrum, mixture: Wave, gain: float, threads: int = 1) -> Wave:
         """The way back: stems ``(S, C, L)``, new memory, that add up to the mixture.
@@ -154,7 +170,7 @@ class Spectra:
         count, channels = spectra.shape[:2]
         flat = spectra.reshape(count * channels, *spectra.shape[2:])
         out = self.synthesise(
-            lambda first, end: flat[:, first:end].copy(),
+            lambda first, end: flat[:, first:end],
             count * channels,
             mixture.shape[1],
             gain=1 / gain,

@@ -139,7 +139,7 @@ class Refinement:
 
     Attributes:
         window: samples that are looked at together.
-        n_fft: window of its spectrograms in samples, a multiple of 4.
+        n_fft: window of its spectrograms in samples, a multiple of 6.
         components: spectra per place.
         places: of stems that have more than one: where they may come from.
         trust: of stems whose power in the end is not the fit's alone: the network's share in it,
@@ -154,7 +154,7 @@ class Refinement:
     """
 
     window: int = 529200
-    n_fft: int = 4096
+    n_fft: int = 3840
     components: int = 8
     iterations: int = 20
     seed: int = 0
@@ -165,8 +165,8 @@ class Refinement:
     presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        if self.n_fft < 4 or self.n_fft % 4:
-            raise InputError(f"refinement.n_fft must be a multiple of 4, got {self.n_fft}")
+        if self.n_fft < 6 or self.n_fft % 6:
+            raise InputError(f"refinement.n_fft must be a multiple of 6, got {self.n_fft}")
         if self.window < 2 * self.n_fft:
             raise InputError(f"refinement.window must be twice n_fft or more, got {self.window}")
         if self.components < 1:
