@@ -55,15 +55,19 @@ CASES = (
     Case("small", "torchscript", "float32", "paper"),
     Case("small", "openvino", "bfloat16", "paper"),
     Case("small", "openvino", "bfloat16", "balanced"),
+    Case("small", "openvino", "bfloat16", "fast"),
+    Case("small", "openvino", "int8", "paper"),
+    Case("small", "openvino", "int8", "balanced"),
+    Case("small", "openvino", "int8", "fast"),
     Case("small", "openvino", "float32", "paper"),
     Case("small", "openvino", "float32", "balanced"),
-    Case("small", "openvino", "int8", "paper"),
     Case("large", "torchscript", "float32", "paper"),
     Case("large", "openvino", "bfloat16", "paper"),
     Case("large", "openvino", "bfloat16", "balanced"),
+    Case("large", "openvino", "bfloat16", "fast"),
+    Case("large", "openvino", "int8", "balanced"),
     Case("small", "torch", "float32", "paper"),
     Case("small", "torch", "bfloat16", "paper"),
-    Case("small", "openvino", "bfloat16", "fast"),
 )
 
 

@@ -97,6 +97,7 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
     import os
 
     from lars_plugin.bench.cases import cases_for, quick_cases
+    from lars_plugin.bench.ceiling import ceiling_tables, chunk_operations, measure_ceiling
     from lars_plugin.bench.speed import ISAS, run_cases, speed_tables
     from lars_plugin.bench.startup import measure_command, measure_startup, startup_tables
     from lars_plugin.evaluation.results import machine
@@ -122,6 +123,12 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         told=lambda line: _tell(args, line),
     )
     environment = {**os.environ, **ISAS[args.isa], "OMP_NUM_THREADS": str(threads)}
+    ceiling: list[dict[str, Any]] = []
+    operations = 0.0
+    if any(case.model == "small" for case in cases):
+        _tell(args, "the ceiling of this processor")
+        ceiling = measure_ceiling(threads=threads, environment=environment)
+        operations = chunk_operations()
     starts, whole = [], []
     for options in (["--backend", "torch"], ["--backend", "auto"])[: 1 if args.quick else 2]:
         _tell(args, f"start-up, {' '.join(options)}")
@@ -137,10 +144,13 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         "threads": threads,
         "lengths": list(lengths),
         "rows": made,
+        "ceiling": ceiling,
+        "chunk_operations": operations,
         "startup": starts,
         "command": whole,
     }
-    return found, [*speed_tables(made, lengths), *startup_tables(starts, whole)]
+    tables = [*speed_tables(made, lengths), *ceiling_tables(ceiling, operations)]
+    return found, [*tables, *startup_tables(starts, whole)]
 
 
 def _prices(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:

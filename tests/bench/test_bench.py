@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from lars_plugin.backends.openvino_backend import has_bfloat16
+from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
 from lars_plugin.bench.cases import CASES, Case, cases_for, network_config
+from lars_plugin.bench.ceiling import ceiling_tables, chunk_operations, measure_ceiling
 from lars_plugin.bench.price import _presets, price_of_overlap, price_tables
 from lars_plugin.bench.speed import speed_tables
 from lars_plugin.bench.startup import measure_command, startup_tables
@@ -99,6 +100,30 @@ def test_the_whole_command_is_timed_from_file_to_files() -> None:
     assert found["peak_memory_mb"] is None or found["peak_memory_mb"] > 50
     (_, table) = startup_tables([], [found])
     assert "six files out" in table.markdown()
+
+
+def test_the_ceiling_is_measured_for_each_precision_this_processor_has() -> None:
+    rows = measure_ceiling(threads=1, environment=os.environ, quick=True)
+    named = [row["precision"] for row in rows]
+    if has_openvino():
+        assert named == ["float32", *(["bfloat16"] if has_bfloat16() else []), "int8"]
+    assert all(row["gops"] > 1 for row in rows)
+    operations = chunk_operations()
+    for row, line in zip(rows, ceiling_tables(rows, operations)[0].rows, strict=True):
+        assert line[0] == row["precision"]
+        # A chunk is 130,560 samples long.
+        least = operations / 1e9 / row["gops"]
+        assert float(line[3]) == pytest.approx(1.1 * least * RATE / 130560, abs=0.006)
+
+
+def test_operations_are_those_of_the_network_by_hand() -> None:
+    # 3 x 3 convolutions of the first scale alone: 4 blocks with 2 each, 128 to 128 channels (the
+    # first one behind the concatenation has twice as many inputs), 256 frames by 256 bins.
+    first_scale = 2 * 9 * 128 * 128 * 256 * 256 * (4 * 2 + 1)
+    total = chunk_operations()
+    assert first_scale < total < 5 * first_scale
+    # And as the project's notes have it: 576 GFLOP.
+    assert total == pytest.approx(576e9, rel=0.01)
 
 
 def test_live_steps_are_timed_one_by_one() -> None:
