@@ -150,10 +150,19 @@ class Spectra:
         """
         count, channels, length = stems.shape
         gain = float(np.mean(np.square(mixture, dtype=np.float64))) ** -0.5
-        rows = np.concatenate([mixture[None], stems]).reshape(-1, length) * np.float32(gain)
-        padded = self.padded(rows)
+        waves = [*mixture, *stems.reshape(-1, length)]
+        half = self.n_fft // 2
+        padded = np.empty((len(waves), length + 2 * half), np.float32)
+
+        def pad(index: int) -> None:
+            row = padded[index]
+            np.multiply(waves[index], np.float32(gain), out=row[half : half + length])
+            row[:half] = row[2 * half : half : -1]
+            row[half + length :] = row[half + length - 2 : length - 2 : -1]
+
+        run_parts(pad, range(len(waves)), threads)
         frames = self.frames(length)
-        found = np.empty((len(rows), frames, self.n_fft // 2 + 1), np.complex64)
+        found = np.empty((len(waves), frames, self.n_fft // 2 + 1), np.complex64)
 
         def analyse(part: tuple[int, int]) -> None:
             found[:, part[0] : part[1]] = self.analyse(padded, *part)
@@ -177,7 +186,12 @@ class Spectra:
             threads=threads,
         )
         stems = out.reshape(count, *mixture.shape)
-        stems += (mixture - stems.sum(axis=0)) / np.float32(count)
+
+        def share(first: int) -> None:
+            part = stems[..., first : first + PIECE]
+            part += (mixture[:, first : first + PIECE] - part.sum(axis=0)) / np.float32(count)
+
+        run_parts(share, range(0, mixture.shape[1], PIECE), threads)
         return stems
 
     def _gain(self, length: int) -> Wave:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from lars_plugin.backends import Model
 from lars_plugin.separation.postprocess import PostProcessing
 from lars_plugin.separation.stream import Steps, StreamingSeparator
-from lars_plugin.zoo.composites import Cascade, Composite, Ensemble, recut
+from lars_plugin.zoo.composites import Cascade, Composite, Ensemble
 from lars_plugin.zoo.config import Chunking
+from lars_plugin.zoo.recut import recut
 
 __all__ = ["Core", "open_core"]
 
@@ -77,7 +78,7 @@ def open_core(
     Args:
         model: of any kind.
         chunking: instead of the model's own; a composite's parts follow it as
-            :func:`~lars_plugin.zoo.composites.recut` says.
+            :func:`~lars_plugin.zoo.recut.recut` says.
         stems: canonical names of those wanted, in this order; all for None.
         post: for cascades only: what the drum stage's stems go through.
 

@@ -16,8 +16,9 @@ from lars_plugin.separation.postprocess import PostProcessing
 from lars_plugin.separation.resampling import RateStream
 from lars_plugin.separation.stream import choose_stems
 from lars_plugin.stems import Stems
-from lars_plugin.zoo.composites import Composite, cut
+from lars_plugin.zoo.composites import Composite
 from lars_plugin.zoo.config import Chunking
+from lars_plugin.zoo.recut import cut
 
 __all__ = ["PRESETS", "Progress", "Separator"]
 
