@@ -10,7 +10,10 @@ from lars_plugin.errors import InputError
 from lars_plugin.zoo.config import Chunking, ModelConfig
 from lars_plugin.zoo.registry import get_config
 
-__all__ = ["CASES", "Case", "cases_for", "network_config", "quick_cases"]
+__all__ = ["CASES", "RANDOM", "Case", "cases_for", "network_config", "quick_cases"]
+
+# Networks that are not in the zoo, so there are no weights of them.
+RANDOM = ("small", "large", "tiny")
 
 # LARS 2.0 ships both as TorchScript and runs them so: a batch of one, every second four times.
 _PAPER = Chunking(130560, 4, "lars", 1)
@@ -110,7 +113,7 @@ def network_config(case: Case) -> ModelConfig:
 
 
 def _config(model: str) -> ModelConfig:
-    if model not in ("small", "large", "tiny"):
+    if model not in RANDOM:
         return get_config(model)
     small = get_config("mdx23c-small")
     if model == "small":

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from lars_plugin.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from lars_plugin.bench.cases import Case
+    from lars_plugin.evaluation.clips import Clip
     from lars_plugin.evaluation.tables import Table
 
 __all__ = ["add_bench_parser", "run_bench"]
@@ -56,7 +59,8 @@ def add_bench_parser(subparsers: Any) -> None:
     add("--price", choices=("overlap", "precision"), help="measure this instead of speed")
     add("--clips", type=Path, metavar="FOLDER", help="clips with stems")
     add("--limit", type=_count, metavar="N", help="at most N clips, evenly spread")
-    add("-m", "--model", default="lars-mini", help="default: %(default)s")
+    add("-m", "--model", default="lars-mini",
+        help="default: %(default)s; precision: also small, large, with random weights")  # fmt: skip
     add("--preset", choices=("fast", "balanced", "best"), help="for --price precision")
     add("--overlaps", type=_numbers, metavar="A,B", help="for --price overlap")
     add = parser.add_argument_group("output").add_argument
@@ -155,10 +159,10 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
 
 def _prices(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
     from lars_plugin.allocator import keep_freed_memory
+    from lars_plugin.bench.cases import RANDOM
     from lars_plugin.bench.price import (
         OVERLAPS,
         price_of_overlap,
-        price_of_precision,
         price_tables,
     )
     from lars_plugin.evaluation.clips import spread
@@ -167,6 +171,10 @@ def _prices(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
     if args.clips is None:
         raise InputError("prices are measured on clips with stems: give a folder with --clips")
     keep_freed_memory()
+    if args.model in RANDOM and args.price == "overlap":
+        raise InputError(
+            f"{args.model} has random weights: give --price overlap a model of the zoo"
+        )
     _, clips = find_clips(args.clips)
     if args.limit:
         clips = spread(clips, args.limit)
@@ -178,8 +186,32 @@ def _prices(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         overlaps = args.overlaps or OVERLAPS
         found = price_of_overlap(args.model, clips, overlaps=overlaps, told=told)
     else:
-        found = price_of_precision(args.model, clips, preset=args.preset, told=told)
+        found = _price_of_precision(args, clips, told)
     return {"format": "lars-bench-1", **found}, price_tables(found)
+
+
+def _price_of_precision(
+    args: argparse.Namespace, clips: Sequence[Clip], told: Callable[[str], None]
+) -> dict[str, Any]:
+    import os
+    import tempfile
+
+    from lars_plugin.bench.cases import RANDOM
+    from lars_plugin.bench.price import price_of_precision
+
+    if args.model not in RANDOM:
+        return price_of_precision(args.model, clips, preset=args.preset, told=told)
+    # Random networks of hundreds of megabytes do not belong into the user's cache.
+    kept = os.environ.get("LARS_CACHE")
+    with tempfile.TemporaryDirectory(prefix="lars-bench-") as cache:
+        os.environ["LARS_CACHE"] = cache
+        try:
+            return price_of_precision(args.model, clips, preset=args.preset, told=told)
+        finally:
+            if kept is None:
+                del os.environ["LARS_CACHE"]
+            else:
+                os.environ["LARS_CACHE"] = kept
 
 
 def _tell(args: argparse.Namespace, line: str) -> None:

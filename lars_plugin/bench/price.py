@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from lars_plugin.backends import Backend, Model
 from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
+from lars_plugin.bench.cases import RANDOM, Case, network_config
+from lars_plugin.bench.random_weights import random_backend
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.clips import Clip, load_clip
 from lars_plugin.evaluation.metrics import SILENCE_DB
@@ -144,13 +146,20 @@ def price_of_precision(
     preset: str | None = None,
     told: Told = lambda _line: None,
 ) -> dict[str, Any]:
-    """SDR lost against float32, and the SNR of the stems, for each backend and precision."""
+    """SDR lost against float32, and the SNR of the stems, for each backend and precision.
+
+    Args:
+        name: of the model; ``small`` or ``large``: the paper's networks with random weights, of
+            which the SNR alone says something.
+        clips: with stems.
+        preset: of the model.
+        told: called with a line before something takes seconds.
+    """
     ways = list(_ways())
     separators = {}
     for way in ways:
         told(f"loading {way[0]} {way[1]}")
-        model = load_model(name, device="cpu", backend=way[0], precision=way[1])
-        separators[way] = Separator(model, preset=preset)
+        separators[way] = Separator(_loaded(name, *way), preset=preset)
     scores: dict[tuple[str, str], list[dict[str, float]]] = {way: [] for way in ways}
     noise: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
     work = dict.fromkeys(ways, 0.0)
@@ -184,6 +193,14 @@ def price_of_precision(
             }
         )
     return {"price": "precision", "model": name, "clips": len(clips), "rows": rows}
+
+
+def _loaded(name: str, backend: str, precision: str) -> Model:
+    if name not in RANDOM:
+        return load_model(name, device="cpu", backend=backend, precision=precision)
+    case = Case(name, backend, precision, "balanced")
+    config = network_config(case)
+    return Model(config, random_backend(case, config))
 
 
 def _ways() -> Iterator[tuple[str, str]]:

@@ -26,18 +26,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from lars_plugin.allocator import keep_freed_memory
 from lars_plugin.backends import Backend, CausalBackend, Model
-from lars_plugin.backends.choice import Choice
 from lars_plugin.backends.torchscript import TorchScriptBackend
 from lars_plugin.bench.cases import Case, network_config
+from lars_plugin.bench.random_weights import random_backend, random_network
 from lars_plugin.errors import LarsError
 from lars_plugin.separation.stream import StreamingSeparator
-from lars_plugin.zoo.backends import network_backend
 from lars_plugin.zoo.config import ModelConfig
-from lars_plugin.zoo.states import build_network
 
 __all__ = ["measure"]
 
@@ -113,24 +110,15 @@ def measure(
 
 
 def _backend(case: Case, config: ModelConfig, threads: int) -> Backend:
-    torch.manual_seed(0)
-
-    def load() -> nn.Module:
-        torch.manual_seed(0)
-        return build_network(config).eval().requires_grad_(False)
-
     if case.backend != "torchscript":
-        choice = Choice(case.backend, case.precision)
-        return network_backend(
-            config, load, choice, device="cpu", digest=f"bench-{case.model}", threads=threads
-        )
+        return random_backend(case, config, threads)
     # As LARS 2.0 ships its models: traced with a batch of one, saved, loaded.
     wave = torch.zeros(1, config.channels, config.chunking.chunk_size) + 0.01
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         path = Path(folder) / "network.pt"
         jit: Any = torch.jit  # which ships no types
-        jit.save(jit.trace(load(), wave, check_trace=False), str(path))
+        jit.save(jit.trace(random_network(config), wave, check_trace=False), str(path))
         return TorchScriptBackend(path, stems=len(config.stems), device="cpu")
 
 

@@ -162,6 +162,24 @@ def test_the_price_of_overlap_is_nothing_against_itself(clips: Path) -> None:
     assert "+0.000" in table.text()
 
 
+def test_the_price_of_precision_of_random_weights_leaves_the_cache_alone(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("LARS_CACHE", str(cache))
+    out = tmp_path / "price.json"
+    command = ["bench", "--price", "precision", "-m", "tiny", "--clips", str(clips)]
+    assert main([*command, "--preset", "fast", "--json", str(out), "-q"]) == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert (rows[0]["backend"], rows[0]["precision"]) == ("torch", "float32")
+    assert all(row["snr_db"] > 10 for row in rows[1:])
+    assert rows[1]["snr_db"] < 80  # bfloat16 has 8 bits
+    assert not cache.exists()
+    assert os.environ["LARS_CACHE"] == str(cache)
+    command[2] = "overlap"
+    assert main([*command, "-q"]) == 2
+
+
 def test_presets_follow_from_the_price_of_overlap() -> None:
     def presets(*lost: float) -> dict[str, float]:
         rows = [
