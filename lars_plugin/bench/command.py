@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_bench_parser", "run_bench"]
 
 _EPILOG = """\
-  lars bench                                    the paper's Table 1 beside ours, 12 minutes
+  lars bench                                    the paper's Table 1 beside ours, 14 minutes
   lars bench --isa avx2                         the same as on a processor without AVX-512
   lars bench --only lars-mini,lars-live         these models
   lars bench --price overlap --clips CLIPS      SDR against overlap, both conventions
