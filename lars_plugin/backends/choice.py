@@ -12,7 +12,7 @@ from lars_plugin.errors import InputError
 __all__ = ["BACKENDS", "PRECISION_CHOICES", "Choice", "choose_backend"]
 
 BACKENDS = ("auto", "torch", "torchscript", "openvino")
-PRECISION_CHOICES = ("auto", "float32", "bfloat16", "int8")
+PRECISION_CHOICES = ("auto", "float32", "bfloat16", "float16", "int8")
 
 # What openvino_backend.py can cut, and what openvino_causal.py steps.
 _CUTS = ("mdx23c", "bandunet", "livenet")
@@ -28,7 +28,7 @@ class Choice:
 
     Attributes:
         backend: ``torch``, ``torchscript`` or ``openvino``.
-        precision: ``float32``, ``bfloat16`` or ``int8``.
+        precision: ``float32``, ``bfloat16``, ``float16`` or ``int8``.
         reason: why, when something was left to choose; else empty.
     """
 
@@ -88,6 +88,10 @@ def choose_backend(
                 f" {architecture or 'this one'} on {device}: use --backend torch"
             )
         asked = "auto"
+    if precision == "float16":
+        if asked == "openvino" and backend is not None:
+            raise InputError("openvino has no float16 on processors: use bfloat16 or int8")
+        asked = "torch"
     if asked == "openvino":
         return _with_openvino(architecture, precision, bfloat16, "")
     possible = on_processor and architecture in _CUTS

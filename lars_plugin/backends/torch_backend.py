@@ -20,7 +20,9 @@ from lars_plugin.networks.bandunet import BandUNet
 
 __all__ = ["PRECISIONS", "TorchBackend", "choose_device", "engine_errors"]
 
-PRECISIONS = ("float32", "bfloat16")
+# All but the first by autocast.
+_CASTS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = ("float32", *_CASTS)
 _KINDS = ("cpu", "cuda", "mps")
 
 
@@ -55,8 +57,10 @@ class TorchBackend:
     Args:
         module: the network; it is put into eval mode and moved.
         device: see :func:`choose_device`.
-        precision: ``float32``, or ``bfloat16``: faster where the processor has arithmetic for
-            it, less exact everywhere.
+        precision: ``float32``; ``bfloat16``: faster where the processor has arithmetic for it,
+            less exact everywhere; ``float16``: for graphics cards, eight times as exact as
+            ``bfloat16``, and several times slower than ``float32`` on most processors. Numbers
+            above 65,504 become infinite, which is an error then and not a sound.
 
     Raises:
         InputError: unknown device or precision.
@@ -90,9 +94,9 @@ class TorchBackend:
         return self._module
 
     def _cast(self) -> AbstractContextManager[object]:
-        if self._precision == "bfloat16":
-            return torch.autocast(self._device.type, dtype=torch.bfloat16)
-        return nullcontext()
+        if self._precision == "float32":
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=_CASTS[self._precision])
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         # A copy: the module may write into its input, and the array may be read-only.

@@ -211,7 +211,7 @@ def _loaded(name: str, backend: str, precision: str) -> Model:
 
 def _ways() -> Iterator[tuple[str, str]]:
     """Backends and precisions there are here, float32 in PyTorch first."""
-    yield from (("torch", "float32"), ("torch", "bfloat16"))
+    yield from (("torch", "float32"), ("torch", "bfloat16"), ("torch", "float16"))
     if has_openvino():
         import importlib.util
 

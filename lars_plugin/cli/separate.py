@@ -106,7 +106,7 @@ def add_model_options(group: Any) -> None:
     add("--backend", choices=("auto", "torch", "torchscript", "openvino"),
         help="what runs the network; auto is the fastest here (default: LARS_BACKEND, or auto)",
     )  # fmt: skip
-    add("--precision", choices=("auto", "float32", "bfloat16", "int8"), default="auto",
+    add("--precision", choices=("auto", "float32", "bfloat16", "float16", "int8"), default="auto",
         help="auto: the fastest that costs this kind of model less than 0.1 dB"
         " (default: %(default)s)")  # fmt: skip
     add("--wiener", type=float, metavar="ALPHA",

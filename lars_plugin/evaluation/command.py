@@ -88,7 +88,7 @@ def add_evaluate_parser(subparsers: Any) -> None:
         "--overlap", type=float, metavar="X", help="chunks that cover a sample; instead of a preset"
     )
     add("-d", "--device", default="auto", help="auto, cpu, cuda, mps (default: %(default)s)")
-    add("--precision", choices=("float32", "bfloat16"), default="float32",
+    add("--precision", choices=("float32", "bfloat16", "float16"), default="float32",
         help="default: %(default)s")  # fmt: skip
     add("-j", "--jobs", type=_count, default=1, metavar="N",
         help="clips at a time; more than 1 spoils the real-time ratio (default: %(default)s)",

@@ -44,7 +44,8 @@ class Separator:
         batch_size: chunks per run of the network; None for the model's own.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``; for names and folders only.
         stems: canonical names of those wanted, in this order; all for None.
-        precision: ``float32``, ``bfloat16``, ``int8`` or ``auto``; for names and folders only.
+        precision: ``float32``, ``bfloat16``, ``float16``, ``int8`` or ``auto``; for names and
+            folders only.
         backend: ``torch``, ``openvino`` or ``auto``; for names and folders only, see
             :func:`~lars_plugin.zoo.load.load_model`.
         post: what the stems go through after the model.

@@ -44,8 +44,8 @@ def load_model(
             about it, so only its content is checked.
         config: a configuration (file or object), ours or the field's, instead of the model's.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:<n>`` or ``mps``.
-        precision: ``float32``, ``bfloat16``, with OpenVINO also ``int8``; ``auto``: the fastest
-            that costs this kind of model less than 0.1 dB.
+        precision: ``float32``, ``bfloat16``; with PyTorch also ``float16``, with OpenVINO
+            ``int8``; ``auto``: the fastest that costs this kind of model less than 0.1 dB.
         backend: ``torch`` (TorchScript files run as such all the same), ``torchscript``,
             ``openvino``, or ``auto``: the fastest here; None is what LARS_BACKEND says, else
             ``auto``.

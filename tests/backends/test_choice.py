@@ -70,10 +70,15 @@ def test_what_is_asked_for_is_done_or_refused() -> None:
     assert chosen("openvino", "float32") == ("openvino", "float32")
     assert chosen("openvino", "int8") == ("openvino", "int8")
     assert chosen("auto", "int8") == ("openvino", "int8")
+    # OpenVINO has none of it on processors.
+    assert chosen("auto", "float16") == chosen("torch", "float16") == ("torch", "float16")
+    assert chosen("auto", "float16", gpu=True) == ("torch", "float16")
     assert chosen(torchscript=True) == ("torchscript", "float32")
     refused: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         (("onnx",), {}),
-        (("auto", "float16"), {}),
+        (("auto", "float8"), {}),
+        (("openvino", "float16"), {}),
+        (("auto", "float16"), {"torchscript": True}),
         (("torch", "int8"), {}),
         (("auto", "int8"), {"openvino": False}),
         (("openvino",), {"architecture": "larsnet"}),
@@ -96,6 +101,7 @@ def test_the_environment_chooses_where_it_can_and_yields_where_it_cannot(
     assert chosen(torchscript=True) == ("torchscript", "float32")
     monkeypatch.setenv("LARS_BACKEND", "openvino")
     assert chosen(precision="float32") == ("openvino", "float32")
+    assert chosen(precision="float16") == ("torch", "float16")
     assert chosen(architecture="larsnet") == ("torch", "float32")
     monkeypatch.setenv("LARS_BACKEND", "nonsense")
     with pytest.raises(InputError, match="nonsense"):

@@ -100,17 +100,18 @@ def test_dropout_and_batch_statistics_are_off() -> None:
     np.testing.assert_allclose(backend(batch), batch, rtol=1e-4)
 
 
-def test_bfloat16_is_float32_outside_and_near_it_in_value() -> None:
+@pytest.mark.parametrize(("precision", "most"), [("bfloat16", 0.05), ("float16", 0.006)])
+def test_fewer_bits_are_float32_outside_and_near_it_in_value(precision: str, most: float) -> None:
     torch.manual_seed(0)
     network = small_mdx23c()
     batch = np.random.default_rng(0).standard_normal((1, 2, 960)).astype(np.float32)
     exact = TorchBackend(network, device="cpu")(batch)
-    backend = TorchBackend(network, device="cpu", precision="bfloat16")
+    backend = TorchBackend(network, device="cpu", precision=precision)
     made = backend(batch)
-    assert backend.name == "torch cpu bfloat16"
+    assert backend.name == f"torch cpu {precision}"
     assert made.dtype == np.float32
     error = np.sqrt(np.mean((made - exact) ** 2) / np.mean(exact**2))
-    assert 0 < error < 0.05
+    assert 0 < error < most
 
 
 @pytest.mark.parametrize(
@@ -148,4 +149,4 @@ def test_a_device_that_is_not_there_is_an_engine_error() -> None:
 
 def test_unknown_precisions_are_refused() -> None:
     with pytest.raises(InputError, match="unknown precision"):
-        TorchBackend(nn.Identity(), device="cpu", precision="float16")
+        TorchBackend(nn.Identity(), device="cpu", precision="float8")
