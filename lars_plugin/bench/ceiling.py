@@ -66,18 +66,16 @@ def chunk_operations() -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from lars_plugin.backends.cores import UNetCore
-    from lars_plugin.backends.cuts import MDX23CCut
-    from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
+    from lars_plugin.zoo.backends import network_cut
+    from lars_plugin.zoo.states import build_network
 
     config = network_config(Case("small", "openvino", "float32", "paper"))
-    shape = MDX23CConfig(len(config.stems), config.channels, **config.network)
-    with torch.device("meta"):
-        network = MDX23C(shape).eval()
-        cut = MDX23CCut(shape, lambda: network)
+    with torch.device("meta"):  # shapes without numbers
+        cut = network_cut(config, lambda: build_network(config))
         sizes = cut.core_shapes(config.channels, config.chunking.chunk_size)
+        inputs = [torch.empty(size) for size in sizes]
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            UNetCore(network)(*(torch.empty(size) for size in sizes))
+            cut.core()(*inputs)
     return float(counter.get_total_flops())
 
 

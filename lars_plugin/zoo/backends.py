@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lars_plugin.backends.cuts import Cut
 
-__all__ = ["network_backend", "open_backend"]
+__all__ = ["network_backend", "network_cut", "open_backend"]
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def network_backend(
                 told=log.warning,
             )
         return OpenVINOBackend(
-            _cut(config, load),
+            network_cut(config, load),
             identity=identity,
             cache=cache,
             precision=choice.precision,
@@ -176,7 +176,17 @@ def network_backend(
     return TorchBackend(network, device=device, precision=choice.precision)
 
 
-def _cut(config: ModelConfig, load: Callable[[], nn.Module]) -> Cut:
+def network_cut(config: ModelConfig, load: Callable[[], nn.Module]) -> Cut:
+    """A network without its core.
+
+    Args:
+        config: what it is.
+        load: makes it; not called before the core is needed.
+
+    Raises:
+        InputError: an architecture that is not cut.
+        ModelFormatError: settings that make no network.
+    """
     from lars_plugin.backends.bandcut import BandCut
     from lars_plugin.backends.cuts import MDX23CCut
     from lars_plugin.networks.bandunet_config import BandUNetConfig

@@ -28,7 +28,7 @@ def chunked() -> IdentityModel:
 def refined() -> Model:
     """Its stems are fitted to the recording when it is used offline."""
     model = chunked()
-    fit = Refinement(window=4096, n_fft=256, components=2, iterations=3)
+    fit = Refinement(window=4096, n_fft=258, components=2, iterations=3)
     return Model(dataclasses.replace(model.config, refinement=fit), model.backend)
 
 
