@@ -10,7 +10,7 @@ Axes: R rows (channels, or stems times channels), T frames, F bins (``n_fft // 2
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from lars_plugin.backends.threads import run_parts
 
-__all__ = ["Spectra"]
+__all__ = ["Spectra", "Window"]
 
 Wave = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
+Window = Literal["hann", "sine"]
 
 # Samples in the frames of a piece, 64 of 2,048. A dozen spectra are then 6 MB: some cache, and
 # few calls.
@@ -38,9 +39,7 @@ class Spectra:
             window apart, where a product of two Hann windows would leave gaps.
     """
 
-    def __init__(
-        self, n_fft: int, hop_length: int, window: Literal["hann", "sine"] = "hann"
-    ) -> None:
+    def __init__(self, n_fft: int, hop_length: int, window: Window = "hann") -> None:
         self.n_fft = n_fft
         self.hop_length = hop_length
         turn = np.arange(n_fft) * (2 * np.pi / n_fft)
@@ -65,10 +64,22 @@ class Spectra:
         piece = self._piece
         return [(first, min(first + piece, frames)) for first in range(0, frames, piece)]
 
-    def padded(self, wave: Wave) -> Wave:
-        """A wave ``(R, L)`` as :meth:`analyse` wants it; L must exceed ``n_fft / 2``."""
-        half = self.n_fft // 2
-        return np.pad(wave, ((0, 0), (half, half)), mode="reflect")
+    def padded(self, waves: Sequence[Wave] | Wave, gain: float = 1, threads: int = 1) -> Wave:
+        """Waves ``(R, L)``, amplified, as :meth:`analyse` wants them: new memory.
+
+        L must exceed ``n_fft / 2``.
+        """
+        half, length = self.n_fft // 2, waves[0].shape[0]
+        padded = np.empty((len(waves), length + 2 * half), np.float32)
+
+        def pad(index: int) -> None:
+            row = padded[index]
+            np.multiply(waves[index], np.float32(gain), out=row[half : half + length])
+            row[:half] = row[2 * half : half : -1]
+            row[half + length :] = row[half + length - 2 : length - 2 : -1]
+
+        run_parts(pad, range(len(waves)), threads)
+        return padded
 
     def analyse(self, padded: Wave, first: int, end: int) -> Spectrum:
         """Frames ``first`` to ``end`` of a padded wave: ``(R, end - first, F + 1)``."""
@@ -151,16 +162,7 @@ class Spectra:
         count, channels, length = stems.shape
         gain = float(np.mean(np.square(mixture, dtype=np.float64))) ** -0.5
         waves = [*mixture, *stems.reshape(-1, length)]
-        half = self.n_fft // 2
-        padded = np.empty((len(waves), length + 2 * half), np.float32)
-
-        def pad(index: int) -> None:
-            row = padded[index]
-            np.multiply(waves[index], np.float32(gain), out=row[half : half + length])
-            row[:half] = row[2 * half : half : -1]
-            row[half + length :] = row[half + length - 2 : length - 2 : -1]
-
-        run_parts(pad, range(len(waves)), threads)
+        padded = self.padded(waves, gain, threads)
         frames = self.frames(length)
         found = np.empty((len(waves), frames, self.n_fft // 2 + 1), np.complex64)
 

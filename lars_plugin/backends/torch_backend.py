@@ -60,7 +60,7 @@ class TorchBackend:
         precision: ``float32``; ``bfloat16``: faster where the processor has arithmetic for it,
             less exact everywhere; ``float16``: for graphics cards, eight times as exact as
             ``bfloat16``, and several times slower than ``float32`` on most processors. Numbers
-            above 65,504 become infinite, which is an error then and not a sound.
+            above 65,504 become infinite; streams refuse stems that are not finite.
 
     Raises:
         InputError: unknown device or precision.

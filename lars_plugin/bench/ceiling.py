@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a processor can do at most: the convolution that most of the big network consists of.
 
-Alone, its data in place, nothing around it: no backend runs the network faster than its arithmetic
-divided by this. A program, ``python -m lars_plugin.bench.ceiling``, so that a row of it is a
-process of its own like every other.
+Alone, its data in place, nothing around it: no backend that computes convolutions as OpenVINO does
+(directly; transforms such as Winograd's need fewer products) runs the network faster than its
+arithmetic divided by this.
+
+A program, ``python -m lars_plugin.bench.ceiling``: a row of it is a process of its own like every
+other.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from lars_plugin.errors import InputError
 from lars_plugin.separation.resampling import RateStream
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.config import Chunking
+from lars_plugin.zoo.recut import overlap_of
 
 __all__ = ["Latency", "late_slack", "live_chunking", "plan_latency", "plan_stream"]
 
@@ -68,18 +69,8 @@ def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chu
         lookahead = own.lookahead if own.convention == "live" else size // _PARTS
         lookahead = min(lookahead, size - step - fade)
     return Chunking(
-        size, _overlap(size, step), "live", batch_size=1, lookahead=lookahead, fade=fade
+        size, overlap_of(size, step), "live", batch_size=1, lookahead=lookahead, fade=fade
     )
-
-
-def _overlap(size: int, step: int) -> float:
-    """The overlap whose step is exactly this one, rounding included."""
-    overlap = size / step
-    while size // overlap > step:
-        overlap = math.nextafter(overlap, math.inf)
-    while size // overlap < step:
-        overlap = math.nextafter(overlap, 0.0)
-    return overlap
 
 
 def plan_stream(model: Model, asked: Open) -> tuple[RateStream | LiveRateStream, Chunking]:

@@ -10,7 +10,7 @@ from lars_plugin.backends import Model
 from lars_plugin.zoo.composites import Composite
 from lars_plugin.zoo.config import Chunking
 
-__all__ = ["cut", "recut"]
+__all__ = ["cut", "overlap_of", "recut"]
 
 
 def recut(model: Model, asked: Chunking) -> Model:
@@ -30,7 +30,7 @@ def recut(model: Model, asked: Chunking) -> Model:
         size = own.chunk_size
         step = min(asked.step, size)
         fade = min(asked.fade, step, size - step)
-        overlap = asked.overlap if asked.chunk_size == size else _overlap(size, step)
+        overlap = asked.overlap if asked.chunk_size == size else overlap_of(size, step)
         chunking = dataclasses.replace(
             own,
             overlap=overlap,
@@ -51,7 +51,7 @@ def cut(model: Model, chunking: Chunking) -> Model:
     return Model(dataclasses.replace(model.config, chunking=chunking), model.backend)
 
 
-def _overlap(size: int, step: int) -> float:
+def overlap_of(size: int, step: int) -> float:
     """The overlap whose step is exactly this one, rounding included."""
     overlap = size / step
     while size // overlap > step:

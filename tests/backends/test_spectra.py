@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lars_plugin.backends import spectra as module
-from lars_plugin.backends.spectra import Spectra
+from lars_plugin.backends.spectra import Spectra, Window
 
 # As networks (2,048 / 512), the fit (3,840 / 1,280) and the Wiener filter (8,192 / 4,096) have it.
-SHAPES = [("hann", 4), ("hann", 3), ("sine", 4), ("sine", 3), ("sine", 2)]
+SHAPES: list[tuple[Window, int]] = [("hann", 4), ("hann", 3), ("sine", 4), ("sine", 3), ("sine", 2)]
 
 
 @pytest.mark.parametrize(("window", "overlap"), SHAPES)
 @pytest.mark.parametrize("n_fft", [60, 256])
 def test_a_frame_is_the_transform_of_the_windowed_samples_around_its_middle(
-    window: str, overlap: int, n_fft: int
+    window: Window, overlap: int, n_fft: int
 ) -> None:
     wave = np.random.default_rng(0).standard_normal((2, 2000)).astype(np.float32)
     hop = n_fft // overlap
-    spectra = Spectra(n_fft, hop, window)  # type: ignore[arg-type]
+    spectra = Spectra(n_fft, hop, window)
     found = spectra.analyse(spectra.padded(wave), 0, spectra.frames(2000))
     assert found.dtype == np.complex64
     shape = np.hanning(n_fft + 1)[:-1]
@@ -41,14 +41,14 @@ def test_a_frame_is_the_transform_of_the_windowed_samples_around_its_middle(
 )
 @settings(max_examples=60, deadline=None)
 def test_the_way_back_gives_stems_of_any_length_again(
-    shape: tuple[str, int], n_fft: int, length: int, threads: int, piece: int
+    shape: tuple[Window, int], n_fft: int, length: int, threads: int, piece: int
 ) -> None:
     window, overlap = shape
     stems = np.random.default_rng(length).standard_normal((2, 2, length)).astype(np.float32)
     mixture = stems.sum(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PIECE", piece)
-        spectra = Spectra(n_fft, n_fft // overlap, window)  # type: ignore[arg-type]
+        spectra = Spectra(n_fft, n_fft // overlap, window)
         gain, seen, made = spectra.beside(mixture, stems, threads)
         assert seen.shape == (2, spectra.frames(length), n_fft // 2 + 1)
         back = spectra.stems_of(made, mixture, gain, threads)
@@ -58,14 +58,14 @@ def test_the_way_back_gives_stems_of_any_length_again(
 
 @pytest.mark.parametrize(("window", "overlap"), SHAPES)
 def test_neither_number_of_threads_nor_size_of_pieces_changes_a_bit(
-    window: str, overlap: int
+    window: Window, overlap: int
 ) -> None:
     stems = np.random.default_rng(3).standard_normal((3, 2, 5000)).astype(np.float32)
     results = []
     for threads, piece in ((1, 1 << 17), (3, 1 << 17), (3, 2000)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "PIECE", piece)
-            spectra = Spectra(96, 96 // overlap, window)  # type: ignore[arg-type]
+            spectra = Spectra(96, 96 // overlap, window)
             gain, _, made = spectra.beside(stems.sum(0), stems, threads)
             results.append((made, spectra.stems_of(made, stems.sum(0), gain, threads)))
     assert all(np.array_equal(results[0][0], made) for made, _ in results)
@@ -82,3 +82,10 @@ def test_a_spectrum_is_as_exact_as_single_precision_allows() -> None:
     exact = np.fft.rfft(wave[0, 4096:12288].astype(np.float64) * np.sqrt(0.5 - 0.5 * np.cos(turn)))
     error = np.abs(found - exact)
     assert error.max() < 1e-6 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("length", [9, 10, 60])
+def test_padding_is_numpys_reflection_of_what_was_amplified(length: int) -> None:
+    wave = np.random.default_rng(0).standard_normal((3, length)).astype(np.float32)
+    made = Spectra(16, 4).padded(wave, 2.0, threads=2)
+    assert np.array_equal(made, np.pad(2 * wave, ((0, 0), (8, 8)), mode="reflect"))

@@ -106,7 +106,7 @@ def test_an_update_is_that_of_the_equations(channels: int) -> None:
     np.testing.assert_allclose(np.trace(new, axis1=-2, axis2=-1).real, 2.002, rtol=1e-5)
 
 
-def test_neither_threads_nor_parts_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mnmf, "_BINS", 2)
     one, three = fitted(2, 4, threads=1), fitted(2, 4, threads=3)
     for name in ("spectra", "gains", "places"):
