@@ -28,12 +28,14 @@ class Clip:
         stems: canonical name to the files whose sum is that stem.
         mixture: its file, or None: the sum of the stems.
         kit: which drum kit plays; empty when that is not known.
+        variant: what is done to it after reading, see ``variants.py``; empty for nothing.
     """
 
     name: str
     stems: Mapping[str, tuple[Path, ...]]
     mixture: Path | None = None
     kit: str = ""
+    variant: str = ""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ and cascades are scored on the drums, their sum and the rest, a drum model on th
   lars evaluate clips --model lars-mini --baseline mixture,nmf,oracle
   lars evaluate songs --model lars-fullmix --model cascade:mdx23c-music,lars-mini
   lars evaluate clips --wiener 1 --gate -40 --redistribute
+  lars evaluate clips --model lars-mini --variants
   lars evaluate StemGMD --model lars-mini --kits bluebird,roots --csv s.csv --resume --html s.html
 
 exit codes: 0 all done, 1 a clip failed (the others are done), 2 wrong usage, 130 interrupted
@@ -71,7 +72,11 @@ def add_evaluate_parser(subparsers: Any) -> None:
     add("--split", help="part of the data, where the layout has parts")
     add("--kits", type=_names, default=(), metavar="A,B", help="only these drum kits")
     add("--limit", type=_count, metavar="N", help="at most N clips, evenly spread over all")
-    add = parser.add_argument_group("variants: further rows for each model").add_argument
+    add("--variants", nargs="?", const="all", metavar="A,B",
+        help="each clip as records have it: mono, low-passed, in rooms, squashed, one-sided; all"
+        " variants, or those named (plain, mono, lp10, lp5, mono-lp10, room, hall, squash, bright,"
+        " dull, low-toms, left, inverted)")  # fmt: skip
+    add = parser.add_argument_group("post-processing: further rows for each model").add_argument
     add("--wiener", type=float, action="append", default=[], metavar="ALPHA",
         help="with a Wiener filter of this exponent; may be repeated")  # fmt: skip
     add("--gate", type=float, action="append", default=[], metavar="DB",
@@ -81,6 +86,10 @@ def add_evaluate_parser(subparsers: Any) -> None:
     )  # fmt: skip
     add("--midi", action="store_true",
         help="score transcription instead; clips need notes.csv (`lars midi --render` makes some)",
+    )  # fmt: skip
+    add("--strokes", action="store_true",
+        help="show instead where the energy of strokes goes that sound alone; clips need"
+        " onsets.csv",
     )  # fmt: skip
     add = parser.add_argument_group("how").add_argument
     add("--preset", choices=("fast", "balanced", "best"), help="speed against quality")
@@ -129,7 +138,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from lars_plugin.evaluation.run import evaluate
     from lars_plugin.evaluation.summary import summarise
     from lars_plugin.evaluation.systems import make_systems, make_variants
-    from lars_plugin.evaluation.tables import all_tables
+    from lars_plugin.evaluation.tables import all_tables, variant_tables
+    from lars_plugin.evaluation.variants import VARIANTS, spread_over_variants
 
     if args.resume and args.csv is None:
         raise InputError("resume goes on from a table: say which with --csv")
@@ -151,8 +161,13 @@ def run_evaluate(args: argparse.Namespace) -> int:
         kits=args.kits,
     )
     clips = _limited(clips, args.limit)
+    if args.variants:
+        names = tuple(VARIANTS) if args.variants == "all" else _names(args.variants)
+        clips = spread_over_variants(clips, names)
     if args.midi:
         return _evaluate_midi(args, clips, systems)
+    if args.strokes:
+        return _evaluate_strokes(args, clips, systems)
     with (
         Ledger(args.csv, resume=args.resume) as ledger,
         _shared_cores(args.jobs, systems),
@@ -168,7 +183,10 @@ def run_evaluate(args: argparse.Namespace) -> int:
         threshold_db=args.silence_db,
     )
     if outcome.rows:
-        for table in all_tables(outcome.rows, summary, clips=args.per_clip):
+        tables = all_tables(outcome.rows, summary, clips=args.per_clip)
+        if args.variants:
+            tables = variant_tables(outcome.rows, summary)
+        for table in tables:
             print(table.markdown() if args.markdown else table.text())
         if args.jobs > 1 and summary.models:
             print(f"RTR was measured with {args.jobs} clips at a time: compare it with care.\n")
@@ -197,6 +215,20 @@ def _evaluate_midi(args: argparse.Namespace, clips: list[Clip], systems: list[Sy
     if args.json:
         with AtomicFiles() as files:
             files.create(args.json).write(to_json(midi_document(scores)).encode())
+    return 0
+
+
+def _evaluate_strokes(args: argparse.Namespace, clips: list[Clip], systems: list[System]) -> int:
+    from lars_plugin.evaluation.strokes import evaluate_strokes, stroke_tables
+
+    if args.csv or args.json or args.figure or args.html or args.variants:
+        raise InputError(
+            "--strokes prints tables only; leave out --variants, --csv, --json, --figure, --html"
+        )
+    with _progress(args) as progress:
+        scores = evaluate_strokes(clips, args.folder, systems, progress=progress)
+    for table in stroke_tables(scores):
+        print(table.markdown() if args.markdown else table.text())
     return 0
 
 

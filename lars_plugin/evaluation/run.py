@@ -15,6 +15,7 @@ from lars_plugin.evaluation.clips import Clip, Recording, load_clip
 from lars_plugin.evaluation.ledger import Ledger
 from lars_plugin.evaluation.scoring import Row, score
 from lars_plugin.evaluation.systems import ModelSystem, System
+from lars_plugin.evaluation.variants import make_variant
 
 __all__ = ["Failure", "Outcome", "evaluate"]
 
@@ -132,6 +133,8 @@ class _Run:
         """Read a clip once and run these systems on it."""
         try:
             recording = load_clip(clip)
+            if clip.variant:
+                recording = make_variant(recording, clip.variant, clip.name.partition("/")[2])
         except LarsError as error:
             for system in systems:
                 self._fail(clip, system, error)

@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lars_plugin.evaluation.clips import stem_order
 from lars_plugin.evaluation.scoring import Row
 from lars_plugin.evaluation.summary import Summary, summarise
+from lars_plugin.evaluation.variants import variant_of
 
-__all__ = ["Table", "all_tables", "clip_table", "kit_table", "leakage_table", "sdr_table"]
+__all__ = [
+    "Table",
+    "all_tables",
+    "clip_table",
+    "kit_table",
+    "leakage_table",
+    "sdr_table",
+    "variant_tables",
+]
 
 NOTHING = "-"
 
@@ -131,6 +140,49 @@ def clip_table(rows: Iterable[Row], summary: Summary) -> Table:
             for (clip, system), cells in lines.items()
         ),
     )
+
+
+def variant_tables(rows: Iterable[Row], summary: Summary) -> list[Table]:
+    """Systems by variants: the mean over stems (of five, where there are five), then each stem.
+
+    Args:
+        rows: of clips named by :func:`~lars_plugin.evaluation.variants.spread_over_variants`.
+        summary: of all of them; says which systems and stems are shown.
+    """
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.stem in summary.stems:
+            parts.setdefault(variant_of(row.clip), []).append(row)
+    figures = {
+        name: summarise(part, summary.systems, threshold_db=summary.threshold_db)
+        for name, part in parts.items()
+    }
+    groupings = summary.groupings
+    of_five = "mean of 5" if "mean of 5" in groupings else "mean"
+    shown = groupings[of_five]
+
+    def table(title: str, value: Callable[[Summary, str], float | None]) -> Table:
+        lines = [
+            (system, *(_decibels(value(part, system)) for part in figures.values()))
+            for system in summary.systems
+        ]
+        return Table(title, ("", *figures), tuple(lines))
+
+    made = [
+        table(
+            f"SDR in dB by variant, {of_five} stems" if of_five != "mean" else
+            "SDR in dB by variant, mean over stems",
+            lambda part, system: part.over_stems(system, "mean", shown),
+        )
+    ]  # fmt: skip
+    for stem in shown:
+        made.append(
+            table(
+                f"SDR in dB by variant, {stem}",
+                lambda part, system, stem=stem: part.cell(system, stem).mean,  # type: ignore[misc]
+            )
+        )
+    return made
 
 
 def _decibels(value: float | None) -> str:
