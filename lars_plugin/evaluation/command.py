@@ -162,8 +162,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
     )
     clips = _limited(clips, args.limit)
     if args.variants:
-        names = tuple(VARIANTS) if args.variants == "all" else _names(args.variants)
-        clips = spread_over_variants(clips, names)
+        chosen = tuple(VARIANTS) if args.variants == "all" else _names(args.variants)
+        clips = spread_over_variants(clips, chosen)
     if args.midi:
         return _evaluate_midi(args, clips, systems)
     if args.strokes:

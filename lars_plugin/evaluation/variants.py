@@ -90,10 +90,10 @@ def _louder_cymbals(decibels: float) -> Change:
 def _room(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Stems:
     """Two microphones for each drum, with reflections within 30 ms; one tail for all."""
     t = np.arange(int(1.2 * rate)) / rate
-    tail = rng.standard_normal((2, len(t))) * 10 ** (-3 * t / rng.uniform(0.35, 0.9))
-    tail[:, : int(0.012 * rate)] = 0
-    tail = _lowpass(9000)(tail.astype(np.float32), rate)
-    tail = tail / np.sqrt(np.square(tail).sum(1)).mean()
+    noise = rng.standard_normal((2, len(t))) * 10 ** (-3 * t / rng.uniform(0.35, 0.9))
+    noise[:, : int(0.012 * rate)] = 0
+    tail = np.asarray(_lowpass(9000)(noise.astype(np.float32), rate), np.float64)
+    tail /= np.sqrt(np.square(tail).sum(1)).mean()
     wet = rng.uniform(0.25, 0.55)
     made: Stems = {}
     for name, wave in stems.items():
@@ -197,7 +197,7 @@ VARIANTS: Mapping[str, Change] = {
     "mono": _each(_mono),
     "lp10": _each(_lowpass(10000)),
     "lp5": _each(_lowpass(5000)),
-    "mono-lp10": _each(lambda wave, rate: _mono(_lowpass(10000)(wave, rate), rate)),  # type: ignore[arg-type]
+    "mono-lp10": _each(lambda wave, rate: _lowpass(10000)(_mono(wave, rate), rate)),
     "room": _room,
     "hall": _hall,
     "squash": _squash,
