@@ -112,6 +112,8 @@ class LiveRateStream(RateStream):
         InputError: settings that do not fit the model.
     """
 
+    _apart = 32
+
     @property
     def latency_samples(self) -> int:
         """The most samples, at this stream's rate, by which the output trails the input."""

@@ -7,12 +7,13 @@ shared out among the stems so that the conversion takes nothing from their sum: 
 to the recording at the model's rate do so at every rate, to float rounding.
 
 Each stem's share is its part of the power at the top of the band that the model did hear, which
-is where cymbals and the noise of snares are. Power is measured in blocks of 16 samples of the
-lower rate, all channels together, so that the stereo image stays as it is; shares go in straight
-lines from block to block. Where every stem is exactly silent, each gets the same part.
+is where cymbals and the noise of snares are. Power is taken at points on a fixed grid, a
+millisecond or so apart, from 16 samples (of the lower rate) around each, all channels together,
+so that the stereo image stays as it is; shares go in straight lines from point to point. Where
+every stem is exactly silent, each gets the same part.
 
-Blocks lie on a fixed grid, and nothing is waited for: the converter that the stems go through
-needs the model's stems up to a later sample than their shares do.
+Nothing is waited for: the converter that the stems go through needs the model's stems up to a
+later sample than their shares do.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ __all__ = ["LostBand", "Resampler", "heard_stems"]
 
 Wave = NDArray[np.float32]
 
-# Samples of the lower rate for which a stem's power is taken as one.
-_BLOCK = 16
+# Samples of the lower rate from which a stem's power is taken.
+_WINDOW = 16
 # Samples worked on at once: few enough to stay in the cache.
-_PIECE = 1 << 13
+_PIECE = 1 << 12
 
 
 class Resampler(Protocol):
-    """A streaming conversion; sample n of the output belongs to time n / rate."""
+    """A streaming conversion, each channel by itself; sample n belongs to time n / rate."""
 
     def push(self, block: Wave) -> Wave:
         """``(channels, n)`` to what is ready, ``(channels, m)``; new memory."""
@@ -80,123 +81,117 @@ def heard_stems(model: Model, wanted: Sequence[str], *, apart: bool) -> tuple[tu
 
 
 class LostBand:
-    """Takes the input, the model's stems and the converted stems; gives these what was lost.
+    """Sends the mixture through the stems' conversion, and gives them what it loses there.
 
     Args:
-        back: a conversion like that of the stems, of ``channels`` channels.
         rate: Hz, of the recording.
         inner: Hz, of the model.
         channels: of the recording and of each stem.
         heard: how many stems are measured.
         first: how many of them share first; see ``heard_stems``.
         keep: which of them are given something, by index.
+        apart: samples of the lower rate from point to point.
     """
 
     def __init__(
         self,
-        back: Resampler,
         rate: float,
         inner: float,
         channels: int,
+        *,
         heard: int,
         first: int,
         keep: Sequence[int],
+        apart: int,
     ) -> None:
-        self._back = back
-        self._block = max(_BLOCK, round(_BLOCK * rate / inner))  # at the recording's rate
+        self._block = max(apart, round(apart * rate / inner))  # at the recording's rate
         self._span = self._block * inner / rate  # the same at the model's
         # The second difference over so many samples is greatest at the end of the lower band.
         self._stride = max(1, round(inner / rate))
+        self._reach = self._stride * (_WINDOW // 2 + 1)
+        self._around = np.arange(-self._reach, self._reach)
         self._ramp = (np.arange(self._block) / self._block).astype(np.float32)
         self._shape, self._first, self._keep = (heard, channels), first, list(keep)
-        self._input, self._lost = Fifo((channels,)), Fifo((channels,))
-        self._waiting = Fifo((len(self._keep), channels))
+        self._all = self._keep == list(range(heard))
+        self._input, self._inner = Fifo((channels,)), Fifo((channels,))
+        self._waiting = Fifo((1 + len(self._keep), channels))
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, as if new."""
-        self._back.reset()
-        for fifo in (self._input, self._lost, self._waiting):
+        for fifo in (self._input, self._inner, self._waiting):
             fifo.clear()
-        heard = self._shape[0]
-        self._before = np.zeros((*self._shape, 2 * self._stride), np.float32)
-        self._open = np.empty((heard, 0), np.float32)  # levels from the last whole block on
-        self._last = np.zeros((heard, 1), np.float32)  # the last whole block's
+        self._tail = np.zeros((*self._shape, 2 * self._reach), np.float32)
         self._taken = 0  # samples measured, at the model's rate
-        self._blocks = 0  # whole blocks among them
-        self._shares = np.empty((len(self._keep), 0), np.float32)  # where blocks begin
-        self._oldest = 0  # the block that the first of them belongs to
+        self._points = 0  # points measured
+        self._shares = np.empty((len(self._keep), 0), np.float32)  # at the points still needed
+        self._oldest = 0  # the first of these points
         self._given = 0  # samples, at the recording's rate
 
+    @property
+    def waves(self) -> int:
+        """Waves of so many channels that are converted to the recording's rate."""
+        return 1 + len(self._keep)
+
     def hear(self, wave: Wave, converted: Wave) -> None:
-        """Take a block of the recording, and what is ready of it at the model's rate."""
+        """Take some of the recording, and of the same at the model's rate what is ready."""
         self._input.append(wave.copy())  # the caller may fill its block again
-        self._subtract(self._back.push(converted))
+        self._inner.append(converted)
 
-    def end(self, converted: Wave) -> None:
-        """The recording ends; take the rest of it at the model's rate."""
-        self._subtract(self._back.push(converted))
-        self._subtract(self._back.flush())
-        self._lost.append(self._input.take(self._input.samples))
-
-    def measure(self, stems: Wave) -> None:
-        """Take the heard stems at the model's rate, ``(heard, channels, n)``."""
-        for start in range(0, stems.shape[2], _PIECE):
-            self._measure(stems[..., start : start + _PIECE])
-
-    def add(self, stems: Wave) -> Wave:
-        """Take the kept stems at the recording's rate, and return those whose shares are known.
+    def join(self, stems: Wave) -> Wave:
+        """What is to be converted to the recording's rate.
 
         Args:
-            stems: ``(kept, channels, n)``; changed.
+            stems: those heard, at the model's rate, ``(heard, channels, n)``.
+
+        Returns:
+            ``(waves, channels, n)``: the mixture, and the stems that are kept.
         """
-        self._waiting.append(stems)
-        known = max(0, (self._blocks - 1) * self._block - self._given)
-        count = min(known, self._waiting.samples, self._lost.samples)
-        made, lost = self._waiting.take(count), self._lost.take(count)
+        self._measure(stems)
+        kept = stems if self._all else stems[self._keep]
+        return np.concatenate([self._inner.take(stems.shape[2])[None], kept])
+
+    def add(self, waves: Wave) -> Wave:
+        """Take these converted, and return the stems ``(kept, channels, m)`` as far as their
+        shares are known."""
+        self._waiting.append(waves)
+        known = max(0, (self._points - 1) * self._block - self._given)
+        count = min(known, self._waiting.samples)
+        waves, lost = self._waiting.take(count), self._input.take(count)
+        stems = waves[1:]
         for start in range(0, count, _PIECE):
             part = slice(start, start + _PIECE)
-            self._share_out(made[..., part], lost[:, part])
+            self._share_out(stems[..., part], lost[:, part] - waves[0, :, part])
         used = self._given // self._block - self._oldest
         self._shares, self._oldest = self._shares[:, used:], self._oldest + used
-        return made
+        return stems
 
-    def finish(self, stems: Wave) -> Wave:
-        """``add`` the last of the stems and return all the rest: silence follows them."""
-        samples = self._given + self._waiting.samples + stems.shape[2]
-        needed = round((samples // self._block + 3) * self._span) - self._taken
-        self.measure(np.zeros((*self._shape, max(0, needed)), np.float32))
-        return self.add(stems)
-
-    def _subtract(self, back: Wave) -> None:
-        wave = self._input.take(min(back.shape[1], self._input.samples))
-        self._lost.append(wave - back[:, : wave.shape[1]])
+    def finish(self, waves: Wave) -> Wave:
+        """``add`` the last of them and return all the rest: silence follows."""
+        samples = self._given + self._waiting.samples + waves.shape[2]
+        needed = round((samples // self._block + 3) * self._span) + self._reach - self._taken
+        self._measure(np.zeros((*self._shape, max(0, needed)), np.float32))
+        return self.add(waves)
 
     def _measure(self, stems: Wave) -> None:
-        stride = self._stride
-        both = np.concatenate([self._before, stems], axis=2)
-        self._before = both[..., -2 * stride :].copy()
-        bent = both[..., stride:-stride] * np.float32(-2)
-        bent += both[..., 2 * stride :]
-        bent += both[..., : -2 * stride]
-        levels = np.abs(bent, out=bent).sum(axis=1)
-        self._open = np.concatenate([self._open, levels], axis=1)
-        self._taken += stems.shape[2]
-        most = int(self._open.shape[1] // self._span) + 2
-        edges = (np.arange(self._blocks, self._blocks + most) * self._span).astype(np.int64)
-        edges = edges[edges <= self._taken]
-        whole = len(edges) - 1
-        if whole < 1:
-            return
-        edges -= edges[0]
-        sums = np.add.reduceat(self._open[:, : edges[-1]], edges[:-1], axis=1)
-        self._open = self._open[:, edges[-1] :].copy()
-        # Where a block begins, it counts as much as the one before it.
-        around = sums + np.concatenate([self._last, sums[:, :-1]], axis=1)
-        self._last = sums[:, -1:]
-        shares = self._of(around)[self._keep]
-        self._shares = np.concatenate([self._shares, shares], axis=1)
-        self._blocks += whole
+        for start in range(0, stems.shape[2], _PIECE):
+            both = np.concatenate([self._tail, stems[..., start : start + _PIECE]], axis=2)
+            self._tail = both[..., -2 * self._reach :].copy()
+            self._taken += both.shape[2] - 2 * self._reach
+            most = int(both.shape[2] // self._span) + 2
+            points = np.floor(np.arange(self._points, self._points + most) * self._span)
+            points = points[points + self._reach <= self._taken].astype(np.int64)
+            if not len(points):
+                continue
+            self._points += len(points)
+            begin = self._taken - both.shape[2]
+            near = both[..., points[:, None] + (self._around - begin)]
+            bent = near[..., self._stride : -self._stride] * np.float32(-2)
+            bent += near[..., 2 * self._stride :]
+            bent += near[..., : -2 * self._stride]
+            # First within each window, in the same order however many points there are.
+            levels = np.abs(bent, out=bent).sum(axis=3).sum(axis=1)
+            self._shares = np.concatenate([self._shares, self._of(levels)[self._keep]], axis=1)
 
     def _of(self, levels: Wave) -> Wave:
         """Shares of all heard stems; the sum of those that share first is one."""

@@ -107,6 +107,10 @@ class RateStream:
         InputError: a rate outside 1 kHz to 768 kHz, or channels that do not fit the model.
     """
 
+    # Samples of the lower rate after which the shares of what is lost are measured again. The
+    # converter back is late by more than these and half the measure, so nothing waits for them.
+    _apart = 64
+
     def __init__(
         self,
         model: Model,
@@ -134,7 +138,6 @@ class RateStream:
             post = None
         inside = post if post is not None and post.active else None
         made = self._stems if self._post is None else model.config.stems
-        self._outputs = len(made)
         self.sample_rate = sample_rate
         self.channels = channels
         self._in: Resampler | None = None
@@ -147,10 +150,16 @@ class RateStream:
             heard, first = heard_stems(model, made, apart=inside is not None)
             self._core = open_core(model, chunking=chunking, stems=heard, post=inside)
             self._in = self._resampler(sample_rate, inner, channels)
-            self._out = self._resampler(inner, sample_rate, self._outputs * channels)
-            back = self._resampler(inner, sample_rate, channels)
-            self._keep = [heard.index(stem) for stem in made]
-            self._lost = LostBand(back, sample_rate, inner, channels, len(heard), first, self._keep)
+            self._lost = LostBand(
+                sample_rate,
+                inner,
+                channels,
+                heard=len(heard),
+                first=first,
+                keep=[heard.index(stem) for stem in made],
+                apart=self._apart,
+            )
+            self._out = self._resampler(inner, sample_rate, self._lost.waves * channels)
         self._taken = self._given = 0
 
     @property
@@ -217,7 +226,7 @@ class RateStream:
         unfinished = self._taken > self._given
         if self._in is not None and self._lost is not None and unfinished:
             rest = self._in.flush()
-            self._lost.end(rest)
+            self._lost.hear(np.empty((self.channels, 0), np.float32), rest)
             parts.append(self._give((yield from self._core.push_steps(self._widen(rest)))))
         parts.append(self._give((yield from self._core.flush_steps())))
         if self._out is not None and self._lost is not None and unfinished:
@@ -244,12 +253,12 @@ class RateStream:
             stems = stems.mean(axis=1, keepdims=True, dtype=np.float32)
         if self._out is None or self._lost is None:
             return self._fit(stems)
-        self._lost.measure(stems)
-        kept = stems[self._keep].reshape(self._outputs * self.channels, -1)
-        return self._lost.add(self._fit(self._unfold(self._out.push(kept))))
+        waves = self._lost.join(stems)
+        folded = waves.reshape(self._lost.waves * self.channels, -1)
+        return self._lost.add(self._fit(self._unfold(self._out.push(folded))))
 
     def _unfold(self, folded: Wave) -> Wave:
-        return folded.reshape(self._outputs, self.channels, -1)
+        return folded.reshape(len(folded) // self.channels, self.channels, folded.shape[1])
 
     def _fit(self, stems: Wave) -> Wave:
         """Never more in all than was taken."""

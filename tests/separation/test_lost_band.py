@@ -86,7 +86,9 @@ def separated(model: Model, audio: Wave, rate: float, **settings: object) -> Wav
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("model", [bands(), causal(), bands(rate=32000)], ids=str)
+@pytest.mark.parametrize(
+    "model", [bands(), causal(), bands(rate=32000)], ids=["chunked", "causal", "32 kHz"]
+)
 def test_stems_add_up_to_the_recording_at_every_rate(
     rate: int, channels: int, model: Model
 ) -> None:
