@@ -33,10 +33,10 @@ __all__ = ["LostBand", "Resampler", "heard_stems"]
 
 Wave = NDArray[np.float32]
 
-# Samples of the lower rate from which a stem's power is taken.
+# Samples of the lower rate from which a stem's power is taken; a power of two.
 _WINDOW = 16
 # Samples worked on at once: few enough to stay in the cache.
-_PIECE = 1 << 12
+_PIECE = 1 << 13
 
 
 class Resampler(Protocol):
@@ -106,10 +106,10 @@ class LostBand:
     ) -> None:
         self._block = max(apart, round(apart * rate / inner))  # at the recording's rate
         self._span = self._block * inner / rate  # the same at the model's
-        # The second difference over so many samples is greatest at the end of the lower band.
-        self._stride = max(1, round(inner / rate))
-        self._reach = self._stride * (_WINDOW // 2 + 1)
-        self._around = np.arange(-self._reach, self._reach)
+        # Samples so far apart hold the lower band; their second difference is greatest at its end.
+        stride = max(1, round(inner / rate))
+        self._reach = stride * (_WINDOW // 2 + 1)
+        self._around = np.arange(-self._reach, self._reach, stride)[:, None]
         self._ramp = (np.arange(self._block) / self._block).astype(np.float32)
         self._shape, self._first, self._keep = (heard, channels), first, list(keep)
         self._all = self._keep == list(range(heard))
@@ -185,12 +185,16 @@ class LostBand:
                 continue
             self._points += len(points)
             begin = self._taken - both.shape[2]
-            near = both[..., points[:, None] + (self._around - begin)]
-            bent = near[..., self._stride : -self._stride] * np.float32(-2)
-            bent += near[..., 2 * self._stride :]
-            bent += near[..., : -2 * self._stride]
-            # First within each window, in the same order however many points there are.
-            levels = np.abs(bent, out=bent).sum(axis=3).sum(axis=1)
+            near = both.take(points - begin + self._around, axis=2)
+            bent = near[:, :, 1:-1] * np.float32(-2)
+            bent += near[:, :, 2:]
+            bent += near[:, :, :-2]
+            np.abs(bent, out=bent)
+            # Halves added up: the same sums in the same order, however many points there are.
+            while bent.shape[2] > 1:
+                half = bent.shape[2] // 2
+                bent = bent[:, :, :half] + bent[:, :, half:]
+            levels = bent[:, :, 0].sum(axis=1)
             self._shares = np.concatenate([self._shares, self._of(levels)[self._keep]], axis=1)
 
     def _of(self, levels: Wave) -> Wave:

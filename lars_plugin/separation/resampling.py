@@ -49,14 +49,15 @@ class _Resampler:
 
     def push(self, block: Wave) -> Wave:
         """``(channels, n)`` to what is ready, ``(channels, m)``."""
-        self._waiting = np.concatenate([self._waiting, block], axis=1)
-        parts = []
-        start = 0
-        while self._waiting.shape[1] - start >= _QUANTUM:
-            parts.append(self._convert(self._waiting[:, start : start + _QUANTUM], False))
+        parts = [np.empty((self._channels, 0), np.float32)]
+        start = min(block.shape[1], _QUANTUM - self._waiting.shape[1])
+        waiting = np.concatenate([self._waiting, block[:, :start]], axis=1)
+        while waiting.shape[1] == _QUANTUM:
+            parts.append(self._convert(waiting, False))
+            waiting = block[:, start : start + _QUANTUM]
             start += _QUANTUM
-        self._waiting = self._waiting[:, start:]
-        return np.concatenate([np.empty((self._channels, 0), np.float32), *parts], axis=1)
+        self._waiting = waiting.copy()  # the block is its owner's
+        return np.concatenate(parts, axis=1)
 
     def flush(self) -> Wave:
         rest = self._convert(self._waiting, True)
