@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -97,6 +97,21 @@ def test_offline_stems_are_those_of_separator_to_the_bit(
             np.testing.assert_array_equal(
                 through(client, audio, blocks), np.stack(list(wanted.values()))
             )
+
+
+@pytest.mark.parametrize("rate", [22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("mode", ["live", "offline"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_stems_that_add_up_do_so_through_the_bridge_at_every_rate(
+    rate: int, mode: Literal["live", "offline"], channels: int
+) -> None:
+    audio = noise(9000, channels)
+    models = {"whole": lambda: IdentityModel(chunking=Chunking(128, 1, "live"))}
+    with EngineThread(models) as engine, engine.client() as client:
+        client.open("whole", rate, channels, mode=mode, max_block=700)
+        made = through(client, audio, [700, 1, 64])
+    assert made.shape == (6, channels, 9000)
+    np.testing.assert_allclose(made.sum(axis=0), audio, atol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
