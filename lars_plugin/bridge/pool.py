@@ -82,8 +82,10 @@ class WorkerPool:
         the model gets a new one."""
         with self._lock:
             dead = [worker for worker in self._workers.values() if not worker.alive]
+
             for worker in dead:
                 del self._workers[worker.name]
+                worker.clear()
         return dead
 
     def stop(self, timeout: float) -> None:

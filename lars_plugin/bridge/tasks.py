@@ -67,6 +67,7 @@ class Tasks:
             BaseException: what the run or the check raised.
         """
         task, check = _Task(run, owner), stop_check()
+        check()  # also where each run is over before the first look
         self._waiting.append(task)
         ring()
         try:

@@ -204,6 +204,10 @@ class Worker:
                 with self._turn:
                     self._recover(error)
                 time.sleep(_CALM_SECONDS)  # if it goes on like this, others shall have a core too
+        self.clear()
+
+    def clear(self) -> None:
+        """At the thread's end, by it, or after it if that was its death."""
         self._wake.close()
         self._tasks.fail(ConnectionLostError("the engine stops; try again when it is back"))
 
