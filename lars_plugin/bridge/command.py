@@ -113,6 +113,7 @@ def run_serve(args: argparse.Namespace) -> int:
         return _status(args)
     if args.latency_table is not None:
         return _latency_table(args.latency_table)
+    from lars_plugin.audio import discard_unfinished
     from lars_plugin.bridge.realtime import run_in_real_time
     from lars_plugin.bridge.server import Server
     from lars_plugin.bridge.serving import (
@@ -148,6 +149,7 @@ def run_serve(args: argparse.Namespace) -> int:
             runtime.unlink(missing_ok=True)
     finally:
         server.close()
+        discard_unfinished()  # of jobs that did not stop in time
     return 0
 
 

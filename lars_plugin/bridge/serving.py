@@ -67,7 +67,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
     from lars_plugin.bridge.runtime import runtime_folder, socket_path
     from lars_plugin.bridge.server import Settings
 
-    names, load = _models(args)
+    names, load, installed = _models(args)
     folder = private_folder(runtime_folder())
     path: Path | None = args.socket or socket_path(folder)
     host, port, token = None, 0, ""
@@ -82,6 +82,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
     return Settings(
         models=names,
         load=_for_good(load),
+        installed=installed,
         socket=path,
         host=host,
         port=port,
@@ -99,24 +100,25 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def _models(args: argparse.Namespace) -> tuple[tuple[str, ...], Callable[[str], Model]]:
+def _models(
+    args: argparse.Namespace,
+) -> tuple[tuple[str, ...], Callable[[str], Model], Callable[[str], bool]]:
+    """Names, what loads one, and what tells whether its weights are here."""
     if args.models_from is None:
         from lars_plugin.zoo import list_models, load_model
         from lars_plugin.zoo.commands import is_here
 
         # Those that a client can open at once come first.
-        names = tuple(
-            config.name for config in sorted(list_models(), key=lambda one: not is_here(one))
-        )
+        configs = {one.name: one for one in sorted(list_models(), key=lambda one: not is_here(one))}
         load = functools.partial(
             load_model, device=args.device, backend=args.backend, precision=args.precision
         )
-        return names, load
+        return tuple(configs), load, lambda name: is_here(configs[name])
     try:
         makers = importlib.import_module(args.models_from).MODELS
     except (ImportError, AttributeError) as error:
         raise InputError(f"--models-from {args.models_from}: {error}") from error
-    return tuple(makers), lambda name: makers[name]()
+    return tuple(makers), lambda name: makers[name](), lambda _: True
 
 
 def _for_good(load: Callable[[str], Model]) -> Callable[[str], Model]:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lars_plugin.bridge import limits
 from lars_plugin.bridge.client import Client
 from lars_plugin.bridge.embedded import EngineThread
 from lars_plugin.bridge.live_rate import LiveRateStream
@@ -174,7 +175,7 @@ def test_a_chunked_model_goes_live_by_a_chosen_step_and_says_what_it_costs(
 @settings(deadline=None)
 @given(st.integers(1, 100_000), st.data())
 def test_a_chosen_step_is_taken_exactly(size: int, data: st.DataObject) -> None:
-    step = data.draw(st.integers(1, size))
+    step = data.draw(st.integers(-(-size // limits.MAX_OVERLAP), size))
     assert live_chunking(Chunking(size, 1), step, None).step == step
 
 
