@@ -36,7 +36,7 @@ Files are written under a temporary name in the same folder and renamed when com
 from __future__ import annotations
 
 from lars_plugin.audio.atomic import AtomicFiles, discard_unfinished, printable
-from lars_plugin.audio.opening import STDIN
+from lars_plugin.audio.opening import STDIN, input_path
 from lars_plugin.audio.reader import (
     EXTENSIONS,
     AudioReader,
@@ -55,6 +55,7 @@ __all__ = [
     "AudioWriter",
     "check_channels",
     "discard_unfinished",
+    "input_path",
     "printable",
     "read_audio",
     "write_audio",

@@ -36,10 +36,12 @@ class Link:
         codec: Vorbis, Opus, FLAC or Speex.
         pieces: of the file, to be read one behind the other: an Ogg file with this sound alone,
             or a FLAC file.
+        cut: the file ends in the middle of it.
     """
 
     codec: str
     pieces: list[bytes | tuple[int, int]]
+    cut: bool = False
 
 
 @dataclass
@@ -64,6 +66,7 @@ def read_links(handle: Readable, base: int, size: int) -> list[Link]:
     Recordings without sound are left out.
     """
     links: list[dict[int, _Stream]] = []
+    cut = False
     firsts = False  # whether the page before began a stream
     position = base
     while position + 27 <= size:
@@ -93,8 +96,12 @@ def read_links(handle: Readable, base: int, size: int) -> list[Link]:
         elif stream is not None and stream.codec:
             stream.add(position, min(27 + count + body, size - position))
         position = start + body
+        cut = position > size
     sounds = [next((s for s in link.values() if s.codec), None) for link in links]
-    return [Link(sound.codec, sound.pieces) for sound in sounds if sound is not None]
+    found = [Link(sound.codec, sound.pieces) for sound in sounds if sound is not None]
+    if found:
+        found[-1].cut = cut
+    return found
 
 
 def _codec(head: bytes) -> str:

@@ -30,7 +30,7 @@ from lars_plugin.audio.sniff import foreign_kind, tag_length
 from lars_plugin.audio.virtual import ForwardFile, QuietFile
 from lars_plugin.errors import AudioFileError
 
-__all__ = ["STDIN", "Opened"]
+__all__ = ["STDIN", "Opened", "input_path"]
 
 # Standard input, on systems that have no such file too.
 STDIN = Path("/dev/stdin")
@@ -40,6 +40,11 @@ _TOLERANCE = 4096
 
 # What libsndfile says of files whose header it understands.
 _UNKNOWN_CODING = ("unsupported", "unimplemented", "internal error")
+
+
+def input_path(name: str | os.PathLike[str]) -> Path:
+    """The path that a name on a command line means: ``-`` is standard input."""
+    return STDIN if os.fspath(name) == "-" else Path(name)
 
 
 class Opened:
@@ -123,6 +128,8 @@ class Opened:
             return self._open_wav(layout)
         if kind == "Ogg":
             links = read_links(self._handle, base, self._size)
+            if links and links[-1].cut:
+                self.warnings.append("its last part is cut off; what is there is used")
             # One sound alone, not in FLAC, libsndfile reads as it is.
             if len(links) > 1 or any(x.codec == "FLAC" or len(x.pieces) > 1 for x in links):
                 chain = Chain([functools.partial(self._sound, link.pieces) for link in links])

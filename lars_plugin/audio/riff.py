@@ -133,7 +133,7 @@ def real_extent(handle: Readable, layout: Layout, size: int) -> Extent:
     start, length = layout.start, layout.length
     there = size - start
     if layout.unknown:
-        if length < there:
+        if length < there and there >= 8:
             end = _behind_chunks(handle, start + length, size, layout.order)
             if end == size:
                 return Extent(length)

@@ -55,7 +55,7 @@ def _expand(name: str, output: str) -> Iterator[Found]:
     elif not os.path.lexists(path) and glob.has_magic(name):
         matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
         good = [match for match in matches if match.is_dir() or not reason(match)]
-        tell_left_out(path, [match for match in matches if match not in good])
+        tell_left_out(path, [match for match in matches if not match.is_dir()])
         if not good:
             yield Found(path, True, f"no audio file matches {printable(path)}")
         for match in good:
@@ -72,6 +72,7 @@ def _scan(folder: Path, output: str) -> Iterator[Found]:
     count = 0
     left_out: list[Path] = []
     for root, folders, files in os.walk(folder, onerror=failed.append):
+        left_out += [Path(root, name) for name in sorted(folders) if name.startswith(".")]
         folders[:] = sorted(
             name
             for name in folders

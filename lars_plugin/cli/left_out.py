@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lars_plugin.audio import EXTENSIONS, printable
@@ -28,12 +28,21 @@ def reason(path: Path) -> str:
     return ""
 
 
-def tell_left_out(place: Path, paths: Sequence[Path]) -> None:
-    """Log a line about files in a folder, or of a pattern, that are not taken."""
+def tell_left_out(
+    place: Path, paths: Sequence[Path], why_not: Callable[[Path], str] = reason
+) -> None:
+    """Log a line about files in a folder, or of a pattern, that are not taken, if there are any.
+
+    Args:
+        place: the folder, or the pattern.
+        paths: that were found; those that are taken may be among them.
+        why_not: says why a file is not taken; empty for those that are.
+    """
     names: dict[str, list[str]] = {}
     for path in paths:
-        below = path.relative_to(place) if path.is_relative_to(place) else path
-        names.setdefault(reason(path), []).append(printable(below))
+        if why := why_not(path):
+            below = path.relative_to(place) if path.is_relative_to(place) else path
+            names.setdefault(why, []).append(printable(below))
     told = []
     for why, there in names.items():
         more = f" and {len(there) - _NAMES} more" if len(there) > _NAMES else ""

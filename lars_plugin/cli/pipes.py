@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from lars_plugin.audio import STDIN, AtomicFiles, printable
+from lars_plugin.audio import AtomicFiles, input_path, printable
 from lars_plugin.cli.display import Display
 from lars_plugin.cli.inputs import Found
 from lars_plugin.cli.report import Outcome, Report
@@ -28,7 +28,7 @@ __all__ = ["check_stdout", "input_names", "separate_to_stdout"]
 
 def input_names(names: Sequence[str]) -> list[str]:
     """The inputs' names with that of standard input for ``-``."""
-    return [str(STDIN) if name == "-" else name for name in names]
+    return [str(input_path(name)) if name == "-" else name for name in names]
 
 
 def check_stdout(args: argparse.Namespace, found: Sequence[Found]) -> None:
