@@ -269,7 +269,7 @@ def _samples(frame: av.AudioFrame) -> Wave:
     elif wave.dtype.kind == "i":
         # In double: 32 bits hold more than float32 can before it is scaled.
         wave = wave * (1 / float(1 << (8 * wave.dtype.itemsize - 1)))
-    return wave.T.astype(np.float32)
+    return np.asarray(wave.T, np.float32)
 
 
 class _Command:

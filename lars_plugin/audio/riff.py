@@ -62,7 +62,7 @@ class Layout:
     @property
     def align(self) -> int:
         """Bytes per frame, or per block of a coding that has blocks."""
-        return max(1, struct.unpack_from(self.order + "H", self.form, 12)[0])
+        return max(1, int(struct.unpack_from(self.order + "H", self.form, 12)[0]))
 
     @property
     def unknown(self) -> bool:

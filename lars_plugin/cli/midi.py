@@ -61,7 +61,13 @@ def add_midi_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("input", nargs="?", type=Path, metavar="INPUT", help="audio file (- is standard input), or folder of stems")
+    add(
+        "input",
+        nargs="?",
+        type=Path,
+        metavar="INPUT",
+        help="audio file (- is standard input), or folder of stems",
+    )
     add("-o", "--out", type=Path, metavar="FILE",
         help="the MIDI file (default: INPUT with .mid, in this folder)")  # fmt: skip
     add_hit_options(parser.add_argument_group("notes"))

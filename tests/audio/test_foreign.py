@@ -57,7 +57,7 @@ def source(rate: int = 44100, channels: int = 2, bits: int = 16) -> np.ndarray:
     time = np.arange(FRAMES) / rate
     wave = 0.3 * np.sin(2 * np.pi * 440 * time) * np.exp(-20 * (time % 0.25))
     wave = np.stack([wave * (1 - 0.2 * n) for n in range(channels)])
-    return np.round(wave * 2 ** (bits - 1)) / 2.0 ** (bits - 1)
+    return np.asarray(np.round(wave * 2 ** (bits - 1)) / 2.0 ** (bits - 1))
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def make(tmp_path: Path) -> Callable[..., Path]:
         soundfile.write(wav, source(rate, channels, 24).T, rate, subtype="PCM_24")
         picture = ["-f", "lavfi", "-i", "testsrc=d=1.3:s=64x48:r=10"] if video else []
         mapped = ["-map", "0:v", "-map", "1:a"] if video else []
-        command = ["ffmpeg", "-v", "error", "-y", *picture, "-i", wav, *mapped, *options]
-        subprocess.run([*command, tmp_path / name], check=True)
+        command = ["ffmpeg", "-v", "error", "-y", *picture, "-i", str(wav), *mapped, *options]
+        subprocess.run([*command, str(tmp_path / name)], check=True)
         return tmp_path / name
 
     return encode
@@ -78,9 +78,9 @@ def make(tmp_path: Path) -> Callable[..., Path]:
 
 def decoded(path: Path, channels: int = 2) -> np.ndarray:
     """What the command ffmpeg makes of a file."""
-    command = ["ffmpeg", "-v", "error", "-i", path, "-map", "0:a:0", "-f", "f32le", "-"]
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:a:0", "-f", "f32le", "-"]
     made = subprocess.run(command, capture_output=True, check=True).stdout
-    return np.frombuffer(made, "<f4").reshape(-1, channels).T
+    return np.asarray(np.frombuffer(made, "<f4").reshape(-1, channels).T)
 
 
 LOSSY = [
@@ -158,16 +158,17 @@ def test_a_cover_picture_is_no_obstacle(make: Callable[..., Path], decoder: str)
     picture, path = sound.with_name("p.png"), sound.with_name("a.m4a")
     quiet = ["ffmpeg", "-v", "error"]
     subprocess.run(
-        [*quiet, "-f", "lavfi", "-i", "testsrc=s=64x48", "-frames:v", "1", picture], check=True
+        [*quiet, "-f", "lavfi", "-i", "testsrc=s=64x48", "-frames:v", "1", str(picture)],
+        check=True,
     )
-    both = ["-i", picture, "-i", sound, "-c", "copy", "-disposition:v:0", "attached_pic"]
-    subprocess.run([*quiet, *both, path], check=True)
+    both = ["-i", str(picture), "-i", str(sound), "-c", "copy", "-disposition:v:0", "attached_pic"]
+    subprocess.run([*quiet, *both, str(path)], check=True)
     np.testing.assert_array_equal(read_audio(path)[0], read_audio(sound)[0])
 
 
 def test_a_video_without_sound_says_so(tmp_path: Path, decoder: str) -> None:
     path = tmp_path / "v.mp4"
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=0.5:s=64x48", path]
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=d=0.5:s=64x48", str(path)]
     subprocess.run(command, check=True)
     with pytest.raises(AudioFileError, match=r"v\.mp4 holds no audio .*without an audio stream"):
         AudioReader(path)

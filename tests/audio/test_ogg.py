@@ -99,7 +99,7 @@ def flac_in_ogg(path: Path, *more: str) -> np.ndarray:
          "ogg", path],
         check=True,
     )  # fmt: skip
-    return (wave.T / 2.0**31).astype(np.float32)
+    return np.asarray(wave.T / 2.0**31, np.float32)
 
 
 @ffmpeg
@@ -121,9 +121,7 @@ def test_sound_beside_pictures_in_ogg_is_read(tmp_path: Path) -> None:
          "-c:a", "copy", "-c:v", "libtheora", tmp_path / "v.ogv"],
         check=True,
     )  # fmt: skip
-    np.testing.assert_allclose(
-        read_audio(tmp_path / "v.ogv")[0], read_audio(source)[0], atol=1e-6
-    )
+    np.testing.assert_allclose(read_audio(tmp_path / "v.ogv")[0], read_audio(source)[0], atol=1e-6)
 
 
 def test_random_bytes_behind_an_ogg_page_never_fail_the_scan(tmp_path: Path) -> None:

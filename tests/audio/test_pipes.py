@@ -22,9 +22,7 @@ from lars_plugin.audio import AudioReader, read_audio, write_audio
 from lars_plugin.audio.pieces import Pieces, Spool
 from lars_plugin.errors import AudioFileError
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "mkfifo"), reason="this system has no named pipes"
-)
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 
 RATE, FRAMES = 44100, 30000
 
@@ -81,7 +79,7 @@ def test_a_pipe_gives_what_the_file_gives(
         back = np.concatenate(list(reader.blocks(1000)), axis=1)
         assert reader.rate == rate
     # Two runs of a lossy decoder may round differently.
-    np.testing.assert_allclose(back, wanted, atol=1e-6 if kind in ("OGG", "MP3") else 0)
+    np.testing.assert_allclose(back, wanted, atol=1e-4 if kind in ("OGG", "MP3") else 0)
     assert reader.warnings == ()
 
 
@@ -226,9 +224,12 @@ def test_pieces_are_one_file(tmp_path: Path) -> None:
 def test_a_spool_can_be_read_in_any_order() -> None:
     data = np.random.default_rng(0).integers(0, 256, 3 << 20, np.uint8).tobytes()
     ours, theirs = os.pipe()
-    thread = threading.Thread(
-        target=lambda: (open(theirs, "wb").write(data), None)  # noqa: SIM115 # closed by its end
-    )
+
+    def feed() -> None:
+        with open(theirs, "wb") as handle:
+            handle.write(data)
+
+    thread = threading.Thread(target=feed)
     thread.start()
     spool = Spool(open(ours, "rb"))  # noqa: SIM115 # closed below
     assert spool.read(10) == data[:10]

@@ -39,13 +39,21 @@ def fmt(bits: int = 16, channels: int = 2, tag: int = 1) -> bytes:
     return struct.pack("<4sI", b"fmt ", 16) + form
 
 
-def wav(path: Path, data: bytes, size: int, *, riff: int | None = None, tail: bytes = b"",
-        head: bytes = b"", bits: int = 16, kind: bytes = b"RIFF", ds64: bytes = b"") -> Path:  # fmt: skip
+def wav(
+    path: Path,
+    data: bytes,
+    size: int,
+    *,
+    riff: int | None = None,
+    tail: bytes = b"",
+    kind: bytes = b"RIFF",
+    ds64: bytes = b"",
+) -> Path:
     """A WAV file of this data whose header says ``size``, and ``riff`` for all."""
-    body = b"WAVE" + ds64 + fmt(bits) + struct.pack("<4sI", b"data", size)
+    body = b"WAVE" + ds64 + fmt() + struct.pack("<4sI", b"data", size)
     whole = len(body) + len(data) + len(tail)
     start = struct.pack("<4sI", kind, whole & 0xFFFFFFFF if riff is None else riff)
-    path.write_bytes(head + start + body + data + tail)
+    path.write_bytes(start + body + data + tail)
     return path
 
 
@@ -100,7 +108,11 @@ def test_chunks_behind_the_audio_are_not_read_as_audio(
 
 
 def test_a_chunk_behind_the_audio_may_be_cut_off_or_lack_its_padding(tmp_path: Path) -> None:
-    check(wav(tmp_path / "a.wav", PCM, len(PCM), tail=struct.pack("<4sI", b"LIST", 99999) + PCM[:9000]))
+    check(
+        wav(
+            tmp_path / "a.wav", PCM, len(PCM), tail=struct.pack("<4sI", b"LIST", 99999) + PCM[:9000]
+        )
+    )
     tail = chunk(b"LIST", b"x" * 5001)[:-1] + chunk(b"bext", b"y" * 6000)
     check(wav(tmp_path / "b.wav", PCM, len(PCM), tail=tail))
 
