@@ -194,11 +194,12 @@ def _latency_table(names: Sequence[str]) -> int:
 
 def run_stream(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    from lars_plugin.audio import input_path
     from lars_plugin.bridge.streaming import stream_file
 
     start = time.perf_counter()
     result = stream_file(
-        args.input,
+        input_path(args.input),
         args.output,
         address=args.socket,
         model=args.model,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lars_plugin.audio import EXTENSIONS, printable
+from lars_plugin.cli.left_out import reason, tell_left_out
 
 __all__ = ["Found", "find_inputs"]
 
@@ -33,7 +34,8 @@ def find_inputs(names: Sequence[str], output: Path) -> list[Found]:
     """Files, folders with all audio files below them, and patterns (also when quoted).
 
     In folders and by patterns only files with a known extension are found; hidden ones, and
-    the output folder where it lies below, are left out. A file found twice counts once.
+    the output folder where it lies below, are left out; a warning names all that are. A file
+    found twice counts once.
     """
     found: list[Found] = []
     seen: set[str] = set()
@@ -52,7 +54,8 @@ def _expand(name: str, output: str) -> Iterator[Found]:
         yield from _scan(path, output)
     elif not os.path.lexists(path) and glob.has_magic(name):
         matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
-        good = [match for match in matches if match.is_dir() or _is_audio(match)]
+        good = [match for match in matches if match.is_dir() or not reason(match)]
+        tell_left_out(path, [match for match in matches if not match.is_dir()])
         if not good:
             yield Found(path, True, f"no audio file matches {printable(path)}")
         for match in good:
@@ -67,23 +70,24 @@ def _expand(name: str, output: str) -> Iterator[Found]:
 def _scan(folder: Path, output: str) -> Iterator[Found]:
     failed: list[OSError] = []
     count = 0
+    left_out: list[Path] = []
     for root, folders, files in os.walk(folder, onerror=failed.append):
+        left_out += [Path(root, name) for name in sorted(folders) if name.startswith(".")]
         folders[:] = sorted(
             name
             for name in folders
             if not name.startswith(".") and os.path.realpath(os.path.join(root, name)) != output
         )
         for path in (Path(root, name) for name in sorted(files)):
-            if _is_audio(path):
+            if not reason(path):
                 count += 1
                 yield Found(path, False)
+            else:
+                left_out.append(path)
+    tell_left_out(folder, left_out)
     for error in failed:
         place = Path(os.fsdecode(error.filename))
         yield Found(place, True, f"cannot look into {printable(place)}: {error.strerror}")
     if not count and not failed:
         known = " ".join(EXTENSIONS)
         yield Found(folder, True, f"{printable(folder)} holds no audio file (looked for {known})")
-
-
-def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")

@@ -61,7 +61,13 @@ def add_midi_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("input", nargs="?", type=Path, metavar="INPUT", help="audio file, or folder of stems")
+    add(
+        "input",
+        nargs="?",
+        type=Path,
+        metavar="INPUT",
+        help="audio file (- is standard input), or folder of stems",
+    )
     add("-o", "--out", type=Path, metavar="FILE",
         help="the MIDI file (default: INPUT with .mid, in this folder)")  # fmt: skip
     add_hit_options(parser.add_argument_group("notes"))
@@ -103,6 +109,9 @@ def run_midi(args: argparse.Namespace) -> int:
         return _run_data(args)
     if args.input is None:
         raise InputError("name a recording, or a folder of stems")
+    from lars_plugin.audio import STDIN, input_path
+
+    args.input = input_path(args.input)
     check_hit_options(args)
     if args.live_port:
         return _run_live(args)
@@ -110,7 +119,8 @@ def run_midi(args: argparse.Namespace) -> int:
 
     if args.plot:
         check_suffix(args.plot)
-    out = args.out or Path(args.input.resolve().name).with_suffix(".mid")
+    named = args.input if args.input == STDIN else args.input.resolve()
+    out = args.out or Path(named.name).with_suffix(".mid")
     stems = _stems(args)
     hits = write_hits(args, stems, out)
     if args.plot:

@@ -100,14 +100,21 @@ def read_stems(folder: Path) -> Stems:
     Raises:
         InputError: there is none, or they differ in rate or shape.
     """
-    from lars_plugin.audio import EXTENSIONS
+    from lars_plugin.cli.left_out import reason, tell_left_out
     from lars_plugin.midi.hits import DRUMS
 
-    files = {
-        path.stem: path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in EXTENSIONS and path.stem in DRUMS
-    }
+    def why_not(path: Path) -> str:
+        return reason(path) or ("" if path.stem in DRUMS else "no drum by name")
+
+    paths = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
+    tell_left_out(folder, paths, why_not)
+    files: dict[str, Path] = {}
+    for path in paths:
+        if why_not(path):
+            continue
+        if path.stem in files:
+            raise InputError(f"{folder} holds {path.stem} twice; remove one of them")
+        files[path.stem] = path
     if not files:
         raise InputError(f"{folder} holds no drum stems: kick.wav, snare.wav ...")
     return _read(files)

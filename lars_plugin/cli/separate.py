@@ -28,8 +28,10 @@ Inputs are files, folders (all audio files below them) and patterns, also quoted
   lars separate song.wav
   lars separate "takes/**/*.flac" -o stems --stems kick,snare --residual
   lars separate song.wav --model cascade:mdx23c-music,lars-mini --redistribute
-WAV, FLAC, MP3, Ogg (Vorbis, Opus) and AIFF are read, mono or stereo, at any rate; the stems
-have the rate, channels and length of their input.
+  sox take.wav -t wav - trim 60 | lars separate - --stdout --stems kick | play -
+WAV, FLAC, MP3, Ogg (Vorbis, Opus, FLAC) and AIFF are read, mono or stereo, at any rate, and where
+PyAV (pip install 'lars-plugin[formats]') or ffmpeg is installed, AAC, ALAC, WMA and the first
+sound of video files; the stems have the rate, channels and length of their input.
 
 Levels are never changed. A stem can be louder than full scale, even if the mixture is not:
 with 16 and 24 bits that is clipped, and you are told; --bits 32f keeps it, --rescale lowers all
@@ -54,7 +56,8 @@ def add_separate_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="audio file, folder or pattern")
+    add("inputs", nargs="+", metavar="INPUT",
+        help="audio file, folder or pattern; - is standard input")  # fmt: skip
     add("-o", "--out", "--output-dir", dest="out", type=Path, default=Path("separated"),
         metavar="DIR", help="where the stems go (default: %(default)s)")  # fmt: skip
     group = parser.add_argument_group("what")
@@ -76,6 +79,8 @@ def add_separate_parser(subparsers: Any) -> None:
         add(name, dest="bits", action="store_const", const=bits, help=f"same as --bits {bits}")
     add("--rescale", action="store_true",
         help="lower all stems of a file alike where one would clip")  # fmt: skip
+    add("--stdout", action="store_true",
+        help="write the one stem of --stems to standard output, as WAV")  # fmt: skip
     add("--overwrite", action="store_true", help="replace files that are there already")
     from lars_plugin.cli.midi_options import add_hit_options
 
@@ -159,6 +164,7 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     from lars_plugin.cli.display import Display
     from lars_plugin.cli.inputs import find_inputs
     from lars_plugin.cli.jobs import run_all
+    from lars_plugin.cli.pipes import check_stdout, input_names, separate_to_stdout
     from lars_plugin.cli.plan import make_plan
     from lars_plugin.cli.report import Outcome
 
@@ -169,7 +175,9 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
         check_hit_options(args)
     stems = (args.two_stems,) if args.two_stems else args.stems
     args.residual = args.residual or bool(args.two_stems)
-    found = find_inputs(args.inputs, args.out)
+    found = find_inputs(input_names(args.inputs), args.out)
+    if args.stdout:
+        check_stdout(args, found)
     for item in found:
         if item.error:
             report.add(Outcome(item.path, "failed", error=item.error))
@@ -177,6 +185,9 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     if not found:
         return
     separator = make_separator(args, stems)
+    if args.stdout:
+        separate_to_stdout(args, separator, found[0], report)
+        return
     report.about(separator)
     plan = make_plan(args, separator, found)
     for outcome in plan.settled:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import tempfile
@@ -80,6 +81,7 @@ def separate_file(
     residual: bool = False,
     rescale: bool = False,
     progress: Progress | None = None,
+    files: AtomicFiles | None = None,
 ) -> FileResult:
     """Separate one file. The outputs appear together when all are complete, or not at all.
 
@@ -97,6 +99,8 @@ def separate_file(
             gain until it fits: the balance stays and they still add up, to a quieter mixture.
             Takes a second pass over a temporary copy; does nothing for ``32f``.
         progress: called with (frames done, frames in all); returning False cancels.
+        files: the group of files that the outputs appear with, when it is completed; None: a
+            group of their own, which is completed here.
 
     Raises:
         AudioFileError: the input cannot be read or the outputs cannot be written.
@@ -109,16 +113,18 @@ def separate_file(
     path = Path(path)
     names = (*separator.stems, *([RESIDUAL] if residual else []))
     outputs = {name: Path(output_for(name)) for name in names}
-    with AudioReader(path) as reader, AtomicFiles() as files:
+    own = AtomicFiles() if files is None else contextlib.nullcontext(files)
+    with AudioReader(path) as reader, own as group:
         check_channels(reader.channels, path)
         _check_outputs(path, outputs)
         writers = [
-            AudioWriter(output, reader.rate, reader.channels, bits=bits, files=files)
+            AudioWriter(output, reader.rate, reader.channels, bits=bits, files=group)
             for output in outputs.values()
         ]
         gain = 1.0
-        with Ahead(reader.blocks(_BLOCK), _BLOCKS_AHEAD) as ahead:
-            blocks = _separate(separator, reader, ahead, residual, progress)
+        told = _Told(progress)
+        with Ahead(reader.blocks(_BLOCK), _BLOCKS_AHEAD, told.again, reader.stop) as ahead:
+            blocks = _separate(separator, reader, ahead, residual, told)
             if rescale and bits != "32f":
                 with _Spool(writers[0].path, (len(names), reader.channels)) as spool:
                     _behind(spool.write, blocks)
@@ -144,6 +150,22 @@ def separate_file(
     )
 
 
+class _Told:
+    """What the progress callback was told, to ask it again while nothing comes out of a pipe."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._done, self._total = 0, 1
+
+    def __call__(self, done: int, total: int) -> None:
+        self._done, self._total = done, max(total, 1)
+        self.again()
+
+    def again(self) -> None:
+        if self._progress is not None and self._progress(self._done, self._total) is False:
+            raise CancelledError(f"cancelled after {self._done} of {self._total} frames")
+
+
 def _check_outputs(path: Path, outputs: Mapping[str, Path]) -> None:
     if len(set(outputs.values())) < len(outputs):
         raise InputError("two stems would get the same file name; put {stem} into the name")
@@ -167,7 +189,7 @@ def _separate(
     reader: AudioReader,
     source: Iterable[Wave],
     residual: bool,
-    progress: Progress | None,
+    told: _Told,
 ) -> Iterator[Wave]:
     """Finished parts ``(stems, channels, m)`` of the reader's audio, the residual last."""
     stream = separator.stream(reader.rate, reader.channels)
@@ -183,9 +205,7 @@ def _separate(
             rest = mixture[:, :count] - made.sum(axis=0, dtype=np.float64)
             mixture = mixture[:, count:]
             made = np.concatenate([made, rest[None].astype(np.float32)])
-        total = max(reader.frames, done)
-        if progress is not None and progress(done, total) is False:
-            raise CancelledError(f"cancelled after {done} of {total} frames")
+        told(done, max(reader.frames, done))
         return made
 
     for block in source:
