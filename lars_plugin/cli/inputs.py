@@ -6,7 +6,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lars_plugin.audio import EXTENSIONS, printable
@@ -22,15 +22,21 @@ class Found:
         path: the file, or the name as it was given.
         named: given as such, not found in a folder or by a pattern.
         error: one line, or empty.
+        root: the folder that was named, or found by a pattern, and that the file lies below;
+            None for a file that was named or found itself.
     """
 
     path: Path
     named: bool
     error: str = ""
+    root: Path | None = field(default=None, compare=False)
 
 
 def find_inputs(names: Sequence[str], output: Path) -> list[Found]:
     """Files, folders with all audio files below them, and patterns (also when quoted).
+
+    What is there by the very name, the first folders of a pattern included, goes before what
+    the name would mean as a pattern: ``[Album]/*.wav`` is about a folder ``[Album]``.
 
     In folders and by patterns only files with a known extension are found; hidden ones, and
     the output folder where it lies below, are left out. A file found twice counts once.
@@ -51,8 +57,10 @@ def _expand(name: str, output: str) -> Iterator[Found]:
     if path.is_dir():
         yield from _scan(path, output)
     elif not os.path.lexists(path) and glob.has_magic(name):
-        matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
-        good = [match for match in matches if match.is_dir() or _is_audio(match)]
+        good = _matches(_literal_start(name))
+        if not good and "[" in name:
+            # Names of albums and takes hold brackets more often than patterns do.
+            good = _matches(name.replace("[", "[[]"))
         if not good:
             yield Found(path, True, f"no audio file matches {printable(path)}")
         for match in good:
@@ -62,6 +70,23 @@ def _expand(name: str, output: str) -> Iterator[Found]:
                 yield Found(match, False)
     else:
         yield Found(path, True)  # whatever is wrong with it, reading it will tell
+
+
+def _matches(pattern: str) -> list[Path]:
+    """Folders and audio files that a pattern means, in order."""
+    found = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
+    return [match for match in found if match.is_dir() or _is_audio(match)]
+
+
+def _literal_start(name: str) -> str:
+    """The pattern with its first folders, as far as they are there by that name, escaped."""
+    path = Path(name)
+    start = Path()
+    for count, part in enumerate(path.parts):
+        if not os.path.lexists(start / part):
+            return os.path.join(glob.escape(str(start)), *path.parts[count:])
+        start /= part
+    return glob.escape(str(start))
 
 
 def _scan(folder: Path, output: str) -> Iterator[Found]:
@@ -76,7 +101,7 @@ def _scan(folder: Path, output: str) -> Iterator[Found]:
         for path in (Path(root, name) for name in sorted(files)):
             if _is_audio(path):
                 count += 1
-                yield Found(path, False)
+                yield Found(path, False, root=folder)
     for error in failed:
         place = Path(os.fsdecode(error.filename))
         yield Found(place, True, f"cannot look into {printable(place)}: {error.strerror}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -64,6 +65,7 @@ def add_midi_parser(subparsers: Any) -> None:
     add("input", nargs="?", type=Path, metavar="INPUT", help="audio file, or folder of stems")
     add("-o", "--out", type=Path, metavar="FILE",
         help="the MIDI file (default: INPUT with .mid, in this folder)")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace files that are there already")
     add_hit_options(parser.add_argument_group("notes"))
     add = parser.add_argument_group("more").add_argument
     add("--plot", type=Path, metavar="FILE", help="a picture of stems and hits (.png, .svg, .pdf)")
@@ -111,6 +113,7 @@ def run_midi(args: argparse.Namespace) -> int:
     if args.plot:
         check_suffix(args.plot)
     out = args.out or Path(args.input.resolve().name).with_suffix(".mid")
+    _check_outputs(args, [path for path in (out, args.plot) if path is not None])
     stems = _stems(args)
     hits = write_hits(args, stems, out)
     if args.plot:
@@ -122,6 +125,21 @@ def run_midi(args: argparse.Namespace) -> int:
         if args.plot:
             print(f"{args.plot}: picture")
     return 0
+
+
+def _check_outputs(args: argparse.Namespace, outputs: list[Path]) -> None:
+    """Before any work is done, whether the outputs may be written.
+
+    Raises:
+        InputError: one is there already, or is the input, or both are one.
+    """
+    for path in outputs:
+        if path.exists() and args.input.exists() and path.samefile(args.input):
+            raise InputError(f"{path} is the input itself; choose another -o")
+        if os.path.lexists(path) and not args.overwrite:
+            raise InputError(f"{path} is there already; use --overwrite, or another -o or --plot")
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise InputError(f"-o and --plot would both be written to {outputs[0]}")
 
 
 def _stems(args: argparse.Namespace) -> Stems:

@@ -16,6 +16,7 @@ from lars_plugin.errors import CancelledError, LarsError
 if TYPE_CHECKING:
     from lars_plugin.backends import Model
     from lars_plugin.cli.display import Display
+    from lars_plugin.cli.plan import Task
     from lars_plugin.cli.report import Outcome, Report
     from lars_plugin.separation.separator import Separator
 
@@ -35,8 +36,15 @@ Levels are never changed. A stem can be louder than full scale, even if the mixt
 with 16 and 24 bits that is clipped, and you are told; --bits 32f keeps it, --rescale lowers all
 stems of the file by one common gain.
 
-The stems of a file appear together when all are complete. A file whose outputs are all there
-already is skipped, so an interrupted batch can be run again; --overwrite does it again.
+The stems of a file appear together when all are complete. A hidden file beside them says from
+what they were made. What is there already, from the same file in the same way, is skipped, so
+an interrupted batch can be run again; a file that has changed is done again. Stems of another
+file, of another model or other settings, or of unknown origin are never replaced without
+--overwrite.
+
+Fields of --filename: {track} is the input's name without extension, {suffix} its extension,
+{folder} the folder it lies in, {path} the folders between the folder that was named and the
+input, {root} the name of the folder that was named.
 
 exit codes: 0 all done (or skipped), 1 an input failed (the others are done), 2 wrong usage
 (nothing was begun), 130 interrupted, 143 terminated
@@ -67,7 +75,8 @@ def add_separate_parser(subparsers: Any) -> None:
         help="also write the mixture minus all stems written, as 'residual'")  # fmt: skip
     add = parser.add_argument_group("files").add_argument
     add("--filename", metavar="TEMPLATE", default="{track}/{stem}.{ext}",
-        help="below DIR; fields: track stem ext model folder (default: %(default)s)")  # fmt: skip
+        help="below DIR; fields: track stem ext model folder path root suffix"
+        " (default: %(default)s)")  # fmt: skip
     add("-f", "--format", choices=("wav", "flac"), default="wav", help="default: %(default)s")
     add("--flac", dest="format", action="store_const", const="flac", help="same as --format flac")
     add("--bits", choices=("16", "24", "32f"), default="24",
@@ -180,7 +189,9 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     report.about(separator)
     plan = make_plan(args, separator, found)
     for outcome in plan.settled:
-        report.add(_with_midi(args, outcome))
+        report.add(outcome)
+    for task in plan.midi_only:
+        report.add(_with_midi(args, task, Outcome(task.path, "skipped", outputs=task.outputs)))
     _share_cores(separator.model, args.jobs)
     # On a terminal, where somebody wonders; the log of --verbose says it with the reason.
     if sys.stderr.isatty() and not (args.quiet or args.json):
@@ -190,13 +201,13 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
         )
     with Display(len(plan.work), shown=not args.quiet) as display:
 
-        def work(item: tuple[Path, dict[str, Path]], stop: threading.Event) -> Outcome:
-            return _separate_one(args, separator, *item, display, stop)
+        def work(task: Task, stop: threading.Event) -> Outcome:
+            return _separate_one(args, separator, task, display, stop)
 
-        waiting = [path for path, _ in plan.work]
+        waiting = [task.path for task in plan.work]
 
-        def done(item: tuple[Path, dict[str, Path]], outcome: Outcome) -> None:
-            waiting.remove(item[0])
+        def done(task: Task, outcome: Outcome) -> None:
+            waiting.remove(task.path)
             report.add(outcome)
 
         try:
@@ -210,14 +221,16 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
 def _separate_one(
     args: argparse.Namespace,
     separator: Separator,
-    path: Path,
-    outputs: dict[str, Path],
+    task: Task,
     display: Display,
     stop: threading.Event,
 ) -> Outcome:
+    from lars_plugin.audio import AtomicFiles
+    from lars_plugin.cli.records import Source
     from lars_plugin.cli.report import Outcome
     from lars_plugin.separation.files import separate_file
 
+    path = task.path
     if stop.is_set():
         return Outcome(path, "cancelled")
     with display.file(path) as step:
@@ -227,15 +240,23 @@ def _separate_one(
             return not stop.is_set()
 
         try:
-            result = separate_file(
-                separator,
-                path,
-                outputs.__getitem__,
-                bits=args.bits,
-                residual=args.residual,
-                rescale=args.rescale,
-                progress=progress,
-            )
+            source = Source.of(path)
+            with AtomicFiles() as files:
+                # First, so that it gets its name first: no stem without a record.
+                record = files.create(task.record) if source is not None else None
+                result = separate_file(
+                    separator,
+                    path,
+                    task.outputs.__getitem__,
+                    bits=args.bits,
+                    residual=args.residual,
+                    rescale=args.rescale,
+                    progress=progress,
+                    files=files,
+                )
+                if record is not None and source is not None:
+                    written = {output: files.stat(output) for output in task.outputs.values()}
+                    record.write(task.recorded(source.hashed(), written))
         except CancelledError:
             return Outcome(path, "cancelled")
         except LarsError as error:
@@ -244,24 +265,24 @@ def _separate_one(
             # A bug, or memory ran out: the other files need not suffer from it.
             log.debug("while separating %s", path, exc_info=True)
             return Outcome(path, "failed", error=f"internal error: {error!r}")
-    return _with_midi(args, Outcome(path, "done", result=result))
+    return _with_midi(args, task, Outcome(path, "done", result=result))
 
 
-def _with_midi(args: argparse.Namespace, outcome: Outcome) -> Outcome:
-    """With ``--midi``, the MIDI file of stems that are there, unless it is there already."""
-    outputs = outcome.outputs if outcome.result is None else outcome.result.outputs
-    if not args.midi or not outputs:
+def _with_midi(args: argparse.Namespace, task: Task, outcome: Outcome) -> Outcome:
+    """With ``--midi``, the MIDI file of stems that are there."""
+    if task.midi is None:
         return outcome
-    from lars_plugin.cli.midi_options import midi_path, write_midi_of
+    from lars_plugin.cli.midi_options import write_midi_of
+    from lars_plugin.cli.records import Source
 
-    path = midi_path(outcome.path, outputs)
-    if outcome.status == "skipped" and path.exists():
-        return outcome
     try:
-        write_midi_of(args, outputs, path)
+        source = Source.of(task.path)
+        write_midi_of(args, task.outputs, task.midi)
+        if source is not None:
+            task.record_midi(source.hashed())
     except LarsError as error:
         return dataclasses.replace(outcome, status="failed", error=str(error))
-    outputs = {**outputs, "midi": path}
+    outputs = {**task.outputs, "midi": task.midi}
     if outcome.result is None:
         return dataclasses.replace(outcome, outputs=outputs)
     return dataclasses.replace(outcome, result=dataclasses.replace(outcome.result, outputs=outputs))

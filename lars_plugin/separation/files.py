@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import tempfile
@@ -80,6 +81,7 @@ def separate_file(
     residual: bool = False,
     rescale: bool = False,
     progress: Progress | None = None,
+    files: AtomicFiles | None = None,
 ) -> FileResult:
     """Separate one file. The outputs appear together when all are complete, or not at all.
 
@@ -97,6 +99,8 @@ def separate_file(
             gain until it fits: the balance stays and they still add up, to a quieter mixture.
             Takes a second pass over a temporary copy; does nothing for ``32f``.
         progress: called with (frames done, frames in all); returning False cancels.
+        files: the group of files that the outputs appear with, when it is completed; None: a
+            group of their own, which is completed here.
 
     Raises:
         AudioFileError: the input cannot be read or the outputs cannot be written.
@@ -109,11 +113,12 @@ def separate_file(
     path = Path(path)
     names = (*separator.stems, *([RESIDUAL] if residual else []))
     outputs = {name: Path(output_for(name)) for name in names}
-    with AudioReader(path) as reader, AtomicFiles() as files:
+    own = AtomicFiles() if files is None else contextlib.nullcontext(files)
+    with AudioReader(path) as reader, own as group:
         check_channels(reader.channels, path)
         _check_outputs(path, outputs)
         writers = [
-            AudioWriter(output, reader.rate, reader.channels, bits=bits, files=files)
+            AudioWriter(output, reader.rate, reader.channels, bits=bits, files=group)
             for output in outputs.values()
         ]
         gain = 1.0
