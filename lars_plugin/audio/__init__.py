@@ -19,7 +19,8 @@ holds more than its header says  what the header covers is used, and a warning s
 damaged in the middle (FLAC)     :class:`~lars_plugin.errors.AudioFileError` with the position
 damaged in the middle (lossy)    what can be decoded is used, with a warning
 NaN or Inf                       :class:`~lars_plugin.errors.AudioFileError` with the position
-other than 1 or 2 channels       :class:`~lars_plugin.errors.InputError` by :func:`check_channels`
+other than 1 or 2 channels       :class:`~lars_plugin.errors.InputError` by :func:`check_channels`;
+                                 :func:`choose_channels` makes one or two of them
 ===============================  ===========================================================
 
 Files are written under a temporary name in the same folder and renamed when complete
@@ -29,6 +30,8 @@ Files are written under a temporary name in the same folder and renamed when com
 from __future__ import annotations
 
 from lars_plugin.audio.atomic import AtomicFiles, discard_unfinished, printable
+from lars_plugin.audio.channels import choose_channels
+from lars_plugin.audio.metadata import Metadata, read_metadata
 from lars_plugin.audio.reader import (
     EXTENSIONS,
     AudioReader,
@@ -44,9 +47,12 @@ __all__ = [
     "AtomicFiles",
     "AudioReader",
     "AudioWriter",
+    "Metadata",
     "check_channels",
+    "choose_channels",
     "discard_unfinished",
     "printable",
     "read_audio",
+    "read_metadata",
     "write_audio",
 ]

@@ -27,7 +27,7 @@ MIDI = "midi"
 # Options that change what is written; batch size, device and jobs do not.
 _SETTINGS = (
     "preset", "overlap", "backend", "precision", "wiener", "gate", "redistribute", "format",
-    "bits", "rescale",
+    "bits", "rescale", "channels", "metadata",
 )  # fmt: skip
 _MIDI_SETTINGS = (
     "bpm", "quantise", "strength", "note_map", "velocity", "velocity_range", "resolution",

@@ -58,9 +58,7 @@ class Task:
         told = self._told(record, {self.midi: self.midi.stat()})
         record.add(runs_of(source, self.making, told))
 
-    def _told(
-        self, record: Record, written: Mapping[Path, os.stat_result]
-    ) -> dict[str, Written]:
+    def _told(self, record: Record, written: Mapping[Path, os.stat_result]) -> dict[str, Written]:
         named = {**self.outputs, **({MIDI: self.midi} if self.midi is not None else {})}
         return {
             stem: record.written(path, written[path])
@@ -168,9 +166,7 @@ def _apart(
     return {path: task for path, task in tasks.items() if path not in found_clashes}, failed
 
 
-def _advice(
-    names: OutputNames, clashes: Callable[[OutputNames], Mapping[Path, object]]
-) -> str:
+def _advice(names: OutputNames, clashes: Callable[[OutputNames], Mapping[Path, object]]) -> str:
     """The shortest change of the template after which all outputs have names of their own."""
     template = names.template
     suffixed = (
@@ -212,9 +208,7 @@ def _sort(args: argparse.Namespace, task: Task, plan: Plan) -> None:
         return
     if "refuse" in (verdict.what, midi.what):
         reason = verdict.reason or midi.reason
-        plan.settled.append(
-            Outcome(task.path, "failed", error=f"{printable(task.path)}: {reason}")
-        )
+        plan.settled.append(Outcome(task.path, "failed", error=f"{printable(task.path)}: {reason}"))
     elif verdict.what == "do":
         plan.work.append(task)
     elif midi.what == "do":

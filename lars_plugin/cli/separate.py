@@ -30,7 +30,8 @@ Inputs are files, folders (all audio files below them) and patterns, also quoted
   lars separate "takes/**/*.flac" -o stems --stems kick,snare --residual
   lars separate song.wav --model cascade:mdx23c-music,lars-mini --redistribute
 WAV, FLAC, MP3, Ogg (Vorbis, Opus) and AIFF are read, mono or stereo, at any rate; the stems
-have the rate, channels and length of their input.
+have the rate, channels and length of their input, and its BWF time stamp, cue points, tempo, key
+and titles. Of files with more channels --channels says which are meant.
 
 Levels are never changed. A stem can be louder than full scale, even if the mixture is not:
 with 16 and 24 bits that is clipped, and you are told; --bits 32f keeps it, --rescale lowers all
@@ -67,6 +68,7 @@ def add_separate_parser(subparsers: Any) -> None:
         metavar="DIR", help="where the stems go (default: %(default)s)")  # fmt: skip
     group = parser.add_argument_group("what")
     add_model_options(group)
+    add_channel_option(group)
     stems = group.add_mutually_exclusive_group()
     stems.add_argument("--stems", type=_names, metavar="A,B", help="only these (default: all)")
     stems.add_argument("--two-stems", metavar="STEM",
@@ -85,6 +87,8 @@ def add_separate_parser(subparsers: Any) -> None:
         add(name, dest="bits", action="store_const", const=bits, help=f"same as --bits {bits}")
     add("--rescale", action="store_true",
         help="lower all stems of a file alike where one would clip")  # fmt: skip
+    add("--no-metadata", dest="metadata", action="store_false",
+        help="leave out time stamp, cue points, tempo and titles of the input")  # fmt: skip
     add("--overwrite", action="store_true", help="replace files that are there already")
     from lars_plugin.cli.midi_options import add_hit_options
 
@@ -128,6 +132,13 @@ def add_model_options(group: Any) -> None:
     )  # fmt: skip
 
 
+def add_channel_option(group: Any) -> None:
+    """The option that chooses channels of a recording."""
+    group.add_argument("--channels", metavar="A,B|front|downmix",
+        help="of files with more than two channels: these, by number from 1; the front pair; or"
+        " a stereo downmix (ITU-R BS.775)")  # fmt: skip
+
+
 def make_separator(args: argparse.Namespace, stems: tuple[str, ...] | None = None) -> Separator:
     """The separator that the options ask for."""
     from lars_plugin.allocator import keep_freed_memory
@@ -164,6 +175,7 @@ def run_separate(args: argparse.Namespace) -> int:
 
 
 def _separate_all(args: argparse.Namespace, report: Report) -> None:
+    from lars_plugin.audio.channels import check_channel_names
     from lars_plugin.audio.writer import check_format
     from lars_plugin.cli.display import Display
     from lars_plugin.cli.inputs import find_inputs
@@ -172,6 +184,8 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     from lars_plugin.cli.report import Outcome
 
     check_format(args.format, args.bits)
+    if args.channels is not None:
+        check_channel_names(args.channels)
     if args.midi:
         from lars_plugin.cli.midi_options import check_hit_options
 
@@ -253,6 +267,8 @@ def _separate_one(
                     rescale=args.rescale,
                     progress=progress,
                     files=files,
+                    channels=args.channels,
+                    metadata=args.metadata,
                 )
                 if record is not None and source is not None:
                     written = {output: files.stat(output) for output in task.outputs.values()}

@@ -233,7 +233,9 @@ def test_a_terminal_shows_a_bar_with_the_time_left(song: Song, tmp_path: Path) -
 def closed(streams: str, *arguments: object, program: str | None = None) -> int:
     call = ["-m", "lars_plugin"] if program is None else ["-c", program]
     command = [sys.executable, *call, *map(str, arguments)]
-    return subprocess.run(["sh", "-c", f'exec "$@" {streams}', "sh", *command], timeout=120).returncode
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", *command], timeout=120
+    ).returncode
 
 
 CLOSED = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
