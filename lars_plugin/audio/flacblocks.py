@@ -23,8 +23,8 @@ def metadata_blocks(metadata: Metadata, rate: int) -> bytes:
     Chunks that would make more than 8 MiB are left out.
     """
     comments = []
-    for name, value in as_tags(metadata, rate):
-        text = f"{name}={value}".encode("utf-8", "replace")
+    for tag, value in as_tags(metadata, rate):
+        text = f"{tag}={value}".encode("utf-8", "replace")
         comments.append(struct.pack("<I", len(text)) + text)
     vendor = b"lars"
     content = struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", len(comments))
@@ -42,7 +42,7 @@ def put_blocks(handle: BinaryIO, blocks: bytes) -> None:
     Raises:
         OSError: the file cannot be read or written.
     """
-    kind, position, length = next(block for block in flac_blocks(handle) if block[0] == _COMMENTS)
+    _, position, length = next(block for block in flac_blocks(handle) if block[0] == _COMMENTS)
     handle.seek(position - _HEAD)
     last = handle.read(1)[0] & _LAST
     # libsndfile's own words around the placeholder are more than a block's head.

@@ -175,7 +175,8 @@ def _bext(tags: Mapping[str, str]) -> bytes:
 
 
 def _cues(tags: Mapping[str, str], rate: int) -> list[tuple[bytes, bytes]]:
-    points, labels = [], []
+    points: list[bytes] = []
+    labels: list[bytes] = []
     for name, value in sorted(tags.items()):
         chapter, time = _CHAPTER.fullmatch(name), _TIME.fullmatch(value)
         if chapter is None or chapter[2] or time is None:

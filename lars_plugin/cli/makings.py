@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lars_plugin import __version__
-from lars_plugin.cli.records import Making, Record, Run, Source, Written
+from lars_plugin.cli.records import Making, Run, Source, Written
 from lars_plugin.separation.files import RESIDUAL
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.composite_names import part_names

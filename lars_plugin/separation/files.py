@@ -113,8 +113,8 @@ def separate_file(
 
     Raises:
         AudioFileError: the input cannot be read or the outputs cannot be written.
-        InputError: more than two channels without a choice, a format that cannot be written, or an output that
-            is the input.
+        InputError: more than two channels without a choice, a format that cannot be written, or
+            an output that is the input.
         EngineError: the network failed.
         CancelledError: the progress callback returned False.
     """

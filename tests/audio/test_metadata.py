@@ -48,9 +48,19 @@ def cue(positions: list[int]) -> bytes:
 LABELS = b"adtl" + b"labl" + struct.pack("<II", 9, 1) + b"Fill\0" + b"\0"
 ACID = struct.pack("<IHHfIHHf", 2, 57, 0x8000, 0.0, 16, 4, 4, 127.3)
 SMPL = struct.pack("<9I", 0, 0, 20833, 60, 0, 0, 0, 1, 0) + struct.pack("<6I", 0, 0, 10, 900, 0, 0)
-INFO = b"INFO" + b"INAM" + struct.pack("<I", 6) + b"Groove" + b"IART" + struct.pack("<I", 3) + b"Me\0\0"
+INFO = (
+    b"INFO"
+    + b"INAM"
+    + struct.pack("<I", 6)
+    + b"Groove"
+    + b"IART"
+    + struct.pack("<I", 3)
+    + b"Me\0\0"
+)
 IXML = b'<?xml version="1.0"?><BWFXML><TAKE>7</TAKE></BWFXML>'
-ID3_BODY = b"TKEY" + struct.pack(">IH", 3, 0) + b"\0Am" + b"TBPM" + struct.pack(">IH", 4, 0) + b"\x00128"
+ID3_BODY = (
+    b"TKEY" + struct.pack(">IH", 3, 0) + b"\0Am" + b"TBPM" + struct.pack(">IH", 4, 0) + b"\x00128"
+)
 ID3 = b"ID3\x03\0\0" + bytes([0, 0, 0, len(ID3_BODY)]) + ID3_BODY
 CHUNKS = [
     (b"bext", bext()), (b"cue ", cue([1000, 500])), (b"LIST", LABELS), (b"acid", ACID),
@@ -58,7 +68,9 @@ CHUNKS = [
 ]  # fmt: skip
 
 
-def with_chunks(path: Path, before: list[tuple[bytes, bytes]], after: list[tuple[bytes, bytes]]) -> Path:
+def with_chunks(
+    path: Path, before: list[tuple[bytes, bytes]], after: list[tuple[bytes, bytes]]
+) -> Path:
     """A WAV file with chunks before and behind its audio."""
     wave = np.random.default_rng(0).integers(-3000, 3000, (4801, 2)).astype("<i2")
 
@@ -121,13 +133,15 @@ def test_chunks_of_a_wav_file_become_comments_of_flac_stems_and_come_back(tmp_pa
     assert read_metadata(stem).chunks == read_metadata(path).chunks
     np.testing.assert_allclose(read_audio(stem)[0], read_audio(path)[0], atol=2**-23)
     stem.rename(tmp_path / "again.flac")
-    assert read_metadata(stem_of(tmp_path / "again.flac", "wav")).chunks == read_metadata(path).chunks
+    assert (
+        read_metadata(stem_of(tmp_path / "again.flac", "wav")).chunks == read_metadata(path).chunks
+    )
 
 
 def test_comments_of_a_flac_file_are_in_its_stems(tmp_path: Path) -> None:
     tags = (
-        ("TITLE", "Grüße 鼓"), ("BPM", "93.5"), ("INITIALKEY", "F#m"), ("TIME_REFERENCE", str(START)),
-        ("CHAPTER001", "00:00:00.050"), ("CHAPTER001NAME", "Verse"), ("PERFORMER", "A"),
+        ("TITLE", "Grüße 鼓"), ("BPM", "93.5"), ("INITIALKEY", "F#m"),
+        ("TIME_REFERENCE", str(START)), ("CHAPTER001", "00:00:00.050"), ("CHAPTER001NAME", "Verse"), ("PERFORMER", "A"),
         ("PERFORMER", "B"), ("REPLAYGAIN_TRACK_GAIN", "-7 dB"),
     )  # fmt: skip
     path = tmp_path / "a.flac"

@@ -119,9 +119,13 @@ def test_no_path_leads_out_of_the_folder(parts: list[str], root: str | None, tem
 
 
 def test_a_record_is_the_same_for_all_stems_and_another_for_another_input() -> None:
-    sources = [Path("x/a.wav"), Path("y/a.wav"), Path("x/a.flac"), Path("x/" + "n" * 240 + ".wav")]
-    for template in ("{folder}/{track}.{suffix}/{stem}.{ext}", "{stem}-{folder}{track}{suffix}.{ext}",
-                     "{folder}/{stem}/{track}{suffix}.{ext}"):  # fmt: skip
+    long = Path("x/" + "n" * 240 + ".wav")
+    sources = [Path("x/a.wav"), Path("y/a.wav"), Path("x/a.flac"), long]
+    for template in (
+        "{folder}/{track}.{suffix}/{stem}.{ext}",
+        "{stem}-{folder}{track}{suffix}.{ext}",
+        "{folder}/{stem}/{track}{suffix}.{ext}",
+    ):
         records = [names(template).record(source) for source in sources]
         assert len(set(records)) == len(sources)
         assert all(record.name.startswith(".lars-") for record in records)

@@ -35,6 +35,7 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 QUICK = PROGRAM.format(model="IdentityModel()")
 SLOW = PROGRAM.format(model="SlowModel(0.01)")
+INSTANT = PROGRAM.format(model="SlowModel(0)")
 STUBBORN = PROGRAM.format(model="SlowModel(5)")
 
 
@@ -284,3 +285,29 @@ def test_other_commands_work_without_standard_streams(
     assert closed(streams, *arguments, "--json", scores) == 0
     assert scores.exists()
     assert closed(streams, "serve", "--latency-table") == 0
+
+
+@pytest.mark.parametrize("again", [["--overwrite"], []])
+def test_the_next_run_removes_what_a_killed_one_has_left(
+    song: Song, tmp_path: Path, again: list[str]
+) -> None:
+    song("in/a.wav", 0.1)
+    song("in/b.wav", 20.0)
+    out = tmp_path / "out"
+    arguments = ["separate", tmp_path / "in", "-o", out, "--stems", "kick"]
+    with running(*arguments, program=INSTANT) as process:
+        process.communicate(timeout=60)
+    with running(*arguments, "--overwrite", program=SLOW) as process:
+        for _ in range(600):
+            if list(out.glob("b/*.part")):
+                break
+            time.sleep(0.05)
+        process.kill()
+        process.communicate(timeout=60)
+    assert list(out.rglob(".lars-*.part"))
+    # Also where nothing is left to do.
+    with running(*arguments, *again, program=INSTANT) as process:
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    assert not list(out.rglob("*.part"))
+    assert sorted(path.parent.name for path in out.rglob("kick.wav")) == ["a", "b"]
