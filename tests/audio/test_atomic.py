@@ -229,7 +229,7 @@ def test_a_file_that_is_taken_before_it_is_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = os.open
-    taken = []
+    taken: list[Path] = []
 
     def open_and_lose(path: Path, flags: int, *mode: int) -> int:
         descriptor = opened(path, flags, *mode)

@@ -141,8 +141,8 @@ def test_chunks_of_a_wav_file_become_comments_of_flac_stems_and_come_back(tmp_pa
 def test_comments_of_a_flac_file_are_in_its_stems(tmp_path: Path) -> None:
     tags = (
         ("TITLE", "Grüße 鼓"), ("BPM", "93.5"), ("INITIALKEY", "F#m"),
-        ("TIME_REFERENCE", str(START)), ("CHAPTER001", "00:00:00.050"), ("CHAPTER001NAME", "Verse"), ("PERFORMER", "A"),
-        ("PERFORMER", "B"), ("REPLAYGAIN_TRACK_GAIN", "-7 dB"),
+        ("TIME_REFERENCE", str(START)), ("CHAPTER001", "00:00:00.050"), ("CHAPTER001NAME", "Verse"),
+        ("PERFORMER", "A"), ("PERFORMER", "B"), ("REPLAYGAIN_TRACK_GAIN", "-7 dB"),
     )  # fmt: skip
     path = tmp_path / "a.flac"
     wave = np.random.default_rng(0).standard_normal((2, 4800)).astype(np.float32) * 0.1
