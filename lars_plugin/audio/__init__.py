@@ -26,7 +26,8 @@ AAC, ALAC, WMA, video            by PyAV or ffmpeg; where neither is installed,
                                  :class:`~lars_plugin.errors.AudioFileError` with a command that
                                  converts it
 NaN or Inf                       :class:`~lars_plugin.errors.AudioFileError` with the position
-other than 1 or 2 channels       :class:`~lars_plugin.errors.InputError` by :func:`check_channels`
+other than 1 or 2 channels       :class:`~lars_plugin.errors.InputError` by :func:`check_channels`;
+                                 :func:`choose_channels` makes one or two of them
 ===============================  ===========================================================
 
 Files are written under a temporary name in the same folder and renamed when complete
@@ -36,6 +37,8 @@ Files are written under a temporary name in the same folder and renamed when com
 from __future__ import annotations
 
 from lars_plugin.audio.atomic import AtomicFiles, discard_unfinished, printable
+from lars_plugin.audio.channels import choose_channels
+from lars_plugin.audio.metadata import Metadata, read_metadata
 from lars_plugin.audio.opening import STDIN, input_path
 from lars_plugin.audio.reader import (
     EXTENSIONS,
@@ -53,10 +56,13 @@ __all__ = [
     "AtomicFiles",
     "AudioReader",
     "AudioWriter",
+    "Metadata",
     "check_channels",
+    "choose_channels",
     "discard_unfinished",
     "input_path",
     "printable",
     "read_audio",
+    "read_metadata",
     "write_audio",
 ]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -29,13 +30,22 @@ class WavEncoder:
         rate: Hz.
         channels: any.
         bits: 16 or 24 for integers, 32 for float.
+        chunks: name and content of more chunks, written before the audio.
 
     Raises:
         OSError: here and in all methods, when writing fails.
     """
 
-    def __init__(self, handle: BinaryIO, rate: int, channels: int, bits: int) -> None:
+    def __init__(
+        self,
+        handle: BinaryIO,
+        rate: int,
+        channels: int,
+        bits: int,
+        chunks: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         self._handle = handle
+        self._more = b"".join(_chunk(*chunk) for chunk in chunks)
         self._rate, self._channels, self._bits = rate, channels, bits
         self._frames = 0
         self._seekable = handle.seekable()
@@ -90,7 +100,7 @@ class WavEncoder:
         chunks = _chunk(b"fmt ", form)
         if self._bits == 32:
             chunks += _chunk(b"fact", struct.pack("<I", min(frames, _RIFF_LIMIT)))
-        return chunks
+        return chunks + self._more
 
     def _header(self) -> bytes:
         data = self._frames * self._align
@@ -108,4 +118,4 @@ class WavEncoder:
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack("<4sI", name, len(data)) + data
+    return struct.pack("<4sI", name, len(data)) + data + b"\0" * (len(data) % 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,7 +58,20 @@ def runtime_folder() -> Path:
     if chosen:
         return Path(chosen)
     own = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(own) / "lars" if own else platformdirs.user_runtime_path("lars", appauthor=False)
+    return Path(own) / "lars" if own else _default_folder()
+
+
+def _default_folder() -> Path:
+    with warnings.catch_warnings():
+        # Where XDG_RUNTIME_DIR is not set, platformdirs says so to people who never heard of it.
+        warnings.simplefilter("ignore")
+        try:
+            return platformdirs.user_runtime_path("lars", appauthor=False)
+        except OSError as error:
+            raise BridgeError(
+                f"no folder for the engine's socket ({error}); set LARS_RUNTIME_DIR to one of"
+                " your own"
+            ) from error
 
 
 def runtime_file() -> Path:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import selectors
@@ -112,6 +113,7 @@ class Server:
             self.pool, settings, self._by_session, changed=self._changed, known=self._known
         )
         self._listeners: list[socket.socket] = []
+        self._bound: Path | None = None  # the socket that is ours to remove
         self._resting: list[socket.socket] = []  # listeners that failed, until the next tick
         try:
             self._listen()
@@ -128,7 +130,11 @@ class Server:
             try:
                 listener.bind(os.fspath(settings.socket))
             except OSError as error:
-                raise BridgeError(f"cannot listen on {settings.socket}: {error}") from error
+                raise BridgeError(
+                    f"cannot listen on {settings.socket}: {error.strerror or error}; give --socket"
+                    " a path in a folder that can be written"
+                ) from error
+            self._bound = settings.socket
             os.chmod(settings.socket, 0o600)
         if settings.host is not None:
             family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -355,5 +361,6 @@ class Server:
             listener.close()
         self._selector.close()
         self._wake.close()
-        if self.settings.socket is not None and self._listeners:
-            self.settings.socket.unlink(missing_ok=True)
+        if self._bound is not None:
+            with contextlib.suppress(OSError):
+                self._bound.unlink(missing_ok=True)

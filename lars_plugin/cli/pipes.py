@@ -79,6 +79,8 @@ def separate_to_stdout(
                 rescale=args.rescale,
                 progress=step,
                 files=_Stdout(out),
+                channels=args.channels,
+                metadata=args.metadata,
             )
             out.flush()
         except AudioFileError as error:

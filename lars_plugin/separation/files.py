@@ -16,8 +16,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter, check_channels, printable
+from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter, printable
 from lars_plugin.audio.atomic import write_failure
+from lars_plugin.audio.channels import ChannelChoice, channel_places
+from lars_plugin.audio.metadata import read_metadata
 from lars_plugin.errors import CancelledError, InputError
 from lars_plugin.separation.pipeline import Ahead, Behind
 from lars_plugin.separation.separator import Progress, Separator
@@ -82,15 +84,19 @@ def separate_file(
     rescale: bool = False,
     progress: Progress | None = None,
     files: AtomicFiles | None = None,
+    channels: str | None = None,
+    metadata: bool = True,
 ) -> FileResult:
     """Separate one file. The outputs appear together when all are complete, or not at all.
 
-    Outputs have the rate, the channels and the length of the input; levels are those of the
+    Outputs have the rate, the channels and the length of the input, and carry its time stamp, cue
+    points, tempo and titles (see :mod:`lars_plugin.audio.metadata`); levels are those of the
     stems (see :mod:`lars_plugin.audio`), unless ``rescale`` asks otherwise.
 
     Args:
         separator: the model and the stems wanted.
-        path: an audio file, mono or stereo.
+        path: an audio file, mono or stereo, or with any number of channels if ``channels`` says
+            which are meant.
         output_for: stem to file name, ending in ``.wav`` or ``.flac``; files in the way are
             replaced.
         bits: ``16``, ``24`` or ``32f``.
@@ -101,11 +107,14 @@ def separate_file(
         progress: called with (frames done, frames in all); returning False cancels.
         files: the group of files that the outputs appear with, when it is completed; None: a
             group of their own, which is completed here.
+        channels: what to separate: ``1,2`` (two channels by number), ``3`` (one), ``front`` or
+            ``downmix``, see :mod:`lars_plugin.audio.channels`. None: all, if one or two.
+        metadata: take over what the input carries beside its audio.
 
     Raises:
         AudioFileError: the input cannot be read or the outputs cannot be written.
-        InputError: more than two channels, a format that cannot be written, or an output that
-            is the input.
+        InputError: more than two channels without a choice, a format that cannot be written, or
+            an output that is the input.
         EngineError: the network failed.
         CancelledError: the progress callback returned False.
     """
@@ -115,18 +124,21 @@ def separate_file(
     outputs = {name: Path(output_for(name)) for name in names}
     own = AtomicFiles() if files is None else contextlib.nullcontext(files)
     with AudioReader(path) as reader, own as group:
-        check_channels(reader.channels, path)
+        places = channel_places(path, reader.channels) if reader.channels > 2 else None
+        choice = ChannelChoice(channels, reader.channels, places, path)
         _check_outputs(path, outputs)
+        carried = read_metadata(path) if metadata else None
         writers = [
-            AudioWriter(output, reader.rate, reader.channels, bits=bits, files=group)
+            AudioWriter(output, reader.rate, choice.count, bits=bits, files=group, metadata=carried)
             for output in outputs.values()
         ]
         gain = 1.0
         told = _Told(progress)
-        with Ahead(reader.blocks(_BLOCK), _BLOCKS_AHEAD, told.again, reader.stop) as ahead:
-            blocks = _separate(separator, reader, ahead, residual, told)
+        blocks_read = map(choice, reader.blocks(_BLOCK))
+        with Ahead(blocks_read, _BLOCKS_AHEAD, told.again, reader.stop) as ahead:
+            blocks = _separate(separator, reader, choice.count, ahead, residual, told)
             if rescale and bits != "32f":
-                with _Spool(writers[0].path, (len(names), reader.channels)) as spool:
+                with _Spool(writers[0].path, (len(names), choice.count)) as spool:
                     _behind(spool.write, blocks)
                     gain = _fitting_gain(spool.peak, int(bits))
                     for block in spool.blocks():
@@ -187,14 +199,15 @@ def _behind(write: Callable[[Wave], None], blocks: Iterable[Wave]) -> None:
 def _separate(
     separator: Separator,
     reader: AudioReader,
+    channels: int,
     source: Iterable[Wave],
     residual: bool,
     told: _Told,
 ) -> Iterator[Wave]:
     """Finished parts ``(stems, channels, m)`` of the reader's audio, the residual last."""
-    stream = separator.stream(reader.rate, reader.channels)
+    stream = separator.stream(reader.rate, channels)
     # The mixture, from the first sample on whose stems are not finished.
-    mixture = np.empty((reader.channels, 0), np.float32)
+    mixture = np.empty((channels, 0), np.float32)
     done = 0
 
     def finished(made: Wave) -> Wave:
