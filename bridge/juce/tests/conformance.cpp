@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <random>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "Vst3Module.h"
@@ -220,6 +221,14 @@ std::vector<double> load(Plugin& plugin, Bytes& state) {
     return values;
 }
 
+// Without what an engine adds to a state: latencies, and names for places.
+std::string parametersIn(const Bytes& state) {
+    const std::string text(state.data.begin(), state.data.end());
+    const auto start = text.find("<parameters>");
+    check(start != std::string::npos, "parameters in a state");
+    return start == std::string::npos ? std::string() : text.substr(start);
+}
+
 // Hosts set parameters to any float. What is saved then comes back exactly, in the same instance
 // after other values and in a new one, and whatever has steps stands on one of them.
 void anyFloatIsSavedAndRestored(const Module& module) {
@@ -265,7 +274,7 @@ void anyFloatIsSavedAndRestored(const Module& module) {
         check(load(fresh, saved) == wanted, "restored in another instance", turn);
         Bytes again;
         fresh.component->getState(&again);
-        check(again.data == saved.data, "saved again as it was", turn);
+        check(parametersIn(again) == parametersIn(saved), "saved again as it was", turn);
     }
     plugin.component->setActive(false);
 }
