@@ -30,6 +30,7 @@ from lars_plugin.backends.failures import engine_errors
 from lars_plugin.backends.openvino_cache import kept, key_of
 from lars_plugin.backends.openvino_convert import convert, core_inputs, optional, save
 from lars_plugin.backends.threads import default_threads
+from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.forks import fork_count
 
@@ -115,7 +116,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock)
 
 
-class OpenVINOBackend:
+class OpenVINOBackend(NotPickled):
     """Waves ``(B, C, L)`` to stems ``(B, S, C, L)``; any thread may call.
 
     Args:

@@ -26,6 +26,7 @@ from lars_plugin.backends.failures import engine_errors
 from lars_plugin.backends.openvino_backend import compiled, has_bfloat16, keep_for_ever
 from lars_plugin.backends.openvino_cache import kept, key_of
 from lars_plugin.backends.openvino_convert import convert, optional, save
+from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.errors import InputError
 from lars_plugin.forks import fork_count, settle_torch
 from lars_plugin.networks.livecore import LiveCore
@@ -55,7 +56,7 @@ class _Live:
         return LiveCore(self._network).eval()
 
 
-class OpenVINOCausalBackend:
+class OpenVINOCausalBackend(NotPickled):
     """A :class:`~lars_plugin.networks.livenet.LiveNet` hop by hop; any thread may call.
 
     Args:

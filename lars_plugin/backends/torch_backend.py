@@ -15,6 +15,7 @@ from lars_plugin.backends.bandcut import BandCut
 from lars_plugin.backends.cores import BandCore
 from lars_plugin.backends.device_bandcut import DeviceBandCut
 from lars_plugin.backends.failures import engine_errors
+from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.forks import settle_torch
 from lars_plugin.networks.bandunet import BandUNet
@@ -52,7 +53,7 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-class TorchBackend:
+class TorchBackend(NotPickled):
     """A module ``(B, C, L)`` to ``(B, S, C, L)``, moved to a device and run without gradients.
 
     Args:

@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from lars_plugin.backends.torch_backend import choose_device, engine_errors
+from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.errors import ModelFormatError
 from lars_plugin.forks import settle_torch
 
 __all__ = ["TorchScriptBackend"]
 
 
-class TorchScriptBackend:
+class TorchScriptBackend(NotPickled):
     """A TorchScript file: waves ``(B, C, L)`` in, stems ``(B, S, C, L)`` out.
 
     The published files were traced with a batch of one, so windows run one by one. Unlike a
