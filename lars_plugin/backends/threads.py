@@ -124,6 +124,19 @@ _inside = 0
 _lifted: list[int] = []
 
 
+def _alone() -> None:
+    """In a forked child: threads that were in there are gone, and nobody else lifts the limit."""
+    global _lock, _inside
+    _lock = threading.Lock()
+    if _inside:
+        _inside = 0
+        _limit.restore_original_limits()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_alone)
+
+
 @functools.lru_cache(maxsize=1)
 def _libraries(_process: int) -> tuple[Any, ...]:
     # Looking for them takes milliseconds, and they stay where they are.

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from lars_plugin.errors import InputError
+from lars_plugin.zoo.frozen import Picklable
 
 __all__ = [
     "STEM_NAMES",
@@ -134,7 +135,7 @@ class Chunking:
 
 
 @dataclass(frozen=True)
-class Refinement:
+class Refinement(Picklable):
     """What is done offline with a network's stems; see :mod:`lars_plugin.separation.refinement`.
 
     Attributes:
@@ -215,7 +216,7 @@ def _no_entries() -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Picklable):
     """Everything about a model except its numbers.
 
     Attributes:
