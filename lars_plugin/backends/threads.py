@@ -130,7 +130,7 @@ def _alone() -> None:
     _lock = threading.Lock()
     if _inside:
         _inside = 0
-        _limit.restore_original_limits()
+        _limit_blas(_lifted)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +65,8 @@ def test_what_is_overdue_is_a_matter_of_the_audio_that_came(ahead: str) -> None:
             client._send_audio(sent, wave)
             sent += block
             if ahead != "much more":
-                client._live_link().wait(lambda sent=sent: sent + block - got() <= allowed)
+                unread = sent + block - allowed
+                client._live_link().wait(functools.partial(lambda least: got() >= least, unread))
         client._live_link().wait(lambda: got() >= end - latency)
         replaced = [bool(one.flags & one.REPLACED) for one in client.seen]
         if ahead != "much more":

@@ -53,7 +53,7 @@ def _smooth(wave: Wave, width: int) -> Wave:
     out = wave.copy()
     for shift in range(1, width):
         out[..., shift:] += wave[..., :-shift]
-    return out / np.float32(width)
+    return np.asarray(out / np.float32(width), np.float32)
 
 
 def bands(

@@ -24,6 +24,7 @@ from lars_plugin import (
 from lars_plugin.backends import Model
 from lars_plugin.errors import InputError, ModelError
 from lars_plugin.testing import IdentityModel
+from lars_plugin.zoo.composites import Composite
 
 RATE = 44100
 AUDIO = np.random.default_rng(0).standard_normal((2, 30000)).astype(np.float32) * 0.1
@@ -103,6 +104,7 @@ def test_composites_come_back_part_by_part(tiny_model: Path) -> None:
     ensemble = Ensemble([tiny_model], {"kick": {"tiny": 1.0}}, backend="torch")
     named = load_model(f"cascade:lars-fullmix,{tiny_model}", backend="torch")
     for model in (cascade, ensemble, named):
+        assert isinstance(model, Composite)
         made = pickle.loads(pickle.dumps(model))
         assert type(made) is type(model)
         assert made.config == model.config
