@@ -174,15 +174,8 @@ def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
     if shutil.which("ffprobe") is None:
         return  # the rest is said twice above
     for suffix in ("wav", "flac"):
-        command = [
-            "ffprobe",
-            "-v",
-            "error",
-            "-of",
-            "json",
-            "-show_format",
-            str(stem_of(path, suffix)),
-        ]
+        command = ["ffprobe", "-v", "error", "-of", "json", "-show_format"]
+        command.append(str(stem_of(path, suffix)))
         done = subprocess.run(command, capture_output=True, check=True, timeout=60)
         shown = json.loads(done.stdout)["format"]["tags"]
         assert {k.lower(): v for k, v in shown.items()}["time_reference"] == str(START)

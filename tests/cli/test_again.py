@@ -206,8 +206,8 @@ def test_another_model_and_other_weights_are_not_the_same(
             old, data = weights.read_bytes(), bytearray(weights.read_bytes())
             data[-3] ^= 1
             weights.write_bytes(data)
-            hashes = [hashlib.sha256(content).hexdigest() for content in (old, data)]
-            config.write_text(config.read_text().replace(hashes[0], hashes[1]))
+            before, after = (hashlib.sha256(content).hexdigest() for content in (old, data))
+            config.write_text(config.read_text().replace(before, after))
         code, _, err = separate("a.wav", "--stems", "kick", model=model)
         assert code == 1
         reason = "model tiny, now other" if name == "other" else "another version of model tiny"

@@ -228,7 +228,8 @@ def heard(plugin: Any) -> str:
 
 
 def place_of(plugin: Any) -> int:
-    return int(round(plugin.parameters["model"].raw_value * PLACES))
+    place = float(plugin.parameters["model"].raw_value) * PLACES
+    return round(place)
 
 
 def test_a_state_saved_without_an_engine_gets_the_default_model_of_one(
