@@ -29,8 +29,8 @@ from lars_plugin.backends.cuts import Core, Cut
 from lars_plugin.backends.failures import engine_errors
 from lars_plugin.backends.openvino_cache import kept, key_of
 from lars_plugin.backends.openvino_convert import convert, core_inputs, optional, save
-from lars_plugin.backends.threads import default_threads
 from lars_plugin.backends.recipes import NotPickled
+from lars_plugin.backends.threads import default_threads
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.forks import fork_count
 

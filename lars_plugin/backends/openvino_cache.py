@@ -23,7 +23,7 @@ from typing import Any
 
 from lars_plugin.errors import EngineError
 
-__all__ = ["GRAPH", "CacheError", "cached", "key_of", "kept"]
+__all__ = ["GRAPH", "CacheError", "cached", "kept", "key_of"]
 
 log = logging.getLogger(__name__)
 

@@ -73,9 +73,7 @@ def optional(name: str, extra: str) -> Any:
         ) from error
 
 
-def convert(
-    cut: Convertible, shapes: Shapes, *, calibration: Sequence[Sequence[Wave]] = ()
-) -> Any:
+def convert(cut: Convertible, shapes: Shapes, *, calibration: Sequence[Sequence[Wave]] = ()) -> Any:
     """A network's core as a graph of OpenVINO.
 
     Args:

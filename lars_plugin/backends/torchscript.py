@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lars_plugin.backends.torch_backend import choose_device, engine_errors
 from lars_plugin.backends.recipes import NotPickled
+from lars_plugin.backends.torch_backend import choose_device, engine_errors
 from lars_plugin.errors import ModelFormatError
 from lars_plugin.forks import settle_torch
 

@@ -121,9 +121,7 @@ def _tempos(
 
 def _tempo_track(tempos: TempoMap, ticks_per_beat: int) -> mido.MidiTrack:
     track = mido.MidiTrack([mido.MetaMessage("track_name", name="Tempo", time=0)])
-    events = [
-        (beat, mido.MetaMessage("set_tempo", tempo=micro)) for beat, micro in tempos.changes
-    ]
+    events = [(beat, mido.MetaMessage("set_tempo", tempo=micro)) for beat, micro in tempos.changes]
     if tempos.upbeat:
         # A bar of the upbeat's length, so that the next bar line is where it belongs.
         for beat, length in ((0, tempos.upbeat), (tempos.upbeat, BEATS_PER_BAR)):
