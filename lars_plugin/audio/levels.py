@@ -12,11 +12,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["QUIETEST", "is_silent", "without_denormals"]
+__all__ = ["QUIETEST", "QUIETEST_POWER", "is_silent", "without_denormals"]
 
 Wave = NDArray[np.float32]
 
-QUIETEST = np.float32(1e-30)
+QUIETEST = 1e-30
+# The same of powers, which single precision does not hold.
+QUIETEST_POWER = QUIETEST**2
 
 
 def is_silent(wave: Wave) -> bool:

@@ -92,7 +92,6 @@ class CausalStream:
         self._input = Fifo((self.channels,))
         self._view = CausalView(
             self.channels,
-            len(self._chosen),
             len(model.config.stems),
             self._chunking.chunk_size,
             self.sample_rate,

@@ -4,7 +4,7 @@
 Power, covariance and mean of the input are followed with a memory of two seconds, the newest hop
 included, so a recording in one channel is shown as mono from its first loud hop on. When the view
 changes, it does so in a straight line over one hop: there is no jump, hence no click, and what the
-moving matrix leaves out of the recording is handed out like everything else the view leaves out.
+moving matrix leaves out of the recording goes to all stems alike, as all that views leave out.
 
 Direct current is told from a drum's first swing only after half a second of sound. In digital
 silence there is none.
@@ -19,7 +19,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.audio.levels import QUIETEST
+from lars_plugin.audio.levels import QUIETEST_POWER
 from lars_plugin.separation.fifo import Fifo
 from lars_plugin.separation.views import NARROW, OPPOSED, matrix_of
 
@@ -45,18 +45,15 @@ class CausalView:
 
     Args:
         channels: C; only two have a direction.
-        stems: how many come back.
-        count: how many the network makes in all.
+        stems: how many the network makes in all.
         hop: samples.
         sample_rate: Hz.
         delay: samples by which stems trail the input.
     """
 
-    def __init__(
-        self, channels: int, stems: int, count: int, hop: int, sample_rate: float, delay: int
-    ) -> None:
+    def __init__(self, channels: int, stems: int, hop: int, sample_rate: float, delay: int) -> None:
         self._channels, self._hop, self._delay = channels, hop, delay
-        self._even = np.full(stems, 1 / count, np.float32)
+        self._stems = np.float32(stems)
         self._keep = math.exp(-hop / sample_rate / _MEMORY)
         self._patience = math.ceil(_PATIENCE * sample_rate / hop)
         self._rising = (np.arange(1, hop + 1) / hop).astype(np.float32)
@@ -79,8 +76,6 @@ class CausalView:
         # Recording, view and M, sample by sample, and whether that is a view at all.
         self._past = Fifo((2 * channels + channels * channels + 1,))
         self._past.append(np.zeros((self._past_rows, self._delay), np.float32))
-        self._sums = np.zeros(1 + len(self._even))  # power of the view, and the stems' parts of it
-        self._shares = self._even
 
     @property
     def _past_rows(self) -> int:
@@ -108,22 +103,16 @@ class CausalView:
     def give_back(self, stems: Wave) -> Wave:
         """The stems ``(S, C, n)`` that came for as many samples: the same array, or new memory."""
         past = self._past.take(stems.shape[2])
-        channels, made = self._channels, stems
-        for at in range(0, stems.shape[2], self._hop):
-            part = slice(at, at + self._hop)
-            wave, shown = past[:channels, part], past[channels : 2 * channels, part]
-            shares = self._share(stems[..., part], shown)
-            if past[-1, part].any():
-                if made is stems:
-                    made = stems.copy()
-                # M from rows to columns: the way back.
-                back = past[2 * channels : -1, part].reshape(channels, channels, -1).swapaxes(0, 1)
-                back = back.reshape(channels * channels, -1)
-                rest = wave - _turned(back, shown)
-                made[..., part] = _turned(back, stems[..., part])
-                curve = self._shares[:, None] + (shares - self._shares)[:, None] * self._rising
-                made[..., part] += curve[:, None] * rest
-            self._shares = shares
+        viewed = past[-1] > 0
+        if not viewed.any():
+            return stems
+        channels, made = self._channels, stems.copy()
+        here = past[:, viewed]
+        wave, shown, matrix = np.split(here[:-1], [channels, 2 * channels])
+        # M from rows to columns: the way back.
+        back = matrix.reshape(channels, channels, -1).swapaxes(0, 1).reshape(matrix.shape)
+        rest = wave - _turned(back, shown)
+        made[..., viewed] = _turned(back, stems[..., viewed]) + rest / self._stems
         return made
 
     def _remember(self, wave: Wave, shown: Wave, matrix: Wave | None) -> None:
@@ -167,7 +156,7 @@ class CausalView:
 
     def _ask_for_current(self, mean: Floats, power: Floats) -> None:
         least = (_ENDS if self._current else _BEGINS) * float(power.mean())
-        found = float(np.square(mean).max()) > max(least, float(QUIETEST))
+        found = float(np.square(mean).max()) > max(least, QUIETEST_POWER)
         self._current = found and self._heard >= self._patience
 
     def _turn(self, left: float, right: float, across: float) -> Floats | None:
@@ -180,18 +169,6 @@ class CausalView:
         if matrix is not None and before is not None and float((matrix * before).sum()) < 0:
             matrix = -matrix
         return matrix
-
-    def _share(self, stems: Wave, shown: Wave) -> Wave:
-        """The part that each stem is of the view, ``(S,)``."""
-        flat = shown.reshape(-1)
-        parts = [float(np.square(flat, dtype=np.float64).sum())]
-        for stem in stems:
-            parts.append(float(np.multiply(stem.reshape(-1), flat, dtype=np.float64).sum()))
-        self._sums = self._keep * self._sums + parts
-        if not self._sums[0] > QUIETEST:
-            return self._even
-        made: Wave = (self._sums[1:] / self._sums[0]).astype(np.float32)
-        return made
 
 
 def _turned(matrix: Wave, wave: Wave) -> Wave:
