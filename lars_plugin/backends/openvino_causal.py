@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.failures import engine_errors
 from lars_plugin.backends.openvino_backend import compiled, has_bfloat16, keep_for_ever
 from lars_plugin.backends.openvino_cache import kept, key_of
@@ -121,6 +122,7 @@ class OpenVINOCausalBackend(NotPickled):
     def step(self, hops: Wave, state: Any) -> tuple[Wave, Any]:
         """See :class:`~lars_plugin.backends.CausalBackend`."""
         made = np.empty((*self._shape, hops.shape[1]), np.float32)
+        hops = without_denormals(hops)
         with engine_errors(self.name):
             request = self._request()
             for at in range(0, hops.shape[1], self._hop):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.bandcut import BandCut
 from lars_plugin.backends.cores import BandCore
 from lars_plugin.backends.device_bandcut import DeviceBandCut
@@ -104,7 +105,7 @@ class TorchBackend(NotPickled):
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         # A copy: the module may write into its input, and the array may be read-only.
         settle_torch()
-        wave = torch.from_numpy(np.array(batch, np.float32, order="C"))
+        wave = torch.from_numpy(np.array(without_denormals(batch), np.float32, order="C"))
         with torch.inference_mode(), self._cast(), engine_errors(self.name):
             stems = self._run(wave.to(self._device))
             result: NDArray[np.float32] = stems.float().cpu().numpy()

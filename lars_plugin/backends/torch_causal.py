@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.torch_backend import TorchBackend, engine_errors
 from lars_plugin.forks import settle_torch
 from lars_plugin.networks.livenet import LiveNet
@@ -46,7 +47,7 @@ class TorchCausalBackend(TorchBackend):
     def step(self, hops: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
         """See :class:`~lars_plugin.backends.CausalBackend`."""
         settle_torch()
-        block = torch.from_numpy(np.array(hops, np.float32, order="C"))[None]
+        block = torch.from_numpy(np.array(without_denormals(hops), np.float32, order="C"))[None]
         with torch.inference_mode(), self._cast(), engine_errors(self.name):
             network: LiveNet | LiveStepper = self._network
             if self._stepper is not None and block.shape[2] == self._hop:

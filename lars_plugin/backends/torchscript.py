@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.backends.torch_backend import choose_device, engine_errors
 from lars_plugin.errors import ModelFormatError
@@ -59,7 +60,7 @@ class TorchScriptBackend(NotPickled):
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         settle_torch()
         # A copy: the network may write into its input, and the array may be read-only.
-        waves = torch.from_numpy(np.array(batch, np.float32, order="C"))
+        waves = torch.from_numpy(np.array(without_denormals(batch), np.float32, order="C"))
         result = np.empty((batch.shape[0], self._stems, *batch.shape[1:]), np.float32)
         with torch.inference_mode(), engine_errors(self.name):
             for index in range(batch.shape[0]):

@@ -229,7 +229,8 @@ class ModelConfig(Picklable):
         network: the settings of that network.
         presets: overlap per preset (``fast``, ``balanced``, ``best``).
         spatial: window in samples of a multichannel Wiener filter behind the network
-            (:class:`~lars_plugin.backends.spatial.SpatialFilter`); 0 for none.
+            (:class:`~lars_plugin.backends.spatial.SpatialFilter`); 0 for none. Not for causal
+            models.
         refinement: what is done offline with the network's stems, or None.
         weights: the file, or None for a network without one (tests).
         description: one line.
@@ -255,6 +256,11 @@ class ModelConfig(Picklable):
             raise InputError(f"model {self.name!r} names no stems")
         if len(set(self.stems)) != len(self.stems):
             raise InputError(f"model {self.name!r} names a stem twice: {', '.join(self.stems)}")
+        if self.spatial and self.chunking.convention == "causal":
+            raise InputError(
+                f"spatial: model {self.name!r} is causal, and the filter looks at whole chunks;"
+                " leave spatial out"
+            )
         if self.refinement is None:
             return
         for table in ("places", "trust", "mono_trust"):
