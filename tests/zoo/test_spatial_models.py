@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from torch import nn
 
 from lars_plugin.backends.spatial import SpatialFilter
-from lars_plugin.zoo.config import ModelConfig
+from lars_plugin.errors import InputError, ModelFormatError
+from lars_plugin.zoo.config import Chunking, ModelConfig
 from lars_plugin.zoo.load import load_model
+from lars_plugin.zoo.registry import model_folders
 from lars_plugin.zoo.yaml_configs import read_config
 
 
@@ -31,3 +34,20 @@ def test_a_configuration_asks_for_the_filter(
     wanted = SpatialFilter(one, 512)(wave[None])
     np.testing.assert_allclose(other(wave[None]), wanted, atol=1e-6)
     assert not np.allclose(wanted, one(wave[None]), atol=1e-4)
+
+
+def test_a_causal_model_with_the_filter_is_refused_as_an_object_and_as_a_file(
+    tmp_path: Path,
+) -> None:
+    hops = Chunking(504, 1, "causal", lookahead=504)
+    with pytest.raises(InputError, match="spatial: model 'mine' is causal"):
+        ModelConfig("mine", ("kick", "snare"), hops, spatial=8192)
+    with pytest.raises(InputError, match="leave spatial out"):
+        dataclasses.replace(
+            ModelConfig("mine", ("kick",), Chunking(504), spatial=64), chunking=hops
+        )
+    text = (model_folders()["lars-live"] / "config.yaml").read_text()
+    path = tmp_path / "config.yaml"
+    path.write_text(text.replace("network:", "spatial: 8192\nnetwork:"))
+    with pytest.raises(ModelFormatError, match="is causal"):
+        read_config(path)
