@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the README shows, runs; what it says of files, is true."""
+"""What the README and docs/ show, runs; what they say of files, is true."""
 
 from __future__ import annotations
 
@@ -17,17 +17,28 @@ from lars_plugin.cli import main
 from lars_plugin.synthesis import random_kit
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(python|sh)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-PYTHON = [code for kind, code in BLOCKS if kind == "python"]
-SHELL = [
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+BLOCKS = [
+    pytest.param(kind, code, id=f"{name}-{number}")
+    for name, text in DOCUMENTS.items()
+    for number, (kind, code) in enumerate(
+        re.findall(r"^```(python|sh)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    )
+]
+PYTHON = [
+    pytest.param(block.values[1], id=block.id) for block in BLOCKS if block.values[0] == "python"
+]
+SHELL = dict.fromkeys(
     line.split("  #")[0].strip()
-    for kind, code in BLOCKS
+    for kind, code in (block.values for block in BLOCKS)
     if kind == "sh"
     for line in code.splitlines()
     # Training has no short form; tests/training runs it on a set of its own.
     if line.startswith("lars ") and not line.startswith("lars train ")
-]
+)
 
 
 @pytest.fixture
@@ -47,6 +58,11 @@ def folder(tmp_path: Path) -> Path:
     for stem in ("kick", "snare", "toms", "hihat", "ride", "crash"):
         hit = next(iter(kit[stem].values()))[:44100]
         soundfile.write(clip / f"{stem}.wav", np.pad(0.3 * hit, (0, 44100 - len(hit))), 44100)
+    song = tmp_path / "songs" / "one"
+    song.mkdir(parents=True)
+    soundfile.write(song / "drums.wav", stereo, 44100)
+    soundfile.write(song / "other.wav", 0 * stereo, 44100)
+    (song / "onsets.csv").write_text("onset,class\n0.0,kick\n0.25,hihat\n0.5,snare\n")
     return tmp_path
 
 
@@ -79,15 +95,24 @@ def test_command_lines_run(line: str, folder: Path) -> None:
 
 
 def test_links_to_files_lead_somewhere() -> None:
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    missing = [target for target in targets if not (ROOT / target).exists()]
+    targets = [
+        (ROOT / name).parent / target
+        for name, text in DOCUMENTS.items()
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    ]
+    missing = [str(target) for target in targets if not target.exists()]
     assert targets
     assert missing == []
+
+
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(DOCUMENTS["README.md"].encode()) < 10500
 
 
 def test_the_latency_table_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--latency-table"]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| lars-")]
     assert len(rows) >= 8
-    shown = [line for line in README.splitlines() if re.match(r"\| lars-\w+ \| \d+ \|", line)]
+    lines = DOCUMENTS["docs/live.md"].splitlines()
+    shown = [line for line in lines if re.match(r"\| lars-\w+ \| \d+ \|", line)]
     assert shown == rows
