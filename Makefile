@@ -11,13 +11,13 @@ STAMP := $(VENV)/.lars-installed
 # An index of torch builds, for instance one without CUDA; empty: pip's own.
 TORCH_INDEX ?=
 
-.PHONY: demo test check docs test-pythons browser jack vst3 lint clean plugin test-plugin juce hosts
+.PHONY: demo test check docs test-pythons browser jack vst3 formats lint clean plugin test-plugin juce hosts
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/lars demo -o lars-demo
 
-test: $(STAMP) browser jack vst3 lint hosts
+test: $(STAMP) browser jack vst3 formats lint hosts
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest tests/host
 
@@ -57,6 +57,15 @@ docs: $(STAMP)
 
 test-pythons:
 	$(PYTHON) scripts/test_pythons.py
+
+# Tests of other formats compare with what ffmpeg decodes, and read what ffmpeg and SoX write
+# into a pipe. Debian, as root: installed.
+formats:
+	@{ command -v ffmpeg && command -v sox; } >/dev/null || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends ffmpeg sox >/dev/null; \
+	else echo "no ffmpeg or SoX: the tests of the formats they write will be skipped"; fi
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

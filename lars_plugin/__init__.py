@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import lars_plugin.forks  # noqa: F401 # notices forks from now on
 from lars_plugin.errors import (
     AudioFileError,
     BridgeError,

@@ -7,12 +7,12 @@ import contextlib
 import errno
 import logging
 import os
-import secrets
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from lars_plugin.audio.leftovers import hold, new_part, remove_leftovers
 from lars_plugin.errors import AudioFileError
 
 __all__ = ["AtomicFiles", "discard_unfinished", "printable", "write_failure"]
@@ -95,6 +95,8 @@ class AtomicFiles:
     Leaving the ``with`` block normally renames them all; leaving it by an exception, Ctrl-C
     included, removes them, the renamed ones too, and the folders made for them. A file that
     was replaced cannot be brought back, but all that can fail for a name is tried before.
+    They get their names in the order in which they were created. What a process that was killed
+    has left in the same folders is removed.
 
     Example::
 
@@ -105,6 +107,7 @@ class AtomicFiles:
 
     def __init__(self) -> None:
         self._open: list[tuple[Path, Path, BinaryIO]] = []  # final name, temporary name, handle
+        self._cleared: set[Path] = set()  # folders in which there is nothing of dead processes
 
     def __enter__(self) -> AtomicFiles:
         return self
@@ -128,7 +131,6 @@ class AtomicFiles:
         Raises:
             AudioFileError: the file cannot be made here, or could not get that name later.
         """
-        temporary = path.with_name(f".lars-{secrets.token_hex(8)}.part")
         with _lock:
             try:
                 _make_folders(path.parent)
@@ -137,15 +139,33 @@ class AtomicFiles:
                 # Now, not after an hour's work, find out whether the system takes the name.
                 with contextlib.suppress(FileNotFoundError):
                     path.lstat()
-                # Not tempfile: its files can be read by their owner only, and keep that mode.
-                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-                handle = os.fdopen(os.open(temporary, flags, 0o666), "w+b")
+                if path.parent not in self._cleared:
+                    remove_leftovers(path.parent)
+                    self._cleared.add(path.parent)
+                temporary, descriptor = new_part(path.parent)
+                handle = os.fdopen(descriptor, "w+b")
             except OSError as error:
                 _remove_folders(path.parent)
                 raise write_failure(path, error) from error
             _unfinished.add(temporary)
             self._open.append((path, temporary, handle))
         return handle
+
+    def stat(self, path: Path) -> os.stat_result:
+        """What the system says of the file that will be called ``path``, as written so far.
+
+        Raises:
+            AudioFileError: what was written does not get to the file.
+            KeyError: no such file in this group.
+        """
+        for final, _, handle in self._open:
+            if final == path:
+                try:
+                    handle.flush()
+                    return os.fstat(handle.fileno())
+                except OSError as error:
+                    raise write_failure(path, error) from error
+        raise KeyError(path)
 
     def commit(self) -> None:
         """Bring everything to the disk and give all files their names.
@@ -154,12 +174,16 @@ class AtomicFiles:
             AudioFileError: one of them could not be completed; none is left then.
         """
         named: list[Path] = []
+        held: list[int] = []
         path = Path()
         try:
             for final, _, handle in self._open:
                 path = final
                 handle.flush()
                 os.fsync(handle.fileno())
+                # Closed now, as Windows wants it, but nobody's prey until it has its name.
+                if (lock := hold(handle.fileno())) is not None:
+                    held.append(lock)
                 handle.close()
             # With the lock a forced exit comes before all the names or after them.
             with _lock:
@@ -180,6 +204,9 @@ class AtomicFiles:
             if isinstance(error, OSError):
                 raise write_failure(path, error) from error
             raise
+        finally:
+            for lock in held:
+                os.close(lock)
 
     def rollback(self) -> None:
         """Remove everything. Never raises."""

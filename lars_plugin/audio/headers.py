@@ -2,21 +2,22 @@
 """What the header of an audio file promises, to be held against what the file holds.
 
 libsndfile trusts headers or mends them silently; both lose audio without a word. Here the
-few fields that matter are read again: the length said by WAV, RF64, AIFF and MP3 files.
+few fields that matter are read again: the length said by AIFF and MP3 files; of WAV files
+:mod:`~lars_plugin.audio.riff` does it.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+
+from lars_plugin.audio.pieces import Readable
 
 __all__ = ["HeaderFacts", "header_facts"]
 
-# Sizes written by programs that cannot go back to correct them (ffmpeg and SoX into a pipe).
-_UNKNOWN_SIZES = {0, 0xFFFFFFFF, 0xFFFFFFFF - 36, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0x7FFFF000}
+_SOX_AIFF = 0x7F000000
 
-# Behind the audio, more bytes than this that are no chunk are taken for lost audio.
+# Behind the audio, fewer bytes than this are not taken for lost audio.
 _STRAY_LIMIT = 4096
 
 _MPEG_RATES = (44100, 48000, 32000)
@@ -32,7 +33,7 @@ class HeaderFacts:
     held: int | None = None
 
 
-def header_facts(handle: BinaryIO, size: int, frames: int) -> HeaderFacts:
+def header_facts(handle: Readable, size: int, frames: int) -> HeaderFacts:
     """Read the promises of a file of ``size`` bytes in which libsndfile sees ``frames`` frames.
 
     The position of the handle is kept. Unknown and damaged headers give ``HeaderFacts()``.
@@ -41,10 +42,8 @@ def header_facts(handle: BinaryIO, size: int, frames: int) -> HeaderFacts:
     try:
         handle.seek(0)
         start = handle.read(12)
-        if start[:4] in (b"RIFF", b"RF64") and start[8:] == b"WAVE":
-            return _wav(handle, size)
         if start[:4] == b"FORM" and start[8:] in (b"AIFF", b"AIFC"):
-            return _aiff(handle)
+            return _aiff(handle, size, frames)
         if start[:3] == b"ID3" or start[:1] == b"\xff":
             return _mp3(handle, size, frames)
     except (struct.error, ValueError, IndexError, OSError):  # the header ends early
@@ -54,59 +53,30 @@ def header_facts(handle: BinaryIO, size: int, frames: int) -> HeaderFacts:
     return HeaderFacts()
 
 
-def _wav(handle: BinaryIO, size: int) -> HeaderFacts:
-    align, long_size = 0, 0
-    position = 12
-    while True:
-        handle.seek(position)
-        name, length = struct.unpack("<4sI", handle.read(8))
-        position += 8
-        if name == b"ds64":
-            long_size = struct.unpack("<QQ", handle.read(16))[1]
-        elif name == b"fmt ":
-            align = struct.unpack("<12xH", handle.read(14))[0]
-        elif name == b"data":
-            break
-        position += length + length % 2
-    if not align:
-        return HeaderFacts()
-    if length == 0xFFFFFFFF and long_size:
-        length = long_size
-    there = size - position
-    if length in _UNKNOWN_SIZES:
-        # Not closed by its writer. libsndfile takes all there is, except for a size of 0.
-        return HeaderFacts(held=there // align) if length == 0 else HeaderFacts()
-    if length > there:
-        return HeaderFacts(promised=length // align)
-    stray = _stray_bytes(handle, position + length + length % 2, size)
-    return HeaderFacts(length // align, (length + stray) // align)
-
-
-def _stray_bytes(handle: BinaryIO, position: int, size: int) -> int:
-    """Bytes from the position on that are no chunks, 0 if they are few."""
-    while size - position >= 8:
-        handle.seek(position)
-        name, length = struct.unpack("<4sI", handle.read(8))
-        if not (name.isascii() and name.decode("ascii", "replace").isprintable()):
-            break
-        if position + 8 + length > size:
-            break
-        position += 8 + length + length % 2
-    stray = max(size - position, 0)
-    return stray if stray > _STRAY_LIMIT else 0
-
-
-def _aiff(handle: BinaryIO) -> HeaderFacts:
-    position = 12
+def _aiff(handle: Readable, size: int, frames: int) -> HeaderFacts:
+    position, promised, align = 12, None, 0
     while True:
         handle.seek(position)
         name, length = struct.unpack(">4sI", handle.read(8))
         if name == b"COMM":
-            return HeaderFacts(promised=struct.unpack(">2xI", handle.read(6))[0])
+            channels, promised, bits = struct.unpack(">HIH", handle.read(8))
+            # Of a coding with blocks, or packed ones, this says nothing.
+            align = channels * (bits + 7) // 8
+        elif name == b"SSND":
+            break
         position += 8 + length + length % 2
+    if promised is None or not align:
+        return HeaderFacts()
+    there = size - position - 16
+    # SoX writes this into a pipe, ffmpeg 0: not known.
+    if promised == 0 or abs(length - 8 - _SOX_AIFF) < _STRAY_LIMIT:
+        return HeaderFacts(held=there // align if there // align > frames + _STRAY_LIMIT else None)
+    if length - 8 > there:
+        return HeaderFacts(promised=promised)
+    return HeaderFacts(promised=min(promised, (length - 8) // align))
 
 
-def _mp3(handle: BinaryIO, size: int, frames: int) -> HeaderFacts:
+def _mp3(handle: Readable, size: int, frames: int) -> HeaderFacts:
     """Walk over all MPEG frames: the length in the Xing header, or its absence, may mislead."""
     position = 0
     handle.seek(0)

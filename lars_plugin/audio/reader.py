@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from lars_plugin.audio.atomic import printable
-from lars_plugin.audio.headers import header_facts
-from lars_plugin.audio.virtual import ForwardFile, QuietFile
+from lars_plugin.audio.opening import Opened
+from lars_plugin.audio.sniff import FOREIGN_EXTENSIONS
 from lars_plugin.errors import AudioFileError, InputError
 
 __all__ = ["EXTENSIONS", "AudioReader", "check_channels", "read_audio"]
@@ -29,13 +27,10 @@ Wave = NDArray[np.float32]
 # Names under which audio is looked for in folders. A file given by name may have any.
 EXTENSIONS = (
     ".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif",
-    ".aiff", ".aifc", ".caf", ".au",
+    ".aiff", ".aifc", ".caf", ".au", *FOREIGN_EXTENSIONS,
 )  # fmt: skip
 
 _BLOCK = 1 << 16
-
-# A lossy file may miss its promise by the decoder's delay; that is no loss of audio.
-_TOLERANCE = 4096
 
 
 def check_channels(channels: int, name: str | os.PathLike[str] = "the audio") -> None:
@@ -52,68 +47,26 @@ def check_channels(channels: int, name: str | os.PathLike[str] = "the audio") ->
 
 
 class AudioReader:
-    """Reads WAV, RF64, FLAC, MP3, Ogg (Vorbis, Opus), AIFF and whatever else libsndfile knows.
+    """Reads WAV, RF64, FLAC, MP3, Ogg (Vorbis, Opus, FLAC), AIFF and whatever else libsndfile
+    knows; with PyAV or the command ffmpeg also AAC, ALAC, WMA and the first sound of videos.
 
     Args:
-        path: any name the system allows, valid UTF-8 or not.
+        path: any name the system allows, valid UTF-8 or not; also a pipe, such as
+            ``/dev/stdin``. WAV is then read while it comes, other kinds when all has come.
 
     Raises:
         AudioFileError: no such file, not audio, empty, or without a single frame.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
         self._name = printable(path)
         self._warnings: list[str] = []
         self._position = 0
-        try:
-            if self._path.is_dir():
-                raise AudioFileError(f"{self._name} is a folder, not an audio file")
-            self._handle: BinaryIO = self._path.open("rb")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise AudioFileError(f"cannot read {self._name}: {reason}") from error
-        self._source = QuietFile(self._handle)
-        try:
-            self._file = self._open()
-            self._check_length()
-        except BaseException:
-            self._handle.close()
-            raise
-
-    def _open(self) -> ForwardFile:
-        if not self._handle.seekable():
-            raise AudioFileError(f"{self._name} is a pipe or a device; give a regular file")
-        self._size = os.fstat(self._handle.fileno()).st_size
-        if self._size == 0:
-            raise AudioFileError(f"{self._name} is empty (0 bytes)")
-        try:
-            return ForwardFile(self._source)
-        except (soundfile.SoundFileError, TypeError):
-            self._check_source("")
-            # By its name libsndfile recognises more, such as MP3 files that begin with junk.
-            name = str(self._path) if sys.platform == "win32" else os.fsencode(self._path)
-            try:
-                return ForwardFile(name)
-            except (soundfile.SoundFileError, TypeError) as error:
-                reason = getattr(error, "error_string", "").rstrip(".") or "format not recognised"
-                raise AudioFileError(
-                    f"cannot read {self._name}: no audio file, or a damaged one ({reason})"
-                ) from error
-
-    def _check_length(self) -> None:
-        facts = header_facts(self._handle, self._size, self.frames)
-        if self.frames <= 0:
-            self._file.close()
-            lost = f", though {facts.held} follow: it was not closed properly" if facts.held else ""
-            raise AudioFileError(f"{self._name} holds no audio (its header says 0 frames{lost})")
-        if facts.promised is not None and facts.promised > self.frames:
-            self._warn_short(facts.promised, self.frames)
-        elif facts.held is not None and facts.held > self.frames:
-            self._warn(
-                f"its header covers {self._seconds(self.frames)} of about"
-                f" {self._seconds(facts.held)}; only that part is used; re-encode it to get all"
-            )
+        if Path(path).is_dir():
+            raise AudioFileError(f"{self._name} is a folder, not an audio file")
+        self._opened = Opened(Path(path))
+        self._file = self._opened.file
+        self._warn()
 
     @property
     def rate(self) -> int:
@@ -127,8 +80,9 @@ class AudioReader:
 
     @property
     def frames(self) -> int:
-        """Frames that can be expected; a damaged file may end earlier, never later."""
-        return int(self._file.frames)
+        """Frames that can be expected, 0 where that is not known (a pipe); a damaged file may
+        end earlier."""
+        return self._opened.frames
 
     @property
     def position(self) -> int:
@@ -158,9 +112,11 @@ class AudioReader:
             yield block
         if self._position == 0:
             raise AudioFileError(f"{self._name} holds no audio that can be decoded")
-        missing = self.frames - self._position
-        if not whole or missing > (0 if self._file.format in ("WAV", "FLAC") else _TOLERANCE):
-            self._warn_short(self.frames, self._position)
+        missing, tolerance = self.frames - self._position, self._opened.tolerance
+        if self.frames and (not whole or (tolerance is not None and missing > tolerance)):
+            self._opened.warn_short(self._seconds(self.frames), self._seconds(self._position))
+        self._opened.at_end(self._position)
+        self._warn()
 
     def _fill(self, buffer: Wave) -> tuple[bool, int]:
         """Read into the buffer: whether there may be more, and how many frames it got."""
@@ -172,7 +128,7 @@ class AudioReader:
             self._check_source(f" beyond {self._seconds(self._position)}")
             # libsndfile stops at the fault and knows how far it got.
             count = max(0, int(self._file.tell()) - self._position)
-            if self._handle.tell() < self._size:
+            if self._opened.more:
                 raise AudioFileError(
                     f"{self._name} is damaged at {self._seconds(self._position + count)}"
                     f" ({getattr(error, 'error_string', error)}); repair or re-encode it"
@@ -182,7 +138,7 @@ class AudioReader:
     def _check_source(self, where: str) -> None:
         """A disk that fails looks like the end of the file, or like no audio, to libsndfile."""
         try:
-            self._source.check()
+            self._opened.check()
         except OSError as error:
             raise AudioFileError(f"cannot read {self._name}{where}: {error.strerror}") from error
 
@@ -199,20 +155,20 @@ class AudioReader:
     def _seconds(self, frames: int) -> str:
         return f"{frames / self.rate:.3f} s"
 
-    def _warn_short(self, promised: int, held: int) -> None:
-        self._warn(
-            f"its header promises {self._seconds(promised)} but it ends after"
-            f" {self._seconds(held)}; what is there is used"
-        )
+    def _warn(self) -> None:
+        """Take over what opening, or reading to the end, found."""
+        for what in self._opened.warnings:
+            self._warnings.append(f"{self._name}: {what}")
+            log.warning("%s", self._warnings[-1])
+        self._opened.warnings.clear()
 
-    def _warn(self, what: str) -> None:
-        self._warnings.append(f"{self._name}: {what}")
-        log.warning("%s", self._warnings[-1])
+    def stop(self) -> None:
+        """Have a thread that waits in :meth:`blocks` for a pipe stop with an AudioFileError."""
+        self._opened.stop()
 
     def close(self) -> None:
         """Give the file back; twice is fine."""
-        self._file.close()
-        self._handle.close()
+        self._opened.close()
 
     def __enter__(self) -> AudioReader:
         return self

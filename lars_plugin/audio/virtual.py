@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import soundfile
+
+from lars_plugin.audio.pieces import Readable
 
 __all__ = ["ForwardFile", "QuietFile"]
 
@@ -30,8 +32,8 @@ class QuietFile:
     What a callback raises would be printed and lost, Ctrl-C too.
     """
 
-    def __init__(self, handle: BinaryIO) -> None:
-        self._handle = handle
+    def __init__(self, handle: Readable) -> None:
+        self._handle: Any = handle  # whoever writes gives one that can be written to
         self._error: BaseException | None = None
 
     def check(self) -> None:

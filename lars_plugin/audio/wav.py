@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -24,20 +25,31 @@ class WavEncoder:
     """Writes one WAV file to a handle.
 
     Args:
-        handle: binary, seekable, at its start.
+        handle: binary, at its start. Where it is not seekable, such as a pipe, the sizes in the
+            header are those that mean "not known".
         rate: Hz.
         channels: any.
         bits: 16 or 24 for integers, 32 for float.
+        chunks: name and content of more chunks, written before the audio.
 
     Raises:
         OSError: here and in all methods, when writing fails.
     """
 
-    def __init__(self, handle: BinaryIO, rate: int, channels: int, bits: int) -> None:
+    def __init__(
+        self,
+        handle: BinaryIO,
+        rate: int,
+        channels: int,
+        bits: int,
+        chunks: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         self._handle = handle
+        self._more = b"".join(_chunk(*chunk) for chunk in chunks)
         self._rate, self._channels, self._bits = rate, channels, bits
         self._frames = 0
-        self._handle.write(self._header())
+        self._seekable = handle.seekable()
+        self._handle.write(self._header() if self._seekable else self._endless_header())
 
     @property
     def _align(self) -> int:
@@ -63,11 +75,17 @@ class WavEncoder:
         """Write the final sizes; the handle stays open."""
         if self._frames * self._align % 2:
             self._handle.write(b"\0")
-        self._handle.seek(0)
-        self._handle.write(self._header())
+        if self._seekable:
+            self._handle.seek(0)
+            self._handle.write(self._header())
 
-    def _header(self) -> bytes:
-        data = self._frames * self._align
+    def _endless_header(self) -> bytes:
+        """Of a file that may grow to any length: 32-bit sizes at their limits."""
+        head = struct.pack("<4sI4s", b"RIFF", _RIFF_LIMIT, b"WAVE")
+        return head + self._format(_RIFF_LIMIT) + struct.pack("<4sI", b"data", _RIFF_LIMIT)
+
+    def _format(self, frames: int) -> bytes:
+        """The chunks that describe the audio."""
         form = struct.pack(
             "<HHIIHH",
             _FLOAT if self._bits == 32 else _PCM,
@@ -77,12 +95,16 @@ class WavEncoder:
             self._align,
             self._bits,
         )
-        short = min(self._frames, _RIFF_LIMIT)
         if self._bits == 32:
             form += struct.pack("<H", 0)  # no extension; float requires the field and "fact"
         chunks = _chunk(b"fmt ", form)
         if self._bits == 32:
-            chunks += _chunk(b"fact", struct.pack("<I", short))
+            chunks += _chunk(b"fact", struct.pack("<I", min(frames, _RIFF_LIMIT)))
+        return chunks + self._more
+
+    def _header(self) -> bytes:
+        data = self._frames * self._align
+        chunks = self._format(self._frames)
         riff = 4 + 36 + len(chunks) + 8 + data + data % 2
         if riff <= _RIFF_LIMIT:
             reserve = _chunk(b"JUNK", bytes(28))
@@ -96,4 +118,4 @@ class WavEncoder:
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack("<4sI", name, len(data)) + data
+    return struct.pack("<4sI", name, len(data)) + data + b"\0" * (len(data) % 2)

@@ -15,6 +15,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from lars_plugin.audio.atomic import AtomicFiles, printable, write_failure
+from lars_plugin.audio.flacblocks import metadata_blocks, put_blocks
+from lars_plugin.audio.metadata import Metadata
+from lars_plugin.audio.tags import as_chunks
 from lars_plugin.audio.virtual import QuietFile
 from lars_plugin.audio.wav import WavEncoder
 from lars_plugin.errors import InputError
@@ -54,6 +57,7 @@ class AudioWriter:
         bits: ``16``, ``24`` or ``32f`` (float, WAV only).
         files: the group of files that this one appears with. None: a group of its own, and
             leaving the ``with`` block completes the file, or removes it after an exception.
+        metadata: what the file is to carry beside its audio.
 
     Raises:
         InputError: a format that cannot be written.
@@ -68,6 +72,7 @@ class AudioWriter:
         *,
         bits: str = "24",
         files: AtomicFiles | None = None,
+        metadata: Metadata | None = None,
     ) -> None:
         self._path = Path(path)
         extension = self._path.suffix.lower().lstrip(".")
@@ -80,8 +85,13 @@ class AudioWriter:
         self._own = files is None
         try:
             handle = self._files.create(self._path)
-            encoder = WavEncoder if extension == "wav" else _FlacEncoder
-            self._encoder: _Encoder = encoder(handle, rate, channels, self._bits)
+            metadata = metadata or Metadata()
+            self._encoder: _Encoder
+            if extension == "wav":
+                chunks = as_chunks(metadata, rate)
+                self._encoder = WavEncoder(handle, rate, channels, self._bits, chunks)
+            else:
+                self._encoder = _FlacEncoder(handle, rate, channels, self._bits, metadata)
         except BaseException as error:
             self._fail(error)
             raise
@@ -163,7 +173,16 @@ def _quantise(frames: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
 class _FlacEncoder:
     """FLAC through libsndfile, which swallows the cause of failed writes: it is kept here."""
 
-    def __init__(self, handle: BinaryIO, rate: int, channels: int, bits: int) -> None:
+    def __init__(
+        self,
+        handle: BinaryIO,
+        rate: int,
+        channels: int,
+        bits: int,
+        metadata: Metadata | None = None,
+    ) -> None:
+        self._handle = handle
+        self._blocks = metadata_blocks(metadata, rate) if metadata else b""
         self._shift = 32 - bits
         self._sink = QuietFile(handle)
         self._frames = 0
@@ -176,6 +195,9 @@ class _FlacEncoder:
             raise InputError(
                 f"FLAC cannot hold {channels} channels at {rate} Hz; write WAV"
             ) from error
+        if self._blocks:
+            # libsndfile knows ten tags and no other blocks: it keeps the room for ours.
+            self._file.comment = "x" * len(self._blocks)
 
     def write(self, frames: NDArray[np.int32]) -> None:
         try:
@@ -192,6 +214,8 @@ class _FlacEncoder:
         if self._frames == 0:
             # libsndfile writes the header with the first frame.
             raise OSError(errno.EINVAL, "FLAC cannot hold 0 frames; write WAV")
+        if self._blocks:
+            put_blocks(self._handle, self._blocks)
 
 
 def write_audio(

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lars_plugin.backends.recipes import made_again, recipe_of
 
 if TYPE_CHECKING:
     # The zoo loads models and so imports this package.
@@ -68,7 +70,21 @@ class CausalBackend(Backend, Protocol):
 
 @dataclass(frozen=True)
 class Model:
-    """A configuration with a backend that runs its network: all that separation needs."""
+    """A configuration with a backend that runs its network: all that separation needs.
+
+    Pickling one stores how it was loaded, and unpickling loads it again; see
+    :mod:`lars_plugin.backends.recipes`. Copies share the network, which never changes.
+    """
 
     config: ModelConfig
     backend: Backend
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        recipe = recipe_of(self)
+        return super().__reduce_ex__(protocol) if recipe is None else (made_again, (recipe,))
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Model:
+        return self

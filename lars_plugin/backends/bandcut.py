@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lars_plugin.audio.levels import is_silent
 from lars_plugin.backends.cuts import Core, Shapes
 from lars_plugin.backends.spectra import Spectra, Spectrum
 from lars_plugin.backends.threads import run_parts
@@ -73,7 +74,7 @@ class BandCut:
     def __call__(self, wave: Wave, core: Core, threads: int = 1) -> Wave:
         channels, length = wave.shape
         stems = self._config.stems
-        if not wave.any():
+        if is_silent(wave):
             return np.zeros((stems, channels, length), np.float32)
         scale = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) + 1e-5
         mixture, bins = self._bins(wave * np.float32(1 / scale), threads)

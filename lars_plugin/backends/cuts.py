@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lars_plugin.audio.levels import is_silent
 from lars_plugin.backends.spectra import Spectra, Spectrum
 from lars_plugin.backends.threads import run_parts
 from lars_plugin.networks.mdx23c_config import MDX23CConfig
@@ -83,7 +84,7 @@ class MDX23CCut:
     def __call__(self, wave: Wave, core: Core, threads: int = 1) -> Wave:
         config, spectra = self._config, self._spectra
         channels, length = wave.shape
-        if not wave.any():
+        if is_silent(wave):
             return np.zeros((config.stems, channels, length), np.float32)
         (shape,) = self.core_shapes(channels, length)
         _, _, frames, width = shape

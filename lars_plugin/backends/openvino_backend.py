@@ -9,6 +9,7 @@ caches is its own.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import queue
@@ -26,10 +27,12 @@ from numpy.typing import NDArray
 from lars_plugin.allocator import return_freed_memory
 from lars_plugin.backends.cuts import Core, Cut
 from lars_plugin.backends.failures import engine_errors
-from lars_plugin.backends.openvino_cache import GRAPH, cached, key_of
-from lars_plugin.backends.openvino_convert import convert, core_inputs, optional
+from lars_plugin.backends.openvino_cache import kept, key_of
+from lars_plugin.backends.openvino_convert import convert, core_inputs, optional, save
+from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.backends.threads import default_threads
 from lars_plugin.errors import EngineError, InputError
+from lars_plugin.forks import fork_count
 
 __all__ = ["OPENVINO_PRECISIONS", "OpenVINOBackend", "has_bfloat16", "has_openvino"]
 
@@ -78,11 +81,42 @@ def openvino_core() -> Any:
         return _core
 
 
+def compiled(source: Any, properties: Mapping[str, Any]) -> Any:
+    """A network compiled for the processor, from its file or its graph.
+
+    Raises:
+        EngineError: it cannot be.
+    """
+    try:
+        return openvino_core().compile_model(source, "CPU", dict(properties))
+    except RuntimeError as error:
+        first = str(error).strip().split("\n", 1)[0]
+        file = isinstance(source, Path)
+        raise EngineError(
+            f"OpenVINO cannot compile {source if file else 'this network'} ({first}):"
+            f" {'delete it, or ' if file else ''}use --backend torch"
+        ) from error
+
+
+def keep_for_ever(compiled: object) -> None:
+    """Never destroy what was compiled before a fork: it would wait for threads that are gone."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))
+
+
 _lock = threading.Lock()
 _core: Any = None
 
 
-class OpenVINOBackend:
+def _unlock() -> None:
+    global _lock
+    _lock = threading.Lock()  # a thread that is not here may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
+class OpenVINOBackend(NotPickled):
     """Waves ``(B, C, L)`` to stems ``(B, S, C, L)``; any thread may call.
 
     Args:
@@ -130,7 +164,7 @@ class OpenVINOBackend:
         self._streams = 1
         self._calibration = calibration
         self._told = told or log.info
-        self._lock = threading.Lock()
+        self._lock, self._forks = threading.Lock(), fork_count()
         # Only the last shape: a model has one length of chunk, and a compiled network is large.
         self._compiled: tuple[tuple[int, int], _Compiled] | None = None
 
@@ -140,6 +174,8 @@ class OpenVINOBackend:
 
     def share(self, jobs: int) -> None:
         """Be ready for that many callers at once, each with its part of the cores."""
+        if self._forks != fork_count():
+            self._after_fork()
         with self._lock:
             self._streams = jobs
             self._compiled = None
@@ -158,11 +194,22 @@ class OpenVINOBackend:
             return made[0][None] if len(made) == 1 else np.stack(made)
 
     def _ready(self, channels: int, samples: int) -> _Compiled:
+        if self._forks != fork_count():
+            self._after_fork()
         with self._lock:
             if self._compiled is None or self._compiled[0] != (channels, samples):
                 self._compiled = None
                 self._compiled = (channels, samples), self._compile(channels, samples)
             return self._compiled[1]
+
+    def _after_fork(self) -> None:
+        """In a forked child: compile again, since the threads of what was compiled are gone."""
+        with _lock:
+            if self._forks != fork_count():
+                keep_for_ever(self._compiled)
+                # Another thread of the parent may have held it.
+                self._lock, self._compiled = threading.Lock(), None
+                self._forks = fork_count()
 
     def _compile(self, channels: int, samples: int) -> _Compiled:
         shapes = self._cut.core_shapes(channels, samples)
@@ -178,29 +225,24 @@ class OpenVINOBackend:
             "system": sys.platform,
         }
 
-        def make(folder: Path) -> None:
+        def make() -> Any:
             self._told("converting the network for OpenVINO; once for this model, then cached")
             calibration: list[list[Wave]] = []
             if quantised and self._calibration is not None:
                 calibration = core_inputs(self._cut, self._calibration(channels, samples))
-            convert(self._cut, shapes, folder, calibration=calibration)
+            graph = convert(self._cut, shapes, calibration=calibration)
             # The network is not needed any more, and a large one was there three times.
             return_freed_memory()
+            return graph
 
-        folder = cached(self._cache, key_of(facts), make)
+        source = kept(self._cache, key_of(facts), make, save)
         properties = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._precision] if has_bfloat16() else "f32",
             # Several callers have a stream each, which needs a thread at the least.
             "INFERENCE_NUM_THREADS": max(self._threads, self._streams),
             "NUM_STREAMS": self._streams,
         }
-        try:
-            return _Compiled(openvino_core().compile_model(folder / GRAPH, "CPU", properties))
-        except RuntimeError as error:
-            first = str(error).strip().split("\n", 1)[0]
-            raise EngineError(
-                f"OpenVINO cannot compile {folder} ({first}): delete it, or use --backend torch"
-            ) from error
+        return _Compiled(compiled(source, properties))
 
 
 class _Compiled:

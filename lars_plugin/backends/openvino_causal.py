@@ -9,6 +9,7 @@ everywhere: arrays in, new arrays out.
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import sys
@@ -21,11 +22,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.failures import engine_errors
-from lars_plugin.backends.openvino_backend import has_bfloat16, openvino_core
-from lars_plugin.backends.openvino_cache import GRAPH, cached, key_of
-from lars_plugin.backends.openvino_convert import convert, optional
-from lars_plugin.errors import EngineError, InputError
+from lars_plugin.backends.openvino_backend import compiled, has_bfloat16, keep_for_ever
+from lars_plugin.backends.openvino_cache import kept, key_of
+from lars_plugin.backends.openvino_convert import convert, optional, save
+from lars_plugin.backends.recipes import NotPickled
+from lars_plugin.errors import InputError
+from lars_plugin.forks import fork_count, settle_torch
 from lars_plugin.networks.livecore import LiveCore
 from lars_plugin.networks.livenet import LiveNet
 
@@ -53,7 +57,7 @@ class _Live:
         return LiveCore(self._network).eval()
 
 
-class OpenVINOCausalBackend:
+class OpenVINOCausalBackend(NotPickled):
     """A :class:`~lars_plugin.networks.livenet.LiveNet` hop by hop; any thread may call.
 
     Args:
@@ -90,6 +94,7 @@ class OpenVINOCausalBackend:
         self._shape = (config.stems, config.audio_channels)
         self._window: Wave = stft.window.numpy()
         self._output_window: Wave = stft.output_window.numpy()
+        settle_torch()
         with torch.inference_mode():
             start = network.initial_state()
             self._start: State = (
@@ -97,7 +102,10 @@ class OpenVINOCausalBackend:
                 start[3].numpy(),
                 LiveCore.pack(start).numpy(),
             )
-        self._model = self._compile(network, dict(identity), cache, told or log.info)
+        self._compile = functools.partial(
+            self._compiled, network, dict(identity), cache, told or log.info
+        )
+        self._model, self._forks = self._compile(), fork_count()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # The first run allocates; no live stream shall wait for that.
         self.step(np.zeros((self._shape[1], self._hop), np.float32), self._start)
@@ -114,6 +122,7 @@ class OpenVINOCausalBackend:
     def step(self, hops: Wave, state: Any) -> tuple[Wave, Any]:
         """See :class:`~lars_plugin.backends.CausalBackend`."""
         made = np.empty((*self._shape, hops.shape[1]), np.float32)
+        hops = without_denormals(hops)
         with engine_errors(self.name):
             request = self._request()
             for at in range(0, hops.shape[1], self._hop):
@@ -158,12 +167,17 @@ class OpenVINOCausalBackend:
 
     def _request(self) -> Any:
         """One for each thread that is in here at a time."""
+        if self._forks != fork_count():
+            # A forked child: the threads of what was compiled are gone.
+            keep_for_ever((self._model, self._idle))
+            self._idle = queue.SimpleQueue()
+            self._model, self._forks = self._compile(), fork_count()
         try:
             return self._idle.get_nowait()
         except queue.Empty:
             return self._model.create_infer_request()
 
-    def _compile(
+    def _compiled(
         self,
         network: LiveNet,
         identity: dict[str, Any],
@@ -181,11 +195,11 @@ class OpenVINOCausalBackend:
         bins = self._n_fft // 2 + 1
         shapes = ((2, self._shape[1], bins), self._start[2].shape)
 
-        def make(folder: Path) -> None:
+        def make() -> Any:
             told("converting the live network for OpenVINO; once for this model, then cached")
-            convert(_Live(network), shapes, folder)
+            return convert(_Live(network), shapes)
 
-        folder = cached(cache, key_of(facts), make)
+        source = kept(cache, key_of(facts), make, save)
         properties = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._precision] if has_bfloat16() else "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -195,10 +209,4 @@ class OpenVINOCausalBackend:
             # A host's audio thread may sit on any core; ours must be free to leave it.
             "ENABLE_CPU_PINNING": False,
         }
-        try:
-            return openvino_core().compile_model(folder / GRAPH, "CPU", properties)
-        except RuntimeError as error:
-            first = str(error).strip().split("\n", 1)[0]
-            raise EngineError(
-                f"OpenVINO cannot compile {folder} ({first}): delete it, or use --backend torch"
-            ) from error
+        return compiled(source, properties)

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from lars_plugin.backends.cuts import Cut, Shapes
 from lars_plugin.backends.openvino_cache import GRAPH
 from lars_plugin.errors import EngineError, InputError
+from lars_plugin.forks import settle_torch
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Convertible", "convert", "core_inputs", "optional"]
+__all__ = ["Convertible", "convert", "core_inputs", "optional", "save"]
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +73,12 @@ def optional(name: str, extra: str) -> Any:
         ) from error
 
 
-def convert(
-    cut: Convertible, shapes: Shapes, folder: Path, *, calibration: Sequence[Sequence[Wave]] = ()
-) -> None:
-    """Write a network's core as ``model.xml`` and ``model.bin``.
+def convert(cut: Convertible, shapes: Shapes, *, calibration: Sequence[Sequence[Wave]] = ()) -> Any:
+    """A network's core as a graph of OpenVINO.
 
     Args:
         cut: whose core it is.
         shapes: of the core's inputs.
-        folder: where the files go.
         calibration: inputs of the core, from real audio: weights and activations of the
             convolutions become int8 in the ranges seen here. None: they stay float32.
 
@@ -91,6 +89,7 @@ def convert(
     import torch  # not needed where a conversion is there already
 
     openvino = optional("openvino", "openvino")
+    settle_torch()
     started = time.perf_counter()
     core = cut.core().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
@@ -106,14 +105,29 @@ def convert(
             )
             if calibration:
                 graph = _quantised(graph, calibration)
-            # As it is: half-precision constants would be a loss nobody asked for.
-            openvino.save_model(graph, folder / GRAPH, compress_to_fp16=False)
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
         first = (str(error) or type(error).__name__).split("\n", 1)[0]
         raise EngineError(
             f"OpenVINO cannot convert this network: {first}; use --backend torch"
         ) from error
     log.info("converted for OpenVINO in %.1f s", time.perf_counter() - started)
+    return graph
+
+
+def save(graph: Any, folder: Path) -> None:
+    """Write a graph as ``model.xml`` and ``model.bin``.
+
+    Raises:
+        OSError: it cannot be written, or not whole.
+    """
+    try:
+        with _unreported():
+            # As it is: half-precision constants would be a loss nobody asked for.
+            optional("openvino", "openvino").save_model(
+                graph, folder / GRAPH, compress_to_fp16=False
+            )
+    except RuntimeError as error:
+        raise OSError(str(error).strip().split("\n", 1)[0]) from error
 
 
 def _quantised(graph: Any, calibration: Sequence[Sequence[Wave]]) -> Any:

@@ -16,14 +16,14 @@ Axes: S stems, C = 2 channels, L samples, T frames, F bins.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Backend
+from lars_plugin.audio.levels import is_silent
+from lars_plugin.backends import Backend, CausalBackend
 from lars_plugin.backends.spectra import Spectra, Spectrum
 from lars_plugin.backends.threads import default_threads, run_parts
+from lars_plugin.errors import InputError
 
 __all__ = ["SpatialFilter"]
 
@@ -44,11 +44,19 @@ class SpatialFilter:
     A chunk that is mono, or silent, or holds what is not finite, comes as the backend made it.
 
     Args:
-        backend: gives estimates; attributes it has beside those of a backend can be asked for.
+        backend: gives estimates, chunk by chunk; not a causal one.
         n_fft: of the filter's own STFT, longer than a network's: directions do not move.
+
+    Raises:
+        InputError: a causal backend: the filter looks at whole chunks.
     """
 
     def __init__(self, backend: Backend, n_fft: int = 8192) -> None:
+        if isinstance(backend, CausalBackend):
+            raise InputError(
+                f"the spatial filter looks at whole chunks, and {backend.name} goes hop by hop;"
+                " leave it out"
+            )
         self._backend = backend
         self._spectra = Spectra(n_fft, n_fft // 2, "sine")
 
@@ -56,10 +64,22 @@ class SpatialFilter:
     def name(self) -> str:
         return self._backend.name
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._backend, name)
+    @property
+    def instant(self) -> bool:
+        """Never: see :class:`~lars_plugin.backends.Backend`."""
+        return False
+
+    def share(self, jobs: int) -> None:
+        """Be ready for that many callers at once, if the backend can prepare for them."""
+        share = getattr(self._backend, "share", None)
+        if share is not None:
+            share(jobs)
+
+    def prepare(self, channels: int, samples: int) -> None:
+        """Have the backend convert and compile now, if it does."""
+        prepare = getattr(self._backend, "prepare", None)
+        if prepare is not None:
+            prepare(channels, samples)
 
     def __call__(self, batch: Wave) -> Wave:
         stems = self._backend(batch)
@@ -69,12 +89,12 @@ class SpatialFilter:
         return stems
 
     def _applies(self, wave: Wave, stems: Wave) -> bool:
-        if wave.shape[0] != 2 or wave.shape[1] <= self._spectra.n_fft:
+        if wave.shape[0] != 2 or wave.shape[1] <= self._spectra.n_fft or is_silent(wave):
             return False
         power = float(np.mean(np.square(wave, dtype=np.float64)))
         side = float(np.mean(np.square(wave[0] - wave[1], dtype=np.float64)))
         # NaN compares false.
-        return side > _MONO * power > 0 and bool(np.isfinite(stems).all())
+        return side > _MONO * power and bool(np.isfinite(stems).all())
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:
         spectra, threads = self._spectra, default_threads()

@@ -151,7 +151,8 @@ class Spectra:
         """Spectra of a mixture and its stems, brought to where the mixture has an RMS of 1.
 
         Args:
-            mixture: ``(C, L)``, not silent; not changed.
+            mixture: ``(C, L)``, not silent (:func:`~lars_plugin.audio.levels.is_silent`); not
+                changed.
             stems: ``(S, C, L)``; not changed.
             threads: pieces at a time.
 

@@ -14,11 +14,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["default_threads", "one_thread_each", "run_parts"]
+__all__ = ["default_threads", "one_thread_each", "run_parts", "stop_check", "stoppable"]
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -37,13 +38,35 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def stoppable(check: Callable[[], None]) -> Iterator[None]:
+    """Have ``check`` called between the parts of all that this thread works on in here.
+
+    Args:
+        check: from any thread; it raises what shall end the work.
+    """
+    token = _stop_check.set(check)
+    try:
+        yield
+    finally:
+        _stop_check.reset(token)
+
+
+def stop_check() -> Callable[[], None]:
+    """What to call now and then in a long piece of work that this thread begins: it may raise."""
+    return _stop_check.get()
+
+
 def run_parts(work: Callable[[Part], Result], parts: Iterable[Part], threads: int) -> list[Result]:
     """``[work(part) for part in parts]``, in that many threads.
 
-    NaN and Inf pass without a warning, as in PyTorch: they are for the caller to find.
+    NaN and Inf pass without a warning, as in PyTorch: they are for the caller to find. Between
+    the parts the caller's ``stoppable`` check is called.
     """
+    check = stop_check()
 
     def quiet(part: Part) -> Result:
+        check()
         with np.errstate(all="ignore"):
             return work(part)
 
@@ -58,12 +81,12 @@ def one_thread_each() -> Iterator[None]:
 
     OpenBLAS's own threads wait for each other by spinning, which on a busy machine makes products
     of small matrices many times slower. The limit is the process's: the first who is in here sets
-    it, and the last who leaves lifts it.
+    it, and the last who leaves lifts it, whichever threads they are.
     """
-    global _inside, _limit
+    global _inside, _lifted
     with _lock:
         if not _inside:
-            _limit = _libraries(os.getpid()).limit(limits=1, user_api="blas")
+            _lifted = _limit_blas([1] * len(_libraries(os.getpid())))
         _inside += 1
     try:
         yield
@@ -71,20 +94,56 @@ def one_thread_each() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if not _inside:
-                _limit.restore_original_limits()
+                _limit_blas(_lifted)
 
 
+def _limit_blas(counts: list[int]) -> list[int]:
+    """Set the threads of each BLAS; returns what they were."""
+    before = []
+    for library, count in zip(_libraries(os.getpid()), counts, strict=True):
+        before.append(library.num_threads or 1)
+        # threadpoolctl (3.6 and later) lets only the first thread of a process that ever asked
+        # set OpenBLAS's number, for as long as that thread lives, and ignores all others without
+        # a word. Here a lock keeps the threads from getting in each other's way.
+        release = getattr(library, "clear_controlling_thread", None)
+        if release is not None:
+            release(force=True)
+        library.set_num_threads(count)
+        if release is not None:
+            release(force=True)
+    return before
+
+
+def _never() -> None:
+    """The check of work that nobody stops."""
+
+
+_stop_check: ContextVar[Callable[[], None]] = ContextVar("lars_stop_check", default=_never)
 _lock = threading.Lock()
 _inside = 0
-_limit: Any = None
+_lifted: list[int] = []
+
+
+def _alone() -> None:
+    """In a forked child: threads that were in there are gone, and nobody else lifts the limit."""
+    global _lock, _inside
+    _lock = threading.Lock()
+    if _inside:
+        _inside = 0
+        _limit_blas(_lifted)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_alone)
 
 
 @functools.lru_cache(maxsize=1)
-def _libraries(_process: int) -> Any:
+def _libraries(_process: int) -> tuple[Any, ...]:
     # Looking for them takes milliseconds, and they stay where they are.
     import threadpoolctl
 
-    return threadpoolctl.ThreadpoolController()
+    found = threadpoolctl.ThreadpoolController().lib_controllers
+    return tuple(one for one in found if one.user_api == "blas")
 
 
 @functools.lru_cache

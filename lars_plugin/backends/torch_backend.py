@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.bandcut import BandCut
 from lars_plugin.backends.cores import BandCore
 from lars_plugin.backends.device_bandcut import DeviceBandCut
 from lars_plugin.backends.failures import engine_errors
+from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.errors import EngineError, InputError
+from lars_plugin.forks import settle_torch
 from lars_plugin.networks.bandunet import BandUNet
 
 __all__ = ["PRECISIONS", "TorchBackend", "choose_device", "engine_errors"]
@@ -51,7 +54,7 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-class TorchBackend:
+class TorchBackend(NotPickled):
     """A module ``(B, C, L)`` to ``(B, S, C, L)``, moved to a device and run without gradients.
 
     Args:
@@ -72,6 +75,7 @@ class TorchBackend:
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"unknown precision {precision!r}; use {', '.join(PRECISIONS)}")
+        settle_torch()
         self._device = choose_device(device)
         self._precision = precision
         with engine_errors(self.name):
@@ -100,7 +104,8 @@ class TorchBackend:
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         # A copy: the module may write into its input, and the array may be read-only.
-        wave = torch.from_numpy(np.array(batch, np.float32, order="C"))
+        settle_torch()
+        wave = torch.from_numpy(np.array(without_denormals(batch), np.float32, order="C"))
         with torch.inference_mode(), self._cast(), engine_errors(self.name):
             stems = self._run(wave.to(self._device))
             result: NDArray[np.float32] = stems.float().cpu().numpy()

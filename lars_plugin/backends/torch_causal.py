@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.torch_backend import TorchBackend, engine_errors
+from lars_plugin.forks import settle_torch
 from lars_plugin.networks.livenet import LiveNet
 from lars_plugin.networks.livestep import LiveStepper
 
@@ -38,12 +40,14 @@ class TorchCausalBackend(TorchBackend):
 
     def initial_state(self) -> Any:
         """A tuple of tensors on the device: silence before the first sample."""
+        settle_torch()
         with torch.inference_mode():
             return self._network.initial_state()
 
     def step(self, hops: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
         """See :class:`~lars_plugin.backends.CausalBackend`."""
-        block = torch.from_numpy(np.array(hops, np.float32, order="C"))[None]
+        settle_torch()
+        block = torch.from_numpy(np.array(without_denormals(hops), np.float32, order="C"))[None]
         with torch.inference_mode(), self._cast(), engine_errors(self.name):
             network: LiveNet | LiveStepper = self._network
             if self._stepper is not None and block.shape[2] == self._hop:

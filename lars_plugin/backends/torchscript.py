@@ -11,13 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lars_plugin.audio.levels import without_denormals
+from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.backends.torch_backend import choose_device, engine_errors
 from lars_plugin.errors import ModelFormatError
+from lars_plugin.forks import settle_torch
 
 __all__ = ["TorchScriptBackend"]
 
 
-class TorchScriptBackend:
+class TorchScriptBackend(NotPickled):
     """A TorchScript file: waves ``(B, C, L)`` in, stems ``(B, S, C, L)`` out.
 
     The published files were traced with a batch of one, so windows run one by one. Unlike a
@@ -35,6 +38,7 @@ class TorchScriptBackend:
     """
 
     def __init__(self, path: Path, *, stems: int, device: str = "auto") -> None:
+        settle_torch()
         self._device = choose_device(device)
         self._path = path
         self._stems = stems
@@ -54,8 +58,9 @@ class TorchScriptBackend:
         return f"torchscript {self._device} float32"
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        settle_torch()
         # A copy: the network may write into its input, and the array may be read-only.
-        waves = torch.from_numpy(np.array(batch, np.float32, order="C"))
+        waves = torch.from_numpy(np.array(without_denormals(batch), np.float32, order="C"))
         result = np.empty((batch.shape[0], self._stems, *batch.shape[1:]), np.float32)
         with torch.inference_mode(), engine_errors(self.name):
             for index in range(batch.shape[0]):

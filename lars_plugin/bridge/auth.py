@@ -11,16 +11,21 @@ import socket
 import stat
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lars_plugin.bridge import limits
-from lars_plugin.errors import AuthError
+from lars_plugin.errors import AuthError, BridgeError
 
 __all__ = [
+    "check_engine",
     "check_peer",
     "is_loopback",
     "new_token",
+    "open_folder",
     "private_folder",
+    "read_private",
     "read_token",
     "tokens_match",
     "write_private",
@@ -46,9 +51,21 @@ def private_folder(folder: Path) -> Path:
 
     Raises:
         AuthError: others own it or can look into it, or it is no folder.
+        BridgeError: it cannot be made.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    info = folder.lstat()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        pass  # a file, or a link to nowhere: said below
+    except OSError as error:
+        raise BridgeError(
+            f"cannot make the folder {folder}: {error.strerror}; set LARS_RUNTIME_DIR to another"
+        ) from error
+    _check_folder(folder, folder.lstat())
+    return folder
+
+
+def _check_folder(folder: Path, info: os.stat_result) -> None:
     if not stat.S_ISDIR(info.st_mode):
         raise AuthError(f"{folder} is not a folder (or a link); remove it")
     if os.name == "posix":
@@ -56,21 +73,80 @@ def private_folder(folder: Path) -> Path:
             raise AuthError(f"{folder} belongs to another user; set LARS_RUNTIME_DIR to your own")
         if info.st_mode & 0o077:
             raise AuthError(f"{folder} is open to other users; run: chmod 700 {folder}")
-    return folder
+
+
+@contextmanager
+def open_folder(folder: Path) -> Iterator[int | None]:
+    """A folder that is there and is nobody else's, for ``read_private``; it cannot be exchanged.
+
+    Yields:
+        Its descriptor; None where the system has none for folders (Windows).
+
+    Raises:
+        OSError: it is not there.
+        AuthError: others own it or can look into it, or it is a link or no folder.
+    """
+    _check_folder(folder, folder.lstat())
+    if os.name != "posix":
+        yield None
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _check_folder(folder, os.fstat(descriptor))  # what was opened, not what was there before
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_private(path: Path, most: int, folder: int | None = None) -> bytes:
+    """At most so many bytes of a plain file of ours that others can neither read nor write.
+
+    Args:
+        path: of the file.
+        most: bytes.
+        folder: descriptor of the folder that it must be in, from ``open_folder``.
+
+    Raises:
+        OSError: it cannot be opened; links are not followed.
+        AuthError: it is another user's, open to others, or no plain file.
+    """
+    # A pipe in the file's place must not make us wait for a writer.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if folder is None:
+        descriptor = os.open(path, flags)
+    else:
+        descriptor = os.open(path.name, flags, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as file:
+        info = os.fstat(file.fileno())
+        if not stat.S_ISREG(info.st_mode):
+            raise AuthError(f"{path} is not a plain file")
+        if os.name == "posix":
+            if info.st_uid != os.geteuid():
+                raise AuthError(f"{path} belongs to another user; set LARS_RUNTIME_DIR to your own")
+            if info.st_mode & 0o077:
+                raise AuthError(f"{path} is open to other users; run: chmod 600 {path}")
+        return file.read(most)
 
 
 def write_private(path: Path, data: str) -> None:
-    """Write a file of mode 0600 in one go; readers see the old one or the new one."""
+    """Write a file of mode 0600 in one go; readers see the old one or the new one.
+
+    Raises:
+        BridgeError: it cannot be written.
+    """
     spare = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(spare, flags, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(data)
-        os.replace(spare, path)
-    except BaseException:
-        spare.unlink(missing_ok=True)
-        raise
+        descriptor = os.open(spare, flags, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(data)
+            os.replace(spare, path)
+        except BaseException:
+            spare.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise BridgeError(f"cannot write {path}: {error.strerror}; make room for it") from error
 
 
 def read_token(path: Path) -> str:
@@ -80,16 +156,9 @@ def read_token(path: Path) -> str:
         AuthError: the file is not there, holds no token, or others may read it.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        token = read_private(path, 4 * limits.TOKEN_BYTES).decode("ascii", "replace").strip()
     except OSError as error:
         raise AuthError(f"cannot read the token file {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            raise AuthError(f"{path} is not a plain file")
-        if os.name == "posix" and (info.st_mode & 0o077 or info.st_uid != os.geteuid()):
-            raise AuthError(f"{path} is open to other users; run: chmod 600 {path}")
-        token = file.read(4 * limits.TOKEN_BYTES).strip()
     if len(token) != 2 * limits.TOKEN_BYTES:
         raise AuthError(f"{path} does not hold a token of {2 * limits.TOKEN_BYTES} digits")
     return token
@@ -122,6 +191,21 @@ def check_peer(connection: socket.socket) -> None:
     uid = peer_uid(connection)
     if uid != os.geteuid():
         raise AuthError(f"user {uid} may not use this engine; start one of your own")
+
+
+def check_engine(connection: socket.socket, where: str) -> None:
+    """Talk to nobody but an engine of one's own through a Unix socket.
+
+    An engine lets only its own user in, so one of another user is never the right one.
+
+    Raises:
+        AuthError: another user listens there, or nobody knows who.
+    """
+    uid = peer_uid(connection)
+    if uid != os.geteuid():
+        raise AuthError(
+            f"the engine at {where} is that of user {uid}; set LARS_RUNTIME_DIR to your own folder"
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -113,6 +113,7 @@ def run_serve(args: argparse.Namespace) -> int:
         return _status(args)
     if args.latency_table is not None:
         return _latency_table(args.latency_table)
+    from lars_plugin.audio import discard_unfinished
     from lars_plugin.bridge.realtime import run_in_real_time
     from lars_plugin.bridge.server import Server
     from lars_plugin.bridge.serving import (
@@ -148,6 +149,7 @@ def run_serve(args: argparse.Namespace) -> int:
             runtime.unlink(missing_ok=True)
     finally:
         server.close()
+        discard_unfinished()  # of jobs that did not stop in time
     return 0
 
 
@@ -192,11 +194,12 @@ def _latency_table(names: Sequence[str]) -> int:
 
 def run_stream(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    from lars_plugin.audio import input_path
     from lars_plugin.bridge.streaming import stream_file
 
     start = time.perf_counter()
     result = stream_file(
-        args.input,
+        input_path(args.input),
         args.output,
         address=args.socket,
         model=args.model,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
@@ -11,11 +12,11 @@ from collections.abc import Callable, Iterator
 
 from lars_plugin.bridge import limits
 from lars_plugin.bridge.codes import error_message
-from lars_plugin.bridge.messages import Hello, Message
+from lars_plugin.bridge.messages import Hello, JobProgress, Message
 from lars_plugin.bridge.session import Session
 from lars_plugin.bridge.wire import Decoder, encode
 from lars_plugin.bridge.worker import Worker
-from lars_plugin.errors import LarsError
+from lars_plugin.errors import LarsError, ProtocolError
 
 __all__ = ["Connection"]
 
@@ -24,6 +25,8 @@ _FRAME_SECONDS = 20.0  # from the first byte of a message to its last
 _LINGER_SECONDS = 1.0  # to let a peer read the last error
 # With this much unread, offline sessions pause and live ones drop their stems.
 _CONGESTED_BYTES = 4 << 20
+# Where a request's number lies in a message, and 0.
+_REQUEST, _NONE = slice(24, 28), bytes(4)
 
 
 class Connection:
@@ -56,7 +59,6 @@ class Connection:
         self.welcome = False
         self.session: Session | None = None
         self.worker: Worker | None = None
-        self.job: object | None = None
         self.decoder = Decoder([Hello])
         self.closed = False
         self.interest = 0  # what the selector was told
@@ -65,6 +67,7 @@ class Connection:
         self._out: deque[memoryview] = deque()
         self._out_bytes = 0
         self._overflow = False
+        self._asked: dict[bytes, bool] = {}  # numbers in use; True: by what the stream answers
         self._closing: float | None = None  # when to stop lingering
         self._since = time.monotonic()  # accept, or first byte of what is pending
 
@@ -85,7 +88,26 @@ class Connection:
                 return
             self._push(data)
 
+    def ask(self, number: int, *, stream: bool) -> None:
+        """A request has come, whose answer will carry its number.
+
+        Args:
+            stream: the answer is the stream's, so there is none if that ends before.
+
+        Raises:
+            ProtocolError: the number is 0, or an answer to it is on its way.
+        """
+        if not number:
+            raise ProtocolError("a request needs a number that is not 0")
+        key = number.to_bytes(4, "little")
+        with self._lock:
+            if key in self._asked:
+                raise ProtocolError(f"request number {number} is in use; take another")
+            self._asked[key] = stream
+
     def _push(self, data: bytes) -> None:
+        if self._asked and data[_REQUEST] != _NONE and data[5] != JobProgress.TYPE:
+            self._asked.pop(data[_REQUEST], None)
         sent = 0
         if not self._out:
             try:
@@ -109,10 +131,20 @@ class Connection:
 
     # The network thread.
 
-    def attach(self, session: Session | None) -> None:
-        """Make a session the connection's; what another one still sends is thrown away."""
+    def attach(self, session: Session | None, keep: int = 0) -> None:
+        """Make a session the connection's; what another one still sends is thrown away.
+
+        Args:
+            keep: a request number that stays in use, though a stream is to answer it.
+        """
         with self._lock:
             self.session = session
+            kept = keep.to_bytes(4, "little")
+            self._asked = {
+                number: stream
+                for number, stream in self._asked.items()
+                if number == kept or session is not None or not stream
+            }
             self._set_congested()
 
     @property
@@ -126,15 +158,33 @@ class Connection:
         return self._closing is not None
 
     @property
+    def stranger(self) -> bool:
+        """Whether it is not known who the peer is, nor whether it has the token."""
+        return not (self.trusted or self.welcome)
+
+    @property
     def wants_write(self) -> bool:
         """Whether bytes wait for the peer to read."""
         return bool(self._out)
 
     @property
     def wants_read(self) -> bool:
-        """Whether to read on: not while a session has as much as it may queue."""
+        """Whether to read on: not while a session has as much as it may queue, nor while the peer
+        does not read its answers."""
+        if self._out_bytes > limits.MAX_UNREAD_BYTES:
+            return False
         session = self.session
         return session is None or session.closed or session.queued_bytes < limits.MAX_IN_BYTES
+
+    @property
+    def gone(self) -> bool:
+        """Whether the peer has closed, for while nothing is read: then reading does not tell."""
+        if not hasattr(select, "poll"):
+            return False
+        hung_up = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+        poll = select.poll()
+        poll.register(self.sock, hung_up)
+        return any(event & hung_up for _, event in poll.poll(0))
 
     def overdue(self, now: float) -> bool:
         """Whether the peer took too long, or lingering is over."""

@@ -19,14 +19,16 @@ from lars_plugin.bridge.auth import tokens_match
 from lars_plugin.bridge.codes import error_message
 from lars_plugin.bridge.connection import Connection
 from lars_plugin.bridge.jobs import FileJob, check_path
+from lars_plugin.bridge.memory import Memory, stream_bytes
 from lars_plugin.bridge.messages import FROM_CLIENT, Message
+from lars_plugin.bridge.plan import check_asked, check_position
 from lars_plugin.bridge.pool import WorkerPool
 from lars_plugin.bridge.session import Session
 from lars_plugin.bridge.worker import Worker
 from lars_plugin.errors import (
     AuthError,
+    BridgeError,
     EngineError,
-    InputError,
     LarsError,
     LimitError,
     ProtocolError,
@@ -39,8 +41,8 @@ __all__ = ["Dispatcher", "engine_name"]
 
 log = logging.getLogger(__name__)
 
-_MAX_JOBS = 4
-
+# Not requests: they have no answer, or one that can be told without a number.
+_UNNUMBERED = (messages.Hello, messages.Ping, messages.Audio, messages.JobCancel)
 _FOR_SESSION = (
     messages.Audio,
     messages.Flush,
@@ -63,6 +65,7 @@ class Dispatcher:
         settings: of the server.
         by_session: kept up to date here: session number to connection.
         changed: wakes the network thread for a connection.
+        known: how many connections have been greeted, or need no token.
     """
 
     def __init__(
@@ -70,17 +73,20 @@ class Dispatcher:
         pool: WorkerPool,
         settings: Settings,
         by_session: dict[int, Connection],
+        *,
         changed: Callable[[Connection], None],
+        known: Callable[[], int],
     ) -> None:
         self._pool = pool
         self._settings = settings
         self._by_session = by_session
-        self._changed = changed
+        self._changed, self._known = changed, known
         self._sessions = 0
         self._started = time.monotonic()
         self._jobs: dict[int, FileJob] = {}
         self._job_lock = threading.Lock()
         self._to_ring: set[Worker] = set()
+        self._memory = Memory()
 
     def handle(self, connection: Connection, message: Message) -> None:
         """Act on one message. What the client did wrong is answered with an ERROR.
@@ -92,6 +98,14 @@ class Dispatcher:
             self._greet(connection, message)
             return
         try:
+            if not isinstance(message, _UNNUMBERED):
+                try:
+                    answers = (*_FOR_SESSION, messages.Open)
+                    connection.ask(message.request, stream=isinstance(message, answers))
+                except ProtocolError as error:
+                    # Under the number that is in use it would be taken for that one's answer.
+                    connection.send(error_message(error))
+                    return
             self._act(connection, message)
         except LarsError as error:
             connection.send(
@@ -121,6 +135,8 @@ class Dispatcher:
             )
         if not connection.trusted and not tokens_match(message.token, self._settings.token):
             raise AuthError("the token is wrong; read it again from the engine's token file")
+        if connection.stranger and self._known() >= limits.MAX_CONNECTIONS:
+            raise LimitError("too many connections; close one first")
         connection.client = message.client
         connection.decoder.accept = FROM_CLIENT - {messages.Hello}
         connection.decoder.version = version
@@ -143,6 +159,14 @@ class Dispatcher:
             session = connection.session
             if session is None or session.closed or connection.worker is None:
                 raise ProtocolError(f"{type(message).__name__} without a stream: send OPEN first")
+            if isinstance(message, messages.Reset):
+                check_position(message.position)
+                if message.epoch == session.newest_epoch:
+                    raise ProtocolError(
+                        f"RESET into epoch {message.epoch}, which it is already; take another"
+                    )
+            elif isinstance(message, messages.Audio) and message.request:
+                raise ProtocolError("AUDIO has no request number; leave it 0")
             session.put(message)
             connection.worker.notify(session, ring=False)
             self._to_ring.add(connection.worker)
@@ -161,18 +185,16 @@ class Dispatcher:
         elif isinstance(message, messages.JobCancel):
             with self._job_lock:
                 job = self._jobs.get(connection.number)
-            if job is not None:
+            if job is not None and job.asked.request == message.request:
                 job.cancel()
         elif isinstance(message, messages.Status):
-            report = json.dumps(self.status(), ensure_ascii=False).encode()[: limits.MAX_JSON]
-            connection.send(messages.StatusReport(report=report, request=message.request))
+            connection.send(messages.StatusReport(report=self._report(), request=message.request))
 
     # Streams.
 
     def _open(self, connection: Connection, message: messages.Open) -> None:
-        self.end_stream(connection)
-        if not 1 <= message.max_block <= limits.MAX_BLOCK:
-            raise InputError(f"max_block must be from 1 to {limits.MAX_BLOCK}")
+        self.end_stream(connection, message.request)
+        check_asked(message)
         if len(self._by_session) >= self._settings.max_sessions:
             raise LimitError(
                 f"{self._settings.max_sessions} streams are open; close one of them first"
@@ -204,22 +226,31 @@ class Dispatcher:
     def _prepare(self, connection: Connection, session: Session, worker: Worker) -> None:
         """On a thread of its own: a model to load or a plugin to start keeps nobody waiting."""
         try:
-            session.prepare(worker.wait_model())
+            model = worker.wait_model()
+            self._memory.take(session.number, stream_bytes(model, session.asked))
+            session.prepare(model)
         except LarsError as error:
             session.abandon(error)
         except Exception as error:
             log.exception("stream not opened", extra={"session": session.number})
             session.abandon(EngineError(f"internal error ({type(error).__name__}: {error})"))
+        if session.closed:
+            self._memory.give(session.number)
         worker.notify(session)
         self._changed(connection)
 
-    def end_stream(self, connection: Connection) -> None:
-        """End the connection's stream, if there is one."""
+    def end_stream(self, connection: Connection, keep: int = 0) -> None:
+        """End the connection's stream, if there is one.
+
+        Args:
+            keep: the number of a request that stays in use: that of the OPEN which comes after.
+        """
         session, worker = connection.session, connection.worker
         if session is None or worker is None:
             return
         session.closed = True
-        connection.attach(None)
+        self._memory.give(session.number)
+        connection.attach(None, keep)
         connection.worker = None
         self._by_session.pop(session.number, None)
         worker.notify(session)
@@ -254,8 +285,8 @@ class Dispatcher:
         with self._job_lock:
             if connection.number in self._jobs:
                 raise LimitError("a job is running on this connection; wait for it or cancel it")
-            if len(self._jobs) >= _MAX_JOBS:
-                raise LimitError(f"{_MAX_JOBS} jobs are running; try again when one is done")
+            if len(self._jobs) >= limits.MAX_JOBS:
+                raise LimitError(f"{limits.MAX_JOBS} jobs are running; try again when one is done")
             worker = self._pool.lease(message.model)
 
             def finished(_: FileJob) -> None:
@@ -269,6 +300,33 @@ class Dispatcher:
             )
         log.info("job started", extra={"client": connection.client, "model": message.model})
 
+    def stop_jobs(self, seconds: float) -> None:
+        """Cancel all jobs and wait for their end: what they have not finished is removed then."""
+        with self._job_lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.cancel()
+        until = time.monotonic() + seconds
+        for job in jobs:
+            job.join(max(0.0, until - time.monotonic()))
+
+    def bury(self) -> None:
+        """See whether a model's thread has died: its sessions hear of it, and end."""
+        dead = self._pool.bury()
+        if not dead:
+            return
+        for connection in list(self._by_session.values()):
+            session, worker = connection.session, connection.worker
+            if session is not None and worker in dead:
+                log.error("model thread died", extra={"model": session.asked.model})
+                session.abandon(
+                    EngineError(
+                        f"the thread of model {session.asked.model!r} has died; open the stream"
+                        " again, it is started anew"
+                    )
+                )
+                self._changed(connection)
+
     def _roots(self, connection: Connection) -> tuple[Path, ...] | None:
         roots = self._settings.roots
         if roots is None:
@@ -277,6 +335,18 @@ class Dispatcher:
         return tuple(roots)
 
     # Status.
+
+    def _report(self) -> bytes:
+        """The status as JSON; long names of clients must not make it longer than it may be."""
+        status = self.status()
+        while len(report := json.dumps(status, ensure_ascii=False).encode()) > limits.MAX_JSON:
+            longest = max(status, key=lambda key: len(json.dumps(status[key])))
+            listed = status[longest]
+            if not isinstance(listed, list):
+                raise BridgeError("the status is too long")
+            status[longest] = listed[: len(listed) // 2]
+            status["shortened"] = True
+        return report
 
     def status(self) -> dict[str, object]:
         """What ``lars serve --status`` shows; JSON types only."""
@@ -294,12 +364,18 @@ class Dispatcher:
             "models": [
                 {
                     "name": worker.name,
+                    "state": worker.state,
+                    "restarts": worker.restarts,
                     "backend": worker.model.backend.name if worker.model else "",
                     "leases": worker.leases,
                     "runs": worker.runs,
                     "chunks": worker.chunks,
                 }
                 for worker in self._pool.workers()
+            ],
+            "offers": [
+                {"name": name, "weights": self._settings.installed(name)}
+                for name in self._pool.names
             ],
             "sessions": [session.status() for session in sessions],
             "jobs": [

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from lars_plugin.backends import Model
 from lars_plugin.bridge.client import Client
+from lars_plugin.bridge.scratch import scratch_folder
 from lars_plugin.bridge.server import Server, Settings
 from lars_plugin.errors import BridgeError, ConnectionLostError
 
@@ -34,7 +34,7 @@ class EngineThread:
     """
 
     def __init__(self, models: Mapping[str, Callable[[], Model]], **settings: Any) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="lars-")
+        self._folder = scratch_folder()
         self.socket: Path | None = None
         if "host" not in settings:
             self.socket = Path(self._folder.name) / "engine.sock"
@@ -89,7 +89,7 @@ class EngineProcess:
         environment: Mapping[str, str] | None = None,
         seconds: float = 60.0,
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="lars-")
+        self._folder = scratch_folder()
         self.runtime = Path(self._folder.name) / "run"
         self.socket = self.runtime / "engine.sock"
         self.log = Path(self._folder.name) / "log"

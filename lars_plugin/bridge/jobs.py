@@ -7,25 +7,25 @@ import logging
 import os
 import stat
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lars_plugin.backends.threads import stoppable
 from lars_plugin.bridge import messages
 from lars_plugin.bridge.codes import error_message
 from lars_plugin.bridge.messages import Message
+from lars_plugin.bridge.plan import check_overlap
 from lars_plugin.bridge.worker import Worker
 from lars_plugin.bridge.worker_backend import shared_model
-from lars_plugin.errors import AudioFileError, InputError, LarsError
+from lars_plugin.errors import AudioFileError, CancelledError, InputError, LarsError
 from lars_plugin.separation.files import separate_file
 from lars_plugin.separation.separator import Separator
-from lars_plugin.zoo.composites import Composite
 
 __all__ = ["FileJob", "check_path"]
 
 log = logging.getLogger(__name__)
 
-_PROGRESS_SECONDS = 0.1
+_PROGRESS_SECONDS = 0.09  # at least ten a second, with what waking up takes
 
 
 def check_path(text: str, roots: Sequence[Path] | None) -> Path:
@@ -53,6 +53,9 @@ def check_path(text: str, roots: Sequence[Path] | None) -> Path:
 class FileJob:
     """One file on its way, on a thread of its own; the network runs on the model's.
 
+    A second thread tells of the progress, so that the client hears of it as often as promised
+    while a network runs for seconds.
+
     Args:
         asked: the JOB.
         worker: of the model.
@@ -71,46 +74,74 @@ class FileJob:
     ) -> None:
         self.asked = asked
         self.worker = worker
-        self.done = self.total = 0
+        self._reached = (0, 0)  # one object: other threads never see halves
         self._send = send
         self._finished = finished
         self._roots = roots
-        self._cancelled = threading.Event()
-        self._told = 0.0
+        self._cancelled, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
         self._thread.start()
 
+    @property
+    def done(self) -> int:
+        """Frames that are separated."""
+        return self._reached[0]
+
+    @property
+    def total(self) -> int:
+        """Frames in all; 0 before the file is open."""
+        return self._reached[1]
+
     def cancel(self) -> None:
-        """Ask it to stop; it does so after the run of the network that it waits for."""
+        """Ask it to stop: soon, whatever it is at. Only the run of a network that has begun goes
+        on to its end, without it."""
         self._cancelled.set()
+
+    def _check(self) -> None:
+        """What long work calls now and then."""
+        if self._cancelled.is_set():
+            raise CancelledError(f"cancelled after {self.done} of {self.total} frames")
 
     def join(self, timeout: float) -> None:
         """Wait for its end."""
         self._thread.join(timeout)
 
     def _run(self) -> None:
+        teller = threading.Thread(target=self._tell, name="job progress", daemon=True)
+        teller.start()
         try:
-            answer: Message = self._separate()
+            with stoppable(self._check):
+                answer: Message = self._separate()
         except LarsError as error:
             answer = error_message(error, request=self.asked.request)
-        except Exception as error:
+        except BaseException as error:
             # A fault of ours or of a library: it ends this job, and the client hears of it.
             log.exception("job failed", extra={"source": self.asked.source})
             answer = error_message(error, request=self.asked.request)
+        self._over.set()
+        teller.join()
+        if isinstance(answer, messages.JobDone):
+            self._send_progress()
         # In this order: who has the answer may ask for the next job at once.
         self._finished(self)
         self._send(answer)
+
+    def _tell(self) -> None:
+        while not self._over.wait(_PROGRESS_SECONDS):
+            self._send_progress()
+
+    def _send_progress(self) -> None:
+        done, total = self._reached
+        self._send(messages.JobProgress(request=self.asked.request, done=done, total=total))
 
     def _separate(self) -> messages.JobDone:
         asked = self.asked
         source = check_source(asked.source, self._roots)
         folder = check_path(asked.folder, self._roots)
-        model = self.worker.wait_model()
-        shared = model
-        if not isinstance(model, Composite) or model.fused:
-            shared = shared_model(self.worker, model)
+        check_overlap(asked.overlap)
+        model = self.worker.wait_model(self._check)
         separator = Separator(
-            shared,
+            shared_model(self.worker, model, owner=self),
             preset=asked.preset or None,
             overlap=asked.overlap or None,
             stems=asked.stems or None,
@@ -135,11 +166,7 @@ class FileJob:
         )
 
     def _progress(self, done: int, total: int) -> bool:
-        self.done, self.total = done, total
-        now = time.monotonic()
-        if now - self._told >= _PROGRESS_SECONDS or done == total:
-            self._told = now
-            self._send(messages.JobProgress(request=self.asked.request, done=done, total=total))
+        self._reached = (done, total)
         return not self._cancelled.is_set()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lars_plugin.bridge import limits, messages
-from lars_plugin.bridge.auth import read_token
+from lars_plugin.bridge.auth import check_engine, read_token
 from lars_plugin.bridge.codes import exception_of
 from lars_plugin.bridge.messages import FROM_ENGINE, Message
 from lars_plugin.bridge.runtime import RuntimeFile, find_engine
@@ -52,7 +52,8 @@ class Link:
 
     Raises:
         ConnectionLostError: nobody listens there, or does not answer.
-        AuthError, LimitError, ProtocolError: the engine refused.
+        AuthError: the engine refused, or is another user's.
+        LimitError, ProtocolError: the engine refused.
     """
 
     def __init__(
@@ -230,4 +231,10 @@ def _connect(address: Address, timeout: float) -> socket.socket:
         raise ConnectionLostError(
             f"no engine answers at {where} ({error}); start one with: lars serve"
         ) from error
+    if not isinstance(address, tuple):
+        try:
+            check_engine(sock, where)
+        except BaseException:
+            sock.close()
+            raise
     return sock

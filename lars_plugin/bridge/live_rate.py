@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import upfirdn
 
-from lars_plugin.backends import Model
+from lars_plugin.separation.lost_band import Resampler
 from lars_plugin.separation.resampling import RateStream
-from lars_plugin.separation.stream import Steps, check_block, run_steps
-from lars_plugin.zoo.config import Chunking
 
 __all__ = ["LiveRateStream", "LiveResampler", "can_convert"]
 
@@ -104,98 +101,29 @@ class LiveResampler:
         return self.push(np.zeros((self._channels, self.half), np.float32))
 
 
-class LiveRateStream:
+class LiveRateStream(RateStream):
     """A ``RateStream`` for live use: the same, but the conversions' delay and quality.
 
     Args:
-        model: the model.
-        sample_rate: Hz, of input and output; ``can_convert`` to the model's.
-        channels: 1 or the model's, of input and output.
-        chunking: instead of the model's own.
-        stems: canonical names of those wanted; all for None.
+        model, sample_rate, channels, chunking, stems, post: see ``RateStream``; ``can_convert`` to
+            the model's rate.
 
     Raises:
         InputError: settings that do not fit the model.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        sample_rate: float,
-        channels: int,
-        *,
-        chunking: Chunking | None = None,
-        stems: Sequence[str] | None = None,
-    ) -> None:
-        inner: int = model.config.sample_rate
-        self._core = RateStream(model, inner, channels, chunking=chunking, stems=stems)
-        self.sample_rate = sample_rate
-        self.channels = channels
-        self._outputs = len(self._core.stems)
-        self._in = LiveResampler(sample_rate, inner, channels)
-        self._out = LiveResampler(inner, sample_rate, self._outputs * channels)
-        self._taken = self._given = 0
-
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """Names along the first axis of the output."""
-        return self._core.stems
-
-    @property
-    def backend(self) -> Callable[[Wave], Wave]:
-        """Runs what ``push_steps`` yields."""
-        return self._core.backend
-
-    @property
-    def model_latency(self) -> int:
-        """The part of ``latency_samples`` that is the model's, in samples of this rate."""
-        return math.ceil(self._core.latency_samples * self.sample_rate / self._core.sample_rate)
+    _apart = 32
 
     @property
     def latency_samples(self) -> int:
         """The most samples, at this stream's rate, by which the output trails the input."""
+        if not (isinstance(self._in, LiveResampler) and isinstance(self._out, LiveResampler)):
+            return super().latency_samples
         ratio = self.sample_rate / self._core.sample_rate
         # A sample at either rate for what lies between two samples of the other.
         inside = self._core.latency_samples + 1 + self._out.half
-        return math.ceil(self._in.half + inside * ratio) + 1
+        after = 0 if self._post is None else self._post.latency_samples
+        return math.ceil(self._in.half + inside * ratio) + 1 + after
 
-    def reset(self) -> None:
-        """Forget everything, as if new."""
-        self._core.reset()
-        self._in.reset()
-        self._out.reset()
-        self._taken = self._given = 0
-
-    def push(self, block: NDArray[np.generic]) -> Wave:
-        """``push_steps`` with the network run here."""
-        return run_steps(self.push_steps(block), self.backend)
-
-    def flush(self) -> Wave:
-        """``flush_steps`` with the network run here."""
-        return run_steps(self.flush_steps(), self.backend)
-
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        """Take ``(channels, n)``, return what is finished; see ``RateStream.push_steps``."""
-        wave = check_block(block, self.channels, self._taken, self.sample_rate)
-        self._taken += wave.shape[1]
-        return self._give((yield from self._core.push_steps(self._in.push(wave))))
-
-    def flush_steps(self) -> Steps:
-        """End the input and return the rest; in all exactly as long as the input."""
-        parts = []
-        if self._taken:
-            parts.append(self._give((yield from self._core.push_steps(self._in.flush()))))
-        parts.append(self._give((yield from self._core.flush_steps())))
-        if self._taken:
-            parts.append(self._fit(self._out.flush()))
-        return np.concatenate(parts, axis=2)
-
-    def _give(self, stems: Wave) -> Wave:
-        return self._fit(self._out.push(stems.reshape(self._outputs * self.channels, -1)))
-
-    def _fit(self, folded: Wave) -> Wave:
-        """Never more in all than was taken."""
-        stems = folded.reshape(self._outputs, self.channels, -1)
-        stems = stems[..., : self._taken - self._given]
-        self._given += stems.shape[2]
-        return stems
+    def _resampler(self, source: float, target: float, channels: int) -> Resampler:
+        return LiveResampler(source, target, channels)

@@ -16,7 +16,16 @@ from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.config import Chunking
 from lars_plugin.zoo.recut import overlap_of
 
-__all__ = ["Latency", "late_slack", "live_chunking", "plan_latency", "plan_stream"]
+__all__ = [
+    "Latency",
+    "check_asked",
+    "check_overlap",
+    "check_position",
+    "late_slack",
+    "live_chunking",
+    "plan_latency",
+    "plan_stream",
+]
 
 # A chunked model that goes live steps by an eighth of its chunk, with as much lookahead: it is
 # then run eight times as often as at overlap 1, and trails by a quarter of a chunk and a bit.
@@ -40,6 +49,47 @@ class Latency:
         return self.model + self.resampling + self.buffering + self.board
 
 
+def check_overlap(overlap: float) -> None:
+    """An overlap that an engine allows; 0 is the preset's.
+
+    Raises:
+        InputError: it is not.
+    """
+    if overlap and not 1 <= overlap <= limits.MAX_OVERLAP:
+        raise InputError(f"overlap must be from 1 to {limits.MAX_OVERLAP}, got {overlap:g}")
+
+
+def check_asked(asked: Open) -> None:
+    """The bounds of an OPEN that hold for any model.
+
+    Raises:
+        InputError: a number is beyond them.
+    """
+    if not 1 <= asked.max_block <= limits.MAX_BLOCK:
+        raise InputError(f"max_block must be from 1 to {limits.MAX_BLOCK}, got {asked.max_block}")
+    check_position(asked.position)
+    # That they are not too small depends on the model, and is checked with it.
+    bounds = (
+        ("buffering", asked.buffering, limits.MAX_BUFFERING),
+        ("step", asked.step, limits.MAX_STEP),
+        ("batch", asked.batch, limits.MAX_BATCH),
+    )
+    for name, value, most in bounds:
+        if value != limits.ENGINE_CHOICE and value > most:
+            raise InputError(f"{name} must be at most {most}, got {value}")
+    check_overlap(asked.overlap)
+
+
+def check_position(position: int) -> None:
+    """A position where a stream may begin, or a block end.
+
+    Raises:
+        InputError: it is not.
+    """
+    if position > limits.MAX_STREAM_END:
+        raise InputError(f"a stream ends at position {limits.MAX_STREAM_END}, got {position}")
+
+
 def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chunking:
     """How a model is cut live: its own way if it is made for it, else in eighths of its chunk.
 
@@ -61,8 +111,12 @@ def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chu
         return dataclasses.replace(own, batch_size=hops)
     if step is None:
         step = own.step if own.convention == "live" else max(1, size // _PARTS)
-    if not 1 <= step <= size:
-        raise InputError(f"step must be from 1 to {size} samples for this model, got {step}")
+    # A shorter step is more work than a machine can do, and a stream that takes all of it.
+    least = -(-size // limits.MAX_OVERLAP)
+    if own.convention == "live":
+        least = min(least, own.step)
+    if not least <= step <= size:
+        raise InputError(f"step must be from {least} to {size} samples for this model, got {step}")
     fade = min(own.fade, step) if own.convention == "live" else step // 4
     fade = min(fade, size - step)
     if lookahead is None:

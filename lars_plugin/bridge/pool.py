@@ -57,7 +57,8 @@ class WorkerPool:
             )
         with self._lock:
             worker = self._workers.get(name)
-            if worker is None:
+            if worker is None or not worker.alive:
+                self._workers.pop(name, None)
                 self._make_room()
                 log.info("loading model", extra={"model": name})
                 worker = Worker(name, self._load, retire=self._retire, progressed=self._progressed)
@@ -75,6 +76,17 @@ class WorkerPool:
         """Those there are now."""
         with self._lock:
             return list(self._workers.values())
+
+    def bury(self) -> list[Worker]:
+        """Workers whose thread has died: they are not handed out any more, and the next who wants
+        the model gets a new one."""
+        with self._lock:
+            dead = [worker for worker in self._workers.values() if not worker.alive]
+
+            for worker in dead:
+                del self._workers[worker.name]
+                worker.clear()
+        return dead
 
     def stop(self, timeout: float) -> None:
         """End all threads, waiting at most so many seconds in all."""

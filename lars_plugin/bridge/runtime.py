@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
 
 from lars_plugin.bridge import limits
-from lars_plugin.bridge.auth import private_folder, write_private
+from lars_plugin.bridge.auth import open_folder, private_folder, read_private, write_private
 from lars_plugin.errors import BridgeError, ConnectionLostError
 
 __all__ = ["RuntimeFile", "find_engine", "runtime_file", "runtime_folder", "socket_path"]
@@ -52,12 +54,28 @@ class RuntimeFile:
 
 
 def runtime_folder() -> Path:
-    """``$LARS_RUNTIME_DIR``, or ``lars`` in the user's runtime folder; not created here."""
+    """``$LARS_RUNTIME_DIR``, or ``lars`` in the user's runtime folder; not created here.
+
+    Where the system has no such folder for the user, one with the user's number in ``/tmp``.
+    Others can make that one first, so it is used only when it is ours: ``private_folder`` and
+    ``find_engine`` look.
+    """
     chosen = os.environ.get("LARS_RUNTIME_DIR")
     if chosen:
         return Path(chosen)
     own = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(own) / "lars" if own else platformdirs.user_runtime_path("lars", appauthor=False)
+    if own:
+        return Path(own) / "lars"
+    if os.name != "posix" or sys.platform == "darwin":
+        return platformdirs.user_runtime_path("lars", appauthor=False)
+    uid = os.geteuid()
+    try:
+        info = os.lstat(f"/run/user/{uid}")
+    except OSError:
+        info = None
+    if info is not None and stat.S_ISDIR(info.st_mode) and info.st_uid == uid:
+        return Path(f"/run/user/{uid}/lars")
+    return Path(f"/tmp/lars-{uid}")
 
 
 def runtime_file() -> Path:
@@ -82,12 +100,13 @@ def find_engine() -> RuntimeFile:
 
     Raises:
         ConnectionLostError: there is no runtime file.
+        AuthError: it, or its folder, is not this user's alone.
         BridgeError: the file is damaged.
     """
     path = runtime_file()
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST + 1)
+        with open_folder(path.parent) as folder:
+            data = read_private(path, _MOST + 1, folder)
     except OSError as error:
         raise ConnectionLostError(
             f"no engine is running ({path}: {error.strerror}); start one with: lars serve"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import selectors
@@ -36,7 +37,9 @@ log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
 _BACKLOG = 512  # who comes beyond the limits shall be told so, not left standing
+_ACCEPTS = 64  # in one go
 _GRACE_SECONDS = 1.0
+_JOB_SECONDS = 3.0  # for jobs to stop: they do in half a second, on a busy machine in more
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Settings:
     Attributes:
         models: names that clients may ask for.
         load: loads one of them.
+        installed: whether the weights of one are on this machine.
         socket: path of a Unix socket, in a folder that only the user may enter; or None.
         host, port: TCP address, port 0 for any free one; or None for no TCP.
         token: for TCP; 64 hexadecimal digits.
@@ -57,6 +61,7 @@ class Settings:
 
     models: Sequence[str]
     load: Callable[[str], Model]
+    installed: Callable[[str], bool] = lambda _: True
     socket: Path | None = None
     host: str | None = None
     port: int = 0
@@ -104,8 +109,11 @@ class Server:
             idle_seconds=settings.idle_seconds,
         )
         self._by_session: dict[int, Connection] = {}
-        self.dispatcher = Dispatcher(self.pool, settings, self._by_session, self._changed)
+        self.dispatcher = Dispatcher(
+            self.pool, settings, self._by_session, changed=self._changed, known=self._known
+        )
         self._listeners: list[socket.socket] = []
+        self._bound: Path | None = None  # the socket that is ours to remove
         self._resting: list[socket.socket] = []  # listeners that failed, until the next tick
         try:
             self._listen()
@@ -122,7 +130,11 @@ class Server:
             try:
                 listener.bind(os.fspath(settings.socket))
             except OSError as error:
-                raise BridgeError(f"cannot listen on {settings.socket}: {error}") from error
+                raise BridgeError(
+                    f"cannot listen on {settings.socket}: {error.strerror or error}; give --socket"
+                    " a path in a folder that can be written"
+                ) from error
+            self._bound = settings.socket
             os.chmod(settings.socket, 0o600)
         if settings.host is not None:
             family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -173,7 +185,7 @@ class Server:
         """Take all who wait."""
         if not isinstance(listener, socket.socket):
             raise TypeError(f"not a listener: {listener!r}")
-        while True:
+        for _turn in range(_ACCEPTS):  # not for ever, however fast they come
             try:
                 sock, _ = listener.accept()
             except BlockingIOError:
@@ -201,14 +213,28 @@ class Server:
         connection = Connection(sock, self._numbers, self._changed, trusted=local, remote=remote)
         self._connections[connection.number] = connection
         self._update(connection)
-        if len(self._connections) > limits.MAX_CONNECTIONS:
+        if local and self._known() > limits.MAX_CONNECTIONS:
             connection.refuse(LimitError("too many connections; close one first"))
-        elif local:
+        elif not local:
+            self._bound_strangers()
+        else:
             try:
                 check_peer(sock)
             except AuthError as error:
                 log.warning("peer refused", extra={"error": str(error)})
                 connection.refuse(error)
+
+    def _known(self) -> int:
+        """Connections of peers that may be here."""
+        return sum(not (one.stranger or one.lingering) for one in self._connections.values())
+
+    def _bound_strangers(self) -> None:
+        """Those who have not shown the token take no place from those who may be here, nor from
+        each other for long: who shows it does so at once, so the one who waited longest goes."""
+        strangers = [one for one in self._connections.values() if one.stranger]
+        for connection in strangers[: max(0, len(strangers) - limits.MAX_STRANGERS)]:
+            connection.refuse(LimitError("too many connections without a token; greet at once"))
+            self._drop(connection, "too many connections without a token")
 
     def _attend(self, connection: Connection, mask: int) -> None:
         if connection.closed:
@@ -271,7 +297,11 @@ class Server:
     def _tick(self, now: float) -> None:
         while self._resting:
             self._selector.register(self._resting.pop(), selectors.EVENT_READ)
+        self.dispatcher.bury()
         for connection in list(self._connections.values()):
+            if not connection.interest & selectors.EVENT_READ and connection.gone:
+                self._drop(connection, "closed by the peer")
+                continue
             if connection.overdue(now):
                 if connection.lingering:
                     self._drop(connection, "done")
@@ -319,6 +349,7 @@ class Server:
             for key, mask in self._selector.select(0.05):
                 if isinstance(key.data, Connection):
                     self._attend(key.data, mask)
+        self.dispatcher.stop_jobs(_JOB_SECONDS)
         self.pool.stop(_GRACE_SECONDS)
         self._close_all()
 
@@ -330,5 +361,6 @@ class Server:
             listener.close()
         self._selector.close()
         self._wake.close()
-        if self.settings.socket is not None and self._listeners:
-            self.settings.socket.unlink(missing_ok=True)
+        if self._bound is not None:
+            with contextlib.suppress(OSError):
+                self._bound.unlink(missing_ok=True)

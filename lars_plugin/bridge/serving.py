@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import gc
 import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,8 +54,25 @@ def refuse_second_engine(args: argparse.Namespace) -> None:
     except ConnectionLostError:
         pass  # nobody answers: it did not clean up after itself
     path = args.socket or socket_path(runtime_folder())
-    if path.is_socket():
-        path.unlink()
+    with _writable(path.parent):
+        if path.is_socket():
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Around what is written into a folder for clients.
+
+    Raises:
+        BridgeError: it cannot be; says what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise BridgeError(
+            f"the engine cannot write into {folder} ({error.strerror or error}); set"
+            " LARS_RUNTIME_DIR to a folder of your own that can be written"
+        ) from error
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
@@ -67,21 +85,26 @@ def settings_from(args: argparse.Namespace) -> Settings:
     from lars_plugin.bridge.runtime import runtime_folder, socket_path
     from lars_plugin.bridge.server import Settings
 
-    names, load = _models(args)
-    folder = private_folder(runtime_folder())
+    names, load, installed = _models(args)
+    folder = runtime_folder()
+    with _writable(folder):
+        folder = private_folder(folder)
     path: Path | None = args.socket or socket_path(folder)
     host, port, token = None, 0, ""
     if args.socket is not None:
-        private_folder(args.socket.absolute().parent)
+        with _writable(args.socket.absolute().parent):
+            private_folder(args.socket.absolute().parent)
     if not hasattr(os, "geteuid"):
         path = None  # no Unix sockets with a peer that can be known
     if args.tcp is not None or path is None:
         host, port = _address(args.tcp or "0")
         token = new_token()
-        write_private(folder / "token", token + "\n")
+        with _writable(folder):
+            write_private(folder / "token", token + "\n")
     return Settings(
         models=names,
         load=_for_good(load),
+        installed=installed,
         socket=path,
         host=host,
         port=port,
@@ -99,24 +122,25 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def _models(args: argparse.Namespace) -> tuple[tuple[str, ...], Callable[[str], Model]]:
+def _models(
+    args: argparse.Namespace,
+) -> tuple[tuple[str, ...], Callable[[str], Model], Callable[[str], bool]]:
+    """Names, what loads one, and what tells whether its weights are here."""
     if args.models_from is None:
         from lars_plugin.zoo import list_models, load_model
         from lars_plugin.zoo.commands import is_here
 
         # Those that a client can open at once come first.
-        names = tuple(
-            config.name for config in sorted(list_models(), key=lambda one: not is_here(one))
-        )
+        configs = {one.name: one for one in sorted(list_models(), key=lambda one: not is_here(one))}
         load = functools.partial(
             load_model, device=args.device, backend=args.backend, precision=args.precision
         )
-        return names, load
+        return tuple(configs), load, lambda name: is_here(configs[name])
     try:
         makers = importlib.import_module(args.models_from).MODELS
     except (ImportError, AttributeError) as error:
         raise InputError(f"--models-from {args.models_from}: {error}") from error
-    return tuple(makers), lambda name: makers[name]()
+    return tuple(makers), lambda name: makers[name](), lambda _: True
 
 
 def _for_good(load: Callable[[str], Model]) -> Callable[[str], Model]:
@@ -143,11 +167,13 @@ def publish(server: Server, settings: Settings) -> Path:
     host, port = server.address or ("", 0)
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"
-    return RuntimeFile(
+    runtime = RuntimeFile(
         pid=os.getpid(),
         engine=engine_name(),
         socket=str(settings.socket.absolute()) if settings.socket else "",
         host=host,
         port=port,
         token_file=str(runtime_folder().absolute() / "token") if port else "",
-    ).write()
+    )
+    with _writable(runtime_folder()):
+        return runtime.write()

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from lars_plugin.bridge import limits, messages
 from lars_plugin.bridge.messages import Message, Open
-from lars_plugin.bridge.plan import late_slack
+from lars_plugin.bridge.plan import check_position, late_slack
 from lars_plugin.bridge.session_base import SessionBase
-from lars_plugin.bridge.wire import encode_samples
+from lars_plugin.bridge.wire import encode, encode_samples
 from lars_plugin.errors import (
+    CancelledError,
     EngineError,
     InputError,
     LarsError,
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 Wave = NDArray[np.float32]
 
+# One turn of preparing what the network shall see; much of what is overdue is much of that.
+_TURN_SECONDS = 0.02
 # Live errors are reported at most this often; all are counted.
 _ERROR_SECONDS = 1.0
 
@@ -52,14 +55,23 @@ class Session(SessionBase):
     @property
     def ready(self) -> bool:
         """Whether ``advance`` may have something to do."""
-        return self._prepared and not self.closed and (self._steps is not None or bool(self._inbox))
+        if not self._prepared or self.closed:
+            return False
+        if self._outbox and self.congested and not self._stale:
+            return False
+        return self._steps is not None or bool(self._inbox) or bool(self._outbox)
 
     def advance(self) -> Wave | None:
-        """Go on until the network is needed, and return what it should see; None: all is done."""
+        """Go on until the network is needed, and return what it should see; None: all is done,
+        or, while the session is still ``ready``, it is the others' turn."""
+        until = time.perf_counter() + _TURN_SECONDS
         while not self.closed:
-            if self._steps is not None and self._stale:
-                self._steps.close()  # a RESET is on its way through the inbox
-                self._steps = self._flush = None
+            if self._stale:
+                self._cut_short()
+            if self._outbox and not self._send_waiting():
+                return None
+            if time.perf_counter() > until:
+                return None
             if self._steps is None:
                 if not self._inbox:
                     return None
@@ -81,6 +93,24 @@ class Session(SessionBase):
                     return self._chunks
                 self._replace()
         return None
+
+    def _cut_short(self) -> None:
+        """A RESET is on its way through the inbox: what it ends need not be gone on with."""
+        self._outbox.clear()
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = self._made = None
+        if self._flush is not None:
+            flush, self._flush = self._flush, None
+            self._send(self._error(CancelledError("a RESET ended this FLUSH"), flush.request))
+
+    def _send_waiting(self) -> bool:
+        """Send what the client has room for; True when that was all."""
+        while self._outbox:
+            if self.congested:
+                return False
+            self._send_bytes(self._outbox.popleft())
+        return True
 
     def deliver(self, made: Wave) -> None:
         """The network's answer to the chunks of the last ``advance``."""
@@ -119,7 +149,11 @@ class Session(SessionBase):
         # Without an answer to OPEN there is nothing else that the client knows of.
         waiting = waiting | {0} if self._prepared else {self.asked.request}
         for request in sorted(waiting):
-            self._send(self._error(error, request))
+            try:
+                self._send(self._error(error, request))
+            except LarsError:
+                # This is the last resort: it must not fail itself.
+                log.exception("error not sent", extra={"session": self.number})
 
     def _begin(self, message: Message) -> None:
         if isinstance(message, messages.Audio):
@@ -168,6 +202,7 @@ class Session(SessionBase):
                 f"a block of {message.streams} x {message.channels} channels in a stream of"
                 f" {self.asked.channels}; open another stream for that"
             )
+        check_position(message.position + message.frames)
         if message.position == self._expected:
             return
         if not self.live or message.position < self._expected:
@@ -192,6 +227,8 @@ class Session(SessionBase):
 
     def _begin_flush(self, message: messages.Flush) -> None:
         if message.epoch != self._epoch:
+            error = ProtocolError(f"FLUSH in epoch {message.epoch}, but it is {self._epoch}")
+            self._send(self._error(error, message.request))
             return
         if self._failure:
             self._send(self._error(self._failure, message.request))
@@ -215,7 +252,7 @@ class Session(SessionBase):
                 position=self._output, epoch=self._epoch, request=self._flush.request
             )
             self._flush = None
-            self._send(done)
+            self._queue(encode(done))
 
     def _give(self, stems: Wave) -> None:
         most = limits.MAX_SAMPLES // (stems.shape[0] * stems.shape[1])
@@ -228,7 +265,7 @@ class Session(SessionBase):
                 self.dropped += frames
             else:
                 flags = messages.Stems.REPLACED if replaced else 0
-                self._send_bytes(
+                self._queue(
                     encode_samples(
                         messages.Stems, part, position=self._output, epoch=self._epoch, flags=flags
                     )
@@ -236,6 +273,14 @@ class Session(SessionBase):
             self._output += frames
             self.given += frames
             self.replaced += frames if replaced else 0
+
+    def _queue(self, data: bytes) -> None:
+        """Send, live; offline when the client has read what there is: a window of a refined model
+        is finished all at once, and more than may wait for a client."""
+        if self.live or not (self._outbox or self.congested):
+            self._send_bytes(data)
+        else:
+            self._outbox.append(data)
 
     def _too_late(self) -> bool:
         """Whether nobody waits any more for what the next run of the network would finish."""

@@ -26,6 +26,7 @@ __all__ = ["SessionBase"]
 Wave = NDArray[np.float32]
 
 _BRIEF_BYTES = 1 << 16
+_MOST_32, _MOST_64 = (1 << 32) - 1, (1 << 64) - 1
 
 
 class SessionBase:
@@ -63,6 +64,7 @@ class SessionBase:
         self._made: Wave | None = None
         self._chunks: Wave | None = None
         self._flush: Message | None = None
+        self._outbox: deque[bytes] = deque()  # offline: what waits until the client has read
         self._failure: LarsError | None = None
         self._reported = -math.inf
         self._restart(asked.position, asked.epoch)
@@ -76,7 +78,9 @@ class SessionBase:
     def put(self, message: Message) -> None:
         """Queue a message of the client."""
         if isinstance(message, messages.Audio):
-            self.newest = message.position + message.frames
+            end = message.position + message.frames
+            if message.epoch == self.newest_epoch and end <= limits.MAX_STREAM_END:
+                self.newest = end
             self._largest = max(self._largest, message.frames)
             self._bytes_in += len(message.data) + limits.HEADER_BYTES
         elif isinstance(message, messages.Reset):
@@ -135,6 +139,7 @@ class SessionBase:
         self._send_bytes = _ignore  # breaks the ring of session and connection
         self._steps = self._made = self._chunks = None
         self._inbox.clear()
+        self._outbox.clear()
         if self._prepared:
             self._prepared = False
             self.backend = None
@@ -156,7 +161,8 @@ class SessionBase:
         self._send_bytes(encode(message))
 
     def _error(self, error: LarsError, request: int = 0) -> messages.Error:
-        return error_message(error, request=request, position=self._expected, epoch=self._epoch)
+        position = min(self._expected, limits.MAX_POSITION)
+        return error_message(error, request=request, position=position, epoch=self._epoch)
 
     def _set(self, message: messages.Parameter) -> None:
         try:
@@ -177,12 +183,12 @@ class SessionBase:
     def _statistics(self, request: int) -> messages.Statistics:
         return messages.Statistics(
             request=request,
-            taken=self.taken,
-            given=self.given,
-            replaced=self.replaced,
-            dropped=self.dropped,
-            errors=self.errors,
-            queued=self.queued_samples,
+            taken=min(self.taken, _MOST_64),
+            given=min(self.given, _MOST_64),
+            replaced=min(self.replaced, _MOST_64),
+            dropped=min(self.dropped, _MOST_64),  # a client's positions can make it any size
+            errors=min(self.errors, _MOST_32),
+            queued=min(self.queued_samples, _MOST_32),
             real_time_ratio=self.real_time_ratio,
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter
+from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter, read_metadata
 from lars_plugin.bridge.client import Client, StreamStats
 from lars_plugin.bridge.link import Address
 from lars_plugin.errors import BridgeError, InputError
@@ -93,7 +93,14 @@ def stream_file(
         skip, written, start = opened.latency, 0, time.monotonic()
         with AtomicFiles() as unfinished:
             writers = [
-                AudioWriter(path, reader.rate, reader.channels, bits=bits, files=unfinished)
+                AudioWriter(
+                    path,
+                    reader.rate,
+                    reader.channels,
+                    bits=bits,
+                    files=unfinished,
+                    metadata=read_metadata(source),
+                )
                 for path in files
             ]
 

@@ -47,6 +47,15 @@ class PluginList(MutableSequence[Item]):
             )
         self._items: list[Item] = [check_item(plugin) for plugin in plugins]
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        for item in self._items:
+            if isinstance(item, pedalboard.Plugin):
+                raise InputError(
+                    f"{type(item).__name__} is a plugin of pedalboard's, which cannot be pickled or"
+                    " copied; pickle the Separator, and put the plugins around it again"
+                )
+        return super().__reduce_ex__(protocol)
+
     @overload
     def __getitem__(self, index: SupportsIndex) -> Item: ...
     @overload

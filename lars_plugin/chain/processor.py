@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import SupportsFloat, SupportsIndex, TypeAlias
+from typing import Any, SupportsFloat, SupportsIndex, TypeAlias
 
 import numpy as np
 import pedalboard
@@ -52,6 +52,17 @@ class Processor(ABC):
         self._layouts = LayoutMemory()
         self._stage: Stage | None = None
         self._format: tuple[float, int] = (0.0, 0)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Settings only: pickles and copies have no open stream."""
+        kept = dict(vars(self))
+        for name in ("_lock", "_layouts", "_stage", "_format"):
+            del kept[name]
+        return kept
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Processor.__init__(self)
+        vars(self).update(state)
 
     @property
     def is_effect(self) -> bool:

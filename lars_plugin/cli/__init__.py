@@ -24,6 +24,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from lars_plugin import __version__
+from lars_plugin.cli.streams import provide_streams
 from lars_plugin.errors import InputError, LarsError
 
 __all__ = ["COMMANDS", "Command", "Terminated", "main"]
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = False
+    provide_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal cannot show must not end a night's work.
         if hasattr(stream, "reconfigure"):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -16,13 +17,14 @@ from lars_plugin.cli.midi_options import (
     read_stems,
     write_hits,
 )
-from lars_plugin.cli.separate import add_model_options, make_separator
+from lars_plugin.cli.separate import add_channel_option, add_model_options, make_separator
 from lars_plugin.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lars_plugin.audio.channels import ChannelChoice
     from lars_plugin.stems import Stems
 
 __all__ = ["add_midi_parser", "run_midi"]
@@ -61,9 +63,16 @@ def add_midi_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("input", nargs="?", type=Path, metavar="INPUT", help="audio file, or folder of stems")
+    add(
+        "input",
+        nargs="?",
+        type=Path,
+        metavar="INPUT",
+        help="audio file (- is standard input), or folder of stems",
+    )
     add("-o", "--out", type=Path, metavar="FILE",
         help="the MIDI file (default: INPUT with .mid, in this folder)")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace files that are there already")
     add_hit_options(parser.add_argument_group("notes"))
     add = parser.add_argument_group("more").add_argument
     add("--plot", type=Path, metavar="FILE", help="a picture of stems and hits (.png, .svg, .pdf)")
@@ -71,7 +80,9 @@ def add_midi_parser(subparsers: Any) -> None:
     add("--live-port", metavar="NAME", help="play to a MIDI port instead of writing a file")
     add("-q", "--quiet", action="store_true", help="print errors only")
     add("-v", "--verbose", action="store_true", help="print more")
-    add_model_options(parser.add_argument_group("separation"))
+    group = parser.add_argument_group("separation")
+    add_model_options(group)
+    add_channel_option(group)
     group = parser.add_argument_group("tuning and data")
     what = group.add_mutually_exclusive_group()
     what.add_argument("--tune", action="store_true", help="tune thresholds for the model")
@@ -103,6 +114,9 @@ def run_midi(args: argparse.Namespace) -> int:
         return _run_data(args)
     if args.input is None:
         raise InputError("name a recording, or a folder of stems")
+    from lars_plugin.audio import STDIN, input_path
+
+    args.input = input_path(args.input)
     check_hit_options(args)
     if args.live_port:
         return _run_live(args)
@@ -110,7 +124,9 @@ def run_midi(args: argparse.Namespace) -> int:
 
     if args.plot:
         check_suffix(args.plot)
-    out = args.out or Path(args.input.resolve().name).with_suffix(".mid")
+    named = args.input if args.input == STDIN else args.input.resolve()
+    out = args.out or Path(named.name).with_suffix(".mid")
+    _check_outputs(args, [path for path in (out, args.plot) if path is not None])
     stems = _stems(args)
     hits = write_hits(args, stems, out)
     if args.plot:
@@ -124,31 +140,53 @@ def run_midi(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_outputs(args: argparse.Namespace, outputs: list[Path]) -> None:
+    """Before any work is done, whether the outputs may be written.
+
+    Raises:
+        InputError: one is there already, or is the input, or both are one.
+    """
+    for path in outputs:
+        if path.exists() and args.input.exists() and path.samefile(args.input):
+            raise InputError(f"{path} is the input itself; choose another -o")
+        if os.path.lexists(path) and not args.overwrite:
+            raise InputError(f"{path} is there already; use --overwrite, or another -o or --plot")
+    if len({os.path.realpath(path) for path in outputs}) < len(outputs):
+        raise InputError(f"-o and --plot would both be written to {outputs[0]}")
+
+
 def _stems(args: argparse.Namespace) -> Stems:
     """Of a recording by separation, or read from a folder."""
-    from lars_plugin.audio import check_channels, read_audio
+    from lars_plugin.audio import read_audio
 
     if not args.input.is_dir():
         audio, rate = read_audio(args.input)
-        check_channels(audio.shape[0], args.input)
+        audio = _choice(args, audio.shape[0])(audio)
         return make_separator(args).separate(audio, rate)
     return read_stems(args.input)
 
 
+def _choice(args: argparse.Namespace, channels: int) -> ChannelChoice:
+    """What is to be heard of a recording with so many channels."""
+    from lars_plugin.audio.channels import ChannelChoice, channel_places
+
+    return ChannelChoice(args.channels, channels, channel_places(args.input, channels), args.input)
+
+
 def _run_live(args: argparse.Namespace) -> int:
-    from lars_plugin.audio import AudioReader, check_channels
+    from lars_plugin.audio import AudioReader
     from lars_plugin.midi.hits import DRUMS
     from lars_plugin.midi.live import LiveTranscriber, live_hits
     from lars_plugin.midi.ports import LivePort, open_port
     from lars_plugin.midi.settings import settings_for
 
     with open_port(args.live_port) as port, AudioReader(args.input) as reader:
-        check_channels(reader.channels, args.input)
-        stream = make_separator(args).stream(reader.rate, reader.channels)
+        choice = _choice(args, reader.channels)
+        stream = make_separator(args).stream(reader.rate, choice.count)
         transcriber = LiveTranscriber(
             stream.stems,
             reader.rate,
-            reader.channels,
+            choice.count,
             settings_for(args.model, [name for name in stream.stems if name in DRUMS]),
             velocity=args.velocity,
             velocity_range=args.velocity_range,
@@ -167,7 +205,7 @@ def _run_live(args: argparse.Namespace) -> int:
                 done += block.shape[1]
                 # As a sound card would: not before the block has been played.
                 time.sleep(max(0.0, begin + done / reader.rate - time.monotonic()))
-                yield stream.push(block)
+                yield stream.push(choice(block))
             yield stream.flush()
 
         count = 0

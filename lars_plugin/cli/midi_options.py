@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lars_plugin.errors import InputError
 
@@ -31,6 +31,9 @@ def add_hit_options(group: Any) -> None:
     add("--bpm", metavar="BPM|auto", default="120",
         help="a fixed tempo, or a tempo map that follows the hits (default: %(default)s)",
     )  # fmt: skip
+    add("--offset", metavar="S|auto", default="0",
+        help="seconds at which a bar begins, for a fixed --bpm; auto: where the hits fit the grid"
+        " best (default: %(default)s)")  # fmt: skip
     add("--quantise", "--quantize", dest="quantise", metavar="GRID",
         help="1/4, 1/8, 1/8t, 1/16, 1/16t or 1/32 (default: not at all)")  # fmt: skip
     add("--strength", type=float, default=1.0, metavar="X",
@@ -54,9 +57,11 @@ def check_hit_options(args: argparse.Namespace) -> None:
     from lars_plugin.midi.velocity import check_scale
 
     check_scale(args.velocity, args.velocity_range)
+    _offset(args)
     to_midi(
         [],
         tempo=120.0 if args.bpm == "auto" else _bpm(args.bpm),
+        offset=0.0 if args.bpm == "auto" else _offset(args),
         grid=args.quantise,
         strength=args.strength,
         note_map=args.note_map,
@@ -69,6 +74,18 @@ def _bpm(text: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"--bpm is a number or auto, got {text!r}") from None
+
+
+def _offset(args: argparse.Namespace) -> float | Literal["auto"]:
+    if args.offset == "auto":
+        return "auto"
+    try:
+        offset = float(args.offset)
+    except ValueError:
+        raise InputError(f"--offset is a number of seconds or auto, got {args.offset!r}") from None
+    if args.bpm == "auto" and offset:
+        raise InputError("--bpm auto finds the beats itself: give --offset with a fixed --bpm")
+    return offset
 
 
 def write_hits(args: argparse.Namespace, stems: Stems, path: Path) -> list[DrumHit]:
@@ -86,6 +103,7 @@ def write_hits(args: argparse.Namespace, stems: Stems, path: Path) -> list[DrumH
         hits,
         path,
         tempo=tempo,
+        offset=0.0 if args.bpm == "auto" else _offset(args),
         grid=args.quantise,
         strength=args.strength,
         note_map=args.note_map,
@@ -100,14 +118,21 @@ def read_stems(folder: Path) -> Stems:
     Raises:
         InputError: there is none, or they differ in rate or shape.
     """
-    from lars_plugin.audio import EXTENSIONS
+    from lars_plugin.cli.left_out import reason, tell_left_out
     from lars_plugin.midi.hits import DRUMS
 
-    files = {
-        path.stem: path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in EXTENSIONS and path.stem in DRUMS
-    }
+    def why_not(path: Path) -> str:
+        return reason(path) or ("" if path.stem in DRUMS else "no drum by name")
+
+    paths = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
+    tell_left_out(folder, paths, why_not)
+    files: dict[str, Path] = {}
+    for path in paths:
+        if why_not(path):
+            continue
+        if path.stem in files:
+            raise InputError(f"{folder} holds {path.stem} twice; remove one of them")
+        files[path.stem] = path
     if not files:
         raise InputError(f"{folder} holds no drum stems: kick.wav, snare.wav ...")
     return _read(files)

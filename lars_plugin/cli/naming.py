@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import string
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path, PurePath
 from lars_plugin.audio import printable
 from lars_plugin.errors import InputError
 
-__all__ = ["DEFAULT_TEMPLATE", "FIELDS", "OutputNames", "check_plan"]
+__all__ = ["DEFAULT_TEMPLATE", "FIELDS", "OutputNames", "conflicts", "same_file_key"]
 
 DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
 
@@ -22,7 +23,16 @@ FIELDS = {
     "ext": "wav or flac",
     "model": "the model's name",
     "folder": "the name of the folder that holds the input",
+    "path": "the folders between the folder that was named and the input",
+    "root": "the name of the folder that was named",
+    "suffix": "the input's extension",
 }
+
+# Of an input these may have nothing to say.
+_MAY_BE_EMPTY = ("path", "root", "suffix")
+
+# A longer name of a record would be too long for some file systems.
+_RECORD_BYTES = 120
 
 
 class OutputNames:
@@ -58,12 +68,44 @@ class OutputNames:
         if PurePath(template).is_absolute() or ".." in PurePath(template).parts:
             raise InputError(f"--filename {template!r} leads out of the output folder")
 
-    def path(self, source: Path, stem: str) -> Path:
+    @property
+    def template(self) -> str:
+        """As it was given."""
+        return self._template
+
+    def with_template(self, template: str) -> OutputNames:
+        """The same with another template."""
+        return OutputNames(self._folder, template, self._extension, self._model)
+
+    def path(self, source: Path, stem: str, root: Path | None = None) -> Path:
         """The output file for one stem of one input.
+
+        Args:
+            source: the input.
+            stem: its name.
+            root: the folder that was named and that the input lies below; None for an input that
+                was named itself. ``{path}`` then begins in the current folder, or, for an input
+                that does not lie below it, at the root of the file system.
 
         Raises:
             InputError: the input, the stem or the model has a name that is or holds a path.
         """
+        return self._fill(self._template, self._values(source, stem, root))
+
+    def record(self, source: Path, root: Path | None = None) -> Path:
+        """The hidden file beside the stems of an input that says from what they were made.
+
+        It is the same whichever stems are asked for, and another for another ``{ext}``.
+        """
+        parts = PurePath(self._template).parts
+        first = next(index for index, part in enumerate(parts) if "{stem}" in part)
+        values = self._values(source, "stems", root)
+        name = "/".join(parts[first:]).format_map(values)
+        if "/" in name or len(os.fsencode(name)) > _RECORD_BYTES:
+            name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+        return self._fill("/".join((*parts[:first], f".lars-{_braced(name)}.json")), values)
+
+    def _values(self, source: Path, stem: str, root: Path | None) -> dict[str, str]:
         source = Path(os.path.abspath(source))
         values = {
             "track": source.stem,
@@ -71,17 +113,38 @@ class OutputNames:
             "ext": self._extension,
             "model": self._model,
             "folder": source.parent.name,
+            "path": _between(source, root),
+            "root": "" if root is None else Path(os.path.abspath(root)).name,
+            "suffix": source.suffix.lstrip("."),
         }
         for field, value in values.items():
             if f"{{{field}}}" in self._template:
-                _check_component(field, value)
-        path = self._folder / self._template.format_map(values)
-        inside = os.path.normpath(self._folder)
-        if os.path.commonpath([os.path.abspath(inside), os.path.abspath(path)]) != os.path.abspath(
-            inside
-        ):
+                for part in value.split("/") if field == "path" else [value]:
+                    if part or field not in _MAY_BE_EMPTY:
+                        _check_component(field, part)
+        return values
+
+    def _fill(self, template: str, values: Mapping[str, str]) -> Path:
+        # A field without anything to say must not turn the rest into an absolute path.
+        path = self._folder / template.format_map(values).lstrip("/\\")
+        inside = os.path.abspath(self._folder)
+        if os.path.commonpath([inside, os.path.abspath(path)]) != inside:
             raise InputError(f"{printable(path)} is outside of {printable(self._folder)}")
         return path
+
+
+def _between(source: Path, root: Path | None) -> str:
+    """The folders from the root down to an input's own, with ``/`` between them."""
+    base = Path(os.path.abspath(root or os.curdir))
+    if source.parent.is_relative_to(base):
+        below = source.parent.relative_to(base).as_posix()
+        return "" if below == "." else below
+    drive = source.drive.strip(":\\/").replace("\\", "/")
+    return "/".join([*filter(None, [drive]), *source.parent.parts[1:]])
+
+
+def _braced(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _check_component(field: str, value: str) -> None:
@@ -93,38 +156,36 @@ def _check_component(field: str, value: str) -> None:
         )
 
 
-def _key(path: Path) -> str:
+def same_file_key(path: Path) -> str:
     """The same for names that the file system may take for the same."""
     text = os.path.realpath(path)
     return text.casefold() if sys.platform in ("win32", "darwin") else text
 
 
-def check_plan(inputs: Sequence[Path], outputs: Mapping[Path, Sequence[Path]]) -> None:
-    """Whether every output has a name of its own and spares the inputs.
+def conflicts(
+    inputs: Sequence[Path], outputs: Mapping[Path, Sequence[Path]]
+) -> dict[Path, tuple[Path | None, Path]]:
+    """Inputs with an output that is an input, or that another input, or stem, would get too.
 
     Args:
         inputs: all of them.
         outputs: of those inputs that have any.
 
-    Raises:
-        InputError: names the first two that collide.
+    Returns:
+        Each such input with whom it is in conflict (itself: two of its own outputs; None: an
+        input that would be overwritten), and over which file.
     """
+    found: dict[Path, tuple[Path | None, Path]] = {}
     taken: dict[str, Path] = {}
-    originals = {_key(path): path for path in inputs}
+    originals = {same_file_key(path) for path in inputs}
     for source, paths in outputs.items():
         for path in paths:
-            key = _key(path)
+            key = same_file_key(path)
             if key in originals:
-                raise InputError(
-                    f"{printable(path)} would overwrite an input;"
-                    " choose another -o folder or --filename"
-                )
-            if key in taken:
-                raise InputError(
-                    f"{printable(taken[key])} and {printable(source)} would both be written to"
-                    f" {printable(path)}; tell them apart with --filename"
-                    ' "{folder}/{track}/{stem}.{ext}"'
-                    if taken[key] != source
-                    else f"two stems of {printable(source)} would be written to {printable(path)}"
-                )
-            taken[key] = source
+                found[source] = (None, path)
+            elif key in taken:
+                found.setdefault(source, (taken[key], path))
+                found.setdefault(taken[key], (source, path))
+            else:
+                taken[key] = source
+    return found

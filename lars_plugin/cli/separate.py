@@ -16,6 +16,7 @@ from lars_plugin.errors import CancelledError, LarsError
 if TYPE_CHECKING:
     from lars_plugin.backends import Model
     from lars_plugin.cli.display import Display
+    from lars_plugin.cli.plan import Task
     from lars_plugin.cli.report import Outcome, Report
     from lars_plugin.separation.separator import Separator
 
@@ -28,15 +29,26 @@ Inputs are files, folders (all audio files below them) and patterns, also quoted
   lars separate song.wav
   lars separate "takes/**/*.flac" -o stems --stems kick,snare --residual
   lars separate song.wav --model cascade:mdx23c-music,lars-mini --redistribute
-WAV, FLAC, MP3, Ogg (Vorbis, Opus) and AIFF are read, mono or stereo, at any rate; the stems
-have the rate, channels and length of their input.
+  sox take.wav -t wav - trim 60 | lars separate - --stdout --stems kick | play -
+WAV, FLAC, MP3, Ogg (Vorbis, Opus, FLAC) and AIFF are read, mono or stereo, at any rate, and where
+PyAV (pip install 'lars-plugin[formats]') or ffmpeg is installed, AAC, ALAC, WMA and the first
+sound of video files; the stems have the rate, channels and length of their input, and its BWF time
+stamp, cue points, tempo, key and titles. Of files with more channels --channels says which are
+meant.
 
 Levels are never changed. A stem can be louder than full scale, even if the mixture is not:
 with 16 and 24 bits that is clipped, and you are told; --bits 32f keeps it, --rescale lowers all
 stems of the file by one common gain.
 
-The stems of a file appear together when all are complete. A file whose outputs are all there
-already is skipped, so an interrupted batch can be run again; --overwrite does it again.
+The stems of a file appear together when all are complete. A hidden file beside them says from
+what they were made. What is there already, from the same file in the same way, is skipped, so
+an interrupted batch can be run again; a file that has changed is done again. Stems of another
+file, of another model or other settings, or of unknown origin are never replaced without
+--overwrite.
+
+Fields of --filename: {track} is the input's name without extension, {suffix} its extension,
+{folder} the folder it lies in, {path} the folders between the folder that was named and the
+input, {root} the name of the folder that was named.
 
 exit codes: 0 all done (or skipped), 1 an input failed (the others are done), 2 wrong usage
 (nothing was begun), 130 interrupted, 143 terminated
@@ -54,11 +66,13 @@ def add_separate_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="audio file, folder or pattern")
+    add("inputs", nargs="+", metavar="INPUT",
+        help="audio file, folder or pattern; - is standard input")  # fmt: skip
     add("-o", "--out", "--output-dir", dest="out", type=Path, default=Path("separated"),
         metavar="DIR", help="where the stems go (default: %(default)s)")  # fmt: skip
     group = parser.add_argument_group("what")
     add_model_options(group)
+    add_channel_option(group)
     stems = group.add_mutually_exclusive_group()
     stems.add_argument("--stems", type=_names, metavar="A,B", help="only these (default: all)")
     stems.add_argument("--two-stems", metavar="STEM",
@@ -67,7 +81,8 @@ def add_separate_parser(subparsers: Any) -> None:
         help="also write the mixture minus all stems written, as 'residual'")  # fmt: skip
     add = parser.add_argument_group("files").add_argument
     add("--filename", metavar="TEMPLATE", default="{track}/{stem}.{ext}",
-        help="below DIR; fields: track stem ext model folder (default: %(default)s)")  # fmt: skip
+        help="below DIR; fields: track stem ext model folder path root suffix"
+        " (default: %(default)s)")  # fmt: skip
     add("-f", "--format", choices=("wav", "flac"), default="wav", help="default: %(default)s")
     add("--flac", dest="format", action="store_const", const="flac", help="same as --format flac")
     add("--bits", choices=("16", "24", "32f"), default="24",
@@ -76,6 +91,10 @@ def add_separate_parser(subparsers: Any) -> None:
         add(name, dest="bits", action="store_const", const=bits, help=f"same as --bits {bits}")
     add("--rescale", action="store_true",
         help="lower all stems of a file alike where one would clip")  # fmt: skip
+    add("--stdout", action="store_true",
+        help="write the one stem of --stems to standard output, as WAV")  # fmt: skip
+    add("--no-metadata", dest="metadata", action="store_false",
+        help="leave out time stamp, cue points, tempo and titles of the input")  # fmt: skip
     add("--overwrite", action="store_true", help="replace files that are there already")
     from lars_plugin.cli.midi_options import add_hit_options
 
@@ -119,6 +138,13 @@ def add_model_options(group: Any) -> None:
     )  # fmt: skip
 
 
+def add_channel_option(group: Any) -> None:
+    """The option that chooses channels of a recording."""
+    group.add_argument("--channels", metavar="A,B|front|downmix",
+        help="of files with more than two channels: these, by number from 1; the front pair; or"
+        " a stereo downmix (ITU-R BS.775)")  # fmt: skip
+
+
 def make_separator(args: argparse.Namespace, stems: tuple[str, ...] | None = None) -> Separator:
     """The separator that the options ask for."""
     from lars_plugin.allocator import keep_freed_memory
@@ -155,21 +181,27 @@ def run_separate(args: argparse.Namespace) -> int:
 
 
 def _separate_all(args: argparse.Namespace, report: Report) -> None:
+    from lars_plugin.audio.channels import check_channel_names
     from lars_plugin.audio.writer import check_format
     from lars_plugin.cli.display import Display
     from lars_plugin.cli.inputs import find_inputs
     from lars_plugin.cli.jobs import run_all
+    from lars_plugin.cli.pipes import check_stdout, input_names, separate_to_stdout
     from lars_plugin.cli.plan import make_plan
     from lars_plugin.cli.report import Outcome
 
     check_format(args.format, args.bits)
+    if args.channels is not None:
+        check_channel_names(args.channels)
     if args.midi:
         from lars_plugin.cli.midi_options import check_hit_options
 
         check_hit_options(args)
     stems = (args.two_stems,) if args.two_stems else args.stems
     args.residual = args.residual or bool(args.two_stems)
-    found = find_inputs(args.inputs, args.out)
+    found = find_inputs(input_names(args.inputs), args.out)
+    if args.stdout:
+        check_stdout(args, found)
     for item in found:
         if item.error:
             report.add(Outcome(item.path, "failed", error=item.error))
@@ -177,10 +209,15 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     if not found:
         return
     separator = make_separator(args, stems)
+    if args.stdout:
+        separate_to_stdout(args, separator, found[0], report)
+        return
     report.about(separator)
     plan = make_plan(args, separator, found)
     for outcome in plan.settled:
-        report.add(_with_midi(args, outcome))
+        report.add(outcome)
+    for task in plan.midi_only:
+        report.add(_with_midi(args, task, Outcome(task.path, "skipped", outputs=task.outputs)))
     _share_cores(separator.model, args.jobs)
     # On a terminal, where somebody wonders; the log of --verbose says it with the reason.
     if sys.stderr.isatty() and not (args.quiet or args.json):
@@ -190,13 +227,13 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
         )
     with Display(len(plan.work), shown=not args.quiet) as display:
 
-        def work(item: tuple[Path, dict[str, Path]], stop: threading.Event) -> Outcome:
-            return _separate_one(args, separator, *item, display, stop)
+        def work(task: Task, stop: threading.Event) -> Outcome:
+            return _separate_one(args, separator, task, display, stop)
 
-        waiting = [path for path, _ in plan.work]
+        waiting = [task.path for task in plan.work]
 
-        def done(item: tuple[Path, dict[str, Path]], outcome: Outcome) -> None:
-            waiting.remove(item[0])
+        def done(task: Task, outcome: Outcome) -> None:
+            waiting.remove(task.path)
             report.add(outcome)
 
         try:
@@ -210,14 +247,16 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
 def _separate_one(
     args: argparse.Namespace,
     separator: Separator,
-    path: Path,
-    outputs: dict[str, Path],
+    task: Task,
     display: Display,
     stop: threading.Event,
 ) -> Outcome:
+    from lars_plugin.audio import AtomicFiles
+    from lars_plugin.cli.records import Source
     from lars_plugin.cli.report import Outcome
     from lars_plugin.separation.files import separate_file
 
+    path = task.path
     if stop.is_set():
         return Outcome(path, "cancelled")
     with display.file(path) as step:
@@ -227,15 +266,25 @@ def _separate_one(
             return not stop.is_set()
 
         try:
-            result = separate_file(
-                separator,
-                path,
-                outputs.__getitem__,
-                bits=args.bits,
-                residual=args.residual,
-                rescale=args.rescale,
-                progress=progress,
-            )
+            source = Source.of(path)
+            with AtomicFiles() as files:
+                # First, so that it gets its name first: no stem without a record.
+                record = files.create(task.record) if source is not None else None
+                result = separate_file(
+                    separator,
+                    path,
+                    task.outputs.__getitem__,
+                    bits=args.bits,
+                    residual=args.residual,
+                    rescale=args.rescale,
+                    progress=progress,
+                    files=files,
+                    channels=args.channels,
+                    metadata=args.metadata,
+                )
+                if record is not None and source is not None:
+                    written = {output: files.stat(output) for output in task.outputs.values()}
+                    record.write(task.recorded(source.hashed(), written))
         except CancelledError:
             return Outcome(path, "cancelled")
         except LarsError as error:
@@ -244,24 +293,24 @@ def _separate_one(
             # A bug, or memory ran out: the other files need not suffer from it.
             log.debug("while separating %s", path, exc_info=True)
             return Outcome(path, "failed", error=f"internal error: {error!r}")
-    return _with_midi(args, Outcome(path, "done", result=result))
+    return _with_midi(args, task, Outcome(path, "done", result=result))
 
 
-def _with_midi(args: argparse.Namespace, outcome: Outcome) -> Outcome:
-    """With ``--midi``, the MIDI file of stems that are there, unless it is there already."""
-    outputs = outcome.outputs if outcome.result is None else outcome.result.outputs
-    if not args.midi or not outputs:
+def _with_midi(args: argparse.Namespace, task: Task, outcome: Outcome) -> Outcome:
+    """With ``--midi``, the MIDI file of stems that are there."""
+    if task.midi is None:
         return outcome
-    from lars_plugin.cli.midi_options import midi_path, write_midi_of
+    from lars_plugin.cli.midi_options import write_midi_of
+    from lars_plugin.cli.records import Source
 
-    path = midi_path(outcome.path, outputs)
-    if outcome.status == "skipped" and path.exists():
-        return outcome
     try:
-        write_midi_of(args, outputs, path)
+        source = Source.of(task.path)
+        write_midi_of(args, task.outputs, task.midi)
+        if source is not None:
+            task.record_midi(source.hashed())
     except LarsError as error:
         return dataclasses.replace(outcome, status="failed", error=str(error))
-    outputs = {**outputs, "midi": path}
+    outputs = {**task.outputs, "midi": task.midi}
     if outcome.result is None:
         return dataclasses.replace(outcome, outputs=outputs)
     return dataclasses.replace(outcome, result=dataclasses.replace(outcome.result, outputs=outputs))

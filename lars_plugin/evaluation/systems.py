@@ -176,6 +176,9 @@ def make_systems(
             overlap=overlap,
             device=device,
             precision=precision,
+            # One backend for all figures, wherever they are made; the command's --jobs shares
+            # out its threads.
+            backend="torch",
         )
 
     def changed(plain: ModelSystem, post: PostProcessing) -> Callable[[], Separator]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from lars_plugin.midi.file import to_midi
 from lars_plugin.midi.hits import ARTICULATIONS, DRUMS, DrumHit
 from lars_plugin.midi.notemaps import NOTE_MAPS, NoteMap
+from lars_plugin.midi.offset import estimate_offset
 from lars_plugin.midi.tempo import GRIDS, TempoMap, estimate_tempo, quantise
 from lars_plugin.midi.transcribe import transcribe
 
@@ -17,6 +18,7 @@ __all__ = [
     "DrumHit",
     "NoteMap",
     "TempoMap",
+    "estimate_offset",
     "estimate_tempo",
     "quantise",
     "to_midi",

@@ -12,6 +12,7 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import mido
 
@@ -19,7 +20,7 @@ from lars_plugin.audio import AtomicFiles
 from lars_plugin.errors import InputError
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.midi.notemaps import NoteMap, read_note_map
-from lars_plugin.midi.tempo import TempoMap, quantise
+from lars_plugin.midi.tempo import BEATS_PER_BAR, TempoMap, quantise
 
 __all__ = ["CHANNEL", "note_end", "to_midi"]
 
@@ -59,6 +60,7 @@ def to_midi(
     tempo: float | TempoMap = 120.0,
     grid: str | None = None,
     strength: float = 1.0,
+    offset: float | Literal["auto"] = 0.0,
     note_map: str | os.PathLike[str] | NoteMap = "gm",
     ticks_per_beat: int = 480,
 ) -> mido.MidiFile:
@@ -71,6 +73,10 @@ def to_midi(
             nearest tick.
         grid: quantise to it first, see :func:`lars_plugin.midi.tempo.quantise`.
         strength: of quantisation.
+        offset: seconds at which a bar of a fixed tempo begins, or ``auto``: where the hits fit
+            best, see :func:`lars_plugin.midi.offset.estimate_offset`. Notes keep the times of the
+            recording, so the file belongs at its beginning; the file's first beat is shorter or
+            longer, so that bars and beats fall on the grid.
         note_map: ``gm``, ``superior``, a JSON file, or a map.
         ticks_per_beat: the file's resolution, 1 to 32767.
 
@@ -80,7 +86,7 @@ def to_midi(
     """
     if not 1 <= ticks_per_beat <= 32767:
         raise InputError(f"ticks per beat are 1 to 32767, got {ticks_per_beat}")
-    tempos = tempo if isinstance(tempo, TempoMap) else TempoMap.fixed(tempo)
+    tempos = _tempos(hits, tempo, offset, grid)
     notes = read_note_map(note_map)
     played = sorted(hits)
     if grid is not None:
@@ -96,12 +102,34 @@ def to_midi(
     return made
 
 
+def _tempos(
+    hits: Sequence[DrumHit],
+    tempo: float | TempoMap,
+    offset: float | Literal["auto"],
+    grid: str | None,
+) -> TempoMap:
+    if isinstance(tempo, TempoMap):
+        if offset != 0:
+            raise InputError("a tempo map says where its beats are: an offset needs a fixed BPM")
+        return tempo
+    if offset == "auto":
+        from lars_plugin.midi.offset import estimate_offset
+
+        offset = estimate_offset(hits, tempo, grid)
+    return TempoMap.fixed(tempo, offset)
+
+
 def _tempo_track(tempos: TempoMap, ticks_per_beat: int) -> mido.MidiTrack:
     track = mido.MidiTrack([mido.MetaMessage("track_name", name="Tempo", time=0)])
+    events = [(beat, mido.MetaMessage("set_tempo", tempo=micro)) for beat, micro in tempos.changes]
+    if tempos.upbeat:
+        # A bar of the upbeat's length, so that the next bar line is where it belongs.
+        for beat, length in ((0, tempos.upbeat), (tempos.upbeat, BEATS_PER_BAR)):
+            signature = mido.MetaMessage("time_signature", numerator=length, denominator=4)
+            events.append((beat, signature))
     last = 0
-    for beat, micro in tempos.changes:
-        ticks = (beat - last) * ticks_per_beat
-        track.append(mido.MetaMessage("set_tempo", tempo=micro, time=ticks))
+    for beat, message in sorted(events, key=lambda event: event[0]):
+        track.append(message.copy(time=(beat - last) * ticks_per_beat))
         last = beat
     track.append(mido.MetaMessage("end_of_track", time=0))
     return track

@@ -19,7 +19,7 @@ import numpy as np
 from lars_plugin.errors import InputError
 from lars_plugin.midi.hits import DrumHit
 
-__all__ = ["GRIDS", "TempoMap", "estimate_tempo", "quantise"]
+__all__ = ["BEATS_PER_BAR", "GRIDS", "TempoMap", "estimate_tempo", "quantise"]
 
 # Beats per step of the grids by their names; t is a triplet.
 GRIDS: dict[str, Fraction] = {
@@ -31,8 +31,12 @@ GRIDS: dict[str, Fraction] = {
     "1/32": Fraction(1, 8),
 }
 
+BEATS_PER_BAR = 4
+
 _SLOWEST, _FASTEST = 10.0, 1000.0  # beats per minute
 _MICRO = 1_000_000
+_SHORTEST = round(60 * _MICRO / _FASTEST)  # microseconds
+_LONGEST = 24 * 3600.0  # seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +45,17 @@ class TempoMap:
 
     Attributes:
         changes: (beat, microseconds per beat), beats rising from 0.
+        lead: beats at the start that only fill the time up to the first beat of the music. The
+            grid to quantise to goes on backwards over them.
+        upbeat: beats before the first bar line, less than a bar.
 
     Raises:
         InputError: changes that are out of order, or tempos beyond 10 to 1000 BPM.
     """
 
     changes: tuple[tuple[int, int], ...] = ((0, 500_000),)
+    lead: int = 0
+    upbeat: int = 0
 
     def __post_init__(self) -> None:
         beats = [beat for beat, _ in self.changes]
@@ -56,21 +65,41 @@ class TempoMap:
             _check_bpm(60 * _MICRO / micro if micro > 0 else math.inf)
 
     @classmethod
-    def fixed(cls, bpm: float) -> TempoMap:
-        """One tempo.
+    def fixed(cls, bpm: float, offset: float = 0.0) -> TempoMap:
+        """One tempo, and where its bars begin.
+
+        A MIDI file begins with a beat, the music with silence. So that times stay those of the
+        recording and beats still fall on the grid, the map's first beat has a length of its own.
+
+        Args:
+            bpm: the tempo.
+            offset: seconds at which a bar begins; any other bar line of the same grid means the
+                same, so it may lie before the recording or deep in it.
 
         Raises:
-            InputError: a tempo beyond 10 to 1000 BPM.
+            InputError: a tempo beyond 10 to 1000 BPM, or an offset of more than a day.
         """
         _check_bpm(bpm)
-        return cls(((0, round(60 * _MICRO / bpm)),))
+        if not abs(offset) <= _LONGEST:
+            raise InputError(f"an offset is in seconds, a day at most, got {offset:g}")
+        micro = round(60 * _MICRO / bpm)
+        # From the first beat at or after the start to the bar line there are this many beats.
+        rest = round(offset * _MICRO) % micro
+        beats = (round(offset * _MICRO) - rest) // micro
+        if rest == 0:
+            return cls(((0, micro),), upbeat=beats % BEATS_PER_BAR)
+        if rest < _SHORTEST or (2 * rest < micro and beats > 0):
+            # Too short for a beat: it makes the next one longer.
+            return cls(((0, rest + micro), (1, micro)), lead=1, upbeat=beats % BEATS_PER_BAR)
+        return cls(((0, rest), (1, micro)), lead=1, upbeat=(beats + 1) % BEATS_PER_BAR)
 
     @classmethod
     def from_beats(cls, times: Sequence[float]) -> TempoMap:
         """A tempo for every beat, from the times of beats in seconds, rising.
 
-        What comes before the first is filled with beats of about the same length, so that beats
-        of the map fall on all the times; the last tempo goes on.
+        What comes before the first is filled with beats of about the same length, or with a shorter
+        one, so that beats of the map fall on all the times; where not even that has room, the
+        second beat is the first that does. The last tempo goes on.
 
         Raises:
             InputError: fewer than two times, or not rising.
@@ -81,8 +110,10 @@ class TempoMap:
             raise InputError("a tempo map needs two or more beats at rising times")
         period = float(np.median(np.diff(beats)))
         lead = round(beats[0] / period)
-        if lead == 0:
-            # The first beat is too near to the start: the start takes its place.
+        fills = lead == 0 and beats[0] > 0
+        if fills and beats[0] * _MICRO >= _SHORTEST:
+            beats = [0.0, *beats]
+        elif lead == 0:
             beats[0] = 0.0
         else:
             beats = [beats[0] * k / lead for k in range(lead)] + beats
@@ -94,7 +125,7 @@ class TempoMap:
             now += micro
             if not changes or changes[-1][1] != micro:
                 changes.append((beat, micro))
-        return cls(tuple(changes))
+        return cls(tuple(changes), lead=int(fills))
 
     def beat_at(self, seconds: float) -> float:
         """The beat at a time; the first is 0."""
@@ -109,14 +140,33 @@ class TempoMap:
         first, micro = self.changes[index]
         return (self._starts()[index] + (beat - first) * micro) / _MICRO
 
+    def grid_beat(self, seconds: float) -> float:
+        """The beat at a time on the grid of the music, which has lines before its first beat."""
+        begin, micro = self._grid()
+        if seconds >= begin:
+            return self.beat_at(seconds)
+        return self.lead + (seconds - begin) * _MICRO / micro
+
+    def grid_seconds(self, beat: float) -> float:
+        """The time of a beat of that grid; below 0 where it lies before the start."""
+        begin, micro = self._grid()
+        if beat >= self.lead:
+            return self.seconds_at(beat)
+        return begin + (beat - self.lead) * micro / _MICRO
+
+    def _grid(self) -> tuple[float, int]:
+        """Where the lead ends, in seconds, and the microseconds of the beat after it."""
+        index = bisect_right([first for first, _ in self.changes], self.lead) - 1
+        return self.seconds_at(self.lead), self.changes[index][1]
+
     def tick_at(self, seconds: float, ticks_per_beat: int) -> int:
         """The nearest tick to a time."""
         return max(0, round(self.beat_at(seconds) * ticks_per_beat))
 
     @property
     def bpm(self) -> float:
-        """The first tempo in beats per minute."""
-        return 60 * _MICRO / self.changes[0][1]
+        """The tempo in beats per minute where the music begins."""
+        return 60 * _MICRO / self._grid()[1]
 
     def _starts(self) -> list[int]:
         """Microseconds at which the changes happen."""
@@ -152,9 +202,9 @@ def quantise(
     step = float(GRIDS[grid])
     moved = []
     for hit in hits:
-        beat = tempo.beat_at(hit.time)
+        beat = tempo.grid_beat(hit.time)
         target = round(beat / step) * step
-        time = max(0.0, tempo.seconds_at(beat + strength * (target - beat)))
+        time = max(0.0, tempo.grid_seconds(beat + strength * (target - beat)))
         moved.append(dataclasses.replace(hit, time=time if strength else hit.time))
     return sorted(moved)
 

@@ -30,7 +30,8 @@ class CascadeStream:
 
     Args:
         model: the cascade.
-        stems: canonical names of those wanted, in this order; all for None.
+        stems: canonical names of those wanted, in this order; all for None. ``drums`` is the stem
+            that goes from one stage to the other.
         post: what the drum stage's stems go through; their mixture is the drum stem.
     """
 
@@ -38,17 +39,20 @@ class CascadeStream:
         self, model: Cascade, stems: Sequence[str] | None, post: PostProcessing | None = None
     ) -> None:
         names = model.config.stems
-        self._stems = tuple(names[index] for index in choose_stems(model, stems))
+        asked = names if stems is None else tuple(stems)
+        between = [stem == DRUMS and DRUMS not in names for stem in asked]
+        given = [stem for stem, extra in zip(asked, between, strict=True) if not extra]
+        chosen = iter(choose_stems(model, given))
+        self._stems = tuple(DRUMS if extra else names[next(chosen)] for extra in between)
         inner = tuple(stem for stem in self._stems if stem in model.drums.config.stems)
         self._outer = tuple(stem for stem in self._stems if stem not in inner)
         self._backend = model.backend
         self._rate, self._channels = model.config.sample_rate, model.config.channels
-        self._music = RateStream(
-            model.music,
-            self._rate,
-            self._channels,
-            stems=(*self._outer, *([DRUMS] if inner else [])),
-        )
+        above = self._outer
+        if inner and DRUMS not in above:
+            above = (*above, DRUMS)
+        self._music = RateStream(model.music, self._rate, self._channels, stems=above)
+        self._feed = above.index(DRUMS) if inner else 0
         self._drums: RateStream | None = None
         if inner:
             self._drums = RateStream(
@@ -102,8 +106,8 @@ class CascadeStream:
         """Pass on what the music stage has finished."""
         if self._drums is None:
             return above[self._order]
-        self._waiting.append(above[:-1])
-        return self._merge(self._drums.push(above[-1]))
+        self._waiting.append(above[: len(self._outer)])
+        return self._merge(self._drums.push(above[self._feed]))
 
     def _merge(self, inner: Wave) -> Wave:
         outer = self._waiting.take(inner.shape[2])

@@ -9,6 +9,8 @@ output does not depend on the caller's blocks.
 Its ``push_steps`` yields hops as ``(1, channels, n * hop)`` and wants the stems back as
 ``(1, stems, channels, n * hop)``. They must be run by the stream's own ``backend``, which holds the
 state, each once and in order; what could not be run may be answered with anything of that shape.
+
+What the network is shown of the hops is their view: :mod:`lars_plugin.separation.causal_views`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.backends import CausalBackend, Model
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
+from lars_plugin.separation.causal_views import CausalView
 from lars_plugin.separation.fifo import Fifo
 from lars_plugin.separation.stream import Steps, check_block, choose_stems, run_steps
 from lars_plugin.zoo.config import Chunking
@@ -87,6 +90,13 @@ class CausalStream:
         self._group = self._chunking.batch_size * self._chunking.chunk_size
         self._stepper = _Stepper(model.backend)
         self._input = Fifo((self.channels,))
+        self._view = CausalView(
+            self.channels,
+            len(model.config.stems),
+            self._chunking.chunk_size,
+            self.sample_rate,
+            self._chunking.lookahead,
+        )
         self.reset()
 
     @property
@@ -122,6 +132,7 @@ class CausalStream:
         """Forget everything, as if new."""
         self._input.clear()
         self._stepper.reset()
+        self._view.reset()
         self._pushed = 0  # input samples so far
         self._emitted = 0  # output samples so far
         self._due = self._chunking.lookahead  # samples from before the start still to drop
@@ -168,7 +179,7 @@ class CausalStream:
         return self._join(done)
 
     def _run(self, hops: Wave) -> Steps:
-        made = yield hops[None]
+        made = yield self._view.show(hops)[None]
         config = self._model.config
         if made is None:
             raise InputError("send what the network made of the hops")
@@ -183,6 +194,7 @@ class CausalStream:
                 f"model {config.name!r} returned NaN or Inf near second"
                 f" {self._emitted / self.sample_rate:.2f}; try precision float32, or other weights"
             )
+        out = self._view.give_back(out)
         drop = min(self._due, out.shape[2])
         self._due -= drop
         out = out[..., drop : drop + self._pushed - self._emitted]

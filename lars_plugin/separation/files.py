@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import tempfile
@@ -15,8 +16,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter, check_channels, printable
+from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter, printable
 from lars_plugin.audio.atomic import write_failure
+from lars_plugin.audio.channels import ChannelChoice, channel_places
+from lars_plugin.audio.metadata import read_metadata
 from lars_plugin.errors import CancelledError, InputError
 from lars_plugin.separation.pipeline import Ahead, Behind
 from lars_plugin.separation.separator import Progress, Separator
@@ -80,15 +83,20 @@ def separate_file(
     residual: bool = False,
     rescale: bool = False,
     progress: Progress | None = None,
+    files: AtomicFiles | None = None,
+    channels: str | None = None,
+    metadata: bool = True,
 ) -> FileResult:
     """Separate one file. The outputs appear together when all are complete, or not at all.
 
-    Outputs have the rate, the channels and the length of the input; levels are those of the
+    Outputs have the rate, the channels and the length of the input, and carry its time stamp, cue
+    points, tempo and titles (see :mod:`lars_plugin.audio.metadata`); levels are those of the
     stems (see :mod:`lars_plugin.audio`), unless ``rescale`` asks otherwise.
 
     Args:
         separator: the model and the stems wanted.
-        path: an audio file, mono or stereo.
+        path: an audio file, mono or stereo, or with any number of channels if ``channels`` says
+            which are meant.
         output_for: stem to file name, ending in ``.wav`` or ``.flac``; files in the way are
             replaced.
         bits: ``16``, ``24`` or ``32f``.
@@ -97,11 +105,16 @@ def separate_file(
             gain until it fits: the balance stays and they still add up, to a quieter mixture.
             Takes a second pass over a temporary copy; does nothing for ``32f``.
         progress: called with (frames done, frames in all); returning False cancels.
+        files: the group of files that the outputs appear with, when it is completed; None: a
+            group of their own, which is completed here.
+        channels: what to separate: ``1,2`` (two channels by number), ``3`` (one), ``front`` or
+            ``downmix``, see :mod:`lars_plugin.audio.channels`. None: all, if one or two.
+        metadata: take over what the input carries beside its audio.
 
     Raises:
         AudioFileError: the input cannot be read or the outputs cannot be written.
-        InputError: more than two channels, a format that cannot be written, or an output that
-            is the input.
+        InputError: more than two channels without a choice, a format that cannot be written, or
+            an output that is the input.
         EngineError: the network failed.
         CancelledError: the progress callback returned False.
     """
@@ -109,18 +122,23 @@ def separate_file(
     path = Path(path)
     names = (*separator.stems, *([RESIDUAL] if residual else []))
     outputs = {name: Path(output_for(name)) for name in names}
-    with AudioReader(path) as reader, AtomicFiles() as files:
-        check_channels(reader.channels, path)
+    own = AtomicFiles() if files is None else contextlib.nullcontext(files)
+    with AudioReader(path) as reader, own as group:
+        places = channel_places(path, reader.channels) if reader.channels > 2 else None
+        choice = ChannelChoice(channels, reader.channels, places, path)
         _check_outputs(path, outputs)
+        carried = read_metadata(path) if metadata else None
         writers = [
-            AudioWriter(output, reader.rate, reader.channels, bits=bits, files=files)
+            AudioWriter(output, reader.rate, choice.count, bits=bits, files=group, metadata=carried)
             for output in outputs.values()
         ]
         gain = 1.0
-        with Ahead(reader.blocks(_BLOCK), _BLOCKS_AHEAD) as ahead:
-            blocks = _separate(separator, reader, ahead, residual, progress)
+        told = _Told(progress)
+        blocks_read = map(choice, reader.blocks(_BLOCK))
+        with Ahead(blocks_read, _BLOCKS_AHEAD, told.again, reader.stop) as ahead:
+            blocks = _separate(separator, reader, choice.count, ahead, residual, told)
             if rescale and bits != "32f":
-                with _Spool(writers[0].path, (len(names), reader.channels)) as spool:
+                with _Spool(writers[0].path, (len(names), choice.count)) as spool:
                     _behind(spool.write, blocks)
                     gain = _fitting_gain(spool.peak, int(bits))
                     for block in spool.blocks():
@@ -144,6 +162,22 @@ def separate_file(
     )
 
 
+class _Told:
+    """What the progress callback was told, to ask it again while nothing comes out of a pipe."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._done, self._total = 0, 1
+
+    def __call__(self, done: int, total: int) -> None:
+        self._done, self._total = done, max(total, 1)
+        self.again()
+
+    def again(self) -> None:
+        if self._progress is not None and self._progress(self._done, self._total) is False:
+            raise CancelledError(f"cancelled after {self._done} of {self._total} frames")
+
+
 def _check_outputs(path: Path, outputs: Mapping[str, Path]) -> None:
     if len(set(outputs.values())) < len(outputs):
         raise InputError("two stems would get the same file name; put {stem} into the name")
@@ -165,14 +199,15 @@ def _behind(write: Callable[[Wave], None], blocks: Iterable[Wave]) -> None:
 def _separate(
     separator: Separator,
     reader: AudioReader,
+    channels: int,
     source: Iterable[Wave],
     residual: bool,
-    progress: Progress | None,
+    told: _Told,
 ) -> Iterator[Wave]:
     """Finished parts ``(stems, channels, m)`` of the reader's audio, the residual last."""
-    stream = separator.stream(reader.rate, reader.channels)
+    stream = separator.stream(reader.rate, channels)
     # The mixture, from the first sample on whose stems are not finished.
-    mixture = np.empty((reader.channels, 0), np.float32)
+    mixture = np.empty((channels, 0), np.float32)
     done = 0
 
     def finished(made: Wave) -> Wave:
@@ -183,9 +218,7 @@ def _separate(
             rest = mixture[:, :count] - made.sum(axis=0, dtype=np.float64)
             mixture = mixture[:, count:]
             made = np.concatenate([made, rest[None].astype(np.float32)])
-        total = max(reader.frames, done)
-        if progress is not None and progress(done, total) is False:
-            raise CancelledError(f"cancelled after {done} of {total} frames")
+        told(done, max(reader.frames, done))
         return made
 
     for block in source:

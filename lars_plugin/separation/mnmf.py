@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends.spectra import Spectrum
-from lars_plugin.backends.threads import one_thread_each, run_parts
+from lars_plugin.backends.threads import one_thread_each, run_parts, stop_check
 from lars_plugin.separation.hermitian import geometric_mean, inverse, sandwich
 
 __all__ = ["MultichannelNMF"]
@@ -199,6 +199,7 @@ def _start(
     spectra = np.empty((bins, sum(places), components), np.float32)
     gains = np.empty((sum(places), components, frames), np.float32)
     firsts = np.cumsum([0, *places])
+    check = stop_check()
 
     def fit(index: int) -> None:
         # Spectra that begin as loud moments of the stem; always the same for the same sound.
@@ -211,6 +212,7 @@ def _start(
         h = rng.random((count, frames), np.float32) * np.float32(0.1) + np.float32(1e-3)
         # Kullback-Leibler divergence (Lee and Seung 2001): steadier than likelihood at first.
         for _ in range(_FIRST):
+            check()  # each takes a tenth of a second
             h *= (w.T @ (wanted / (w @ h + _TINY))) / (w.sum(axis=0)[:, None] + _TINY)
             w *= ((wanted / (w @ h + _TINY)) @ h.T) / (h.sum(axis=1) + _TINY)
         own = slice(firsts[index], firsts[index + 1])

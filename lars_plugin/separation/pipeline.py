@@ -62,11 +62,19 @@ class Ahead(_Thread, Generic[Item]):
     Args:
         items: used in that thread only.
         size: of the queue.
+        idle: called ten times a second while the next item is waited for; may raise.
+        stop: ends the wait for an item in that thread.
     """
 
-    def __init__(self, items: Iterable[Item], size: int) -> None:
+    def __init__(
+        self,
+        items: Iterable[Item],
+        size: int,
+        idle: Callable[[], object] = lambda: None,
+        stop: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__("lars-ahead", size)
-        self._source = items
+        self._source, self._idle, self._end = items, idle, stop
         self._thread.start()
 
     def _work(self) -> None:
@@ -81,7 +89,11 @@ class Ahead(_Thread, Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         while True:
-            item = self._items.get()
+            try:
+                item = self._items.get(timeout=_LOOK)
+            except queue.Empty:
+                self._idle()
+                continue
             if isinstance(item, _End):
                 if item.error is not None:
                     raise item.error
@@ -92,6 +104,7 @@ class Ahead(_Thread, Generic[Item]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
         self._stop()
 
 

@@ -3,7 +3,8 @@
 
 Windows are longer than a network's chunks, because what a kit says again and again is learnt the
 better the more often it was heard. They lie on a fixed grid, with a linear cross-fade from each to
-the next, and none is shorter than it must be: the last one takes the rest.
+the next, and none is shorter than it must be: the last one takes the rest. Like a network's chunk
+each is shown to the fit as its view (:mod:`lars_plugin.separation.views`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lars_plugin.backends import Model
 from lars_plugin.separation.fifo import Fifo
 from lars_plugin.separation.refinement import Refiner
 from lars_plugin.separation.stream import Steps, StreamingSeparator, choose_stems
+from lars_plugin.separation.views import view_of
 from lars_plugin.zoo.config import Chunking
 
 __all__ = ["RefinedStream", "is_refined"]
@@ -146,11 +148,16 @@ class RefinedStream:
 
     def _updates(self, mixture: Wave, stems: Wave) -> Steps:
         """The fit, with a pause after each update: it takes seconds, a network's run does not."""
-        updates = self._refine.updates(mixture, stems)
+        view, shown = view_of(mixture), mixture
+        if view is not None:
+            shown, stems = view.show(mixture), view.show_stems(stems)
+        updates = self._refine.updates(shown, stems)
         while True:
             try:
                 next(updates)
             except StopIteration as stop:
                 made: Wave = stop.value
+                if view is not None:
+                    made = view.give_back(mixture, shown, made, len(made))
                 return made
             yield mixture[None, :, :0][:0]

@@ -21,6 +21,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lars_plugin.audio.levels import is_silent
 from lars_plugin.backends.spectra import Spectra, Spectrum
 from lars_plugin.backends.threads import default_threads, one_thread_each, run_parts
 from lars_plugin.separation.mnmf import MultichannelNMF
@@ -75,9 +76,8 @@ class Refiner:
             New memory ``(S, C, L)``; the stems add up to the mixture. What is silent, shorter
             than the spectrograms' window or not finite comes as it was.
         """
-        power = float(np.mean(np.square(mixture, dtype=np.float64))) if mixture.size else 0.0
-        fits = mixture.shape[1] > self.settings.n_fft and 0 < power < np.inf
-        if not (fits and bool(np.isfinite(stems).all())):
+        fits = mixture.shape[1] > self.settings.n_fft and not is_silent(mixture)
+        if not (fits and bool(np.isfinite(mixture).all() and np.isfinite(stems).all())):
             return np.array(stems)
         threads = default_threads()
         gain, seen, made = self._spectra.beside(mixture, stems, threads)

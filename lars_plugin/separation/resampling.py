@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lars_plugin.backends import Model
 from lars_plugin.errors import InputError
 from lars_plugin.separation.composite import open_core
+from lars_plugin.separation.lost_band import LostBand, Resampler, heard_stems
 from lars_plugin.separation.postprocess import PostProcessing, PostStream
 from lars_plugin.separation.stream import Steps, check_block, choose_stems, run_steps
 from lars_plugin.zoo.composites import Cascade
@@ -48,14 +49,15 @@ class _Resampler:
 
     def push(self, block: Wave) -> Wave:
         """``(channels, n)`` to what is ready, ``(channels, m)``."""
-        self._waiting = np.concatenate([self._waiting, block], axis=1)
-        parts = []
-        start = 0
-        while self._waiting.shape[1] - start >= _QUANTUM:
-            parts.append(self._convert(self._waiting[:, start : start + _QUANTUM], False))
+        parts = [np.empty((self._channels, 0), np.float32)]
+        start = min(block.shape[1], _QUANTUM - self._waiting.shape[1])
+        waiting = np.concatenate([self._waiting, block[:, :start]], axis=1)
+        while waiting.shape[1] == _QUANTUM:
+            parts.append(self._convert(waiting, False))
+            waiting = block[:, start : start + _QUANTUM]
             start += _QUANTUM
-        self._waiting = self._waiting[:, start:]
-        return np.concatenate([np.empty((self._channels, 0), np.float32), *parts], axis=1)
+        self._waiting = waiting.copy()  # the block is its owner's
+        return np.concatenate(parts, axis=1)
 
     def flush(self) -> Wave:
         rest = self._convert(self._waiting, True)
@@ -88,6 +90,11 @@ class RateStream:
     Mono input goes to a stereo model on both channels, and its stems are the mean of the two.
     At the model's own rate and channel count this adds nothing to a ``StreamingSeparator``.
 
+    At another rate the stems get back what the conversion takes from the recording, so that
+    stems which add up at the model's rate add up here; see
+    :mod:`lars_plugin.separation.lost_band`. The shares depend on all stems, so all are computed
+    then, whichever are wanted (in a cascade, all of a stage).
+
     Args:
         model: the model, of any kind.
         sample_rate: Hz, of input and output.
@@ -100,6 +107,10 @@ class RateStream:
     Raises:
         InputError: a rate outside 1 kHz to 768 kHz, or channels that do not fit the model.
     """
+
+    # Samples of the lower rate after which the shares of what is lost are measured again. The
+    # converter back is late by more than these and half the measure, so nothing waits for them.
+    _apart = 64
 
     def __init__(
         self,
@@ -123,19 +134,33 @@ class RateStream:
         self._post: PostStream | None = None
         if post is not None and post.active and not isinstance(model, Cascade):
             # All stems have a part in it, whichever are wanted.
-            stems, count = None, len(model.config.stems)
+            count = len(model.config.stems)
             self._post = PostStream(post, count, channels, sample_rate, chosen)
             post = None
         inside = post if post is not None and post.active else None
-        self._core = open_core(model, chunking=chunking, stems=stems, post=inside)
-        self._outputs = len(self._core.stems)
+        made = self._stems if self._post is None else model.config.stems
         self.sample_rate = sample_rate
         self.channels = channels
-        self._in: _Resampler | None = None
-        self._out: _Resampler | None = None
-        if sample_rate != self._core.sample_rate:
-            self._in = _Resampler(sample_rate, self._core.sample_rate, channels)
-            self._out = _Resampler(self._core.sample_rate, sample_rate, self._outputs * channels)
+        self._in: Resampler | None = None
+        self._out: Resampler | None = None
+        self._lost: LostBand | None = None
+        inner = model.config.sample_rate
+        if sample_rate == inner:
+            self._core = open_core(model, chunking=chunking, stems=made, post=inside)
+        else:
+            heard, first = heard_stems(model, made, apart=inside is not None)
+            self._core = open_core(model, chunking=chunking, stems=heard, post=inside)
+            self._in = self._resampler(sample_rate, inner, channels)
+            self._lost = LostBand(
+                sample_rate,
+                inner,
+                channels,
+                heard=len(heard),
+                first=first,
+                keep=[heard.index(stem) for stem in made],
+                apart=self._apart,
+            )
+            self._out = self._resampler(inner, sample_rate, self._lost.waves * channels)
         self._taken = self._given = 0
 
     @property
@@ -166,9 +191,9 @@ class RateStream:
     def reset(self) -> None:
         """Forget everything, as if new."""
         self._core.reset()
-        for resampler in (self._in, self._out):
-            if resampler is not None:
-                resampler.reset()
+        for part in (self._in, self._out, self._lost):
+            if part is not None:
+                part.reset()
         if self._post is not None:
             self._post.reset()
         self._taken = self._given = 0
@@ -185,8 +210,11 @@ class RateStream:
         """``push`` with the network left to the caller: ``StreamingSeparator.push_steps``."""
         wave = check_block(block, self.channels, self._taken, self.sample_rate)
         self._taken += wave.shape[1]
-        inner = self._widen(self._in.push(wave) if self._in else wave)
-        made = self._give((yield from self._core.push_steps(inner)))
+        inner = wave
+        if self._in is not None and self._lost is not None:
+            inner = self._in.push(wave)
+            self._lost.hear(wave, inner)
+        made = self._give((yield from self._core.push_steps(self._widen(inner))))
         return made if self._post is None else self._post.push(wave, made)
 
     def flush(self) -> Wave:
@@ -196,17 +224,23 @@ class RateStream:
     def flush_steps(self) -> Steps:
         """``flush`` with the network left to the caller: ``StreamingSeparator.push_steps``."""
         parts = []
-        if self._in is not None and self._taken > self._given:
-            rest = self._widen(self._in.flush())
-            parts.append(self._give((yield from self._core.push_steps(rest))))
+        unfinished = self._taken > self._given
+        if self._in is not None and self._lost is not None and unfinished:
+            rest = self._in.flush()
+            self._lost.hear(np.empty((self.channels, 0), np.float32), rest)
+            parts.append(self._give((yield from self._core.push_steps(self._widen(rest)))))
         parts.append(self._give((yield from self._core.flush_steps())))
-        if self._out is not None and self._taken > self._given:
-            parts.append(self._fit(self._unfold(self._out.flush())))
+        if self._out is not None and self._lost is not None and unfinished:
+            last = self._fit(self._unfold(self._out.flush()))
             missing = self._taken - self._given
-            parts.append(np.zeros((self._outputs, self.channels, missing), np.float32))
+            last = np.pad(last, ((0, 0), (0, 0), (0, missing)))
             self._given += missing
+            parts.append(self._lost.finish(last))
         made = np.concatenate(parts, axis=2)
         return made if self._post is None else self._post.flush(made)
+
+    def _resampler(self, source: float, target: float, channels: int) -> Resampler:
+        return _Resampler(source, target, channels)
 
     def _widen(self, wave: Wave) -> Wave:
         """To the model's channels."""
@@ -218,13 +252,14 @@ class RateStream:
         """From the model's rate and channels to the stream's."""
         if self.channels != self._core.channels:
             stems = stems.mean(axis=1, keepdims=True, dtype=np.float32)
-        if self._out is not None:
-            folded = stems.reshape(self._outputs * self.channels, -1)
-            stems = self._unfold(self._out.push(folded))
-        return self._fit(stems)
+        if self._out is None or self._lost is None:
+            return self._fit(stems)
+        waves = self._lost.join(stems)
+        folded = waves.reshape(self._lost.waves * self.channels, -1)
+        return self._lost.add(self._fit(self._unfold(self._out.push(folded))))
 
     def _unfold(self, folded: Wave) -> Wave:
-        return folded.reshape(self._outputs, self.channels, -1)
+        return folded.reshape(len(folded) // self.channels, self.channels, folded.shape[1])
 
     def _fit(self, stems: Wave) -> Wave:
         """Never more in all than was taken."""

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,9 @@ _BLOCK = 1 << 16
 class Separator:
     """Separates drum recordings.
 
+    It works in forked children (PyTorch on one thread there), and pickling one stores how its model
+    was loaded, so that another process loads it again. Copies share the network.
+
     Args:
         model: a name of the zoo, ``cascade:A,B`` or ``A+B`` of such names, a model folder, an
             ensemble's file, or a loaded model.
@@ -46,12 +50,14 @@ class Separator:
         stems: canonical names of those wanted, in this order; all for None.
         precision: ``float32``, ``bfloat16``, ``float16``, ``int8`` or ``auto``; for names and
             folders only.
-        backend: ``torch``, ``openvino`` or ``auto``; for names and folders only, see
+        backend: ``torch``, ``openvino`` or ``auto``; None, as on the command line, is what
+            LARS_BACKEND says, else ``auto``: the fastest here. For names and folders only, see
             :func:`~lars_plugin.zoo.load.load_model`.
         post: what the stems go through after the model.
 
     Raises:
-        InputError: settings that do not fit the model.
+        InputError: settings that do not fit the model; when it is pickled, a model that was not
+            loaded by name or from files.
         ModelError: the model cannot be found or loaded.
     """
 
@@ -65,7 +71,7 @@ class Separator:
         device: str = "auto",
         stems: Sequence[str] | None = None,
         precision: str = "float32",
-        backend: str | None = "torch",
+        backend: str | None = None,
         post: PostProcessing | None = None,
     ) -> None:
         self._model = _load(model, device, precision, backend)
@@ -73,6 +79,22 @@ class Separator:
         self._post = post or PostProcessing()
         chosen = choose_stems(self._model, stems)
         self._stems = tuple(self._model.config.stems[index] for index in chosen)
+        self._settings: dict[str, Any] = {
+            "preset": preset,
+            "overlap": overlap,
+            "batch_size": batch_size,
+            "stems": self._stems,
+            "post": self._post,
+        }
+
+    def __reduce__(self) -> Any:
+        return _with_settings, (self._model, self._settings)
+
+    def __copy__(self) -> Separator:
+        return _with_settings(self._model, self._settings)
+
+    def __deepcopy__(self, memo: object) -> Separator:
+        return self.__copy__()
 
     @property
     def model(self) -> Model:
@@ -143,6 +165,10 @@ class Separator:
         out[..., done:] = made
         _tell(progress, samples, samples)
         return Stems(dict(zip(self._stems, out, strict=True)), sample_rate)
+
+
+def _with_settings(model: Model, settings: Mapping[str, Any]) -> Separator:
+    return Separator(model, **settings)
 
 
 def _load(model: str | Path | Model, device: str, precision: str, backend: str | None) -> Model:

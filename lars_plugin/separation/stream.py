@@ -9,9 +9,11 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends import Backend, Model
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
 from lars_plugin.separation import chunking as grid
+from lars_plugin.separation.views import view_of
 from lars_plugin.zoo.config import Chunking, canonical_stem
 
 __all__ = ["Steps", "StreamingSeparator", "check_block", "choose_stems", "run_steps"]
@@ -62,6 +64,8 @@ def choose_stems(model: Model, stems: Sequence[str] | None) -> tuple[int, ...]:
 def check_block(block: NDArray[np.generic], channels: int, position: int, rate: float) -> Wave:
     """A block as ``(channels, n)`` float32; ``position`` and ``rate`` only serve the message.
 
+    Samples that count as silence (:mod:`lars_plugin.audio.levels`) are zero in it.
+
     Raises:
         InputError: wrong type or shape.
         NonFiniteError: NaN or Inf in it.
@@ -80,7 +84,7 @@ def check_block(block: NDArray[np.generic], channels: int, position: int, rate: 
         raise NonFiniteError(
             f"the input holds NaN or Inf at sample {first} ({first / rate:.3f} s); repair it first"
         )
-    return array
+    return without_denormals(array)
 
 
 class StreamingSeparator:
@@ -88,6 +92,8 @@ class StreamingSeparator:
 
     However the input is split into blocks, the output is the same to the bit: chunks lie on a
     fixed grid and are batched by their number, never by what happens to be waiting.
+
+    What the network is shown of a chunk is its view: :mod:`lars_plugin.separation.views`.
 
     Args:
         model: runs at its own rate and channel count; see ``RateStream`` for any other.
@@ -292,7 +298,18 @@ class StreamingSeparator:
     ) -> Generator[Wave, Wave | None, None]:
         """Have the network see ``(n, channels, chunk_size)`` and add the weighted result."""
         step = self._chunking.step
-        made = self._checked(chunks, (yield chunks))
+        views = [view_of(chunk) for chunk in chunks]
+        shown = chunks
+        if any(views):
+            shown = np.stack([view.show(chunk) if view else chunk
+                              for view, chunk in zip(views, chunks, strict=True)])  # fmt: skip
+        made = self._checked(shown, (yield shown))
+        if shown is not chunks:
+            count = len(self._model.config.stems)
+            made = np.stack([
+                view.give_back(chunk, seen, stems, count) if view else stems
+                for view, chunk, seen, stems in zip(views, chunks, shown, made, strict=True)
+            ])  # fmt: skip
         for index, length in enumerate(lengths):
             weights = self._weights_of(self._chunk == 0, last and index == len(lengths) - 1)
             if length < len(weights):

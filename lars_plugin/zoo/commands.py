@@ -244,7 +244,9 @@ def _convert(args: argparse.Namespace) -> None:
 def _export(args: argparse.Namespace) -> None:
     from lars_plugin.zoo.export import export
 
-    model = load_model(args.model, weights=args.weights, config=args.config, device="cpu")
+    model = load_model(
+        args.model, weights=args.weights, config=args.config, device="cpu", backend="torch"
+    )
     output = args.output or model.config.name + _EXPORT_SUFFIXES[args.format]
     difference = export(model, output, args.format)
     print(f"agrees with the source to {difference:.1e} of the largest sample", file=sys.stderr)

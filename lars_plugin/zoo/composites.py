@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends import Backend, Model
+from lars_plugin.backends.recipes import remember
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.zoo.config import STEM_NAMES, Chunking, ModelConfig
 from lars_plugin.zoo.drum_sum import DRUMS, with_drum_stem
@@ -71,6 +72,7 @@ class Cascade(Composite):
             one separator after the other.
         device: for names and folders: see :func:`~lars_plugin.zoo.load.load_model`.
         precision: likewise.
+        backend: likewise.
 
     Raises:
         InputError: the music model has no drum stem, both have a stem of one name, or the drum
@@ -87,8 +89,9 @@ class Cascade(Composite):
         fuse: bool = True,
         device: str = "auto",
         precision: str = "float32",
+        backend: str | None = None,
     ) -> None:
-        first, second = _loaded((music, drums), device, precision)
+        first, second = _loaded((music, drums), device, precision, backend)
         if not isinstance(first, Composite):
             first = with_drum_stem(first)
         above, below = first.config, second.config
@@ -122,6 +125,7 @@ class Cascade(Composite):
         fused = fuse and _agree((first, second))
         self._settle(config, (first, second), fused, _InTurn(first, second))
         object.__setattr__(self, "_fuse", fuse)
+        remember(self, Cascade, first, second, name=config.name, fuse=fuse)
 
     @property
     def music(self) -> Model:
@@ -155,6 +159,7 @@ class Ensemble(Composite):
         name: what to call it; the models' names joined with ``+`` for None.
         device: for names and folders: see :func:`~lars_plugin.zoo.load.load_model`.
         precision: likewise.
+        backend: likewise.
 
     Raises:
         InputError: no models, weights that name another model or a stem which that model does
@@ -170,8 +175,9 @@ class Ensemble(Composite):
         name: str | None = None,
         device: str = "auto",
         precision: str = "float32",
+        backend: str | None = None,
     ) -> None:
-        parts = _loaded(models, device, precision)
+        parts = _loaded(models, device, precision, backend)
         if not parts:
             raise InputError("an ensemble needs at least one model")
         configs = [part.config for part in parts]
@@ -195,6 +201,7 @@ class Ensemble(Composite):
         self._settle(config, parts, _agree(parts), _SideBySide(parts, mixing))
         object.__setattr__(self, "mixing", mixing)
         object.__setattr__(self, "_weights", weights)
+        remember(self, Ensemble, parts, weights and _plain(weights), name=config.name)
 
     mixing: tuple[Wave, ...]
     """Of each part the factors ``(stems of the ensemble, stems of the part)``."""
@@ -203,6 +210,11 @@ class Ensemble(Composite):
 
     def with_parts(self, parts: Sequence[Model]) -> Ensemble:
         return Ensemble(parts, self._weights, name=self.config.name)
+
+
+def _plain(weights: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """As dictionaries, which can be pickled whatever they were."""
+    return {stem: dict(shares) for stem, shares in weights.items()}
 
 
 def mixed(parts: Sequence[Wave], factors: Sequence[Wave], axis: int) -> Wave:
@@ -284,10 +296,12 @@ def _check(made: Wave, wanted: tuple[int, str], batch: Wave) -> None:
         raise EngineError(f"model {name!r} returned {made.shape}, expected {shape}")
 
 
-def _loaded(models: Sequence[ModelSource], device: str, precision: str) -> tuple[Model, ...]:
+def _loaded(
+    models: Sequence[ModelSource], device: str, precision: str, backend: str | None
+) -> tuple[Model, ...]:
     from lars_plugin.zoo.load import load_model  # which itself makes composites
 
-    load = functools.partial(load_model, device=device, precision=precision)
+    load = functools.partial(load_model, device=device, precision=precision, backend=backend)
     return tuple(model if isinstance(model, Model) else load(model) for model in models)
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from lars_plugin.errors import InputError
+from lars_plugin.zoo.frozen import Picklable
 
 __all__ = [
     "STEM_NAMES",
@@ -134,7 +135,7 @@ class Chunking:
 
 
 @dataclass(frozen=True)
-class Refinement:
+class Refinement(Picklable):
     """What is done offline with a network's stems; see :mod:`lars_plugin.separation.refinement`.
 
     Attributes:
@@ -215,7 +216,7 @@ def _no_entries() -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Picklable):
     """Everything about a model except its numbers.
 
     Attributes:
@@ -228,7 +229,8 @@ class ModelConfig:
         network: the settings of that network.
         presets: overlap per preset (``fast``, ``balanced``, ``best``).
         spatial: window in samples of a multichannel Wiener filter behind the network
-            (:class:`~lars_plugin.backends.spatial.SpatialFilter`); 0 for none.
+            (:class:`~lars_plugin.backends.spatial.SpatialFilter`); 0 for none. Not for causal
+            models.
         refinement: what is done offline with the network's stems, or None.
         weights: the file, or None for a network without one (tests).
         description: one line.
@@ -254,6 +256,11 @@ class ModelConfig:
             raise InputError(f"model {self.name!r} names no stems")
         if len(set(self.stems)) != len(self.stems):
             raise InputError(f"model {self.name!r} names a stem twice: {', '.join(self.stems)}")
+        if self.spatial and self.chunking.convention == "causal":
+            raise InputError(
+                f"spatial: model {self.name!r} is causal, and the filter looks at whole chunks;"
+                " leave spatial out"
+            )
         if self.refinement is None:
             return
         for table in ("places", "trust", "mono_trust"):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends import Backend, Model
+from lars_plugin.backends.recipes import remember
 from lars_plugin.zoo.config import Refinement
 
 __all__ = ["DRUMS", "with_drum_stem"]
@@ -50,7 +51,7 @@ def with_drum_stem(model: Model) -> Model:
         return model
     names = (*(stems[index] for index in kept), DRUMS)
     config = dataclasses.replace(model.config, stems=names, refinement=_together(model, added))
-    return Model(config, _DrumSum(model.backend, added, kept))
+    return remember(Model(config, _DrumSum(model.backend, added, kept)), with_drum_stem, model)
 
 
 def _together(model: Model, added: list[int]) -> Refinement | None:

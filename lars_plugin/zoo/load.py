@@ -9,8 +9,10 @@ import logging
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from lars_plugin.backends import Model
+from lars_plugin.backends.recipes import remember
 from lars_plugin.backends.spatial import SpatialFilter
 from lars_plugin.errors import InputError, ModelNotFoundError
 from lars_plugin.zoo.backends import open_backend
@@ -23,6 +25,8 @@ __all__ = ["load_model", "read_model_config", "resolve"]
 
 log = logging.getLogger(__name__)
 
+AnySource = str | os.PathLike[str] | ModelConfig | None
+
 _WEIGHTS_SUFFIXES = (".safetensors", ".ckpt", ".th", ".pth", ".pt", ".bin")
 
 
@@ -33,7 +37,7 @@ def load_model(
     config: str | os.PathLike[str] | ModelConfig | None = None,
     device: str = "auto",
     precision: str = "float32",
-    backend: str | None = "torch",
+    backend: str | None = None,
 ) -> Model:
     """Load a model: check its file, build its network, fill it, put it on a device.
 
@@ -47,8 +51,8 @@ def load_model(
         precision: ``float32``, ``bfloat16``; with PyTorch also ``float16``, with OpenVINO
             ``int8``; ``auto``: the fastest that costs this kind of model less than 0.1 dB.
         backend: ``torch`` (TorchScript files run as such all the same), ``torchscript``,
-            ``openvino``, or ``auto``: the fastest here; None is what LARS_BACKEND says, else
-            ``auto``.
+            ``openvino``, or ``auto``: the fastest here; None, as on the command line, is what
+            LARS_BACKEND says, else ``auto``. Backends differ in the last bits of a float32.
 
     Raises:
         ModelNotFoundError: no such model, or its weights are not on this machine.
@@ -57,17 +61,34 @@ def load_model(
         InputError: arguments that do not go together, or an unknown device or precision.
         EngineError: the device is not there.
     """
+    how: dict[str, Any] = {"device": device, "precision": precision, "backend": backend}
+    made = None
     if model is not None and weights is None and config is None:
-        part = functools.partial(load_model, device=device, precision=precision, backend=backend)
-        composite = load_composite(model, part)
-        if composite is not None:
-            return composite
+        made = load_composite(model, functools.partial(load_model, **how))
+    if made is None:
+        made = _load_one(model, weights, config, how)
+    places = {"weights": _lasting(weights), "config": _lasting(config)}
+    return remember(made, load_model, _lasting(model), **places, **how)
+
+
+def _load_one(
+    model: AnySource, weights: AnySource, config: AnySource, how: dict[str, Any]
+) -> Model:
+    assert not isinstance(weights, ModelConfig)
     chosen, path = resolve(model, weights=weights, config=config)
     log.info("loading %s from %s", chosen.name, path)
-    opened = open_backend(chosen, path, device, precision, backend)
+    opened = open_backend(chosen, path, **how)
     if chosen.spatial:
         opened = SpatialFilter(opened, chosen.spatial)
     return Model(chosen, opened)
+
+
+def _lasting(source: AnySource) -> AnySource:
+    """The same where the current folder is another."""
+    if source is None or isinstance(source, ModelConfig):
+        return source
+    is_name = isinstance(source, str) and source in model_folders()
+    return source if is_name or not Path(source).exists() else os.path.abspath(source)
 
 
 def resolve(

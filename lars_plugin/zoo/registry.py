@@ -35,11 +35,17 @@ def _own_models() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where downloads go: LARS_CACHE, or the platform's cache folder. It may not exist yet."""
+    """Where downloads and conversions go: LARS_CACHE, or the platform's cache folder. It may not
+    exist yet, and it may be that it cannot be made."""
     chosen = os.environ.get("LARS_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(platformdirs.user_cache_dir("lars-plugin", appauthor=False))
+    path = Path(chosen or platformdirs.user_cache_dir("lars-plugin", appauthor=False))
+    try:
+        path = path.expanduser()
+    except RuntimeError:  # a user without a home folder, as in some containers
+        log.debug("there is no home folder for %s", path)
+        # Below a file no folder can be: "~" itself would become one in the current folder.
+        return Path(os.devnull, *path.parts[1:])
+    return path
 
 
 def model_folders() -> dict[str, Path]:
@@ -98,8 +104,11 @@ def find_weights(config: ModelConfig, folder: Path | None = None) -> Path:
     file = config.weights.file
     for place in _weights_folders(config, folder):
         path = place / file
-        if path.is_dir() if config.weights.format == "checkpoints" else path.is_file():
-            return path
+        try:
+            if path.is_dir() if config.weights.format == "checkpoints" else path.is_file():
+                return path
+        except OSError as error:  # a folder that may not be looked into
+            log.debug("%s: %s", path, error)
     raise ModelNotFoundError(missing_weights(config, folder))
 
 

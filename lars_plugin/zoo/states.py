@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lars_plugin.errors import InputError, ModelError, ModelFormatError
+from lars_plugin.forks import settle_torch
 from lars_plugin.zoo.config import ModelConfig
 from lars_plugin.zoo.files import replacing
 
@@ -38,6 +39,7 @@ def build_network(config: ModelConfig) -> nn.Module:
     from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
     from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
 
+    settle_torch()
     sizes: dict[str, Any] = {"stems": len(config.stems), "audio_channels": config.channels}
     try:
         if config.architecture == "mdx23c":

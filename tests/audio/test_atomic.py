@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from lars_plugin.audio import AtomicFiles, discard_unfinished, printable
+from lars_plugin.audio.leftovers import remove_leftovers
 from lars_plugin.errors import AudioFileError
 
 
@@ -145,3 +149,108 @@ def test_a_forced_exit_can_remove_what_is_not_complete(tmp_path: Path) -> None:
 def test_printable_names_have_no_bytes_that_a_terminal_could_stumble_over() -> None:
     assert printable(os.fsdecode(b"caf\xe9\x1b[2J\n.wav")) == "caf�?[2J?.wav"
     assert printable("schön/鼓.wav") == "schön/鼓.wav"
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from lars_plugin.audio import AtomicFiles
+files = AtomicFiles()
+for name in sys.argv[2:]:
+    files.create(Path(sys.argv[1], name)).write(b"x")
+print("made", flush=True)
+time.sleep(60)
+"""
+
+
+def parts(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob(".lars-*.part")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks that end with a process")
+def test_what_a_killed_process_has_left_goes_and_what_a_living_one_writes_stays(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with (
+        subprocess.Popen([*command, "a", "b"], stdout=subprocess.PIPE) as dead,
+        subprocess.Popen([*command, "c", "deep/d"], stdout=subprocess.PIPE) as alive,
+    ):
+        try:
+            assert dead.stdout is not None
+            assert alive.stdout is not None
+            assert dead.stdout.readline() == alive.stdout.readline() == b"made\n"
+            with AtomicFiles() as files:  # both live
+                files.create(tmp_path / "e")
+                assert len(parts(tmp_path)) == 5
+            dead.kill()
+            dead.wait()
+            for name in (".lars-theirs.part", "lars-0123456789abcdef.part", "x.part"):
+                (tmp_path / name).touch()
+            (tmp_path / ".lars-0123456789abcdef.part").symlink_to(tmp_path / "x.part")
+            os.mkfifo(tmp_path / ".lars-0123456789abcdee.part")
+            ours = AtomicFiles()
+            ours.create(tmp_path / "f")
+            with AtomicFiles() as files:
+                files.create(tmp_path / "g")
+                # c and d of the living, f and g of ours, and what only looks like one of them.
+                assert len(parts(tmp_path)) == 4 + 3
+            ours.commit()
+            alive.send_signal(signal.SIGSTOP)  # stopped is not dead
+            with AtomicFiles() as files:
+                files.create(tmp_path / "g")
+            assert len(parts(tmp_path)) == 2 + 3
+        finally:
+            alive.kill()
+            dead.kill()
+    assert {"e", "f", "g"} <= set(names(tmp_path))
+    assert not {"a", "b", "c"} & set(names(tmp_path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks that end with a process")
+def test_a_file_is_nobodys_prey_until_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def replace_later(*paths: str) -> None:
+        remove_leftovers(tmp_path)  # another process comes by between closing and naming
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", replace_later)
+    with AtomicFiles() as files:
+        for name in "abc":
+            files.create(tmp_path / name).write(name.encode())
+    assert names(tmp_path) == ["a", "b", "c"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks that end with a process")
+def test_a_file_that_is_taken_before_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+    taken: list[Path] = []
+
+    def open_and_lose(path: Path, flags: int, *mode: int) -> int:
+        descriptor = opened(path, flags, *mode)
+        if flags & os.O_EXCL and len(taken) < 3:
+            taken.append(path)
+            remove_leftovers(tmp_path)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_and_lose)
+    with AtomicFiles() as files:
+        files.create(tmp_path / "a").write(b"a")
+    assert len(taken) == 3
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"a"
+
+
+def test_the_size_of_a_file_in_the_making_is_told(tmp_path: Path) -> None:
+    with AtomicFiles() as files:
+        files.create(tmp_path / "a").write(b"abc")
+        assert files.stat(tmp_path / "a").st_size == 3
+        with pytest.raises(KeyError):
+            files.stat(tmp_path / "b")
+        info = files.stat(tmp_path / "a")
+    assert (tmp_path / "a").stat().st_mtime_ns == info.st_mtime_ns

@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 import numpy as np
 import pytest
 
-from lars_plugin.audio import AudioReader, reader, write_audio, writer
+from lars_plugin.audio import AudioReader, opening, write_audio, writer
 from lars_plugin.audio.virtual import QuietFile
 from lars_plugin.errors import AudioFileError
 
@@ -66,7 +66,7 @@ def test_what_goes_wrong_while_reading_is_neither_lost_nor_taken_for_the_end(
             for _ in opened.blocks(1000):
                 pass
 
-    monkeypatch.setattr(reader, "QuietFile", quiet)
+    monkeypatch.setattr(opening, "QuietFile", quiet)
     with pytest.raises(seen, match=message):
         read()
 

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lars_plugin.backends import CausalBackend
 from lars_plugin.backends.spatial import SpatialFilter
+from lars_plugin.errors import InputError
 from lars_plugin.evaluation.metrics import sdr
 
 Wave = NDArray[np.float32]
@@ -19,10 +21,13 @@ class Given:
     """Says these stems, whatever it is asked."""
 
     name = "given"
-    share = "its own"
 
     def __init__(self, stems: Wave) -> None:
         self.stems = stems
+        self.jobs = 1
+
+    def share(self, jobs: int) -> None:
+        self.jobs = jobs
 
     def __call__(self, batch: Wave) -> Wave:
         return np.asarray(np.repeat(self.stems[None], len(batch), axis=0), np.float32)
@@ -78,10 +83,51 @@ def test_what_has_no_direction_comes_as_the_backend_made_it(what: str) -> None:
     assert np.array_equal(made, rough, equal_nan=True)
 
 
-def test_a_mono_model_and_what_else_a_backend_offers_pass_through() -> None:
+def test_a_mono_model_passes_through() -> None:
     rough = panned([(1.0, 1.0)])[:, :1]
     filtered = SpatialFilter(Given(rough), 2048)
     assert np.array_equal(filtered(rough[:, 0][None])[0], rough)
-    assert (filtered.name, filtered.share) == ("given", "its own")
+
+
+class Bare:
+    """A backend and nothing more."""
+
+    name = "bare"
+
+    def __call__(self, batch: Wave) -> Wave:
+        return batch[:, None]
+
+
+class Hops(Bare):
+    """A causal one."""
+
+    def initial_state(self) -> None:
+        return None
+
+    def step(self, hops: Wave, state: None) -> tuple[Wave, None]:
+        return hops[None], state
+
+
+def test_the_filter_passes_on_how_many_share_a_backend_and_nothing_else_of_it() -> None:
+    given_, bare = Given(panned([(1.0, 1.0)])), Bare()
+    SpatialFilter(given_, 2048).share(3)
+    SpatialFilter(bare, 2048).share(3)  # which need not care
+    assert (given_.jobs, SpatialFilter(bare, 2048).name) == (3, "bare")
+    assert not isinstance(SpatialFilter(bare, 2048), CausalBackend)
     with pytest.raises(AttributeError):
-        filtered.nothing_of_the_kind  # noqa: B018
+        SpatialFilter(given_, 2048).stems  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_causal_backend_is_refused_on_every_python_version() -> None:
+    with pytest.raises(InputError, match="hop by hop; leave it out"):
+        SpatialFilter(Hops(), 2048)
+
+
+def test_a_chunk_of_denormals_is_silence_and_what_is_faint_is_finite() -> None:
+    rough = panned([(1.0, 1.0), (0.3, 1.0)])
+    for level in (1e-44, 1e-40, 1e-38, 1e-33, 1e-30, 1e-25, 1e-20, 1e-15, 1e-10):
+        stems = np.asarray(rough.astype(np.float64) * (level / np.abs(rough).max()), np.float32)
+        mixture = stems.sum(0)
+        made = SpatialFilter(Given(stems), 2048)(mixture[None])[0]
+        assert np.isfinite(made).all()
+        assert np.abs(made.sum(0) - mixture).max() <= 1e-5 * np.abs(mixture).max()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -11,9 +13,10 @@ from numpy.typing import NDArray
 from lars_plugin.backends import Model
 from lars_plugin.errors import ModelFormatError
 from lars_plugin.testing import FailingModel, IdentityModel, NaNModel, SlowModel
-from lars_plugin.zoo.config import Chunking
+from lars_plugin.zoo.config import Chunking, Refinement
 
 LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
+HOPS = Chunking(16, 1, "causal")
 SHARES = [1, 0.5, 0.25, 0.125, 2, 4]
 
 
@@ -44,6 +47,55 @@ def picky() -> Model:
     return Model(live().config, _Picky())
 
 
+class _Hops:
+    """A causal network that has nothing to remember."""
+
+    name = "hops"
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.stack([batch] * 6, axis=1)
+
+    def initial_state(self) -> object:
+        return ()
+
+    def step(self, hops: NDArray[np.float32], state: object) -> tuple[NDArray[np.float32], object]:
+        return np.stack([hops] * 6), state
+
+
+class _Quits:
+    """Raises what is no Exception, once."""
+
+    name = "quits"
+
+    def __init__(self) -> None:
+        self._runs = 0
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._runs += 1
+        if self._runs == 3:
+            raise SystemExit("a library wants to leave")
+        return np.stack([batch] * 6, axis=1)
+
+
+def fitted() -> Model:
+    """Refined for minutes in a hundred thousand small steps."""
+    model = chunked()
+    fit = Refinement(window=8192, n_fft=1026, components=2, iterations=100_000)
+    return Model(dataclasses.replace(model.config, refinement=fit), model.backend)
+
+
+def slow_to_load() -> Model:
+    time.sleep(8)
+    return chunked()
+
+
+def windowed() -> Model:
+    """Its windows are as long as those of real models, their fit is next to nothing."""
+    model = IdentityModel(chunk_size=8192, shares=SHARES)
+    fit = Refinement(window=400_000, n_fft=2046, components=1, iterations=1)
+    return Model(dataclasses.replace(model.config, refinement=fit), model.backend)
+
+
 FAULTY: dict[str, Callable[[], Model]] = {
     "nan": lambda: NaNModel(3, live()),
     "raises": lambda: FailingModel(3, live()),
@@ -61,6 +113,14 @@ MODELS: dict[str, Callable[[], Model]] = {
     "chunked": chunked,
     "broken": broken,
     "picky": picky,
+    "hops": lambda: Model(dataclasses.replace(live().config, chunking=HOPS), _Hops()),
+    "long": lambda: IdentityModel(chunk_size=1 << 21),
+    "windowed": windowed,
+    "quits": lambda: Model(live().config, _Quits()),
+    "fitted": fitted,
+    "slow-to-load": slow_to_load,
+    "one-long-run": lambda: SlowModel(8, chunked()),
+    "heavy": lambda: SlowModel(0.02, live()),
     "slow": lambda: SlowModel(0.05, live()),
     "slow-chunked": lambda: SlowModel(0.02, chunked()),
     "nan-chunked": lambda: NaNModel(3, chunked()),

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -151,8 +152,19 @@ def test_another_user_is_refused_at_the_socket(
 ) -> None:
     with engine.client() as client:
         client.ping()
-    monkeypatch.setattr(auth, "peer_uid", lambda connection: os.geteuid() + 1)
+
+    def uid_seen_by(thread: str, uid: int) -> None:
+        def peer_uid(connection: socket.socket) -> int:
+            return uid if threading.current_thread().name == thread else os.geteuid()
+
+        monkeypatch.setattr(auth, "peer_uid", peer_uid)
+
+    uid_seen_by("engine", os.geteuid() + 1)
     with pytest.raises(AuthError, match="may not use"):
+        engine.client()
+    # The other way round a client tells an engine of another user nothing at all.
+    uid_seen_by("MainThread", os.geteuid() + 1)
+    with pytest.raises(AuthError, match=f"that of user {os.geteuid() + 1}"):
         engine.client()
     monkeypatch.undo()
     with engine.client() as client:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lars_plugin.bridge import limits
 from lars_plugin.bridge.client import Client
 from lars_plugin.bridge.embedded import EngineThread
 from lars_plugin.bridge.live_rate import LiveRateStream
@@ -99,6 +100,21 @@ def test_offline_stems_are_those_of_separator_to_the_bit(
             )
 
 
+@pytest.mark.parametrize("rate", [22050, 44100, 48000, 96000])
+@pytest.mark.parametrize("mode", ["live", "offline"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_stems_that_add_up_do_so_through_the_bridge_at_every_rate(
+    rate: int, mode: Literal["live", "offline"], channels: int
+) -> None:
+    audio = noise(9000, channels)
+    models = {"whole": lambda: IdentityModel(chunking=Chunking(128, 1, "live"))}
+    with EngineThread(models) as engine, engine.client() as client:
+        client.open("whole", rate, channels, mode=mode, max_block=700)
+        made = through(client, audio, [700, 1, 64])
+    assert made.shape == (6, channels, 9000)
+    np.testing.assert_allclose(made.sum(axis=0), audio, atol=1e-6)
+
+
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
 @pytest.mark.parametrize("block", [32, 441, 4096])
 def test_an_impulse_arrives_exactly_at_the_reported_latency(
@@ -159,7 +175,7 @@ def test_a_chunked_model_goes_live_by_a_chosen_step_and_says_what_it_costs(
 @settings(deadline=None)
 @given(st.integers(1, 100_000), st.data())
 def test_a_chosen_step_is_taken_exactly(size: int, data: st.DataObject) -> None:
-    step = data.draw(st.integers(1, size))
+    step = data.draw(st.integers(-(-size // limits.MAX_OVERLAP), size))
     assert live_chunking(Chunking(size, 1), step, None).step == step
 
 

@@ -53,6 +53,35 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tree: Path) -> None:
     assert item == Found(Path("[x].wav"), True)
 
 
+def test_brackets_in_the_names_of_folders_are_no_pattern(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "[Album]/a.wav", "[Album]/[Live] b.wav", "[Album]/Disc [1]/c.wav", "A/x.wav", "l/y.wav",
+        "deep/[2020] Takes/d.wav", "deep/[2021] Takes/e.wav", "*/f.wav", "what?/g.wav",
+    ):  # fmt: skip
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+    def found(pattern: str) -> list[str]:
+        return paths(find_inputs([pattern], Path("out")))
+
+    assert found("[Album]/*.wav") == ["[Album]/[Live] b.wav", "[Album]/a.wav"]
+    assert found("[Album]/[Live]*.wav") == ["[Album]/[Live] b.wav"]
+    assert found("[Album]/**/*.wav")[0] == "[Album]/Disc [1]/c.wav"
+    assert found("./[Album]/Disc [1]/*") == ["[Album]/Disc [1]/c.wav"]
+    assert found(f"{tmp_path}/[Album]/Disc [1]/*.wav") == [f"{tmp_path}/[Album]/Disc [1]/c.wav"]
+    assert found("*/[2020] Takes/*.wav") == ["deep/[2020] Takes/d.wav"]
+    assert found("deep/[2020] Takes") == ["deep/[2020] Takes/d.wav"]
+    assert found("what?/*.wav") == ["what?/g.wav"]
+    # Patterns where no such folder is.
+    assert found("[Al]/*.wav") == ["A/x.wav", "l/y.wav"]
+    assert found("deep/*202[01]*/*.wav") == ["deep/[2020] Takes/d.wav", "deep/[2021] Takes/e.wav"]
+    (item,) = find_inputs(["[None]/*.wav"], Path("out"))
+    assert "no audio file matches [None]/*.wav" in item.error
+
+
 def test_a_file_given_twice_counts_once(tree: Path) -> None:
     assert paths(find_inputs(["a.wav", "./a.wav", str(tree / "a.wav"), "a*"], Path("out"))) == [
         "a.wav"

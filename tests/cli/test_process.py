@@ -35,6 +35,7 @@ sys.exit(cli.main(sys.argv[1:]))
 """
 QUICK = PROGRAM.format(model="IdentityModel()")
 SLOW = PROGRAM.format(model="SlowModel(0.01)")
+INSTANT = PROGRAM.format(model="SlowModel(0)")
 STUBBORN = PROGRAM.format(model="SlowModel(5)")
 
 
@@ -128,7 +129,8 @@ def test_what_was_complete_before_an_interrupt_stays(song: Song, tmp_path: Path)
     assert process.returncode == 130
     statuses = {Path(r["input"]).name: r["status"] for r in json.loads(output)["results"]}
     assert statuses == {"a.wav": "done", "b.wav": "cancelled"}
-    assert [path.relative_to(out).as_posix() for path in out.rglob("*.*")] == ["a/kick.wav"]
+    assert [path.relative_to(out).as_posix() for path in out.rglob("*.wav")] == ["a/kick.wav"]
+    assert not list(out.rglob("*.part"))
 
 
 @pytest.mark.parametrize("flags", [[], ["--flac"], ["--rescale"]])
@@ -224,3 +226,88 @@ def test_a_terminal_shows_a_bar_with_the_time_left(song: Song, tmp_path: Path) -
     assert b"left" in shown
     assert output.count(b"\n") == 1  # the bar does not get into what is piped
     assert b"\x1b" not in output
+
+
+# Without standard streams; the shell closes them as a service manager may.
+
+
+def closed(streams: str, *arguments: object, program: str | None = None) -> int:
+    call = ["-m", "lars_plugin"] if program is None else ["-c", program]
+    command = [sys.executable, *call, *map(str, arguments)]
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {streams}', "sh", *command], timeout=120
+    ).returncode
+
+
+CLOSED = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
+
+
+@pytest.mark.parametrize(
+    ("streams", "flags"),
+    [(CLOSED[0], []), (CLOSED[1], ["-v"]), (CLOSED[2], ["--json"]), (CLOSED[3], ["-j", "2"])],
+)
+def test_stems_are_made_without_standard_streams(
+    song: Song, tmp_path: Path, streams: str, flags: list[str]
+) -> None:
+    paths = [song("a.wav", 0.2), song("b.flac", 0.2)]
+    out = tmp_path / "out"
+    assert closed(streams, "separate", *paths, "-o", out, *flags, program=QUICK) == 0
+    with_streams = tmp_path / "with"
+    with running("separate", *paths, "-o", with_streams, program=QUICK) as process:
+        process.communicate(timeout=60)
+    made = sorted(path.relative_to(out) for path in out.rglob("*.wav"))
+    assert len(made) == 12
+    for name in made:
+        assert (out / name).read_bytes() == (with_streams / name).read_bytes()
+    assert closed(streams, "separate", tmp_path / "none.wav", "-o", out, program=QUICK) == 1
+
+
+@pytest.mark.parametrize("streams", [CLOSED[0], CLOSED[3]])
+def test_other_commands_work_without_standard_streams(
+    song: Song, tmp_path: Path, streams: str
+) -> None:
+    assert closed(streams, "models", "list") == 0
+    assert closed(streams, "models", "list", "--json") == 0
+    assert closed(streams, "--help") == 0
+    assert closed(streams, "nonsense") == 2
+    demo = tmp_path / "demo"
+    assert closed(streams, "demo", "-o", demo, "--overlap", "1") == 0
+    assert (demo / "stems.png").exists()
+    stems = demo / "stems"
+    midi = tmp_path / "a.mid"
+    assert closed(streams, "midi", stems, "--model", "none", "-o", midi) == 0
+    assert midi.stat().st_size > 100
+    clip = tmp_path / "clips" / "one"
+    shutil.copytree(demo / "reference", clip)
+    shutil.copy(demo / "mix.wav", clip)
+    scores = tmp_path / "scores.json"
+    arguments = ["evaluate", tmp_path / "clips", "--model", "none", "--baseline", "mixture"]
+    assert closed(streams, *arguments, "--json", scores) == 0
+    assert scores.exists()
+    assert closed(streams, "serve", "--latency-table") == 0
+
+
+@pytest.mark.parametrize("again", [["--overwrite"], []])
+def test_the_next_run_removes_what_a_killed_one_has_left(
+    song: Song, tmp_path: Path, again: list[str]
+) -> None:
+    song("in/a.wav", 0.1)
+    song("in/b.wav", 20.0)
+    out = tmp_path / "out"
+    arguments = ["separate", tmp_path / "in", "-o", out, "--stems", "kick"]
+    with running(*arguments, program=INSTANT) as process:
+        process.communicate(timeout=60)
+    with running(*arguments, "--overwrite", program=SLOW) as process:
+        for _ in range(600):
+            if list(out.glob("b/*.part")):
+                break
+            time.sleep(0.05)
+        process.kill()
+        process.communicate(timeout=60)
+    assert list(out.rglob(".lars-*.part"))
+    # Also where nothing is left to do.
+    with running(*arguments, *again, program=INSTANT) as process:
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    assert not list(out.rglob("*.part"))
+    assert sorted(path.parent.name for path in out.rglob("kick.wav")) == ["a", "b"]

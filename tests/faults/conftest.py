@@ -3,21 +3,72 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lars_plugin.bridge import messages
 from lars_plugin.bridge.client import Client
 from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.messages import Message
+from lars_plugin.bridge.wire import Decoder, encode
 
 SHARES = np.array([1, 0.5, 0.25, 0.125, 2, 4], np.float32)
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1] / "bridge")}
 
 
-def start_engine() -> EngineProcess:
-    return EngineProcess(["--models-from", "engine_models"], environment=ENVIRONMENT)
+def start_engine(*arguments: str) -> EngineProcess:
+    return EngineProcess(["--models-from", "engine_models", *arguments], environment=ENVIRONMENT)
+
+
+class Peer:
+    """A greeted client that speaks the protocol by hand, over the Unix socket."""
+
+    def __init__(self, process: EngineProcess) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(60)
+        self.sock.connect(os.fspath(process.socket))
+        self.decoder = Decoder()
+        self.waiting: list[Message] = []
+        self.ask(messages.Hello(client="by hand", request=1))
+
+    def send(self, *wanted: Message) -> None:
+        self.sock.sendall(b"".join(encode(message) for message in wanted))
+
+    def read(self) -> Message:
+        while not self.waiting:
+            data = self.sock.recv(1 << 16)
+            assert data, "the engine closed"
+            self.decoder.feed(data)
+            self.waiting += list(self.decoder.messages())
+        return self.waiting.pop(0)
+
+    def ask(self, message: Message) -> Message:
+        """The answer to a request; what else comes before it is dropped."""
+        self.send(message)
+        return self.answer(message.request)
+
+    def answer(self, request: int) -> Message:
+        while True:
+            answer = self.read()
+            if answer.request == request and not isinstance(answer, messages.JobProgress):
+                return answer
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
+
+
+@pytest.fixture
+def dial(process: EngineProcess) -> Callable[[], Peer]:
+    """Makes clients that may do what is forbidden."""
+    return lambda: Peer(process)
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +77,8 @@ def process() -> Iterator[EngineProcess]:
         yield process
 
 
-@pytest.fixture
-def start() -> Callable[[], EngineProcess]:
+@pytest.fixture(scope="session")
+def start() -> Callable[..., EngineProcess]:
     return start_engine
 
 

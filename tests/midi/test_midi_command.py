@@ -235,3 +235,42 @@ def test_what_was_separated_is_kept_and_not_mixed_with_other_settings(tmp_path: 
     other = Separator(IdentityModel(["drums"]))
     with pytest.raises(DatasetError, match="a model with the stems"):
         next(separate_excerpts(iter(excerpts), other, tmp_path, 2, "one"))
+
+
+def test_offset_puts_the_grid_where_the_recording_begins(
+    tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = 15 / 127.3
+    pattern = [
+        DrumHit(0.41 + step * index, "kick" if index % 8 == 0 else "snare", velocity=110)
+        for index in range(0, 16, 4)
+    ]
+    folder = tmp_path / "stems"
+    folder.mkdir()
+    for name, wave in play(pattern, 1, 3.0).items():
+        write_audio(folder / f"{name}.wav", wave * 0.5, SAMPLE_RATE, bits="24")
+    monkeypatch.chdir(tmp_path)
+
+    def times(*options: str) -> list[float]:
+        arguments = ["midi", str(folder), "--model", "none", "--bpm", "127.3", "-q"]
+        name = f"{len(options)}{'-'.join(options).replace('/', '')}.mid"
+        assert main([*arguments, *options, "-o", name]) == 0
+        now, found = 0.0, []
+        for message in mido.MidiFile(tmp_path / name):
+            now += message.time
+            found += [now] if message.type == "note_on" else []
+        return found
+
+    plain = times()
+    assert len(plain) >= len(pattern)
+    for offset in ("0.41", "auto"):
+        moved = times("--quantise", "1/16", "--offset", offset)
+        assert max(abs(a - b) for a, b in zip(moved, plain, strict=True)) < 0.012
+
+
+@pytest.mark.parametrize("bad", [["--offset", "x"], ["--bpm", "auto", "--offset", "0.4"]])
+def test_an_offset_that_makes_no_sense_is_wrong_usage(
+    stems_folder: Path, bad: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["midi", str(stems_folder), "--model", "none", *bad]) == 2
+    assert "--offset" in capsys.readouterr().err

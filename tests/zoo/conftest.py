@@ -25,7 +25,9 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing of the user's own is seen or touched."""
+    """Nothing of the user's own is seen or touched, and PyTorch runs what names no backend: bits
+    are compared here, and converting each tiny network would take most of the time."""
+    monkeypatch.setenv("LARS_BACKEND", "torch")
     monkeypatch.setenv("LARS_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("LARS_MODELS_PATH", raising=False)
     return tmp_path / "cache"

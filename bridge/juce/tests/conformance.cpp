@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <random>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "Vst3Module.h"
@@ -203,6 +204,81 @@ void states(const Module& module) {
     other.component->setActive(false);
 }
 
+// Values as a host sees them after it has loaded a state: processor first, controller then.
+std::vector<double> load(Plugin& plugin, Bytes& state) {
+    state.at = 0;
+    check(plugin.component->setState(&state) == kResultOk, "a state is taken");
+    Bytes now;
+    plugin.component->getState(&now);
+    now.at = 0;
+    plugin.controller->setComponentState(&now);
+    std::vector<double> values;
+    for (int32 i = 0; i < plugin.controller->getParameterCount(); ++i) {
+        Vst::ParameterInfo info{};
+        plugin.controller->getParameterInfo(i, info);
+        values.push_back(plugin.controller->getParamNormalized(info.id));
+    }
+    return values;
+}
+
+// Without what an engine adds to a state: latencies, and names for places.
+std::string parametersIn(const Bytes& state) {
+    const std::string text(state.data.begin(), state.data.end());
+    const auto start = text.find("<parameters>");
+    check(start != std::string::npos, "parameters in a state");
+    return start == std::string::npos ? std::string() : text.substr(start);
+}
+
+// Hosts set parameters to any float. What is saved then comes back exactly, in the same instance
+// after other values and in a new one, and whatever has steps stands on one of them.
+void anyFloatIsSavedAndRestored(const Module& module) {
+    Plugin plugin(module);
+    auto& controller = *plugin.controller;
+    const auto count = controller.getParameterCount();
+    check(plugin.prepare(44100.0, 64) && plugin.component->setActive(true) == kResultOk, "on");
+    Buses in(*plugin.component, Vst::kInput, 64), out(*plugin.component, Vst::kOutput, 64);
+    std::mt19937 random(4);
+    const auto setAll = [&](double bad) {
+        Changes changes;
+        for (int32 i = 0; i < count; ++i) {
+            Vst::ParameterInfo info{};
+            controller.getParameterInfo(i, info);
+            Point point;
+            point.id = info.id;
+            point.value = std::isfinite(bad) && bad >= 0.0 ? (random() % 100001) / 100000.0 : bad;
+            changes.points.push_back(point);
+            if (random() % 2 == 0)
+                controller.setParamNormalized(info.id, point.value);
+        }
+        plugin.process(in, out, 64, &changes);
+    };
+    for (int turn = 0; turn < 60; ++turn) {
+        const double values[] = {0.0, 0.0, 0.0, std::nan(""), -1e30, HUGE_VAL};
+        setAll(values[static_cast<std::size_t>(turn) % std::size(values)]);
+        Bytes saved;
+        plugin.component->getState(&saved);
+        const auto wanted = load(plugin, saved);
+        for (int32 i = 0; i < count; ++i) {
+            Vst::ParameterInfo info{};
+            controller.getParameterInfo(i, info);
+            const double value = wanted[static_cast<std::size_t>(i)];
+            check(value >= 0.0 && value <= 1.0, "a value in range", i);
+            const double steps = value * info.stepCount;
+            check(info.stepCount == 0 || std::abs(steps - std::round(steps)) < 1e-4, "a step", i);
+        }
+        for (int other = 0; other < 3; ++other) {
+            setAll(0.0);
+            check(load(plugin, saved) == wanted, "restored after other values", turn);
+        }
+        Plugin fresh(module);
+        check(load(fresh, saved) == wanted, "restored in another instance", turn);
+        Bytes again;
+        fresh.component->getState(&again);
+        check(parametersIn(again) == parametersIn(saved), "saved again as it was", turn);
+    }
+    plugin.component->setActive(false);
+}
+
 // Every plane is written, up to the block's end and not beyond it, and the input is left alone.
 void written(const Buses& in, const Buses& out, int32 count) {
     for (const auto* side : {&in, &out})
@@ -321,6 +397,7 @@ int main(int count, char** arguments) {
         buses(module);
         parameters(module);
         states(module);
+        anyFloatIsSavedAndRestored(module);
         transitionsAndProcessing(module);
         controllerWhileAudioRuns(module);
     } catch (const std::runtime_error& error) {

@@ -175,6 +175,47 @@ void parametersThatAreNoNumbers() {
     }
 }
 
+// The settings' folder is the caller's, who throws it away: tests/host sets XDG_CONFIG_HOME.
+void commandIsTheUsersAndInNoState() {
+    PluginProcessor plugin, other;
+    check(plugin.setEngineCommand("nowhere --of --mine", false).wasOk(), "the command is kept");
+    juce::MemoryBlock data;
+    plugin.getStateInformation(data);
+    check(!data.toString().contains("nowhere") && !data.toString().contains("ngineCommand") &&
+              !data.toString().contains("startEngine"),
+          "the command is in no state");
+    check(other.userSettings().get().command == "nowhere --of --mine", "all instances have it");
+    constexpr auto evil = R"(<LARS version="1" engineCommand="evil" startEngine="1"/>)";
+    other.setStateInformation(evil, static_cast<int>(std::strlen(evil)));
+    const auto now = other.userSettings().get();
+    check(now.command == "nowhere --of --mine" && !now.automatic, "a state changes no setting");
+    check(plugin.setEngineCommand("  ", true).wasOk(), "no command is no change");
+    const UserSettings again; // from the file
+    check(again.get().command == "nowhere --of --mine" && again.get().automatic, "it is on disk");
+    plugin.setEngineCommand("lars serve", false);
+    other.userSettings().refresh();
+    check(other.userSettings().get() == UserSettings::Values(), "back to what it was");
+}
+
+// A host that only looks at its plugins starts nothing.
+void engineStartsByItselfOnlyToPlay() {
+    const juce::TemporaryFile made("started");
+    PluginProcessor plugin;
+    plugin.setEngineCommand("touch '" + made.getFile().getFullPathName() + "'", true);
+    PluginProcessor another;
+    juce::Thread::sleep(500);
+    check(!made.getFile().existsAsFile(), "nothing is started before there is something to play");
+    prepare(another, 44100.0, 64);
+    for (int turn = 0; turn < 2000 && !made.getFile().existsAsFile() &&
+                       another.engine().status().engine.empty();
+         ++turn)
+        juce::Thread::sleep(10);
+    // Where an engine runs already, as in some of the tests, none is needed.
+    check(made.getFile().existsAsFile() || !another.engine().status().engine.empty(),
+          "it is started to play");
+    plugin.setEngineCommand("lars serve", false);
+}
+
 void destroyedAtAnyMoment() {
     for (int turn = 0; turn < 10; ++turn) {
         auto plugin = std::make_unique<PluginProcessor>();
@@ -227,6 +268,8 @@ int main(int count, char** arguments) {
     const juce::ScopedJuceInitialiser_GUI juce;
     ratesBlocksAndLayoutsWithoutRelease();
     parametersThatAreNoNumbers();
+    commandIsTheUsersAndInNoState();
+    engineStartsByItselfOnlyToPlay();
     destroyedAtAnyMoment();
     if (count > 2)
         destroyedDuringAJob(juce::File(juce::String::fromUTF8(arguments[1])),

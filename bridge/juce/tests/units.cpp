@@ -8,6 +8,7 @@
 #include "engine/Aligner.h"
 #include "engine/Fifo.h"
 #include "engine/Plan.h"
+#include "processor/Parameters.h"
 #include "processor/State.h"
 #include "protocol/Wire.h"
 
@@ -165,9 +166,7 @@ void decoderSurvivesDamage(unsigned seed) {
 
 void stateSurvivesAndRefuses() {
     SavedState saved;
-    saved.model = "lars-mini";
-    saved.command = "lars serve --idle 5";
-    saved.automatic = true;
+    saved.model = {"lars-mini", 7};
     saved.zoom = 150;
     saved.latencies["lars-mini||live|2|512|44100"] = 1234;
     saved.parameters = juce::ValueTree("lars");
@@ -176,20 +175,26 @@ void stateSurvivesAndRefuses() {
     const auto* bytes = static_cast<const char*>(data.getData());
     const int size = static_cast<int>(data.getSize());
     const auto loaded = loadState(bytes, size, "lars");
-    check(loaded && loaded->model == saved.model && loaded->command == saved.command &&
-              loaded->automatic && loaded->latencies == saved.latencies && loaded->zoom == 150 &&
+    check(loaded && loaded->model.name == "lars-mini" && loaded->model.place == 7 &&
+              loaded->latencies == saved.latencies && loaded->zoom == 150 &&
               loaded->parameters.isValid(),
           "a state that was saved");
-    // As the first version wrote it, before the window's zoom was kept.
+    // As the first version wrote it, before the window's zoom was kept, and with a command.
     const std::string older =
         R"(<?xml version="1.0" encoding="UTF-8"?> <LARS version="1" model="lars-mini")"
         R"( engineCommand="lars serve --idle 5" startEngine="1"><latency stream="lars-mini||live|2)"
         R"(|512|44100" samples="1234"/><parameters><lars zoom="150"><PARAM id="mix" value="50.0"/>)"
         R"(<PARAM id="kick_gain" value="nan"/></lars></parameters></LARS>)";
     const auto first = loadState(older.data(), static_cast<int>(older.size()), "lars");
-    check(first && first->model == saved.model && first->latencies == saved.latencies &&
-              first->automatic && first->zoom == 100 && first->parameters.getNumChildren() == 2,
+    check(first && first->model.name == "lars-mini" && first->model.place == -1 &&
+              first->latencies == saved.latencies && first->zoom == 100 &&
+              first->parameters.getNumChildren() == 2,
           "an older state");
+    juce::MemoryBlock again;
+    saveState(*first, again);
+    check(!again.toString().contains("engineCommand") && !again.toString().contains("serve") &&
+              !again.toString().contains("startEngine"),
+          "a command goes into no state");
     check(first && first->parameters.getChild(0).hasProperty("value") &&
               !first->parameters.getChild(1).hasProperty("value"),
           "a value that is no number is left out");
@@ -197,7 +202,7 @@ void stateSurvivesAndRefuses() {
     check(!loadState("<OTHER version=\"1\"/>", 20, "lars"), "another plugin's state");
     const std::string newer = "<LARS version=\"9\" model=\"m\" new=\"1\"><unknown/></LARS>";
     const auto known = loadState(newer.data(), static_cast<int>(newer.size()), "lars");
-    check(known && known->model == "m" && !known->parameters.isValid(), "a newer state");
+    check(known && known->model.name == "m" && !known->parameters.isValid(), "a newer state");
     std::mt19937 random(3);
     for (int turn = 0; turn < 500; ++turn) {
         std::string damaged(bytes, static_cast<std::size_t>(size));
@@ -208,6 +213,53 @@ void stateSurvivesAndRefuses() {
         for (const auto& [key, latency] : found ? found->latencies : std::map<std::string, int>())
             check(latency >= 0 && latency <= 1 << 26, "a latency in range", latency);
     }
+}
+
+// States come from anywhere: what would take the host's memory or its stack is refused, and what
+// is not ours is not carried on.
+void stateOfAnEnemyDoesNoHarm() {
+    const auto load = [](const std::string& text) {
+        return loadState(text.data(), static_cast<int>(text.size()), "lars");
+    };
+    std::string laughs = "<!DOCTYPE LARS [<!ENTITY a \"aaaaaaaaaaaaaaaa\">";
+    for (char name = 'b'; name <= 'l'; ++name) {
+        laughs += std::string("<!ENTITY ") + name + " \"";
+        for (int i = 0; i < 10; ++i)
+            laughs += std::string("&") + static_cast<char>(name - 1) + ";";
+        laughs += "\">";
+    }
+    check(!load(laughs + "]><LARS version=\"1\" model=\"&l;\"/>"), "entities of entities");
+    check(!load("<!DOCTYPE LARS [<!ENTITY a \"&a;\">]><LARS version=\"1\" model=\"&a;\"/>"),
+          "an entity of itself");
+    check(!load("<!DOCTYPE LARS SYSTEM \"/etc/passwd\"><LARS version=\"1\"/>"), "another file");
+    std::string deep = "<LARS version=\"1\">";
+    for (int i = 0; i < 100000; ++i)
+        deep += "<a>";
+    check(!load(deep), "elements without an end");
+    const auto odd =
+        load(R"(<LARS version="1" modelPlace="999999" model="&lt;x&gt;"><parameters>)"
+             R"(<lars file="/etc/passwd"><PARAM id="mix" value="50.0" more="x"/><EVIL run="x"/>)"
+             R"(<PARAM id="mix" value="1.0"/></lars></parameters></LARS>)");
+    check(odd && odd->model.place == mostModels - 1 && odd->model.name == "<x>", "a place in range");
+    check(odd && odd->parameters.getNumChildren() == 1 && odd->parameters.getNumProperties() == 0 &&
+              odd->parameters.getChild(0).getNumProperties() == 2,
+          "nothing but parameters");
+}
+
+void modelIsKeptByNameAndByPlaceWithoutAList() {
+    const std::vector<std::string> models{"lars-fullmix", "lars-live"};
+    ModelChoice nobody;
+    nobody.resolve(models);
+    check(nobody.name.isEmpty() && nobody.place == -1, "no choice stays none");
+    ModelChoice host{{}, 1};
+    host.resolve({});
+    check(host.name.isEmpty() && host.place == 1, "a place waits for a list");
+    host.resolve(models);
+    check(host.name == "lars-live" && host.place == -1, "a place gets its name");
+    ModelChoice beyond{"lars-live", 22};
+    check(!beyond.canName(models), "a place that no model has");
+    beyond.resolve(models);
+    check(beyond.name == "lars-live" && beyond.place == 22, "it changes no model");
 }
 
 void defaultModelIsOneThatIsThere() {
@@ -227,6 +279,8 @@ int main() {
     }
     queueKeepsOrderBetweenThreads();
     stateSurvivesAndRefuses();
+    stateOfAnEnemyDoesNoHarm();
+    modelIsKeptByNameAndByPlaceWithoutAList();
     defaultModelIsOneThatIsThere();
     std::printf("%d failures\n", failures);
     return failures > 0 ? 1 : 0;

@@ -3,32 +3,26 @@
 
 #include <juce_core/juce_core.h>
 
+#include "engine/Private.h"
+
 #if !JUCE_WINDOWS
-#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
 namespace lars {
 namespace {
 
-constexpr juce::int64 mostBytes = 1 << 14; // that are believed to be a runtime file
+constexpr std::size_t mostBytes = 1 << 14; // that are believed to be a runtime file
+constexpr auto runtimeFile = "engine.json";
 
-juce::File runtimeFile() {
-    return juce::File(juce::String::fromUTF8(runtimeFolder().c_str())).getChildFile("engine.json");
-}
-
-std::string readToken(const juce::String& path) {
-    const juce::File file(path);
-#if !JUCE_WINDOWS
-    struct stat info {};
-    if (::lstat(file.getFullPathName().toRawUTF8(), &info) != 0 || !S_ISREG(info.st_mode) ||
-        info.st_uid != ::geteuid() || (info.st_mode & 0077) != 0)
-        throw EngineError(14, "the token file " + path.toStdString() +
-                                  " is missing or open to other users; restart lars serve");
-#endif
-    const auto token = file.loadFileAsString().trim();
+std::string readToken(const std::string& path) {
+    const auto text = readPrivate(path, 256);
+    if (!text)
+        throw EngineError(authRefused,
+                          "the token file " + path + " is missing; restart lars serve");
+    const auto token = juce::String(*text).trim();
     if (token.length() != 64)
-        throw EngineError(14, path.toStdString() + " does not hold a token; restart lars serve");
+        throw EngineError(authRefused, path + " does not hold a token; restart lars serve");
     return token.toStdString();
 }
 
@@ -47,23 +41,29 @@ std::string runtimeFolder() {
 #elif JUCE_MAC
     return (variable("HOME") + "/Library/Caches/TemporaryItems/lars").toStdString();
 #else
-    const auto id = juce::String(static_cast<juce::int64>(::getuid()));
+    const auto id = std::to_string(::geteuid());
     const auto own = "/run/user/" + id;
-    return ((juce::File(own).isDirectory() ? own : "/tmp/runtime-" + id) + "/lars").toStdString();
+    return isOwnFolder(own) ? own + "/lars" : "/tmp/lars-" + id;
 #endif
 }
 
 bool runtimeFileExists() {
-    return runtimeFile().existsAsFile();
+    return juce::File(juce::String::fromUTF8(runtimeFolder().c_str()))
+        .getChildFile(runtimeFile)
+        .existsAsFile();
 }
 
 Address findEngine() {
-    const auto file = runtimeFile();
-    if (!file.existsAsFile())
+    const auto path = runtimeFolder() + "/" + runtimeFile;
+    const auto folder = PrivateFolder::find(runtimeFolder());
+    if (!folder || !runtimeFileExists())
         throw EngineError(connectionLost, "no engine is running; start one with: lars serve");
-    const auto path = file.getFullPathName().toStdString();
+    const auto text = folder->read(runtimeFile, mostBytes);
     juce::var values;
-    if (file.getSize() > mostBytes || juce::JSON::parse(file.loadFileAsString(), values).failed() ||
+    if (!text ||
+        juce::JSON::parse(juce::String::fromUTF8(text->data(), static_cast<int>(text->size())),
+                          values)
+            .failed() ||
         !values.isObject())
         throw EngineError(12, path + " is damaged; delete it and restart lars serve");
     Address found;
@@ -76,7 +76,7 @@ Address findEngine() {
     found.port = static_cast<int>(values["port"]);
     if (found.host.empty() || found.port <= 0 || found.port > 65535)
         throw EngineError(12, path + " names no address; restart lars serve");
-    found.token = readToken(values["token_file"].toString());
+    found.token = readToken(values["token_file"].toString().toStdString());
     return found;
 }
 

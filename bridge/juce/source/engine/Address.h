@@ -22,13 +22,14 @@ struct Address {
     std::string token; // for TCP
 };
 
-// The folder of the runtime file; it need not exist.
+// The folder of the runtime file; it need not exist, nor be this user's.
 std::string runtimeFolder();
 
 // Whether a runtime file is there; an engine may or may not answer.
 bool runtimeFileExists();
 
-// Throws EngineError where there is no engine, or its runtime file is damaged.
+// Throws EngineError where there is no engine, its runtime file is damaged, or the folder or the
+// files in it are not this user's alone.
 Address findEngine();
 
 } // namespace lars

@@ -22,6 +22,9 @@ constexpr std::size_t mostUnsent = 1 << 20;
 // The engine plans with blocks that are this much longer: so long may it take this thread, which
 // the audio thread may not wake, to notice one.
 constexpr double noticeSeconds = 0.002;
+// What is believed of latencies that a session says.
+constexpr double mostLatencySeconds = 60.0;
+constexpr std::size_t mostKnown = 4096;
 constexpr int backOff[] = {20, 50, 100, 200, 500, 1000, 2000};
 
 } // namespace
@@ -106,6 +109,8 @@ LinkStatus EngineLink::status() const {
 void EngineLink::setCommand(const std::string& line, bool byItself) {
     {
         const std::lock_guard<std::mutex> lock(mutex);
+        if ((line.empty() || line == command) && byItself == automatic)
+            return;
         if (!line.empty())
             command = line;
         if (byItself && !automatic && shown.state == LinkState::away) {
@@ -140,12 +145,16 @@ std::map<std::string, int> EngineLink::latencies() const {
 
 void EngineLink::addLatencies(const std::map<std::string, int>& more) {
     const std::lock_guard<std::mutex> lock(mutex);
-    known.insert(more.begin(), more.end());
+    if (known.size() + more.size() <= mostKnown)
+        known.insert(more.begin(), more.end());
 }
 
 int EngineLink::guessLatency(const StreamSettings& settings) const {
     const auto found = known.find(settings.latencyKey());
-    return found != known.end() ? found->second : newestLatency.load();
+    // A session may say anything, and so much memory is taken.
+    return found != known.end() && found->second <= mostLatencySeconds * settings.rate
+               ? found->second
+               : newestLatency.load();
 }
 
 // With the mutex held.

@@ -4,18 +4,22 @@
 #include <juce_core/juce_core.h>
 
 #include "engine/Address.h"
+#include "engine/Private.h"
 
 #if !JUCE_WINDOWS
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #endif
 
 namespace lars {
+namespace {
+constexpr auto logName = "engine.log";
+}
 
 std::string Launcher::logFile() {
-    return runtimeFolder() + "/engine.log";
+    return runtimeFolder() + "/" + logName;
 }
 
 #if JUCE_WINDOWS
@@ -59,16 +63,12 @@ void Launcher::start(const std::string& command) {
         environment.push_back(variable.data());
     environment.push_back(nullptr);
 
-    juce::File(juce::String::fromUTF8(runtimeFolder().c_str()))
-        .getParentDirectory()
-        .createDirectory();
-    ::mkdir(runtimeFolder().c_str(), 0700);
+    const int log = PrivateFolder::make(runtimeFolder()).write(logName);
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&files, 1, logFile().c_str(), O_WRONLY | O_CREAT | O_TRUNC,
-                                     0600);
-    posix_spawn_file_actions_adddup2(&files, 1, 2);
+    posix_spawn_file_actions_adddup2(&files, log, 1);
+    posix_spawn_file_actions_adddup2(&files, log, 2);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
@@ -86,6 +86,7 @@ void Launcher::start(const std::string& command) {
                                     environment.data());
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
+    ::close(log);
     if (failed != 0)
         throw EngineError(connectionLost, "cannot run \"" + command + "\" (" +
                                               std::string(std::strerror(failed)) +

@@ -9,8 +9,8 @@ namespace lars {
 
 class Launcher {
 public:
-    // Throws EngineError where the command cannot be run. Its output goes into engine.log in the
-    // runtime folder.
+    // Throws EngineError where the command cannot be run, or the runtime folder is not this user's
+    // alone. Its output goes into engine.log in that folder.
     void start(const std::string& command);
 
     // Whether the process that was started has ended, which a running engine does not.

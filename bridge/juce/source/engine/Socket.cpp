@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/Socket.h"
 
+#include "engine/Private.h"
+
 #include <cerrno>
 #include <cstring>
 
@@ -121,6 +123,20 @@ Handle connectTcp(const Address& address) {
 }
 
 #if !defined(_WIN32)
+// Whether this user listens at the other end of a Unix socket.
+bool isOwnPeer(Handle handle) {
+#if defined(SO_PEERCRED)
+    ucred peer{};
+    socklen_t length = sizeof peer;
+    return ::getsockopt(handle, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+           peer.uid == ::geteuid();
+#else
+    uid_t user = 0;
+    gid_t group = 0;
+    return ::getpeereid(handle, &user, &group) == 0 && user == ::geteuid();
+#endif
+}
+
 Handle connectUnix(const Address& address) {
     sockaddr_un where{};
     where.sun_family = AF_UNIX;
@@ -133,6 +149,13 @@ Handle connectUnix(const Address& address) {
         if (handle != noHandle)
             closeHandle(handle);
         lost("no engine answers at " + address.socket);
+    }
+    // An engine lets only its own user in; one of another user would only listen.
+    if (!isOwnPeer(handle)) {
+        closeHandle(handle);
+        throw EngineError(authRefused, "the engine at " + address.socket +
+                                           " is another user's; set LARS_RUNTIME_DIR to a folder "
+                                           "of your own");
     }
     return handle;
 }

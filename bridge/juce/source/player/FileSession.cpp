@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "player/FileSession.h"
 
+#include "engine/Private.h"
+
 namespace lars {
 namespace {
 
@@ -56,8 +58,9 @@ void FileSession::separate(const juce::String& model, const juce::String& preset
         return;
     const auto place = juce::File::getSpecialLocation(juce::File::tempDirectory)
                            .getChildFile("lars-" + juce::Uuid().toString());
-    if (const auto result = place.createDirectory(); result.failed()) {
-        tell("cannot make a folder for the stems: " + result.getErrorMessage(), true);
+    // In a folder that all users share, so it must be new and open to nobody else.
+    if (!makeNewPrivateFolder(path(place))) {
+        tell("cannot make the folder " + place.getFullPathName() + " for the stems", true);
         return;
     }
     FileJobRequest request;

@@ -7,6 +7,32 @@ namespace {
 using juce::ParameterID;
 constexpr int version = 1; // of the plugin in which a parameter appeared
 
+// JUCE 7.0.5's own gives back whatever float a host has set, and so not what a state restores.
+class Switch : public juce::AudioParameterBool {
+public:
+    using AudioParameterBool::AudioParameterBool;
+
+private:
+    float getValue() const override { return get() ? 1.0f : 0.0f; }
+};
+
+// Steps of 0.1. What is no number is the default, as it is in a state.
+juce::NormalisableRange<float> tenths(float least, float most, float normal) {
+    juce::NormalisableRange<float> made(
+        least, most,
+        [normal](float start, float end, float share) {
+            return std::isfinite(share) ? start + (end - start) * share : normal;
+        },
+        [](float start, float end, float value) {
+            return juce::jlimit(0.0f, 1.0f, (value - start) / (end - start));
+        },
+        [](float start, float end, float value) {
+            return juce::jlimit(start, end, start + 0.1f * std::floor((value - start) / 0.1f + 0.5f));
+        });
+    made.interval = 0.1f; // for the texts
+    return made;
+}
+
 } // namespace
 
 void ModelNames::set(const juce::StringArray& names) {
@@ -57,22 +83,20 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
                                                             "When the engine is away",
                                                             juce::StringArray{"Dry", "Silent"}, 0));
     layout.add(std::make_unique<juce::AudioParameterFloat>(
-        ParameterID{ids::mix, version}, "Dry/wet",
-        juce::NormalisableRange<float>(0.0f, 100.0f, 0.1f), 100.0f,
+        ParameterID{ids::mix, version}, "Dry/wet", tenths(0.0f, 100.0f, 100.0f), 100.0f,
         juce::AudioParameterFloatAttributes().withLabel("%")));
     for (const juce::String stem : busStems) {
         const auto title = stemTitle(stem);
         layout.add(std::make_unique<juce::AudioParameterFloat>(
             ParameterID{ids::gain(stem), version}, title + " gain",
-            juce::NormalisableRange<float>(leastGainDb, mostGainDb, 0.1f), 0.0f,
+            tenths(leastGainDb, mostGainDb, 0.0f), 0.0f,
             juce::AudioParameterFloatAttributes().withLabel("dB")));
-        layout.add(std::make_unique<juce::AudioParameterBool>(ParameterID{ids::mute(stem), version},
-                                                              title + " mute", false));
-        layout.add(std::make_unique<juce::AudioParameterBool>(ParameterID{ids::solo(stem), version},
-                                                              title + " solo", false));
+        layout.add(std::make_unique<Switch>(ParameterID{ids::mute(stem), version}, title + " mute",
+                                            false));
+        layout.add(std::make_unique<Switch>(ParameterID{ids::solo(stem), version}, title + " solo",
+                                            false));
     }
-    layout.add(std::make_unique<juce::AudioParameterBool>(ParameterID{ids::bypass, version},
-                                                          "Bypass", false));
+    layout.add(std::make_unique<Switch>(ParameterID{ids::bypass, version}, "Bypass", false));
     return layout;
 }
 

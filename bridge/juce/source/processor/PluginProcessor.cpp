@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "processor/PluginProcessor.h"
 
-#include "processor/State.h"
 #include "ui/Editor.h"
 
 namespace lars {
@@ -13,6 +12,7 @@ constexpr int firstLookMilliseconds = 500;
 constexpr int liveMilliseconds = 3000;
 constexpr int renderMilliseconds = 120000;
 constexpr int timerMilliseconds = 50;
+constexpr int ticksPerRefresh = 20; // of the user's settings
 
 } // namespace
 
@@ -33,6 +33,8 @@ PluginProcessor::PluginProcessor()
                    state.getRawParameterValue(ids::quality), fallbackValue},
       mixer(state), link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
       session(files, job) {
+    settings->refresh();
+    applyUserSettings();
     configure();
     // Hosts ask for the latency before they prepare.
     if (runtimeFileExists())
@@ -67,7 +69,7 @@ bool PluginProcessor::isBusesLayoutSupported(const BusesLayout& layout) const {
 
 // The stream.
 
-StreamSettings PluginProcessor::settings() const {
+StreamSettings PluginProcessor::streamSettings() const {
     StreamSettings made;
     const auto choice = [this](std::size_t i) { return juce::roundToInt(choiceValues[i]->load()); };
     made.model = modelName().toStdString();
@@ -80,36 +82,6 @@ StreamSettings PluginProcessor::settings() const {
     made.block = currentBlock.load();
     made.rate = currentRate.load();
     return made;
-}
-
-// The parameters that a stream depends on, as one number. Any thread: hosts automate them on the
-// audio thread, which can only notice.
-std::uint32_t PluginProcessor::choices() const {
-    std::uint32_t packed = 0;
-    for (const auto* value : choiceValues)
-        packed =
-            packed << 8 | (static_cast<std::uint32_t>(juce::roundToInt(value->load())) & 0xFFu);
-    return packed;
-}
-
-void PluginProcessor::configure() {
-    const auto now = choices();
-    const auto before = configured.exchange(now);
-    if ((now >> 24) != (before >> 24))
-        unnamed.store(true);
-    if (canName() && unnamed.exchange(false)) {
-        const auto models = link.status().models;
-        if (const auto index = now >> 24; index < models.size()) {
-            const std::lock_guard<std::mutex> lock(mutex);
-            wantedModel = juce::String::fromUTF8(models[index].c_str());
-        }
-    }
-    link.configure(settings());
-}
-
-// Whether a model was chosen by its place in the engine's list, and that list has come.
-bool PluginProcessor::canName() const {
-    return unnamed.load() && !link.status().models.empty();
 }
 
 // Configures, and waits for the stream, at most so long; not on the audio thread of a live host.
@@ -133,63 +105,9 @@ void PluginProcessor::timerCallback() {
         configure();
     showLatency();
     showModels();
-}
-
-void PluginProcessor::showModels() {
-    juce::StringArray names;
-    for (const auto& name : link.status().models)
-        names.add(juce::String::fromUTF8(name.c_str()));
-    if (names.isEmpty() || names == modelNames.get())
-        return;
-    modelNames.set(names);
-    // The name is what counts: its place in the list may be another now.
-    auto name = modelName();
-    if (name.isEmpty())
-        name = defaultModel(link.status().models, choiceValues[1]->load() < 0.5f);
-    if (const int index = names.indexOf(name); index >= 0) {
-        auto* parameter = state.getParameter(ids::model);
-        parameter->setValueNotifyingHost(parameter->convertTo0to1(static_cast<float>(index)));
-        configured.store(choices());
-    }
-    updateHostDisplay(ChangeDetails{}.withParameterInfoChanged(true));
-}
-
-juce::String PluginProcessor::modelName() const {
-    const std::lock_guard<std::mutex> lock(mutex);
-    return wantedModel;
-}
-
-void PluginProcessor::setModel(const juce::String& name) {
-    unnamed.store(false);
-    {
-        const std::lock_guard<std::mutex> lock(mutex);
-        wantedModel = name;
-    }
-    const int index = modelNames.index(name);
-    if (auto* parameter = state.getParameter(ids::model); index >= 0)
-        parameter->setValueNotifyingHost(parameter->convertTo0to1(static_cast<float>(index)));
-    configured.store(choices());
-    configure();
-}
-
-juce::String PluginProcessor::engineCommand() const {
-    const std::lock_guard<std::mutex> lock(mutex);
-    return command;
-}
-
-bool PluginProcessor::startsEngine() const {
-    const std::lock_guard<std::mutex> lock(mutex);
-    return automatic;
-}
-
-void PluginProcessor::setEngineCommand(const juce::String& line, bool startByItself) {
-    {
-        const std::lock_guard<std::mutex> lock(mutex);
-        if (line.isNotEmpty())
-            command = line;
-        automatic = startByItself;
-    }
-    link.setCommand(line.toStdString(), startByItself);
+    if (++ticks % ticksPerRefresh == 0)
+        settings->refresh();
+    applyUserSettings();
 }
 
 // Audio.
@@ -204,12 +122,16 @@ void PluginProcessor::expect(double rate, int block) {
     currentBlock.store(block);
     // Some hosts say so before they render, and not while they do.
     renders.store(isNonRealtime());
+    prepared.store(true);
+    applyUserSettings();
     files.prepare(rate);
     settle(isNonRealtime() ? renderMilliseconds : liveMilliseconds);
     showLatency();
 }
 
 void PluginProcessor::prepareToPlay(double rate, int block) {
+    prepared.store(true);
+    applyUserSettings();
     expect(rate, block);
     currentChannels.store(juce::jlimit(1, 2, getMainBusNumInputChannels()));
     settle(isNonRealtime() ? renderMilliseconds : liveMilliseconds);
@@ -323,41 +245,6 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, int start, i
             }
         }
     }
-}
-
-// State.
-
-void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
-    if (choices() != configured.load())
-        configure(); // so that the model's name is the one that was chosen last
-    SavedState saved;
-    saved.parameters = state.copyState();
-    saved.model = modelName();
-    saved.command = engineCommand();
-    saved.automatic = startsEngine();
-    saved.zoom = zoom.load();
-    for (const auto& [key, latency] : link.latencies())
-        saved.latencies[key] = latency;
-    saveState(saved, data);
-}
-
-void PluginProcessor::setStateInformation(const void* data, int size) {
-    auto saved = loadState(data, size, state.state.getType());
-    if (!saved)
-        return; // damaged: better what there is than half of something
-    link.addLatencies(saved->latencies);
-    setEngineCommand(saved->command, saved->automatic);
-    zoom.store(saved->zoom);
-    if (saved->parameters.isValid())
-        state.replaceState(saved->parameters);
-    if (saved->model.isNotEmpty()) {
-        const std::lock_guard<std::mutex> lock(mutex);
-        wantedModel = saved->model;
-        unnamed.store(false);
-        configured.store(choices()); // its name counts, not its place in a list
-    }
-    configure();
-    showLatency();
 }
 
 juce::AudioProcessorEditor* PluginProcessor::createEditor() {

@@ -8,6 +8,8 @@
 #include "engine/StemPlayer.h"
 #include "player/FileSession.h"
 #include "processor/Mixer.h"
+#include "processor/ModelChoice.h"
+#include "processor/UserSettings.h"
 
 namespace lars {
 
@@ -25,9 +27,9 @@ public:
     FileJob& fileJob() { return job; }
     FilePlayer& filePlayer() { return files; }
     FileSession& fileSession() { return session; }
-    juce::String engineCommand() const;
-    bool startsEngine() const;
-    void setEngineCommand(const juce::String& command, bool startByItself);
+    // The user's settings, for all sessions. The failure says why they were not written.
+    UserSettings& userSettings() { return *settings; }
+    juce::Result setEngineCommand(const juce::String& command, bool startByItself);
     // In per cent. Not a property of the parameters' tree, which hosts replace on any thread.
     int windowZoom() const { return zoom.load(); }
     void setWindowZoom(int percent) { zoom.store(percent); }
@@ -59,14 +61,18 @@ public:
 private:
     static BusesProperties buses();
     void timerCallback() override;
-    StreamSettings settings() const;
+    StreamSettings streamSettings() const;
     std::uint32_t choices() const;
     void configure();
     bool canName() const;
+    class Following;
     void settle(int milliseconds);
     void expect(double rate, int block);
     void showLatency();
     void showModels();
+    void showModel();
+    void applyUserSettings();
+    juce::ValueTree parameterValues() const;
     void process(juce::AudioBuffer<float>& buffer, bool bypassed);
     void processPart(juce::AudioBuffer<float>& buffer, int start, int count, bool bypassed,
                      bool wait);
@@ -84,16 +90,17 @@ private:
     FilePlayer files;
     FileSession session;
 
-    mutable std::mutex mutex; // of the next three
-    juce::String wantedModel; // by name, which outlives a changed list of models
-    juce::String command{"lars serve"};
-    bool automatic = false;
+    juce::SharedResourcePointer<UserSettings> settings;
+
+    mutable std::mutex mutex; // of the next two, and of changing `configured`
+    ModelChoice wanted;
+    int following = 0;
+    int ticks = 0; // of the timer
 
     std::atomic<int> zoom{100};
     std::atomic<double> currentRate{44100.0};
     std::atomic<int> currentBlock{1024}, currentChannels{2};
-    std::atomic<bool> renders{false}, restartAsked{false};
-    std::atomic<bool> unnamed{false}; // the model was chosen by a place in a list yet to come
+    std::atomic<bool> renders{false}, restartAsked{false}, prepared{false};
     std::atomic<std::uint32_t> configured{0}; // the choices that the stream was configured with
 
     // Of the audio thread.

@@ -1,18 +1,42 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "processor/State.h"
 
+#include "processor/Parameters.h"
+
 namespace lars {
 namespace {
 
 constexpr int mostBytes = 1 << 20;
 constexpr int mostLatencies = 64;
 constexpr int mostLatency = 1 << 26;
+constexpr int mostElements = 1024; // what we write has about a hundred
+constexpr int mostName = 128;
 
-// A parameter whose number is damaged gets its default.
-void dropBadNumbers(juce::ValueTree parameters) {
-    for (auto parameter : parameters)
-        if (!std::isfinite(static_cast<float>(parameter.getProperty("value", 0.0))))
-            parameter.removeProperty("value", nullptr);
+// JUCE's parser expands entities without a limit and descends as deep as the text does; what we
+// write has no declarations, and few elements.
+bool isHarmless(const char* text, int size) {
+    int elements = 0;
+    for (int i = 0; i < size; ++i)
+        if (text[i] == '<' && (++elements > 2 * mostElements || (i + 1 < size && text[i + 1] == '!')))
+            return false;
+    return true;
+}
+
+// The parameters and nothing else. One whose number is damaged gets its default.
+juce::ValueTree readParameters(const juce::ValueTree& read) {
+    juce::ValueTree made(read.getType());
+    for (const auto& parameter : read) {
+        const auto id = parameter.getProperty("id").toString();
+        if (!parameter.hasType("PARAM") || made.getChildWithProperty("id", id).isValid())
+            continue;
+        juce::ValueTree kept("PARAM");
+        kept.setProperty("id", id.substring(0, mostName), nullptr);
+        const auto value = static_cast<float>(parameter.getProperty("value", 0.0));
+        if (parameter.hasProperty("value") && std::isfinite(value))
+            kept.setProperty("value", value, nullptr);
+        made.appendChild(kept, nullptr);
+    }
+    return made;
 }
 
 } // namespace
@@ -20,9 +44,9 @@ void dropBadNumbers(juce::ValueTree parameters) {
 void saveState(const SavedState& state, juce::MemoryBlock& data) {
     juce::XmlElement root("LARS");
     root.setAttribute("version", SavedState::newest);
-    root.setAttribute("model", state.model);
-    root.setAttribute("engineCommand", state.command);
-    root.setAttribute("startEngine", state.automatic);
+    root.setAttribute("model", state.model.name);
+    if (state.model.place >= 0)
+        root.setAttribute("modelPlace", state.model.place);
     root.setAttribute("zoom", state.zoom);
     for (const auto& [key, latency] : state.latencies) {
         auto* entry = root.createNewChildElement("latency");
@@ -40,16 +64,15 @@ std::optional<SavedState> loadState(const void* data, int size,
     if (data == nullptr || size <= 0 || size > mostBytes)
         return std::nullopt;
     const auto* text = static_cast<const char*>(data);
-    if (!juce::CharPointer_UTF8::isValidString(text, size))
+    if (!juce::CharPointer_UTF8::isValidString(text, size) || !isHarmless(text, size))
         return std::nullopt;
     const auto root = juce::parseXML(juce::String::fromUTF8(text, size));
     // A newer version's state is read for what this one knows of it.
     if (root == nullptr || !root->hasTagName("LARS") || root->getIntAttribute("version") < 1)
         return std::nullopt;
     SavedState made;
-    made.model = root->getStringAttribute("model").substring(0, 128);
-    made.command = root->getStringAttribute("engineCommand", made.command);
-    made.automatic = root->getBoolAttribute("startEngine");
+    made.model.name = root->getStringAttribute("model").substring(0, mostName);
+    made.model.place = juce::jlimit(-1, mostModels - 1, root->getIntAttribute("modelPlace", -1));
     made.zoom = root->getIntAttribute("zoom", made.zoom);
     for (const auto* entry : root->getChildWithTagNameIterator("latency")) {
         const int samples = entry->getIntAttribute("samples", -1);
@@ -59,11 +82,9 @@ std::optional<SavedState> loadState(const void* data, int size,
     }
     if (const auto* parameters = root->getChildByName("parameters"))
         if (const auto* first = parameters->getFirstChildElement()) {
-            auto tree = juce::ValueTree::fromXml(*first);
-            if (tree.hasType(parametersType)) {
-                dropBadNumbers(tree);
-                made.parameters = tree;
-            }
+            const auto tree = juce::ValueTree::fromXml(*first);
+            if (tree.hasType(parametersType))
+                made.parameters = readParameters(tree);
         }
     return made;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a session file keeps of the plugin.
+// What a session file keeps of the plugin. Sessions and presets come from anywhere, so nothing in
+// them names a program, a file, an address or anything else that the plugin would act on.
 #pragma once
 
 #include <juce_data_structures/juce_data_structures.h>
@@ -8,15 +9,15 @@
 #include <optional>
 #include <string>
 
+#include "processor/ModelChoice.h"
+
 namespace lars {
 
 struct SavedState {
     static constexpr int newest = 1;
 
     juce::ValueTree parameters; // invalid where there were none
-    juce::String model;         // by name
-    juce::String command{"lars serve"};
-    bool automatic = false;
+    ModelChoice model;
     int zoom = 100;                       // of the window, per cent
     std::map<std::string, int> latencies; // of streams by their settings, in samples
 };
@@ -24,7 +25,8 @@ struct SavedState {
 void saveState(const SavedState& state, juce::MemoryBlock& data);
 
 // Nothing where the bytes are no state of this plugin. What is missing, from another version or
-// out of range becomes its default.
+// out of range becomes its default. The command for starting an engine that states had once is not
+// read: it is the user's (UserSettings).
 std::optional<SavedState> loadState(const void* data, int size,
                                     const juce::Identifier& parametersType);
 

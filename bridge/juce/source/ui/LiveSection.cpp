@@ -76,10 +76,11 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
     command.setTitle("Engine command");
     command.setFont(Look::font(14.0f));
     command.setIndents(6, 5);
-    command.setText(plugin.engineCommand(), false);
-    automatic.setToggleState(plugin.startsEngine(), juce::dontSendNotification);
+    command.setTooltip("Starts an engine; kept for this user, for all sessions");
+    automatic.setTooltip(command.getTooltip());
     const auto keep = [this] {
-        plugin.setEngineCommand(command.getText(), automatic.getToggleState());
+        const auto result = plugin.setEngineCommand(command.getText(), automatic.getToggleState());
+        problem = result.getErrorMessage();
     };
     command.onReturnKey = command.onFocusLost = automatic.onClick = keep;
     start.onClick = [this, keep] {
@@ -119,7 +120,7 @@ void LiveSection::show(const LinkStatus& now) {
     if (std::exchange(dot, colour) != colour)
         repaint();
     say(state, line);
-    say(message, text(now.message));
+    say(message, now.message.empty() ? problem : text(now.message));
     message.setColour(juce::Label::textColourId,
                       now.state == LinkState::ready ? palette::quiet : palette::warn);
 
@@ -155,10 +156,11 @@ void LiveSection::show(const LinkStatus& now) {
 
 void LiveSection::update() {
     show(plugin.engine().status());
-    // Restored states change these too.
-    if (!command.hasKeyboardFocus(true) && command.getText() != plugin.engineCommand())
-        command.setText(plugin.engineCommand(), false);
-    automatic.setToggleState(plugin.startsEngine(), juce::dontSendNotification);
+    // Other windows change these too.
+    const auto settings = plugin.userSettings().get();
+    if (!command.hasKeyboardFocus(true) && command.getText() != settings.command)
+        command.setText(settings.command, false);
+    automatic.setToggleState(settings.automatic, juce::dontSendNotification);
     quality.setEnabled(mode.getSelectedItemIndex() == 1);
 }
 

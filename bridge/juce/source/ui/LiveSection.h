@@ -31,6 +31,7 @@ private:
     juce::TextEditor command;
     juce::TextButton start{"Start engine"}, retry{"Look again"};
     juce::Colour dot;
+    juce::String problem; // with the user's settings
     std::uint64_t connections = 0, missedBefore = 0; // what was missed without an engine is known
 
     using State = juce::AudioProcessorValueTreeState;

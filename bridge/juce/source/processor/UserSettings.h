@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What is the user's and no session's: which command starts an engine, and whether the plugin runs
+// it by itself. Sessions and presets come from anywhere; they neither hold nor change this.
+#pragma once
+
+#include <mutex>
+
+#include <juce_data_structures/juce_data_structures.h>
+
+namespace lars {
+
+class UserSettings {
+public:
+    struct Values {
+        juce::String command{"lars serve"};
+        bool automatic = false;
+
+        bool operator==(const Values& other) const {
+            return command == other.command && automatic == other.automatic;
+        }
+        bool operator!=(const Values& other) const { return !(*this == other); }
+    };
+
+    // Reads the file; one per process, by juce::SharedResourcePointer. Any thread.
+    UserSettings();
+
+    Values get() const;
+    // Keeps them from now on, for all instances; the failure says why not in the file.
+    juce::Result set(const Values& values);
+    // Reads the file again if it is another than it was: other programs have the plugin too.
+    void refresh();
+
+    // $XDG_CONFIG_HOME/LARS/plugin.settings on Linux, ~/.config if that is not set.
+    static juce::File file();
+
+private:
+    void read();
+
+    mutable std::mutex mutex;
+    Values values;
+    juce::Time readAt;
+};
+
+} // namespace lars

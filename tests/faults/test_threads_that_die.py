@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A model's thread that fails is noticed: its sessions hear of it, and the model goes on."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from lars_plugin.bridge.client import Client
+from lars_plugin.bridge.embedded import EngineProcess, EngineThread
+from lars_plugin.bridge.worker import Worker
+from lars_plugin.errors import EngineError
+from lars_plugin.testing import IdentityModel, SlowModel
+
+BLOCK = np.full((2, 512), 0.25, np.float32)
+
+
+def goes_on(client: Client, model: str) -> None:
+    client.open(model, max_block=512)
+    for _ in range(8):
+        client.process(BLOCK, patience=30)
+    assert client.error is None
+
+
+def test_a_network_that_raises_what_is_no_exception_costs_one_stream(
+    process: EngineProcess, works: Callable[[], None]
+) -> None:
+    with process.client() as client:
+        client.open("quits", max_block=512)
+        for _ in range(20):
+            client.process(BLOCK, patience=0.2)
+            if client.error is not None:
+                break
+        assert isinstance(client.error, EngineError)
+        assert "leave" in str(client.error)
+        client.error = None
+        goes_on(client, "quits")
+        model = next(one for one in client.status()["models"] if one["name"] == "quits")
+        assert (model["state"], model["restarts"]) == ("ready", 1)
+    works()
+
+
+@pytest.fixture
+def quick() -> dict[str, Callable[[], SlowModel]]:
+    return {"model": lambda: SlowModel(0.001, IdentityModel(chunk_size=1024))}
+
+
+def worker_of(engine: EngineThread) -> Worker:
+    return engine.server.pool.workers()[0]
+
+
+def test_a_thread_that_is_interrupted_goes_on(quick: dict[str, Callable[[], SlowModel]]) -> None:
+    with EngineThread(quick) as engine, engine.client() as client:
+        goes_on(client, "model")
+        worker = worker_of(engine)
+        thread = worker._thread.ident
+        assert thread is not None
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread), ctypes.py_object(SystemExit)
+        )
+        until = time.monotonic() + 30
+        while worker.restarts == 0 and time.monotonic() < until:
+            client.process(BLOCK, patience=0.05)
+        assert worker.restarts == 1
+        client.error = None
+        goes_on(client, "model")
+        assert client.status()["models"][0]["restarts"] == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_is_dead_is_told_of_and_another_is_started(
+    quick: dict[str, Callable[[], SlowModel]],
+) -> None:
+    with EngineThread(quick) as engine, engine.client() as client, engine.client() as idle:
+        goes_on(client, "model")
+        idle.open("model")
+        worker = worker_of(engine)
+
+        def fail(error: BaseException) -> None:
+            raise error
+
+        worker._recover = fail  # type: ignore[method-assign]
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(worker._thread.ident or 0), ctypes.py_object(SystemExit)
+        )
+        until = time.monotonic() + 30
+        while worker.alive and time.monotonic() < until:
+            client.process(BLOCK, patience=0.05)
+        assert not worker.alive
+        for one in (client, idle):
+            while one.error is None and time.monotonic() < until:
+                one.ping()
+            assert isinstance(one.error, EngineError)
+            assert "died" in str(one.error)
+            one.error = None
+            goes_on(one, "model")
+        assert [model["state"] for model in client.status()["models"]] == ["ready"]
+        assert worker_of(engine) is not worker
+
+
+def test_a_job_whose_models_thread_dies_ends(
+    quick: dict[str, Callable[[], SlowModel]],
+) -> None:
+    with EngineThread(quick) as engine, engine.client() as client:
+        client.open("model")
+        worker = worker_of(engine)
+        asked, error = threading.Event(), []
+
+        def ask() -> None:
+            try:
+                worker.run_task(asked.set)
+                worker.run_task(lambda: time.sleep(0.3))
+                worker.run_task(lambda: time.sleep(600))
+            except BaseException as found:
+                error.append(found)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        asked.wait(30)
+        worker._tasks.fail(EngineError("the thread fails"))
+        worker._stopping = True
+        thread.join(30)
+        assert not thread.is_alive()
+        assert error
