@@ -48,7 +48,7 @@ vst3:
 
 check: lint
 	$(BIN)/python -m pytest -q tests/audio tests/midi/test_tempo_and_file.py tests/networks \
-		tests/separation/test_stream.py tests/bridge/test_wire.py tests/bridge/test_alignment.py \
+		tests/separation/streams/test_chunked.py tests/bridge/test_wire.py tests/bridge/test_alignment.py \
 		tests/evaluation/test_metrics.py tests/evaluation/test_scoring.py tests/test_public_names.py
 
 docs: $(STAMP)

@@ -31,7 +31,7 @@ TESTS = (
     "tests/evaluation/test_scoring.py",
     "tests/midi/test_scoring.py",
     "tests/midi/test_tempo_and_file.py",
-    "tests/separation/test_stream.py",
+    "tests/separation/streams/test_chunked.py",
     "tests/test_stems.py",
 )
 

@@ -17,13 +17,13 @@ import tempfile
 from pathlib import Path
 
 from lars_plugin import Separator, read_audio, transcribe
-from lars_plugin.evaluation.layouts import find_clips
+from lars_plugin.evaluation.datasets import find_clips
 from lars_plugin.evaluation.midi import evaluate_midi, midi_tables
 from lars_plugin.evaluation.systems import make_systems
 from lars_plugin.midi.plot import draw_hits, save_plot
-from lars_plugin.training.excerpts import plain_config, render_excerpts, write_clips
-from lars_plugin.training.grooves import load_grooves
-from lars_plugin.training.kits import load_kits
+from lars_plugin.training.data.excerpts import plain_config, render_excerpts, write_clips
+from lars_plugin.training.data.grooves import load_grooves
+from lars_plugin.training.data.kits import load_kits
 
 MARKS = ("<!-- midi figures: by tests/benchmarks/midi_figures.py -->", "<!-- end of figures -->")
 MODELS = ("lars-mini", "lars-live")

@@ -33,7 +33,7 @@ PYTHON = [
 ]
 SHELL = dict.fromkeys(
     line.split("  #")[0].strip()
-    for kind, code in (block.values for block in BLOCKS)
+    for kind, code in (map(str, block.values) for block in BLOCKS)
     if kind == "sh"
     for line in code.splitlines()
     # Training has no short form; tests/training runs it on a set of its own.

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from lars_plugin.backends.spatial import SpatialFilter
-from lars_plugin.zoo.config import ModelConfig
+from lars_plugin.model import ModelConfig
+from lars_plugin.refine.spatial_wiener import SpatialFilter
 from lars_plugin.zoo.load import load_model
 from lars_plugin.zoo.yaml_configs import read_config
 
