@@ -1,5 +1,8 @@
 # make demo: set up, separate a drum loop, say where the stems are
 # make test: set up, check style and types, run the tests, build the plugin and run it in hosts
+# make check: style, types and the tests that start no process, in about a minute
+# make test-pythons: what needs no torch, on every Python from 3.10 to 3.13 that is installed
+# make docs: build the documentation site into build/site
 # make plugin: build the VST3 and the standalone program, say where they are
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +11,7 @@ STAMP := $(VENV)/.lars-installed
 # An index of torch builds, for instance one without CUDA; empty: pip's own.
 TORCH_INDEX ?=
 
-.PHONY: demo test browser jack vst3 formats lint clean plugin test-plugin juce hosts
+.PHONY: demo test check docs test-pythons browser jack vst3 formats lint clean plugin test-plugin juce hosts
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
@@ -42,6 +45,18 @@ vst3:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends zam-plugins >/dev/null; \
 	else echo "no zam-plugins: the tests of a third-party VST3 will be skipped"; fi
+
+check: lint
+	$(BIN)/python -m pytest -q tests/audio tests/midi/test_tempo_and_file.py tests/networks \
+		tests/separation/streams/test_chunked.py tests/bridge/test_wire.py tests/bridge/test_alignment.py \
+		tests/evaluation/test_metrics.py tests/evaluation/test_scoring.py tests/test_public_names.py
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
+	@echo "documentation: build/site/index.html"
+
+test-pythons:
+	$(PYTHON) scripts/test_pythons.py
 
 # Tests of other formats compare with what ffmpeg decodes, and read what ffmpeg and SoX write
 # into a pipe. Debian, as root: installed.

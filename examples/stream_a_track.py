@@ -16,8 +16,8 @@ import numpy as np
 
 from lars_plugin.audio import read_audio
 from lars_plugin.bridge import Client, EngineProcess, EngineThread
+from lars_plugin.model import Chunking
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.config import Chunking
 
 BLOCK = 512
 

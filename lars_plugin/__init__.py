@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from lars_plugin.midi.file import to_midi
     from lars_plugin.midi.hits import DrumHit
     from lars_plugin.midi.transcribe import transcribe
-    from lars_plugin.separation.cascade import Cascade
-    from lars_plugin.separation.ensemble import Ensemble
-    from lars_plugin.separation.postprocess import PostProcessing
+    from lars_plugin.refine.postprocess import PostProcessing
     from lars_plugin.separation.separator import Separator
-    from lars_plugin.separation.stream import StreamingSeparator
+    from lars_plugin.separation.streams.cascade import Cascade
+    from lars_plugin.separation.streams.chunked import StreamingSeparator
+    from lars_plugin.separation.streams.ensemble import Ensemble
     from lars_plugin.zoo import list_models, load_model
 
 __version__ = "0.1.0"
@@ -69,12 +69,12 @@ __all__ = [
 
 # Resolved on first use, so that `import lars_plugin` costs no heavy import.
 _LAZY = {
-    "Cascade": "lars_plugin.separation.cascade",
-    "Ensemble": "lars_plugin.separation.ensemble",
-    "PostProcessing": "lars_plugin.separation.postprocess",
+    "Cascade": "lars_plugin.separation.streams.cascade",
+    "Ensemble": "lars_plugin.separation.streams.ensemble",
+    "PostProcessing": "lars_plugin.refine.postprocess",
     "DrumHit": "lars_plugin.midi.hits",
     "Separator": "lars_plugin.separation.separator",
-    "StreamingSeparator": "lars_plugin.separation.stream",
+    "StreamingSeparator": "lars_plugin.separation.streams.chunked",
     "StemBoard": "lars_plugin.chain.board",
     "StemSeparator": "lars_plugin.chain.node",
     "list_models": "lars_plugin.zoo",

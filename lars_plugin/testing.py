@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Backend, Model
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.zoo.config import Chunking, ModelConfig
+from lars_plugin.model import Backend, Chunking, Model, ModelConfig
 
 __all__ = [
     "DelayModel",

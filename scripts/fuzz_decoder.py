@@ -18,8 +18,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["lars_plugin.bridge"]):
-    from lars_plugin.bridge.messages import Message
-    from lars_plugin.bridge.wire import Decoder, encode
+    from lars_plugin.bridge.protocol.messages import Message
+    from lars_plugin.bridge.protocol.wire import Decoder, encode
 
 from lars_plugin.errors import ProtocolError
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
+from lars_plugin.model import Model
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import (
     DelayModel,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lars_plugin.bridge import messages as m
-from lars_plugin.bridge.wire import encode
+from lars_plugin.bridge.protocol import messages as m
+from lars_plugin.bridge.protocol.wire import encode
 
 WAVE = np.array([[0.0, 0.5, -1.0], [1.0, -0.25, 2.0**-149]], np.float32)
 

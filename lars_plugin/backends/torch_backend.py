@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lars_plugin.audio.levels import without_denormals
-from lars_plugin.backends.bandcut import BandCut
-from lars_plugin.backends.cores import BandCore
-from lars_plugin.backends.device_bandcut import DeviceBandCut
-from lars_plugin.backends.failures import engine_errors
-from lars_plugin.backends.recipes import NotPickled
+from lars_plugin.backends.errors import engine_errors
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.forks import settle_torch
-from lars_plugin.networks.bandunet import BandUNet
+from lars_plugin.networks.bandunet.device import DeviceBandCut
+from lars_plugin.networks.bandunet.network import BandUNet
+from lars_plugin.networks.bandunet.prepost import BandCut
+from lars_plugin.networks.shared.cores import BandCore
+from lars_plugin.pickling import NotPickled
 
 __all__ = ["PRECISIONS", "TorchBackend", "choose_device", "engine_errors"]
 

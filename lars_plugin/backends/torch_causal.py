@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.torch_backend import TorchBackend, engine_errors
 from lars_plugin.forks import settle_torch
-from lars_plugin.networks.livenet import LiveNet
-from lars_plugin.networks.livestep import LiveStepper
+from lars_plugin.networks.livenet.network import LiveNet
+from lars_plugin.networks.livenet.step import LiveStepper
 
 __all__ = ["TorchCausalBackend"]
 
 
 class TorchCausalBackend(TorchBackend):
-    """A :class:`~lars_plugin.networks.livenet.LiveNet` on a device.
+    """A :class:`~lars_plugin.networks.livenet.network.LiveNet` on a device.
 
     Args:
         network: it is put into eval mode and moved.
@@ -45,7 +45,7 @@ class TorchCausalBackend(TorchBackend):
             return self._network.initial_state()
 
     def step(self, hops: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
-        """See :class:`~lars_plugin.backends.CausalBackend`."""
+        """See :class:`~lars_plugin.model.CausalBackend`."""
         settle_torch()
         block = torch.from_numpy(np.array(without_denormals(hops), np.float32, order="C"))[None]
         with torch.inference_mode(), self._cast(), engine_errors(self.name):

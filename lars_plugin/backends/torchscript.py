@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import without_denormals
-from lars_plugin.backends.recipes import NotPickled
 from lars_plugin.backends.torch_backend import choose_device, engine_errors
 from lars_plugin.errors import ModelFormatError
 from lars_plugin.forks import settle_torch
+from lars_plugin.pickling import NotPickled
 
 __all__ = ["TorchScriptBackend"]
 

@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from lars_plugin.errors import InputError
-from lars_plugin.zoo.config import Chunking, ModelConfig
+from lars_plugin.model import Chunking, ModelConfig
 from lars_plugin.zoo.registry import get_config
 
 __all__ = ["CASES", "RANDOM", "Case", "cases_for", "network_config", "quick_cases"]

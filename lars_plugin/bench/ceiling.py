@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
+from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
 from lars_plugin.bench.cases import Case, network_config
 from lars_plugin.errors import EngineError
 from lars_plugin.evaluation.tables import Table
@@ -70,7 +70,7 @@ def chunk_operations() -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     from lars_plugin.zoo.backends import network_cut
-    from lars_plugin.zoo.states import build_network
+    from lars_plugin.zoo.checkpoints import build_network
 
     config = network_config(Case("small", "openvino", "float32", "paper"))
     with torch.device("meta"):  # shapes without numbers
@@ -111,7 +111,7 @@ def _measure(precision: str, threads: int, side: int) -> dict[str, Any] | None:
     import openvino
     from openvino import opset13 as ops
 
-    from lars_plugin.backends.openvino_backend import openvino_core
+    from lars_plugin.backends.openvino.backend import openvino_core
 
     if precision == "bfloat16" and not has_bfloat16():
         return None

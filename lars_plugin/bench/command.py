@@ -75,7 +75,7 @@ def run_bench(args: argparse.Namespace) -> int:
     Raises:
         LarsError: nothing could be measured.
     """
-    from lars_plugin.bench.facts import facts
+    from lars_plugin.bench.environment import facts
 
     described = facts()
     found, tables = _prices(args) if args.price else _speed(args)
@@ -166,7 +166,7 @@ def _prices(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         price_tables,
     )
     from lars_plugin.evaluation.clips import spread
-    from lars_plugin.evaluation.layouts import find_clips
+    from lars_plugin.evaluation.datasets import find_clips
 
     if args.clips is None:
         raise InputError("prices are measured on clips with stems: give a folder with --clips")

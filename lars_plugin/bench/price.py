@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Backend, Model
-from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
+from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
 from lars_plugin.bench.cases import RANDOM, Case, network_config
 from lars_plugin.bench.random_weights import random_backend
 from lars_plugin.errors import InputError
@@ -22,9 +21,9 @@ from lars_plugin.evaluation.clips import Clip, load_clip
 from lars_plugin.evaluation.metrics import SILENCE_DB
 from lars_plugin.evaluation.scoring import score
 from lars_plugin.evaluation.tables import Table
+from lars_plugin.model import Backend, Convention, Model
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo import load_model
-from lars_plugin.zoo.config import Convention
 
 __all__ = ["OVERLAPS", "price_of_overlap", "price_of_precision", "price_tables"]
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lars_plugin.backends import Backend
 from lars_plugin.backends.choice import Choice
 from lars_plugin.bench.cases import Case
+from lars_plugin.model import Backend, ModelConfig
 from lars_plugin.zoo.backends import network_backend
-from lars_plugin.zoo.config import ModelConfig
-from lars_plugin.zoo.states import build_network
+from lars_plugin.zoo.checkpoints import build_network
 
 __all__ = ["random_backend", "random_network"]
 

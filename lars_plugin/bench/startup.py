@@ -179,7 +179,7 @@ def _watch(started: float) -> None:
     import importlib.abc
     import importlib.machinery
 
-    name = "lars_plugin.separation.stream"
+    name = "lars_plugin.separation.streams.chunked"
 
     class Finder(importlib.abc.MetaPathFinder):
         """Gets at the module when the command line imports it, and not a moment sooner."""

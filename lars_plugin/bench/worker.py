@@ -28,13 +28,12 @@ import torch
 from numpy.typing import NDArray
 
 from lars_plugin.allocator import keep_freed_memory
-from lars_plugin.backends import Backend, CausalBackend, Model
 from lars_plugin.backends.torchscript import TorchScriptBackend
 from lars_plugin.bench.cases import Case, network_config
 from lars_plugin.bench.random_weights import random_backend, random_network
 from lars_plugin.errors import LarsError
-from lars_plugin.separation.stream import StreamingSeparator
-from lars_plugin.zoo.config import ModelConfig
+from lars_plugin.model import Backend, CausalBackend, Model, ModelConfig
+from lars_plugin.separation.streams.chunked import StreamingSeparator
 
 __all__ = ["measure"]
 

@@ -17,17 +17,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lars_plugin.bridge.client import Client, StreamStats
-    from lars_plugin.bridge.embedded import EngineProcess, EngineThread
+    from lars_plugin.bridge.client.streams import Client, StreamStats
+    from lars_plugin.bridge.local_engine import EngineProcess, EngineThread
 
 __all__ = ["Client", "EngineProcess", "EngineThread", "StreamStats"]
 
 # Resolved on first use: the command line imports this package for its parsers alone.
 _LAZY = {
-    "Client": "lars_plugin.bridge.client",
-    "StreamStats": "lars_plugin.bridge.client",
-    "EngineProcess": "lars_plugin.bridge.embedded",
-    "EngineThread": "lars_plugin.bridge.embedded",
+    "Client": "lars_plugin.bridge.client.streams",
+    "StreamStats": "lars_plugin.bridge.client.streams",
+    "EngineProcess": "lars_plugin.bridge.local_engine",
+    "EngineThread": "lars_plugin.bridge.local_engine",
 }
 
 

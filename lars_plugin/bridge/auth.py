@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lars_plugin.bridge import limits
+from lars_plugin.bridge.protocol import limits
 from lars_plugin.errors import AuthError, BridgeError
 
 __all__ = [

@@ -114,9 +114,9 @@ def run_serve(args: argparse.Namespace) -> int:
     if args.latency_table is not None:
         return _latency_table(args.latency_table)
     from lars_plugin.audio import discard_unfinished
-    from lars_plugin.bridge.realtime import run_in_real_time
-    from lars_plugin.bridge.server import Server
-    from lars_plugin.bridge.serving import (
+    from lars_plugin.bridge.engine.realtime import run_in_real_time
+    from lars_plugin.bridge.engine.server import Server
+    from lars_plugin.bridge.engine.serving import (
         publish,
         refuse_second_engine,
         set_up_log,
@@ -154,7 +154,7 @@ def run_serve(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from lars_plugin.bridge.engine_client import EngineClient
+    from lars_plugin.bridge.client.engine_client import EngineClient
 
     with EngineClient(args.socket) as client:
         report = client.status()
@@ -180,7 +180,7 @@ def _status(args: argparse.Namespace) -> int:
 
 
 def _latency_table(names: Sequence[str]) -> int:
-    from lars_plugin.bridge.latency import latency_table
+    from lars_plugin.bridge.engine.latency import latency_table
     from lars_plugin.zoo import list_models
 
     known = {config.name: config for config in list_models()}
@@ -195,7 +195,7 @@ def _latency_table(names: Sequence[str]) -> int:
 def run_stream(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from lars_plugin.audio import input_path
-    from lars_plugin.bridge.streaming import stream_file
+    from lars_plugin.bridge.client.streaming import stream_file
 
     start = time.perf_counter()
     result = stream_file(

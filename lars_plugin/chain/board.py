@@ -11,7 +11,6 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
 from lars_plugin.chain.layout import check_buffer_size, check_sample_rate
 from lars_plugin.chain.node import StemSeparator
 from lars_plugin.chain.plugins import PluginList
@@ -27,6 +26,7 @@ from lars_plugin.chain.stages import Stage
 from lars_plugin.chain.stem_stream import StemStream
 from lars_plugin.chain.strips import Strips
 from lars_plugin.errors import InputError
+from lars_plugin.model import Model
 from lars_plugin.separation.separator import Progress, Separator
 from lars_plugin.stems import Stems
 

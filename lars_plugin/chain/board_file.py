@@ -27,7 +27,7 @@ from typing import Any
 import pedalboard
 
 from lars_plugin.errors import InputError
-from lars_plugin.zoo.config import canonical_stem
+from lars_plugin.model import canonical_stem
 
 __all__ = ["read_board_file", "set_parameter"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.chain.stages import Delayed, Fifo, Stage
 from lars_plugin.chain.strips import Strips
-from lars_plugin.separation.resampling import RateStream
+from lars_plugin.separation.streams.rate import RateStream
 
 __all__ = ["MixedStream", "StemStream"]
 
@@ -20,7 +20,7 @@ Wave = NDArray[np.float32]
 class StemStream:
     """Blocks ``(channels, n)`` in, stems as they go into the mix out, all equally late.
 
-    Used as :class:`~lars_plugin.separation.resampling.RateStream` is, with one difference: its
+    Used as :class:`~lars_plugin.separation.streams.rate.RateStream` is, with one difference: its
     latency is constant. After t samples in it has given ``max(0, t - latency_samples)``,
     however the network's chunks lie.
 

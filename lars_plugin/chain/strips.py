@@ -11,7 +11,7 @@ from lars_plugin.chain.errors import ArgumentTypeError, UnknownStemError
 from lars_plugin.chain.plugins import PluginList
 from lars_plugin.chain.processor import Item
 from lars_plugin.errors import InputError
-from lars_plugin.zoo.config import canonical_stem
+from lars_plugin.model import canonical_stem
 
 __all__ = ["MAX_GAIN_DB", "Strip", "Strips"]
 

@@ -42,7 +42,7 @@ COMMANDS = (
     Command("separate", "split drum recordings into stems", "lars_plugin.cli.separate"),
     Command("midi", "transcribe drum recordings to MIDI", "lars_plugin.cli.midi"),
     Command("demo", "separate a drum performance made on the spot", "lars_plugin.cli.demo"),
-    Command("models", "list, download, convert and export models", "lars_plugin.zoo.commands"),
+    Command("models", "list, download, convert and export models", "lars_plugin.zoo.command"),
     Command("evaluate", "score models on clips with stems", "lars_plugin.evaluation.command"),
     Command("bench", "measure speed, and what it costs", "lars_plugin.bench.command"),
     Command("train", "train a model", "lars_plugin.training.command"),

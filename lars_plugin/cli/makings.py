@@ -15,8 +15,8 @@ from lars_plugin import __version__
 from lars_plugin.cli.records import Making, Run, Source, Written
 from lars_plugin.separation.files import RESIDUAL
 from lars_plugin.separation.separator import Separator
-from lars_plugin.zoo.composite_names import part_names
-from lars_plugin.zoo.files import sha256_of
+from lars_plugin.zoo.composite_specs import part_names
+from lars_plugin.zoo.integrity import sha256_of
 from lars_plugin.zoo.load import resolve
 
 __all__ = ["MIDI", "makings", "runs_of"]

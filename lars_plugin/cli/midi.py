@@ -221,9 +221,9 @@ def _run_live(args: argparse.Namespace) -> int:
 
 
 def _run_data(args: argparse.Namespace) -> int:
-    from lars_plugin.training.excerpts import plain_config, render_excerpts, write_clips
-    from lars_plugin.training.grooves import load_grooves
-    from lars_plugin.training.kits import load_kits
+    from lars_plugin.training.data.excerpts import plain_config, render_excerpts, write_clips
+    from lars_plugin.training.data.grooves import load_grooves
+    from lars_plugin.training.data.kits import load_kits
 
     if args.kits is None or args.grooves is None:
         raise InputError("--kits and --grooves say what to render from")
@@ -261,10 +261,10 @@ def _tune(args: argparse.Namespace, kits: Any, grooves: Any) -> int:
     import tempfile
 
     from lars_plugin.midi.settings import SETTINGS_FILE, read_settings
-    from lars_plugin.training.examples import separate_excerpts, unseparated
-    from lars_plugin.training.excerpts import mixed_excerpts
-    from lars_plugin.training.kits import load_kits
-    from lars_plugin.training.tune_midi import tune
+    from lars_plugin.training.data.examples import separate_excerpts, unseparated
+    from lars_plugin.training.data.excerpts import mixed_excerpts
+    from lars_plugin.training.data.kits import load_kits
+    from lars_plugin.training.midi.tune_midi import tune
 
     start = read_settings(args.start).picker if args.start else None
     plain = load_kits(args.kits[0], "train") if len(args.kits) > 1 else None

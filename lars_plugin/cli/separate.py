@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from lars_plugin.errors import CancelledError, LarsError
 
 if TYPE_CHECKING:
-    from lars_plugin.backends import Model
     from lars_plugin.cli.display import Display
     from lars_plugin.cli.plan import Task
     from lars_plugin.cli.report import Outcome, Report
+    from lars_plugin.model import Model
     from lars_plugin.separation.separator import Separator
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ def add_channel_option(group: Any) -> None:
 def make_separator(args: argparse.Namespace, stems: tuple[str, ...] | None = None) -> Separator:
     """The separator that the options ask for."""
     from lars_plugin.allocator import keep_freed_memory
-    from lars_plugin.separation.postprocess import PostProcessing
+    from lars_plugin.refine.postprocess import PostProcessing
     from lars_plugin.separation.separator import Separator
 
     keep_freed_memory()

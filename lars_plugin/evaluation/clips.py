@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.audio import check_channels, read_audio
 from lars_plugin.errors import DatasetError, InputError
-from lars_plugin.zoo.config import STEM_NAMES
+from lars_plugin.model import STEM_NAMES
 
 __all__ = ["Clip", "Recording", "load_clip", "spread", "stem_order"]
 

@@ -16,7 +16,7 @@ from lars_plugin.errors import InputError, LarsError
 
 if TYPE_CHECKING:
     from lars_plugin.evaluation.clips import Clip
-    from lars_plugin.evaluation.layouts import Layout
+    from lars_plugin.evaluation.datasets import Layout
     from lars_plugin.evaluation.run import Outcome
     from lars_plugin.evaluation.summary import Summary
     from lars_plugin.evaluation.systems import System
@@ -133,7 +133,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     Raises:
         LarsError: nothing could be done; what clips fail on is printed instead.
     """
-    from lars_plugin.evaluation.layouts import find_clips
+    from lars_plugin.evaluation.datasets import find_clips
     from lars_plugin.evaluation.ledger import Ledger
     from lars_plugin.evaluation.run import evaluate
     from lars_plugin.evaluation.summary import summarise

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.baselines import BASELINES, require_nmf
 from lars_plugin.evaluation.clips import Recording
-from lars_plugin.separation.postprocess import PostProcessing
+from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.separation.separator import Separator
-from lars_plugin.zoo.composite_names import parse_name
+from lars_plugin.zoo.composite_specs import parse_name
 
 __all__ = ["BaselineSystem", "ModelSystem", "System", "make_systems", "make_variants"]
 

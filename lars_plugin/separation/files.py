@@ -21,7 +21,7 @@ from lars_plugin.audio.atomic import write_failure
 from lars_plugin.audio.channels import ChannelChoice, channel_places
 from lars_plugin.audio.metadata import read_metadata
 from lars_plugin.errors import CancelledError, InputError
-from lars_plugin.separation.pipeline import Ahead, Behind
+from lars_plugin.separation.prefetch import Ahead, Behind
 from lars_plugin.separation.separator import Progress, Separator
 
 __all__ = ["RESIDUAL", "Clipping", "FileResult", "separate_file"]

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
+from lars_plugin.composites.composite import Composite
+from lars_plugin.composites.rechunk import cut
 from lars_plugin.errors import CancelledError, InputError
-from lars_plugin.separation.postprocess import PostProcessing
-from lars_plugin.separation.resampling import RateStream
-from lars_plugin.separation.stream import choose_stems
+from lars_plugin.model import Chunking, Model
+from lars_plugin.refine.postprocess import PostProcessing
+from lars_plugin.separation.streams.chunked import choose_stems
+from lars_plugin.separation.streams.rate import RateStream
 from lars_plugin.stems import Stems
-from lars_plugin.zoo.composites import Composite
-from lars_plugin.zoo.config import Chunking
-from lars_plugin.zoo.recut import cut
 
 __all__ = ["PRESETS", "Progress", "Separator"]
 

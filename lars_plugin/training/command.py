@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lars_plugin.errors import InputError
 
 if TYPE_CHECKING:
-    from lars_plugin.training.fit import FitConfig
+    from lars_plugin.training.networks.trainer import FitConfig
 
 __all__ = ["add_train_parser", "run_train"]
 
@@ -105,7 +105,7 @@ def add_train_parser(subparsers: Any) -> None:
 
 
 def _settings(args: argparse.Namespace) -> FitConfig:
-    from lars_plugin.training.fit import FitConfig
+    from lars_plugin.training.networks.trainer import FitConfig
 
     names = {field.name for field in fields(FitConfig)}
     for path in args.kits:
@@ -136,10 +136,10 @@ def run_train(args: argparse.Namespace) -> int:
     config = _settings(args)
     import torch
 
-    from lars_plugin.training.curve import draw_curve
-    from lars_plugin.training.fit import Trainer
-    from lars_plugin.training.publish import publish
-    from lars_plugin.training.start import adopt, build, read_weights
+    from lars_plugin.training.networks.curve import draw_curve
+    from lars_plugin.training.networks.publish import publish
+    from lars_plugin.training.networks.start import adopt, build, read_weights
+    from lars_plugin.training.networks.trainer import Trainer
 
     settings: dict[str, Any] = {}
     if args.network:

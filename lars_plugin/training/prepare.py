@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lars_plugin.errors import LarsError
-from lars_plugin.training.bank import BankConfig, make_bank
-from lars_plugin.training.free_kits import make_free_kits
-from lars_plugin.training.fullmix import make_fullmix_clips
+from lars_plugin.training.data.free_kits import make_free_kits
+from lars_plugin.training.music.bank import BankConfig, make_bank
+from lars_plugin.training.render.fullmix import make_fullmix_clips
 
 __all__ = ["main"]
 
@@ -67,7 +67,7 @@ def _kits(args: argparse.Namespace) -> None:
 
 
 def _average(args: argparse.Namespace) -> None:
-    from lars_plugin.training.average import average  # torch takes its time to load
+    from lars_plugin.training.networks.average import average  # torch takes its time to load
 
     log.info("model: %s", average(args.models, args.folder))
 

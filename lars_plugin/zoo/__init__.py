@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile, canonical_stem
+from lars_plugin.model import Chunking, ModelConfig, WeightsFile, canonical_stem
 from lars_plugin.zoo.load import load_model
 from lars_plugin.zoo.registry import find_weights, get_config, list_models
 

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Backend
 from lars_plugin.backends.choice import Choice, choose_backend
 from lars_plugin.errors import InputError, ModelFormatError
-from lars_plugin.zoo.config import ModelConfig
-from lars_plugin.zoo.files import check_file, sha256_of
+from lars_plugin.model import Backend, ModelConfig
+from lars_plugin.zoo.integrity import check_file, sha256_of
 from lars_plugin.zoo.registry import cache_folder
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from lars_plugin.backends.cuts import Cut
+    from lars_plugin.networks.shared.prepost import Cut
 
 __all__ = ["network_backend", "network_cut", "open_backend"]
 
@@ -60,7 +59,7 @@ def open_backend(
         raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is none")
 
     def load() -> nn.Module:
-        from lars_plugin.zoo.states import build_network, load_state, read_state
+        from lars_plugin.zoo.checkpoints import build_network, load_state, read_state
 
         network = build_network(config)
         assert config.weights is not None
@@ -78,7 +77,7 @@ def open_backend(
 def _choice(
     config: ModelConfig, device: str, precision: str, backend: str | None, *, torchscript: bool
 ) -> Choice:
-    from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
+    from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
 
     choice = choose_backend(
         backend,
@@ -134,7 +133,7 @@ def network_backend(
         EngineError: the device is not there.
     """
     if choice.backend == "openvino":
-        from lars_plugin.backends.openvino_backend import OpenVINOBackend
+        from lars_plugin.backends.openvino.backend import OpenVINOBackend
 
         identity = {
             "weights": digest,
@@ -145,8 +144,8 @@ def network_backend(
         cache = cache_folder() / "openvino"
         if config.architecture == "livenet":
             # Here, because it imports PyTorch, which the other does not need.
-            from lars_plugin.backends.openvino_causal import OpenVINOCausalBackend
-            from lars_plugin.networks.livenet import LiveNet
+            from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
+            from lars_plugin.networks.livenet.network import LiveNet
 
             live = load()
             assert isinstance(live, LiveNet)
@@ -168,7 +167,7 @@ def network_backend(
         )
     from lars_plugin.backends.torch_backend import TorchBackend
     from lars_plugin.backends.torch_causal import TorchCausalBackend
-    from lars_plugin.networks.livenet import LiveNet
+    from lars_plugin.networks.livenet.network import LiveNet
 
     network = load()
     if isinstance(network, LiveNet):
@@ -187,10 +186,10 @@ def network_cut(config: ModelConfig, load: Callable[[], nn.Module]) -> Cut:
         InputError: an architecture that is not cut.
         ModelFormatError: settings that make no network.
     """
-    from lars_plugin.backends.bandcut import BandCut
-    from lars_plugin.backends.cuts import MDX23CCut
-    from lars_plugin.networks.bandunet_config import BandUNetConfig
-    from lars_plugin.networks.mdx23c_config import MDX23CConfig
+    from lars_plugin.networks.bandunet.config import BandUNetConfig
+    from lars_plugin.networks.bandunet.prepost import BandCut
+    from lars_plugin.networks.mdx23c.config import MDX23CConfig
+    from lars_plugin.networks.shared.prepost import MDX23CCut
 
     def network() -> Any:
         return load().eval().requires_grad_(False)

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from lars_plugin.errors import InputError, ModelFormatError
-from lars_plugin.zoo.config import ModelConfig, WeightsFile
-from lars_plugin.zoo.files import check_file, replacing, sha256_of
+from lars_plugin.model import ModelConfig, WeightsFile
+from lars_plugin.zoo.checkpoints import build_network, load_state, read_state, save_state
+from lars_plugin.zoo.integrity import check_file, replacing, sha256_of
 from lars_plugin.zoo.load import resolve
 from lars_plugin.zoo.registry import CONFIG_FILE
-from lars_plugin.zoo.states import build_network, load_state, read_state, save_state
 from lars_plugin.zoo.yaml_configs import config_name, dump_config, read_config
 
 __all__ = ["STORED", "convert", "write_weights"]

@@ -21,12 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lars_plugin.backends import Model
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError, ModelError
-from lars_plugin.networks.stft import STFT
-from lars_plugin.zoo.config import ModelConfig, WeightsFile
-from lars_plugin.zoo.files import replacing, sha256_of
+from lars_plugin.model import Model, ModelConfig, WeightsFile
+from lars_plugin.networks.shared.stft import STFT
+from lars_plugin.zoo.integrity import replacing, sha256_of
 from lars_plugin.zoo.yaml_configs import dump_config
 
 __all__ = ["FORMATS", "export"]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from lars_plugin.errors import CancelledError, ModelError, ModelIntegrityError, ModelNotFoundError
-from lars_plugin.zoo.config import ModelConfig, WeightsFile
-from lars_plugin.zoo.files import difference
+from lars_plugin.model import ModelConfig, WeightsFile
+from lars_plugin.zoo.integrity import difference
 from lars_plugin.zoo.registry import cache_folder, find_weights, get_config, missing_weights
 
 __all__ = ["DownloadProgress", "download"]

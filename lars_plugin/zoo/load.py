@@ -11,13 +11,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from lars_plugin.backends import Model
-from lars_plugin.backends.recipes import remember
-from lars_plugin.backends.spatial import SpatialFilter
 from lars_plugin.errors import InputError, ModelNotFoundError
+from lars_plugin.model import Model, ModelConfig, WeightsFile
+from lars_plugin.pickling import remember
+from lars_plugin.refine.spatial_wiener import SpatialFilter
 from lars_plugin.zoo.backends import open_backend
-from lars_plugin.zoo.composite_names import load_composite
-from lars_plugin.zoo.config import ModelConfig, WeightsFile
+from lars_plugin.zoo.composite_specs import load_composite
 from lars_plugin.zoo.registry import CONFIG_FILE, find_weights, get_config, model_folders
 from lars_plugin.zoo.yaml_configs import read_config
 

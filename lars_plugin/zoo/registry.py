@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from lars_plugin.errors import ModelError, ModelNotFoundError
-from lars_plugin.zoo.config import ModelConfig
+from lars_plugin.model import ModelConfig
 from lars_plugin.zoo.yaml_configs import read_config
 
 __all__ = ["cache_folder", "find_weights", "get_config", "list_models", "model_folders"]

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
-from lars_plugin.zoo.config import Chunking, ModelConfig, Refinement, WeightsFile, canonical_stem
+from lars_plugin.model import Chunking, ModelConfig, Refinement, WeightsFile, canonical_stem
 
 __all__ = [
     "config_from_dict",
@@ -111,7 +111,7 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
     Raises:
         ModelFormatError: a key is missing, or a stem or value is unknown.
     """
-    from lars_plugin.networks.mdx23c import MDX23CConfig  # brings in torch
+    from lars_plugin.networks.mdx23c.network import MDX23CConfig  # brings in torch
 
     with _named(source):
         network = asdict(MDX23CConfig.from_field(data))
@@ -138,7 +138,7 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
 
 
 def config_from_dict(data: Mapping[str, Any], *, source: str = "YAML") -> ModelConfig:
-    """Our own format: the fields of :class:`~lars_plugin.zoo.config.ModelConfig`.
+    """Our own format: the fields of :class:`~lars_plugin.model.ModelConfig`.
 
     Raises:
         ModelFormatError: a key is missing, unknown or has a value that cannot be.

@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lars_plugin.backends import openvino_cache
-from lars_plugin.backends.bandcut import BandCut
-from lars_plugin.backends.cuts import Core, MDX23CCut
-from lars_plugin.backends.device_bandcut import DeviceBandCut
-from lars_plugin.backends.openvino_cache import GRAPH, cached
+from lars_plugin.backends.openvino import cache as openvino_cache
+from lars_plugin.backends.openvino.cache import GRAPH, cached
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
-from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
+from lars_plugin.networks.bandunet.device import DeviceBandCut
+from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
+from lars_plugin.networks.bandunet.prepost import BandCut
+from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
+from lars_plugin.networks.shared.prepost import Core, MDX23CCut
 
 Wave = NDArray[np.float32]
 
@@ -188,7 +188,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_openvino import cut_of, waves
-from lars_plugin.backends.openvino_backend import OpenVINOBackend
+from lars_plugin.backends.openvino.backend import OpenVINOBackend
 OpenVINOBackend(
     cut_of("bandunet")[1], identity={{}}, cache=Path(sys.argv[1]), precision={precision!r},
     calibration=lambda _channels, samples: waves(3, samples),
@@ -206,7 +206,7 @@ class TestWithOpenVINO:
     def backend(
         self, kind: str, cache: Path, precision: str = "float32", weights: str = "a"
     ) -> tuple[Wave, object]:
-        from lars_plugin.backends.openvino_backend import OpenVINOBackend
+        from lars_plugin.backends.openvino.backend import OpenVINOBackend
 
         network, cut = cut_of(kind)
         with torch.inference_mode():
@@ -280,7 +280,7 @@ class TestWithOpenVINO:
     def test_a_conversion_is_reused_until_weights_or_shape_change(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from lars_plugin.backends import openvino_convert
+        from lars_plugin.backends.openvino import convert as openvino_convert
 
         converted = []
         real = openvino_convert.convert
@@ -289,7 +289,7 @@ class TestWithOpenVINO:
             converted.append(shapes)
             real(cut, shapes, *rest, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr("lars_plugin.backends.openvino_backend.convert", counting)
+        monkeypatch.setattr("lars_plugin.backends.openvino.backend.convert", counting)
         first = self.backend("bandunet", tmp_path)[1](waves())  # type: ignore[operator]
         assert len(converted) == 1
         # bfloat16 is a matter of running, not of the file.
@@ -318,7 +318,7 @@ class TestWithOpenVINO:
         assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
     def test_wrong_settings_are_refused(self, tmp_path: Path) -> None:
-        from lars_plugin.backends.openvino_backend import OpenVINOBackend
+        from lars_plugin.backends.openvino.backend import OpenVINOBackend
 
         with pytest.raises(InputError, match="float16"):
             self.backend("bandunet", tmp_path, "float16")

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lars_plugin.backends.cuts import MDX23CCut
-from lars_plugin.backends.openvino_cache import GRAPH, CacheError, cached, kept
+from lars_plugin.backends.openvino.cache import GRAPH, CacheError, cached, kept
 from lars_plugin.errors import EngineError
-from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
+from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
+from lars_plugin.networks.shared.prepost import MDX23CCut
 from lars_plugin.zoo.registry import cache_folder, find_weights, get_config
 
 WAVES = np.random.default_rng(3).standard_normal((1, 2, 960)).astype(np.float32) * 0.1
@@ -29,7 +29,7 @@ WAVES = np.random.default_rng(3).standard_normal((1, 2, 960)).astype(np.float32)
 def backend(cache: Path) -> Any:
     import torch
 
-    from lars_plugin.backends.openvino_backend import OpenVINOBackend
+    from lars_plugin.backends.openvino.backend import OpenVINOBackend
 
     torch.manual_seed(0)
     network = MDX23C(
@@ -179,7 +179,7 @@ def test_a_process_killed_while_it_converts_leaves_nothing_harmful(tmp_path: Pat
     program = """
 import sys, time
 from pathlib import Path
-from lars_plugin.backends.openvino_cache import GRAPH, cached
+from lars_plugin.backends.openvino.cache import GRAPH, cached
 def make(folder):
     (folder / GRAPH).write_text("half")
     print("converting", flush=True)

@@ -17,15 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lars_plugin.backends import CausalBackend, Model
-from lars_plugin.backends.openvino_cache import GRAPH
-from lars_plugin.backends.openvino_causal import OpenVINOCausalBackend
+from lars_plugin.backends.openvino.cache import GRAPH
+from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
 from lars_plugin.backends.torch_causal import TorchCausalBackend
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.networks.livenet import LiveNet, LiveNetConfig
-from lars_plugin.separation.causal import CausalStream
+from lars_plugin.model import CausalBackend, Chunking, Model, ModelConfig
+from lars_plugin.networks.livenet.network import LiveNet, LiveNetConfig
+from lars_plugin.separation.streams.causal import CausalStream
 from lars_plugin.zoo import load_model
-from lars_plugin.zoo.config import Chunking, ModelConfig
 
 Wave = NDArray[np.float32]
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from lars_plugin.backends.torch_backend import TorchBackend, choose_device
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
-from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
+from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
+from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
 
 
 def small_mdx23c() -> nn.Module:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lars_plugin.backends.openvino_backend import has_bfloat16, has_openvino
+from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
 from lars_plugin.bench.cases import CASES, Case, cases_for, network_config
 from lars_plugin.bench.ceiling import ceiling_tables, chunk_operations, measure_ceiling
 from lars_plugin.bench.price import _presets, price_of_overlap, price_tables
@@ -20,7 +20,7 @@ from lars_plugin.bench.startup import measure_command, startup_tables
 from lars_plugin.bench.worker import measure
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError
-from lars_plugin.evaluation.layouts import find_clips
+from lars_plugin.evaluation.datasets import find_clips
 
 RATE = 44100
 

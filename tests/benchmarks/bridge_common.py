@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import lars_plugin
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineProcess
 
 __all__ = [
     "machine",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bridge_common import paced_options, parser, run_paced, start_engine, write
 
-from lars_plugin.bridge.realtime import run_in_real_time
+from lars_plugin.bridge.engine.realtime import run_in_real_time
 
 
 def main() -> None:

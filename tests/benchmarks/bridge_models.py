@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
+from lars_plugin.model import Chunking, Model, ModelConfig
 from lars_plugin.testing import STEMS, IdentityModel
 from lars_plugin.zoo import list_models, load_model
-from lars_plugin.zoo.config import Chunking, ModelConfig
 
 Wave = NDArray[np.float32]
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from bridge_common import parser, percentiles, start_engine, write
 
-from lars_plugin.bridge import messages
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.wire import Decoder, encode_samples
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol.wire import Decoder, encode_samples
 
 BLOCKS = (128, 256, 512, 1024)
 HEAD = 40  # header of the frame and of its audio

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from bridge_common import paced_options, parser, run_paced, start_engine, write
 
-from lars_plugin.bridge import limits
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.realtime import run_in_real_time
+from lars_plugin.bridge.engine.realtime import run_in_real_time
+from lars_plugin.bridge.local_engine import EngineProcess
+from lars_plugin.bridge.protocol import limits
 
 ATTEMPTS = 3
 

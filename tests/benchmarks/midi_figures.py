@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tables and the picture of README's section "Drums to MIDI".
+"""The tables and the picture of docs/midi.md.
 
     python tests/benchmarks/midi_figures.py --kits ../shared/drumkits --grooves ../shared/grooves \\
-        --readme README.md --picture docs/images/midi.png
+        --document docs/midi.md --picture docs/images/midi.png
 
 Renders 40 clips of the validation kits and grooves (`lars midi --render`), transcribes them
-(`lars evaluate --midi`), and puts the tables between README's two marks; without --readme they
-are printed only. The picture is of one of the clips.
+(`lars evaluate --midi`), and puts the tables between the two marks of that document; without
+--document they are printed only. The picture is of one of the clips.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import tempfile
 from pathlib import Path
 
 from lars_plugin import Separator, read_audio, transcribe
-from lars_plugin.evaluation.layouts import find_clips
+from lars_plugin.evaluation.datasets import find_clips
 from lars_plugin.evaluation.midi import evaluate_midi, midi_tables
 from lars_plugin.evaluation.systems import make_systems
 from lars_plugin.midi.plot import draw_hits, save_plot
-from lars_plugin.training.excerpts import plain_config, render_excerpts, write_clips
-from lars_plugin.training.grooves import load_grooves
-from lars_plugin.training.kits import load_kits
+from lars_plugin.training.data.excerpts import plain_config, render_excerpts, write_clips
+from lars_plugin.training.data.grooves import load_grooves
+from lars_plugin.training.data.kits import load_kits
 
 MARKS = ("<!-- midi figures: by tests/benchmarks/midi_figures.py -->", "<!-- end of figures -->")
 MODELS = ("lars-mini", "lars-live")
@@ -36,7 +36,7 @@ def main() -> None:
     arguments.add_argument("--clips", type=Path, help="keep the clips here, or take them from here")
     arguments.add_argument("--excerpts", type=int, default=40)
     arguments.add_argument("--preset", default="balanced")
-    arguments.add_argument("--readme", type=Path)
+    arguments.add_argument("--document", type=Path)
     arguments.add_argument("--picture", type=Path)
     arguments.add_argument("--picture-clip", type=int, default=3)
     arguments.add_argument("--picture-seconds", type=float, default=6.0)
@@ -55,8 +55,8 @@ def main() -> None:
             write_clips(excerpts, folder)
         text = tables(folder, args.preset)
         print(text)
-        if args.readme:
-            put(args.readme, text)
+        if args.document:
+            put(args.document, text)
         if args.picture:
             clip = folder / f"{args.picture_clip:03d}" / "mix.flac"
             stems = Separator(MODELS[0], preset=args.preset).separate(*read_audio(clip))
@@ -79,13 +79,13 @@ def tables(folder: Path, preset: str) -> str:
     return "\n".join(table.markdown() for table in (f_measures, made[MODELS[0]], named))
 
 
-def put(readme: Path, text: str) -> None:
+def put(document: Path, text: str) -> None:
     """Replace what stands between the marks."""
-    before, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
+    before, _, rest = document.read_text(encoding="utf-8").partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not end:
-        raise SystemExit(f"{readme} lacks the marks {' and '.join(MARKS)}")
-    readme.write_text(f"{before}{MARKS[0]}\n\n{text}\n{end}{after}", encoding="utf-8")
+        raise SystemExit(f"{document} lacks the marks {' and '.join(MARKS)}")
+    document.write_text(f"{before}{MARKS[0]}\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

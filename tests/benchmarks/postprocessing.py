@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from lars_plugin.separation.postprocess import PostProcessing, PostStream
+from lars_plugin.refine.postprocess import PostProcessing, PostStream
 
 RATE = 44100
 BLOCK = 4096

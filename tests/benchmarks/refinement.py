@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
 from lars_plugin.evaluation.metrics import sdr
+from lars_plugin.model import Model
 from lars_plugin.separation.separator import Separator
-from lars_plugin.training.fit import load_clips
-from lars_plugin.training.render import STEMS
+from lars_plugin.training.networks.trainer import load_clips
+from lars_plugin.training.render.renderer import STEMS
 from lars_plugin.zoo.load import load_model
 
 Wave = NDArray[np.float32]

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lars_plugin.backends import Model
-from lars_plugin.bridge.embedded import EngineProcess, EngineThread
+from lars_plugin.bridge.local_engine import EngineProcess, EngineThread
+from lars_plugin.model import Chunking, Model, Refinement
 from lars_plugin.testing import DelayModel, IdentityModel
-from lars_plugin.zoo.config import Chunking, Refinement
 
 LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
 

@@ -10,10 +10,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
 from lars_plugin.errors import ModelFormatError
+from lars_plugin.model import Chunking, Model, Refinement
 from lars_plugin.testing import FailingModel, IdentityModel, NaNModel, SlowModel
-from lars_plugin.zoo.config import Chunking, Refinement
 
 LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
 HOPS = Chunking(16, 1, "causal")

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lars_plugin.bridge.alignment import Aligner
+from lars_plugin.bridge.client.alignment import Aligner
 
 
 @settings(deadline=None)

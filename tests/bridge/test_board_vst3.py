@@ -15,7 +15,7 @@ import pedalboard
 import pytest
 import torch
 
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
 
 PLUGIN = Path("/usr/lib/vst3/ZaMaximX2.vst3")
 

@@ -17,17 +17,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lars_plugin.audio import read_audio, write_audio
-from lars_plugin.backends import Model
 from lars_plugin.backends.torch_causal import TorchCausalBackend
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineThread
-from lars_plugin.bridge.live_rate import LiveRateStream
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.errors import EngineError, InputError, LarsError, NonFiniteError
-from lars_plugin.networks.livenet import LiveNet
-from lars_plugin.separation.resampling import RateStream
+from lars_plugin.model import Chunking, Model, ModelConfig
+from lars_plugin.networks.livenet.network import LiveNet
 from lars_plugin.separation.separator import Separator
-from lars_plugin.zoo.config import Chunking, ModelConfig
-from lars_plugin.zoo.states import build_network
+from lars_plugin.separation.streams.live_rate import LiveRateStream
+from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.zoo.checkpoints import build_network
 
 Wave = NDArray[np.float32]
 

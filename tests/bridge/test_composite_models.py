@@ -13,11 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from lars_plugin.audio import read_audio, write_audio
-from lars_plugin.backends import Model
-from lars_plugin.bridge.embedded import EngineThread
+from lars_plugin.bridge.local_engine import EngineThread
+from lars_plugin.composites.composite import Cascade, Ensemble
+from lars_plugin.model import Model
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import GainModel
-from lars_plugin.zoo.composites import Cascade, Ensemble
 
 Wave = NDArray[np.float32]
 

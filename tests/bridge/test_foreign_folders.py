@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from lars_plugin.bridge.auth import new_token, private_folder, read_token, write_private
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.runtime import RuntimeFile, find_engine, runtime_folder
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.discovery import RuntimeFile, find_engine, runtime_folder
 from lars_plugin.errors import AuthError, BridgeError, ConnectionLostError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file modes and uids are POSIX")
@@ -203,7 +203,7 @@ def test_the_folder_by_the_users_number_is_refused_where_another_made_it(tmp_pat
         script = (
             "import os, sys\n"
             "from lars_plugin.bridge.auth import private_folder\n"
-            "from lars_plugin.bridge.runtime import find_engine, runtime_folder\n"
+            "from lars_plugin.bridge.discovery import find_engine, runtime_folder\n"
             "os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))\n"
             "for act in (find_engine, lambda: private_folder(runtime_folder())):\n"
             "    try: act()\n"

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineThread
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineThread
+from lars_plugin.model import Chunking, Model
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.config import Chunking
 
 Wave = NDArray[np.float32]
 

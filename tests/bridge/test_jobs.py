@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from lars_plugin.audio import read_audio, write_audio
-from lars_plugin.backends import Model
-from lars_plugin.bridge.embedded import EngineThread
-from lars_plugin.bridge.jobs import check_path
+from lars_plugin.bridge.engine.jobs import check_path
+from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.errors import (
     AudioFileError,
     CancelledError,
@@ -22,6 +21,7 @@ from lars_plugin.errors import (
     LimitError,
     ModelNotFoundError,
 )
+from lars_plugin.model import Model
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import IdentityModel, SlowModel
 

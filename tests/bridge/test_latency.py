@@ -7,12 +7,12 @@ import re
 
 import pytest
 
-from lars_plugin.bridge.embedded import EngineThread
-from lars_plugin.bridge.latency import BLOCKS, RATES, latency_table, live_latency
+from lars_plugin.bridge.engine.latency import BLOCKS, RATES, latency_table, live_latency
+from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.cli import main
+from lars_plugin.model import Chunking
 from lars_plugin.testing import IdentityModel
 from lars_plugin.zoo import list_models
-from lars_plugin.zoo.config import Chunking
 
 
 @pytest.mark.parametrize("rate", RATES)

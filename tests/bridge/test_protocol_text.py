@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lars_plugin.backends import Model
-from lars_plugin.bridge import limits, messages
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineThread
-from lars_plugin.bridge.messages import Message
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineThread
+from lars_plugin.bridge.protocol import limits, messages
+from lars_plugin.bridge.protocol.messages import Message
+from lars_plugin.model import Chunking, Model
 from lars_plugin.testing import IdentityModel, SlowModel
-from lars_plugin.zoo.config import Chunking
 
 TEXT = (Path(__file__).parents[2] / "bridge" / "PROTOCOL.md").read_text("utf-8")
 STEP = 128

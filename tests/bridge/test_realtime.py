@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 _CLAIM = """
 import os, threading
-from lars_plugin.bridge.realtime import run_in_real_time
+from lars_plugin.bridge.engine.realtime import run_in_real_time
 from lars_plugin.errors import EngineError
 if {drop} and os.geteuid() == 0:
     os.setresuid(65534, 65534, 65534)

@@ -11,10 +11,10 @@ import pytest
 
 from lars_plugin.audio import write_audio
 from lars_plugin.bridge.auth import is_loopback, new_token
-from lars_plugin.bridge.embedded import EngineThread
+from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.errors import InputError
+from lars_plugin.model import Chunking
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.config import Chunking
 
 MODELS = {
     "chunked": IdentityModel,

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from lars_plugin.bridge import auth, messages
+from lars_plugin.bridge import auth
 from lars_plugin.bridge.auth import new_token, private_folder, read_token, tokens_match
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.codes import exception_of
-from lars_plugin.bridge.embedded import EngineProcess, EngineThread
-from lars_plugin.bridge.runtime import RuntimeFile, find_engine, socket_path
-from lars_plugin.bridge.server import Server, Settings
-from lars_plugin.bridge.wire import Decoder, encode
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.discovery import RuntimeFile, find_engine, socket_path
+from lars_plugin.bridge.engine.server import Server, Settings
+from lars_plugin.bridge.local_engine import EngineProcess, EngineThread
+from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol.codes import exception_of
+from lars_plugin.bridge.protocol.wire import Decoder, encode
 from lars_plugin.errors import (
     AuthError,
     BridgeError,

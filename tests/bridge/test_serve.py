@@ -16,8 +16,8 @@ import pytest
 
 from lars_plugin.audio import read_audio, write_audio
 from lars_plugin.bridge.command import add_serve_parser
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.serving import settings_from
+from lars_plugin.bridge.engine.serving import settings_from
+from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.errors import BridgeError
 
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent)}

@@ -11,17 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lars_plugin.bridge import limits
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineThread
-from lars_plugin.bridge.live_rate import LiveRateStream
-from lars_plugin.bridge.plan import live_chunking
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.engine.plan import live_chunking
+from lars_plugin.bridge.local_engine import EngineThread
+from lars_plugin.bridge.protocol import limits
 from lars_plugin.errors import BridgeError, InputError, LimitError, ModelNotFoundError
-from lars_plugin.separation.resampling import RateStream
+from lars_plugin.model import Chunking
 from lars_plugin.separation.separator import Separator
+from lars_plugin.separation.streams.live_rate import LiveRateStream
+from lars_plugin.separation.streams.rate import RateStream
 from lars_plugin.stems import Stems
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.config import Chunking
 
 Wave = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from lars_plugin.bridge.wake import Wake
+from lars_plugin.bridge.engine.wake import Wake
 
 
 def test_a_ring_ends_the_sleep_to_come_and_a_sleep_without_one_ends_in_time() -> None:

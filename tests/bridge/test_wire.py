@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lars_plugin import errors
-from lars_plugin.bridge import limits, messages
-from lars_plugin.bridge.codes import CODES, error_message, exception_of
-from lars_plugin.bridge.messages import BY_TYPE, FROM_CLIENT, FROM_ENGINE, Message
-from lars_plugin.bridge.wire import Decoder, decode, encode, encode_samples, max_payload
+from lars_plugin.bridge.protocol import limits, messages
+from lars_plugin.bridge.protocol.codes import CODES, error_message, exception_of
+from lars_plugin.bridge.protocol.messages import BY_TYPE, FROM_CLIENT, FROM_ENGINE, Message
+from lars_plugin.bridge.protocol.wire import Decoder, decode, encode, encode_samples, max_payload
 from lars_plugin.errors import LarsError, ProtocolError
 
 VECTORS = Path(__file__).parents[2] / "bridge" / "vectors"

@@ -10,12 +10,12 @@ import numpy as np
 import pedalboard
 import pytest
 
-from lars_plugin.bridge.embedded import EngineThread
-from lars_plugin.bridge.rack import Rack
+from lars_plugin.bridge.engine.rack import Rack
+from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.chain.board_file import read_board_file
 from lars_plugin.errors import InputError
+from lars_plugin.model import Chunking
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.config import Chunking
 
 BOARD = {
     "stems": {

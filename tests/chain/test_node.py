@@ -21,9 +21,9 @@ from lars_plugin.errors import (
     LarsError,
     NonFiniteError,
 )
+from lars_plugin.model import Chunking
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import DelayModel, FailingModel, GainModel, IdentityModel, NaNModel
-from lars_plugin.zoo.config import Chunking
 
 RATE = 44100
 STEMS = ("kick", "snare", "hihat")

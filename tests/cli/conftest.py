@@ -3,15 +3,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from lars_plugin.audio import write_audio
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
+from lars_plugin.cli import main
+from lars_plugin.model import Chunking, ModelConfig, WeightsFile
+from lars_plugin.separation.separator import Separator
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.convert import write_weights
-from lars_plugin.zoo.states import build_network
 from lars_plugin.zoo.yaml_configs import dump_config
 
 RATE = 44100
@@ -63,3 +66,33 @@ def song(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return write
+
+
+Lars = Callable[..., "tuple[int, str, str]"]
+
+
+@pytest.fixture
+def lars(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Lars:
+    """Runs ``lars separate`` in ``tmp_path``; gives (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        code = main(["separate", "-m", str(tiny), "-d", "cpu", *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Puts a model in place of the one that the options name."""
+
+    def put(model: Any) -> None:
+        monkeypatch.setattr(
+            "lars_plugin.cli.separate.make_separator",
+            lambda args, stems=None: Separator(model, stems=stems),
+        )
+
+    return put

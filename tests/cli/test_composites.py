@@ -13,10 +13,10 @@ import torch
 
 from lars_plugin.audio import read_audio
 from lars_plugin.cli import main
-from lars_plugin.separation.postprocess import PostProcessing
+from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.separation.separator import Separator
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.convert import write_weights
-from lars_plugin.zoo.states import build_network
 from lars_plugin.zoo.yaml_configs import dump_config, read_config
 
 Lars = Callable[..., tuple[int, str, str]]

@@ -17,9 +17,9 @@ from lars_plugin.cli import main
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.clips import Recording
 from lars_plugin.evaluation.systems import ModelSystem, make_systems, make_variants
-from lars_plugin.separation.postprocess import PostProcessing
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
-from lars_plugin.zoo.states import build_network
+from lars_plugin.model import Chunking, ModelConfig, WeightsFile
+from lars_plugin.refine.postprocess import PostProcessing
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.yaml_configs import dump_config
 
 Wave = NDArray[np.float32]
@@ -115,7 +115,7 @@ def test_full_mixes_compare_one_stage_with_cascades(
 
 def test_the_rest_of_a_cascade_is_all_that_is_not_drums(models: Path, songs: Path) -> None:
     from lars_plugin.evaluation.clips import load_clip
-    from lars_plugin.evaluation.layouts import find_clips
+    from lars_plugin.evaluation.datasets import find_clips
     from lars_plugin.evaluation.scoring import pair
 
     layout, clips = find_clips(songs)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from lars_plugin.cli import main
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
-from lars_plugin.zoo.states import build_network
+from lars_plugin.model import Chunking, ModelConfig, WeightsFile
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.yaml_configs import dump_config
 
 Wave = NDArray[np.float32]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.clips import Clip
-from lars_plugin.evaluation.layouts import find_clips
+from lars_plugin.evaluation.datasets import find_clips
 from lars_plugin.evaluation.ledger import Ledger
 from lars_plugin.evaluation.listening import AudioKind, audio_uri, choose, make_excerpt
 from lars_plugin.evaluation.plots import (

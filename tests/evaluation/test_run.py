@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
 from lars_plugin.errors import InputError, ModelNotFoundError
 from lars_plugin.evaluation.clips import Clip, Recording
-from lars_plugin.evaluation.layouts import find_clips
+from lars_plugin.evaluation.datasets import find_clips
 from lars_plugin.evaluation.ledger import Ledger
 from lars_plugin.evaluation.run import Outcome, evaluate
 from lars_plugin.evaluation.scoring import Row
 from lars_plugin.evaluation.systems import BaselineSystem, ModelSystem, System, make_systems
+from lars_plugin.model import Model
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import FailingModel, GainModel, IdentityModel, NaNModel
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.clips import Clip, Recording
-from lars_plugin.evaluation.layouts import find_clips
+from lars_plugin.evaluation.datasets import find_clips
 from lars_plugin.evaluation.shoebox import overheads
 from lars_plugin.evaluation.variants import (
     VARIANTS,

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lars_plugin.bridge import messages
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.messages import Message
-from lars_plugin.bridge.wire import Decoder, encode
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineProcess
+from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol.messages import Message
+from lars_plugin.bridge.protocol.wire import Decoder, encode
 
 SHARES = np.array([1, 0.5, 0.25, 0.125, 2, 4], np.float32)
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1] / "bridge")}

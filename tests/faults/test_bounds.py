@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lars_plugin.bridge import limits, messages
-from lars_plugin.bridge.codes import exception_of
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.memory import Memory
+from lars_plugin.bridge.engine.memory import Memory
+from lars_plugin.bridge.local_engine import EngineProcess
+from lars_plugin.bridge.protocol import limits, messages
+from lars_plugin.bridge.protocol.codes import exception_of
 from lars_plugin.errors import InputError, LimitError, ProtocolError
 
 Check = Callable[[], None]

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.errors import ConnectionLostError
 
 SHARES = np.array([1, 0.5, 0.25, 0.125, 2, 4], np.float32)

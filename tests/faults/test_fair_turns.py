@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lars_plugin.audio import write_audio
-from lars_plugin.bridge import messages
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.turns import Turns
+from lars_plugin.bridge.engine.turns import Turns
+from lars_plugin.bridge.local_engine import EngineProcess
+from lars_plugin.bridge.protocol import messages
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from lars_plugin.audio import write_audio
-from lars_plugin.bridge import limits, messages
-from lars_plugin.bridge.codes import exception_of
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
+from lars_plugin.bridge.protocol import limits, messages
+from lars_plugin.bridge.protocol.codes import exception_of
 from lars_plugin.errors import CancelledError, InputError
 
 Dial = Callable[[], Any]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
 
 
 def usage(pid: int) -> tuple[int, int, int]:

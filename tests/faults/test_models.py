@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.errors import EngineError, LarsError, ModelFormatError, NonFiniteError
 
 Check = Callable[[], None]

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from lars_plugin.bridge import limits, messages
-from lars_plugin.bridge.codes import exception_of
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.messages import Message
-from lars_plugin.bridge.wire import Decoder, encode
+from lars_plugin.bridge.local_engine import EngineProcess
+from lars_plugin.bridge.protocol import limits, messages
+from lars_plugin.bridge.protocol.codes import exception_of
+from lars_plugin.bridge.protocol.messages import Message
+from lars_plugin.bridge.protocol.wire import Decoder, encode
 from lars_plugin.errors import (
     InputError,
     LimitError,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from lars_plugin.bridge import limits, messages
 from lars_plugin.bridge.auth import read_token
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.wire import encode
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineProcess
+from lars_plugin.bridge.protocol import limits, messages
+from lars_plugin.bridge.protocol.wire import encode
 from lars_plugin.errors import AuthError, LimitError
 
 Address = tuple[str, int]

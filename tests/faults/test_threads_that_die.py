@@ -11,9 +11,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineProcess, EngineThread
-from lars_plugin.bridge.worker import Worker
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.engine.worker import Worker
+from lars_plugin.bridge.local_engine import EngineProcess, EngineThread
 from lars_plugin.errors import EngineError
 from lars_plugin.testing import IdentityModel, SlowModel
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lars_plugin.bridge.wire import Decoder, encode
+from lars_plugin.bridge.protocol.wire import Decoder, encode
 from lars_plugin.errors import ProtocolError
 
 VECTORS = Path(__file__).parents[2] / "bridge" / "vectors"

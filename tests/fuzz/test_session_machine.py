@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lars_plugin.bridge.client import Client
-from lars_plugin.bridge.embedded import EngineThread
+from lars_plugin.bridge.client.streams import Client
+from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.errors import ModelNotFoundError, NonFiniteError
+from lars_plugin.model import Chunking
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.config import Chunking
 
 PARTS = [1, 0.5, 0.25, 0.125, 2, 4]
 SHARES = np.array(PARTS, np.float32)

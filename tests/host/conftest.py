@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = "apt-get install --no-install-recommends juce-modules-source cmake g++ make pkg-config"

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 import torch
 
-from lars_plugin.backends import Model
 from lars_plugin.backends.torch_backend import TorchBackend
+from lars_plugin.model import Chunking, Model, ModelConfig
 from lars_plugin.testing import STEMS, IdentityModel, SlowModel
-from lars_plugin.zoo.config import Chunking, ModelConfig
-from lars_plugin.zoo.states import build_network
+from lars_plugin.zoo.checkpoints import build_network
 
 LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
 SHARES = [1, 0.5, 0.25, 0.125, 2, 4]

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from lars_plugin.backends import Model
+from lars_plugin.model import Chunking, Model
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.config import Chunking
 
 LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
 # Which model is heard: what it makes of the kick.

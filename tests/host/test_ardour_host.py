@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import soundfile
 
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.testing import STEMS
 
 

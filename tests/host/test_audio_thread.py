@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the calls are watched with LD_PRELOAD"

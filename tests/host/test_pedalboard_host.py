@@ -23,9 +23,9 @@ from pedalboard import (  # type: ignore[attr-defined]
     VST3Plugin,
 )
 
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.messages import Open
-from lars_plugin.bridge.plan import plan_stream
+from lars_plugin.bridge.engine.plan import plan_stream
+from lars_plugin.bridge.local_engine import EngineProcess
+from lars_plugin.bridge.protocol.messages import Open
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import STEMS
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from pedalboard import VST3Plugin
 
-from lars_plugin.bridge.embedded import EngineProcess
-from lars_plugin.bridge.runtime import RuntimeFile, runtime_folder
+from lars_plugin.bridge.discovery import RuntimeFile, runtime_folder
+from lars_plugin.bridge.local_engine import EngineProcess
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another's folder")
 STRANGER = 54321  # a uid that nobody here has

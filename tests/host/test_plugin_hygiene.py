@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
 
 Run = Callable[..., str]
 KINDS = ("", "_address", "_thread")  # plain; address and undefined behaviour; data races

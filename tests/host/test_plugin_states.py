@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from pedalboard import VST3Plugin
 
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.testing import STEMS
 
 RATE = 44100

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from lars_plugin.bridge.embedded import EngineProcess
+from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import STEMS
 

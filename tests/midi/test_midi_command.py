@@ -22,10 +22,10 @@ from lars_plugin.midi import settings
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.synthesis import SAMPLE_RATE, random_kit
 from lars_plugin.testing import IdentityModel
-from lars_plugin.training.examples import separate_excerpts
-from lars_plugin.training.excerpts import Excerpt
-from lars_plugin.training.grooves import Note
-from lars_plugin.training.render import STEMS
+from lars_plugin.training.data.examples import separate_excerpts
+from lars_plugin.training.data.excerpts import Excerpt
+from lars_plugin.training.data.grooves import Note
+from lars_plugin.training.render.renderer import STEMS
 
 Play = Callable[..., dict[str, NDArray[np.float32]]]
 

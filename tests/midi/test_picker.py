@@ -25,7 +25,7 @@ from lars_plugin.midi.picker import (
     prepared,
 )
 from lars_plugin.midi.scoring import match
-from lars_plugin.training.fit_picker import Heard, fit_picker
+from lars_plugin.training.midi.fit_picker import Heard, fit_picker
 
 
 @pytest.fixture(scope="module")

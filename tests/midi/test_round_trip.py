@@ -89,7 +89,7 @@ def test_louder_and_quieter_recordings_give_the_same_hits(play: Play, groove: Hi
 def test_midi_to_sound_to_midi_to_sound_to_midi_stays_the_same(
     play: Play, groove: Hits, tmp_path: Path
 ) -> None:
-    from lars_plugin.training.grooves import read_groove
+    from lars_plugin.training.data.grooves import read_groove
 
     first = transcribe(Stems(play(groove, 1), SAMPLE_RATE))
     to_midi(first, tmp_path / "first.mid", tempo=100)

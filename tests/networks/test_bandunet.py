@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lars_plugin.networks.bands import levels_of
-from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
+from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
+from lars_plugin.networks.shared.bands import levels_of
 
 SMALL = BandUNetConfig(
     n_fft=256,

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lars_plugin.networks.larsnet import LarsNet, LarsNetConfig, LarsUNet
+from lars_plugin.networks.larsnet.network import LarsNet, LarsNetConfig, LarsUNet
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.registry import get_config
-from lars_plugin.zoo.states import build_network
 
 # Of the published checkpoints: convolutions (out or in first, as PyTorch has them) by name.
 PUBLISHED: dict[str, tuple[int, ...]] = {

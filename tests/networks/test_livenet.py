@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lars_plugin.networks.causal_stft import CausalSTFT
-from lars_plugin.networks.livenet import Block, LiveNet, LiveNetConfig
-from lars_plugin.networks.livestep import LiveStepper
+from lars_plugin.networks.livenet.network import Block, LiveNet, LiveNetConfig
+from lars_plugin.networks.livenet.step import LiveStepper
+from lars_plugin.networks.livenet.stft import CausalSTFT
 
 SMALL = LiveNetConfig(
     n_fft=256,

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from lars_plugin.errors import InputError
-from lars_plugin.networks.mdx23c import MDX23C, MDX23CConfig
+from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = ("instancenorm_gelu", "groupnorm_relu", "batchnorm_elu")

@@ -13,9 +13,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with a small network of random weights."""
     import torch
 
-    from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
+    from lars_plugin.model import Chunking, ModelConfig, WeightsFile
+    from lars_plugin.zoo.checkpoints import build_network
     from lars_plugin.zoo.convert import write_weights
-    from lars_plugin.zoo.states import build_network
     from lars_plugin.zoo.yaml_configs import dump_config
 
     config = ModelConfig(

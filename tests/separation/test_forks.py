@@ -160,7 +160,7 @@ def test_a_fork_while_another_thread_refines_leaves_no_lock_and_no_limit(
     tiny_model: Path, cache: Path
 ) -> None:
     script = """
-from lars_plugin.backends.threads import one_thread_each, run_parts
+from lars_plugin.dsp.parallel import one_thread_each, run_parts
 import threadpoolctl
 def limits():
     return [one["num_threads"] for one in threadpoolctl.threadpool_info()

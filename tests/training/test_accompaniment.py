@@ -11,10 +11,9 @@ import pytest
 import soundfile
 
 from lars_plugin.errors import DatasetError, InputError
-from lars_plugin.training.accompaniment import BANK_INDEX, Accompaniment
-from lars_plugin.training.band import perform
-from lars_plugin.training.instruments import FACTORIES
-from lars_plugin.training.music import (
+from lars_plugin.training.music.accompaniment import BANK_INDEX, Accompaniment
+from lars_plugin.training.music.band import perform
+from lars_plugin.training.music.song import (
     PROGRESSIONS,
     SPLITS,
     Event,
@@ -29,8 +28,9 @@ from lars_plugin.training.music import (
     riff,
     strums,
 )
-from lars_plugin.training.tones import frequency, pluck
-from lars_plugin.training.voices import PLAYERS
+from lars_plugin.training.sounds.instruments import FACTORIES
+from lars_plugin.training.sounds.tones import frequency, pluck
+from lars_plugin.training.sounds.voices import PLAYERS
 
 PARTS = (bass, pads, comping, strums, arpeggio, melody, riff, pulse)
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from lars_plugin.training import prepare
-from lars_plugin.training.publish import publish
-from lars_plugin.training.start import build, read_weights
+from lars_plugin.training.networks.publish import publish
+from lars_plugin.training.networks.start import build, read_weights
 
 SMALL = {
     "stems": 6,

@@ -13,9 +13,9 @@ import soundfile
 
 from lars_plugin.errors import DatasetError, InputError
 from lars_plugin.training import prepare
-from lars_plugin.training.accompaniment import Accompaniment
-from lars_plugin.training.bank import BankConfig, compose, held_out, make_bank
-from lars_plugin.training.music import SPLITS
+from lars_plugin.training.music.accompaniment import Accompaniment
+from lars_plugin.training.music.bank import BankConfig, compose, held_out, make_bank
+from lars_plugin.training.music.song import SPLITS
 
 needs_fluidsynth = pytest.mark.skipif(
     shutil.which("fluidsynth") is None or not prepare.TIM_GM.is_file(),

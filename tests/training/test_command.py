@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from lars_plugin.errors import InputError
-from lars_plugin.networks.bandunet import BandUNet
+from lars_plugin.networks.bandunet.network import BandUNet
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training.command import add_train_parser, run_train
-from lars_plugin.training.start import adopt, build, read_weights
+from lars_plugin.training.networks.start import adopt, build, read_weights
 
 SMALL = {
     "n_fft": 256,

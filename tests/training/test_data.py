@@ -11,9 +11,9 @@ import pytest
 
 from lars_plugin.errors import DatasetError
 from lars_plugin.synthesis import random_kit
-from lars_plugin.training.grooves import load_grooves, read_groove
-from lars_plugin.training.kits import load_kits
-from lars_plugin.training.render import STEMS, Renderer, RendererConfig
+from lars_plugin.training.data.grooves import load_grooves, read_groove
+from lars_plugin.training.data.kits import load_kits
+from lars_plugin.training.render.renderer import STEMS, Renderer, RendererConfig
 
 
 def test_a_synthetic_kit_is_finite_peaks_at_one_and_follows_its_seed() -> None:

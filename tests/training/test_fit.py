@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
-from lars_plugin.training.fit import FitConfig, Trainer, load_clips, validate
-from lars_plugin.training.losses import band_loss, paper_loss
+from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
+from lars_plugin.training.networks.losses import band_loss, paper_loss
+from lars_plugin.training.networks.trainer import FitConfig, Trainer, load_clips, validate
 
 SMALL = BandUNetConfig(
     n_fft=256,

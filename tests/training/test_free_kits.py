@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from lars_plugin.errors import DatasetError
-from lars_plugin.training import free_kits
-from lars_plugin.training.free_kits import (
+from lars_plugin.training.data import free_kits
+from lars_plugin.training.data.free_kits import (
     KIT_SOURCES,
     KitSource,
     drum_of,
@@ -21,9 +21,9 @@ from lars_plugin.training.free_kits import (
     hydrogen_hits,
     make_free_kits,
 )
-from lars_plugin.training.kits import load_kits
-from lars_plugin.training.one_shots import Hit, loudness, write_kit
-from lars_plugin.training.pool import Pool, PoolConfig
+from lars_plugin.training.data.kits import load_kits
+from lars_plugin.training.data.one_shots import Hit, loudness, write_kit
+from lars_plugin.training.data.pool import Pool, PoolConfig
 
 _FONT = next(source for source in KIT_SOURCES if source.name == "timgm")
 
@@ -163,7 +163,7 @@ def test_no_kit_of_the_validation_clips_author_is_a_source() -> None:
 def test_a_sound_fonts_kits_have_all_six_stems_and_no_sound_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from lars_plugin.training import font_kits
+    from lars_plugin.training.data import font_kits
 
     monkeypatch.setattr(font_kits, "_PROGRAMS", (0, 0))
     hits = list(font_kits.font_hits(_FONT.path, "timgm"))

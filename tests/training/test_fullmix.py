@@ -12,16 +12,16 @@ import pytest
 import soundfile
 
 from lars_plugin.errors import DatasetError
-from lars_plugin.evaluation.layouts import find_clips
+from lars_plugin.evaluation.datasets import find_clips
 from lars_plugin.training import prepare
-from lars_plugin.training.accompaniment import Accompaniment
-from lars_plugin.training.fullmix import (
+from lars_plugin.training.data.pool import PoolConfig, make_source
+from lars_plugin.training.music.accompaniment import Accompaniment
+from lars_plugin.training.render.fullmix import (
     FULLMIX_STEMS,
     FullMixConfig,
     FullMixRenderer,
     make_fullmix_clips,
 )
-from lars_plugin.training.pool import PoolConfig, make_source
 
 SAMPLES = 40000
 

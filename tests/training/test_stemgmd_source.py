@@ -14,10 +14,10 @@ import soundfile
 from lars_plugin.errors import DatasetError, InputError
 from lars_plugin.evaluation.clips import Clip
 from lars_plugin.synthesis import SAMPLE_RATE, random_kit
-from lars_plugin.training.pool import PoolConfig, make_source
-from lars_plugin.training.render import STEMS, RendererConfig
-from lars_plugin.training.sources import Alternating
-from lars_plugin.training.stemgmd import StemGMDRenderer
+from lars_plugin.training.data.pool import PoolConfig, make_source
+from lars_plugin.training.data.sources import Alternating
+from lars_plugin.training.data.stemgmd import StemGMDRenderer
+from lars_plugin.training.render.renderer import STEMS, RendererConfig
 
 # Piece: stem and articulation of our own synthesis that plays it.
 PIECES = {

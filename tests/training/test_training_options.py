@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from lars_plugin.errors import DatasetError, InputError
-from lars_plugin.networks.bandunet import BandUNet, BandUNetConfig
+from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training import prepare
 from lars_plugin.training.command import _settings, add_train_parser, run_train
-from lars_plugin.training.fit import load_clips
-from lars_plugin.training.losses import paper_loss
-from lars_plugin.training.wave_loss import sdr_loss, wave_loss
+from lars_plugin.training.networks.losses import paper_loss
+from lars_plugin.training.networks.trainer import load_clips
+from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 
 SMALL = {
     "n_fft": 256,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lars_plugin.synthesis import SAMPLE_RATE
-from lars_plugin.training.cymbals import bronze_sounds
-from lars_plugin.training.stage import draw_stage
-from lars_plugin.training.variation import Timbre, draw_timbre
+from lars_plugin.training.sounds.cymbals import bronze_sounds
+from lars_plugin.training.sounds.stage import draw_stage
+from lars_plugin.training.sounds.variation import Timbre, draw_timbre
 
 STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash")
 

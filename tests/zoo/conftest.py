@@ -14,10 +14,10 @@ import yaml
 from safetensors.torch import load_file
 from torch import nn
 
-from lars_plugin.networks.bandunet import BandUNet
-from lars_plugin.networks.mdx23c import MDX23C
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
-from lars_plugin.zoo.states import build_network
+from lars_plugin.model import Chunking, ModelConfig, WeightsFile
+from lars_plugin.networks.bandunet.network import BandUNet
+from lars_plugin.networks.mdx23c.network import MDX23C
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.yaml_configs import dump_config
 
 GOLDEN = Path(__file__).parents[1] / "golden"

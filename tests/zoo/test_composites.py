@@ -12,11 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from lars_plugin.backends import Model
+from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
+from lars_plugin.model import Chunking, Model, ModelConfig, WeightsFile
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo import get_config, load_model
-from lars_plugin.zoo.composite_names import (
+from lars_plugin.zoo.checkpoints import build_network
+from lars_plugin.zoo.composite_specs import (
     CascadeSpec,
     EnsembleSpec,
     load_composite,
@@ -24,11 +26,8 @@ from lars_plugin.zoo.composite_names import (
     part_names,
     spec_of,
 )
-from lars_plugin.zoo.composites import Cascade, Ensemble
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo.convert import convert
 from lars_plugin.zoo.registry import model_folders
-from lars_plugin.zoo.states import build_network
 from lars_plugin.zoo.yaml_configs import dump_config
 
 

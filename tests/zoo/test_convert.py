@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lars_plugin.errors import InputError, ModelError, ModelFormatError, ModelIntegrityError
+from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo import load_model
-from lars_plugin.zoo.config import ModelConfig, WeightsFile
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.convert import convert, write_weights
-from lars_plugin.zoo.files import sha256_of
+from lars_plugin.zoo.integrity import sha256_of
 from lars_plugin.zoo.registry import model_folders
-from lars_plugin.zoo.states import build_network
 from lars_plugin.zoo.yaml_configs import dump_config, read_config
 
 Golden = tuple[Path, Path, dict[str, Tensor]]

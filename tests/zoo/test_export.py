@@ -12,11 +12,10 @@ import onnxruntime
 import pytest
 from torch import Tensor, nn
 
-from lars_plugin.backends import Model
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError, ModelError
+from lars_plugin.model import Model, ModelConfig
 from lars_plugin.zoo import load_model
-from lars_plugin.zoo.config import ModelConfig
 from lars_plugin.zoo.export import export
 
 KINDS = ("mdx23c", "bandunet")

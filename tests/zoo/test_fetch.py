@@ -19,8 +19,8 @@ from lars_plugin.errors import (
     ModelIntegrityError,
     ModelNotFoundError,
 )
+from lars_plugin.model import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo import download, fetch
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo.yaml_configs import dump_config
 
 CONTENT = np.random.default_rng(0).bytes(700_000)

@@ -24,10 +24,10 @@ from lars_plugin.errors import (
     ModelIntegrityError,
     ModelNotFoundError,
 )
+from lars_plugin.model import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo import get_config, load_model
-from lars_plugin.zoo.config import Chunking, ModelConfig, WeightsFile
-from lars_plugin.zoo.files import sha256_of
-from lars_plugin.zoo.states import build_network
+from lars_plugin.zoo.checkpoints import build_network
+from lars_plugin.zoo.integrity import sha256_of
 from lars_plugin.zoo.yaml_configs import dump_config
 
 Golden = tuple[Path, Path, dict[str, Tensor]]

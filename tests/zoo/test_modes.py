@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lars_plugin.zoo.states import save_state
+from lars_plugin.zoo.checkpoints import save_state
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")

@@ -10,8 +10,8 @@ from types import MappingProxyType
 import pytest
 
 from lars_plugin.errors import ModelFormatError
-from lars_plugin.zoo.commands import describe
-from lars_plugin.zoo.config import Chunking, ModelConfig, Refinement
+from lars_plugin.model import Chunking, ModelConfig, Refinement
+from lars_plugin.zoo.command import describe
 from lars_plugin.zoo.yaml_configs import dump_config, read_config
 
 STEMS = ("kick", "snare")

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from lars_plugin.errors import ModelError, ModelNotFoundError
+from lars_plugin.model import ModelConfig
 from lars_plugin.zoo import find_weights, get_config, list_models, registry
-from lars_plugin.zoo.config import ModelConfig
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.registry import cache_folder, model_folders
-from lars_plugin.zoo.states import build_network
 
 DRUMS6 = ("kick", "snare", "toms", "hihat", "ride", "crash")
 DRUMS5 = ("kick", "snare", "toms", "hihat", "cymbals")
@@ -189,7 +189,7 @@ def test_the_packages_models_are_found_in_a_wheel_and_in_a_checkout(
 
 def test_listing_models_does_not_wait_for_torch() -> None:
     code = (
-        "import sys, lars_plugin.zoo.commands as c\n"
+        "import sys, lars_plugin.zoo.command as c\n"
         "assert c.overview(c.list_models())\n"
         "assert 'torch' not in sys.modules"
     )

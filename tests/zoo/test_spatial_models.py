@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from torch import nn
 
-from lars_plugin.backends.spatial import SpatialFilter
 from lars_plugin.errors import InputError, ModelFormatError
-from lars_plugin.zoo.config import Chunking, ModelConfig
+from lars_plugin.model import Chunking, ModelConfig
+from lars_plugin.refine.spatial_wiener import SpatialFilter
 from lars_plugin.zoo.load import load_model
 from lars_plugin.zoo.registry import model_folders
 from lars_plugin.zoo.yaml_configs import read_config

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
-from lars_plugin.zoo.config import STEM_NAMES, ModelConfig, canonical_stem
+from lars_plugin.model import STEM_NAMES, ModelConfig, canonical_stem
 from lars_plugin.zoo.yaml_configs import (
     config_from_dict,
     config_from_field,

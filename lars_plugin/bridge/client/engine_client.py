@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking an engine: requests and answers, its state, and jobs; streams are in ``client``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from lars_plugin.bridge.client.link import Address, Link, resolve
+from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol.codes import exception_of
+from lars_plugin.bridge.protocol.messages import Message
+from lars_plugin.errors import BridgeError, ConnectionLostError, LarsError
+
+__all__ = ["EngineClient"]
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer", bound=Message)
+Me = TypeVar("Me", bound="EngineClient")
+
+
+class EngineClient:
+    """A connection to an engine. Synchronous, for one thread.
+
+    Args:
+        address: path of a Unix socket, or (host, port); None for the engine that is running.
+        token: for TCP.
+        name: for the engine's log.
+        timeout: seconds of silence after which the engine counts as lost.
+
+    Raises:
+        ConnectionLostError: there is no engine.
+        AuthError, LimitError: it refused.
+    """
+
+    def __init__(
+        self,
+        address: Address | None = None,
+        *,
+        token: str | None = None,
+        name: str = "lars python client",
+        timeout: float = 10.0,
+    ) -> None:
+        self._where = (address, token)
+        self._name, self._timeout = name, timeout
+        self._request = 0
+        self._answers: dict[int, Message] = {}
+        self._on_progress: Callable[[messages.JobProgress], None] | None = None
+        self.error: LarsError | None = None  # the last that a live stream went on after
+        self._link: Link | None = self._connect()
+
+    def _connect(self) -> Link:
+        address, token = resolve(*self._where)
+        return Link(address, token, name=self._name, timeout=self._timeout, receive=self._receive)
+
+    def __enter__(self: Me) -> Me:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End stream and connection."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the engine was there when last heard of."""
+        return self._link is not None
+
+    @property
+    def engine(self) -> messages.Welcome:
+        """What the engine said of itself."""
+        return self._live_link().welcome
+
+    def status(self) -> dict[str, Any]:
+        """The engine's state: models, sessions, jobs."""
+        report = json.loads(self._ask(messages.Status(), messages.StatusReport).report)
+        if not isinstance(report, dict):
+            raise BridgeError("the engine's status is no table")
+        return report
+
+    def ping(self) -> None:
+        """Wait for a sign of life."""
+        self._ask(messages.Status(), messages.StatusReport)
+
+    def separate_file(
+        self,
+        source: str | os.PathLike[str],
+        folder: str | os.PathLike[str],
+        model: str,
+        *,
+        preset: str | None = None,
+        overlap: float | None = None,
+        stems: Sequence[str] | None = None,
+        bits: str = "24",
+        overwrite: bool = False,
+        progress: Callable[[int, int], bool | None] | None = None,
+    ) -> list[Path]:
+        """Have the engine separate a file into ``<folder>/<stem>.wav``; the files written.
+
+        Args:
+            progress: called with (frames done, frames in all); returning False cancels.
+
+        Raises:
+            LarsError: what went wrong; CancelledError when cancelled. No file is left then.
+        """
+        link = self._live_link()
+
+        def tell(message: messages.JobProgress) -> None:
+            if progress is not None and progress(message.done, message.total) is False:
+                link.send(messages.JobCancel(request=message.request))
+
+        self._on_progress = tell
+        try:
+            done = self._ask(
+                messages.Job(
+                    overwrite=int(overwrite),
+                    overlap=overlap or 0.0,
+                    model=model,
+                    preset=preset or "",
+                    bits=bits,
+                    source=str(Path(source).absolute()),
+                    folder=str(Path(folder).absolute()),
+                    stems=tuple(stems or ()),
+                ),
+                messages.JobDone,
+            )
+        finally:
+            self._on_progress = None
+        return [Path(done.folder) / name for name in done.files]
+
+    # Messages.
+
+    def _live_link(self) -> Link:
+        if self._link is None:
+            raise ConnectionLostError(f"the engine was lost ({self.error}); call reopen()")
+        return self._link
+
+    def _ask(self, message: Message, kind: type[Answer]) -> Answer:
+        """Send a request and wait for its answer."""
+        link = self._live_link()
+        self._request += 1
+        number = self._request
+        try:
+            link.send(dataclasses.replace(message, request=number))
+            link.wait(lambda: number in self._answers)
+        except ConnectionLostError as error:
+            self._lose(error)
+            raise
+        answer = self._answers.pop(number)
+        if isinstance(answer, messages.Error):
+            raise exception_of(answer)
+        if not isinstance(answer, kind):
+            raise BridgeError(f"expected {kind.__name__}, got {type(answer).__name__}")
+        return answer
+
+    def _lose(self, error: LarsError) -> None:
+        log.warning("engine lost", extra={"error": str(error)})
+        self.error = error
+        self.close()
+
+    def _receive(self, message: Message) -> None:
+        if isinstance(message, messages.JobProgress):
+            if self._on_progress is not None:
+                self._on_progress(message)
+        elif message.request:
+            self._answers[message.request] = message
+        elif isinstance(message, messages.Error):
+            self.error = exception_of(message)

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine does with each message of a client."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lars_plugin
+from lars_plugin.bridge.auth import tokens_match
+from lars_plugin.bridge.engine.connection import Connection
+from lars_plugin.bridge.engine.jobs import FileJob, check_path
+from lars_plugin.bridge.engine.memory import Memory, stream_bytes
+from lars_plugin.bridge.engine.plan import check_asked, check_position
+from lars_plugin.bridge.engine.pool import WorkerPool
+from lars_plugin.bridge.engine.session import Session
+from lars_plugin.bridge.engine.worker import Worker
+from lars_plugin.bridge.protocol import limits, messages
+from lars_plugin.bridge.protocol.codes import error_message
+from lars_plugin.bridge.protocol.messages import FROM_CLIENT, Message
+from lars_plugin.errors import (
+    AuthError,
+    BridgeError,
+    EngineError,
+    LarsError,
+    LimitError,
+    ProtocolError,
+)
+
+if TYPE_CHECKING:
+    from lars_plugin.bridge.engine.server import Settings
+
+__all__ = ["Dispatcher", "engine_name"]
+
+log = logging.getLogger(__name__)
+
+# Not requests: they have no answer, or one that can be told without a number.
+_UNNUMBERED = (messages.Hello, messages.Ping, messages.Audio, messages.JobCancel)
+_FOR_SESSION = (
+    messages.Audio,
+    messages.Flush,
+    messages.Reset,
+    messages.Parameter,
+    messages.Stats,
+)
+
+
+def engine_name() -> str:
+    """What the engine calls itself."""
+    return f"lars {lars_plugin.__version__}"
+
+
+class Dispatcher:
+    """Turns messages into sessions and jobs, on the network thread.
+
+    Args:
+        pool: of the models.
+        settings: of the server.
+        by_session: kept up to date here: session number to connection.
+        changed: wakes the network thread for a connection.
+        known: how many connections have been greeted, or need no token.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        settings: Settings,
+        by_session: dict[int, Connection],
+        *,
+        changed: Callable[[Connection], None],
+        known: Callable[[], int],
+    ) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._by_session = by_session
+        self._changed, self._known = changed, known
+        self._sessions = 0
+        self._started = time.monotonic()
+        self._jobs: dict[int, FileJob] = {}
+        self._job_lock = threading.Lock()
+        self._to_ring: set[Worker] = set()
+        self._memory = Memory()
+
+    def handle(self, connection: Connection, message: Message) -> None:
+        """Act on one message. What the client did wrong is answered with an ERROR.
+
+        Raises:
+            LarsError: the connection cannot go on.
+        """
+        if not connection.welcome:
+            self._greet(connection, message)
+            return
+        try:
+            if not isinstance(message, _UNNUMBERED):
+                try:
+                    answers = (*_FOR_SESSION, messages.Open)
+                    connection.ask(message.request, stream=isinstance(message, answers))
+                except ProtocolError as error:
+                    # Under the number that is in use it would be taken for that one's answer.
+                    connection.send(error_message(error))
+                    return
+            self._act(connection, message)
+        except LarsError as error:
+            connection.send(
+                error_message(
+                    error,
+                    request=message.request,
+                    position=message.position,
+                    epoch=message.epoch,
+                )
+            )
+
+    def ring(self) -> None:
+        """Wake the models' threads. Last before the network thread sleeps, or each of them would
+        wake only to wait for the interpreter; and once for all that came in together."""
+        while self._to_ring:
+            self._to_ring.pop().ring()
+
+    def _greet(self, connection: Connection, message: Message) -> None:
+        if not isinstance(message, messages.Hello):
+            raise ProtocolError("the first message must be HELLO")
+        low, high = message.min_version, message.max_version
+        version = min(high, limits.VERSION_MAX)
+        if version < max(low, limits.VERSION_MIN):
+            raise ProtocolError(
+                f"no common protocol version: the client speaks {low} to {high}, the engine"
+                f" {limits.VERSION_MIN} to {limits.VERSION_MAX}; update the older one"
+            )
+        if not connection.trusted and not tokens_match(message.token, self._settings.token):
+            raise AuthError("the token is wrong; read it again from the engine's token file")
+        if connection.stranger and self._known() >= limits.MAX_CONNECTIONS:
+            raise LimitError("too many connections; close one first")
+        connection.client = message.client
+        connection.decoder.accept = FROM_CLIENT - {messages.Hello}
+        connection.decoder.version = version
+        connection.welcome = True
+        connection.send(
+            messages.Welcome(
+                request=message.request,
+                version=version,
+                engine=engine_name(),
+                pid=os.getpid(),
+                max_block=limits.MAX_BLOCK,
+                max_sessions=self._settings.max_sessions,
+                models=self._pool.names[: limits.MAX_NAMES],
+            )
+        )
+        log.info("connected", extra={"connection": connection.number, "client": connection.client})
+
+    def _act(self, connection: Connection, message: Message) -> None:
+        if isinstance(message, _FOR_SESSION):
+            session = connection.session
+            if session is None or session.closed or connection.worker is None:
+                raise ProtocolError(f"{type(message).__name__} without a stream: send OPEN first")
+            if isinstance(message, messages.Reset):
+                check_position(message.position)
+                if message.epoch == session.newest_epoch:
+                    raise ProtocolError(
+                        f"RESET into epoch {message.epoch}, which it is already; take another"
+                    )
+            elif isinstance(message, messages.Audio) and message.request:
+                raise ProtocolError("AUDIO has no request number; leave it 0")
+            session.put(message)
+            connection.worker.notify(session, ring=False)
+            self._to_ring.add(connection.worker)
+            if session.closed:
+                # It ended just now, and may not have seen this request.
+                raise ProtocolError("the stream has ended; send OPEN again")
+        elif isinstance(message, messages.Ping):
+            connection.send(messages.Pong(payload=message.payload, request=message.request))
+        elif isinstance(message, messages.Open):
+            self._open(connection, message)
+        elif isinstance(message, messages.Close):
+            self.end_stream(connection)
+            connection.send(messages.Closed(request=message.request))
+        elif isinstance(message, messages.Job):
+            self._start_job(connection, message)
+        elif isinstance(message, messages.JobCancel):
+            with self._job_lock:
+                job = self._jobs.get(connection.number)
+            if job is not None and job.asked.request == message.request:
+                job.cancel()
+        elif isinstance(message, messages.Status):
+            connection.send(messages.StatusReport(report=self._report(), request=message.request))
+
+    # Streams.
+
+    def _open(self, connection: Connection, message: messages.Open) -> None:
+        self.end_stream(connection, message.request)
+        check_asked(message)
+        if len(self._by_session) >= self._settings.max_sessions:
+            raise LimitError(
+                f"{self._settings.max_sessions} streams are open; close one of them first"
+            )
+        if message.board:
+            check_path(message.board, self._roots(connection))
+        worker = self._pool.lease(message.model)
+        self._sessions += 1
+        session = Session(self._sessions, message, client=connection.client)
+        session.connect(functools.partial(connection.send_from, session))
+        connection.worker = worker
+        connection.attach(session)
+        self._by_session[session.number] = connection
+        threading.Thread(
+            target=self._prepare, args=(connection, session, worker), name="open", daemon=True
+        ).start()
+        log.info(
+            "stream opened",
+            extra={
+                "session": session.number,
+                "client": connection.client,
+                "model": message.model,
+                "mode": "live" if session.live else "offline",
+                "rate": message.sample_rate,
+                "channels": message.channels,
+            },
+        )
+
+    def _prepare(self, connection: Connection, session: Session, worker: Worker) -> None:
+        """On a thread of its own: a model to load or a plugin to start keeps nobody waiting."""
+        try:
+            model = worker.wait_model()
+            self._memory.take(session.number, stream_bytes(model, session.asked))
+            session.prepare(model)
+        except LarsError as error:
+            session.abandon(error)
+        except Exception as error:
+            log.exception("stream not opened", extra={"session": session.number})
+            session.abandon(EngineError(f"internal error ({type(error).__name__}: {error})"))
+        if session.closed:
+            self._memory.give(session.number)
+        worker.notify(session)
+        self._changed(connection)
+
+    def end_stream(self, connection: Connection, keep: int = 0) -> None:
+        """End the connection's stream, if there is one.
+
+        Args:
+            keep: the number of a request that stays in use: that of the OPEN which comes after.
+        """
+        session, worker = connection.session, connection.worker
+        if session is None or worker is None:
+            return
+        session.closed = True
+        self._memory.give(session.number)
+        connection.attach(None, keep)
+        connection.worker = None
+        self._by_session.pop(session.number, None)
+        worker.notify(session)
+        self._pool.release(worker)
+        log.info(
+            "stream closed",
+            extra={
+                "session": session.number,
+                "taken": session.taken,
+                "replaced": session.replaced,
+                "errors": session.errors,
+                "real_time_ratio": round(session.real_time_ratio, 4),
+            },
+        )
+
+    def uncongested(self, connection: Connection) -> None:
+        """The client has read what there was: an offline session may go on."""
+        if connection.session is not None and connection.worker is not None:
+            connection.worker.notify(connection.session)
+
+    def forget(self, connection: Connection) -> None:
+        """The connection ends: so do its stream and its job."""
+        self.end_stream(connection)
+        with self._job_lock:
+            job = self._jobs.get(connection.number)
+        if job is not None:
+            job.cancel()
+
+    # Jobs.
+
+    def _start_job(self, connection: Connection, message: messages.Job) -> None:
+        with self._job_lock:
+            if connection.number in self._jobs:
+                raise LimitError("a job is running on this connection; wait for it or cancel it")
+            if len(self._jobs) >= limits.MAX_JOBS:
+                raise LimitError(f"{limits.MAX_JOBS} jobs are running; try again when one is done")
+            worker = self._pool.lease(message.model)
+
+            def finished(_: FileJob) -> None:
+                with self._job_lock:
+                    self._jobs.pop(connection.number, None)
+                self._pool.release(worker)
+
+            # The thread cannot finish before it is listed: finishing takes the lock.
+            self._jobs[connection.number] = FileJob(
+                message, worker, connection.send, finished, self._roots(connection)
+            )
+        log.info("job started", extra={"client": connection.client, "model": message.model})
+
+    def stop_jobs(self, seconds: float) -> None:
+        """Cancel all jobs and wait for their end: what they have not finished is removed then."""
+        with self._job_lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.cancel()
+        until = time.monotonic() + seconds
+        for job in jobs:
+            job.join(max(0.0, until - time.monotonic()))
+
+    def bury(self) -> None:
+        """See whether a model's thread has died: its sessions hear of it, and end."""
+        dead = self._pool.bury()
+        if not dead:
+            return
+        for connection in list(self._by_session.values()):
+            session, worker = connection.session, connection.worker
+            if session is not None and worker in dead:
+                log.error("model thread died", extra={"model": session.asked.model})
+                session.abandon(
+                    EngineError(
+                        f"the thread of model {session.asked.model!r} has died; open the stream"
+                        " again, it is started anew"
+                    )
+                )
+                self._changed(connection)
+
+    def _roots(self, connection: Connection) -> tuple[Path, ...] | None:
+        roots = self._settings.roots
+        if roots is None:
+            # Another machine's user has no files here unless told so.
+            return () if connection.remote else None
+        return tuple(roots)
+
+    # Status.
+
+    def _report(self) -> bytes:
+        """The status as JSON; long names of clients must not make it longer than it may be."""
+        status = self.status()
+        while len(report := json.dumps(status, ensure_ascii=False).encode()) > limits.MAX_JSON:
+            longest = max(status, key=lambda key: len(json.dumps(status[key])))
+            listed = status[longest]
+            if not isinstance(listed, list):
+                raise BridgeError("the status is too long")
+            status[longest] = listed[: len(listed) // 2]
+            status["shortened"] = True
+        return report
+
+    def status(self) -> dict[str, object]:
+        """What ``lars serve --status`` shows; JSON types only."""
+        sessions = [
+            session
+            for connection in list(self._by_session.values())
+            if (session := connection.session) is not None
+        ]
+        with self._job_lock:
+            jobs = list(self._jobs.values())
+        return {
+            "engine": engine_name(),
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.monotonic() - self._started, 3),
+            "models": [
+                {
+                    "name": worker.name,
+                    "state": worker.state,
+                    "restarts": worker.restarts,
+                    "backend": worker.model.backend.name if worker.model else "",
+                    "leases": worker.leases,
+                    "runs": worker.runs,
+                    "chunks": worker.chunks,
+                }
+                for worker in self._pool.workers()
+            ],
+            "offers": [
+                {"name": name, "weights": self._settings.installed(name)}
+                for name in self._pool.names
+            ],
+            "sessions": [session.status() for session in sessions],
+            "jobs": [
+                {"model": job.asked.model, "done": job.done, "total": job.total} for job in jobs
+            ],
+        }

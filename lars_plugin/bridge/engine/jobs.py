@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Separating a file for a client: paths checked, progress told, cancel obeyed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lars_plugin.bridge.engine.plan import check_overlap
+from lars_plugin.bridge.engine.worker import Worker
+from lars_plugin.bridge.engine.worker_backend import shared_model
+from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol.codes import error_message
+from lars_plugin.bridge.protocol.messages import Message
+from lars_plugin.dsp.parallel import stoppable
+from lars_plugin.errors import AudioFileError, CancelledError, InputError, LarsError
+from lars_plugin.separation.files import separate_file
+from lars_plugin.separation.separator import Separator
+
+__all__ = ["FileJob", "check_path"]
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_SECONDS = 0.09  # at least ten a second, with what waking up takes
+
+
+def check_path(text: str, roots: Sequence[Path] | None) -> Path:
+    """A client's path, with links resolved.
+
+    Args:
+        text: absolute; the last part need not exist.
+        roots: folders it must lie in; None for anywhere.
+
+    Raises:
+        InputError: relative, or outside the folders.
+    """
+    path = Path(text)
+    if not path.is_absolute():
+        raise InputError(f"give an absolute path, got {text!r}: the engine runs somewhere else")
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"cannot resolve {text}: {error}") from error
+    if roots is not None and not any(real.is_relative_to(root.resolve()) for root in roots):
+        raise InputError(f"this engine may not touch {text}; see lars serve --files")
+    return real
+
+
+class FileJob:
+    """One file on its way, on a thread of its own; the network runs on the model's.
+
+    A second thread tells of the progress, so that the client hears of it as often as promised
+    while a network runs for seconds.
+
+    Args:
+        asked: the JOB.
+        worker: of the model.
+        send: for progress and the result; never waits.
+        finished: called, from the thread, when all is over.
+        roots: folders that paths must lie in; None for anywhere.
+    """
+
+    def __init__(
+        self,
+        asked: messages.Job,
+        worker: Worker,
+        send: Callable[[Message], None],
+        finished: Callable[[FileJob], None],
+        roots: Sequence[Path] | None,
+    ) -> None:
+        self.asked = asked
+        self.worker = worker
+        self._reached = (0, 0)  # one object: other threads never see halves
+        self._send = send
+        self._finished = finished
+        self._roots = roots
+        self._cancelled, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="job", daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> int:
+        """Frames that are separated."""
+        return self._reached[0]
+
+    @property
+    def total(self) -> int:
+        """Frames in all; 0 before the file is open."""
+        return self._reached[1]
+
+    def cancel(self) -> None:
+        """Ask it to stop: soon, whatever it is at. Only the run of a network that has begun goes
+        on to its end, without it."""
+        self._cancelled.set()
+
+    def _check(self) -> None:
+        """What long work calls now and then."""
+        if self._cancelled.is_set():
+            raise CancelledError(f"cancelled after {self.done} of {self.total} frames")
+
+    def join(self, timeout: float) -> None:
+        """Wait for its end."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        teller = threading.Thread(target=self._tell, name="job progress", daemon=True)
+        teller.start()
+        try:
+            with stoppable(self._check):
+                answer: Message = self._separate()
+        except LarsError as error:
+            answer = error_message(error, request=self.asked.request)
+        except BaseException as error:
+            # A fault of ours or of a library: it ends this job, and the client hears of it.
+            log.exception("job failed", extra={"source": self.asked.source})
+            answer = error_message(error, request=self.asked.request)
+        self._over.set()
+        teller.join()
+        if isinstance(answer, messages.JobDone):
+            self._send_progress()
+        # In this order: who has the answer may ask for the next job at once.
+        self._finished(self)
+        self._send(answer)
+
+    def _tell(self) -> None:
+        while not self._over.wait(_PROGRESS_SECONDS):
+            self._send_progress()
+
+    def _send_progress(self) -> None:
+        done, total = self._reached
+        self._send(messages.JobProgress(request=self.asked.request, done=done, total=total))
+
+    def _separate(self) -> messages.JobDone:
+        asked = self.asked
+        source = check_source(asked.source, self._roots)
+        folder = check_path(asked.folder, self._roots)
+        check_overlap(asked.overlap)
+        model = self.worker.wait_model(self._check)
+        separator = Separator(
+            shared_model(self.worker, model, owner=self),
+            preset=asked.preset or None,
+            overlap=asked.overlap or None,
+            stems=asked.stems or None,
+        )
+        outputs = {stem: folder / f"{stem}.wav" for stem in separator.stems}
+        existing = [str(path) for path in outputs.values() if os.path.lexists(path)]
+        if existing and not asked.overwrite:
+            raise InputError(f"{existing[0]} exists; choose another folder, or overwrite")
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise AudioFileError(f"cannot make the folder {folder}: {error.strerror}") from error
+        separate_file(
+            separator,
+            source,
+            outputs.__getitem__,
+            bits=asked.bits or "24",
+            progress=self._progress,
+        )
+        return messages.JobDone(
+            request=asked.request, folder=str(folder), files=tuple(f"{s}.wav" for s in outputs)
+        )
+
+    def _progress(self, done: int, total: int) -> bool:
+        self._reached = (done, total)
+        return not self._cancelled.is_set()
+
+
+def check_source(text: str, roots: Sequence[Path] | None) -> Path:
+    """A client's audio file: there, and a plain file, so that reading it cannot hang.
+
+    Raises:
+        InputError: see ``check_path``.
+        AudioFileError: not there, or a folder, a pipe, a device.
+    """
+    path = check_path(text, roots)
+    try:
+        info = path.stat()
+    except OSError as error:
+        raise AudioFileError(f"cannot read {path}: {error.strerror}") from error
+    if not stat.S_ISREG(info.st_mode):
+        raise AudioFileError(f"{path} is not a plain file")
+    return path

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `lars serve` does before it serves: log, one engine only, settings, runtime file."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import gc
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lars_plugin.errors import BridgeError, ConnectionLostError, InputError
+
+if TYPE_CHECKING:
+    from lars_plugin.bridge.engine.server import Server, Settings
+    from lars_plugin.model import Model
+
+__all__ = ["publish", "refuse_second_engine", "set_up_log", "settings_from"]
+
+
+def set_up_log(form: str) -> None:
+    """Log to standard error, as ``text`` or ``json``."""
+    from lars_plugin.bridge.engine.log import EventFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(EventFormatter(as_json=form == "json"))
+    logger = logging.getLogger("lars_plugin")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def refuse_second_engine(args: argparse.Namespace) -> None:
+    """Each runtime folder has one engine; what a dead one has left is in nobody's way."""
+    from lars_plugin.bridge.client.engine_client import EngineClient
+    from lars_plugin.bridge.discovery import runtime_file, runtime_folder, socket_path
+
+    try:
+        # None is the engine of the runtime file; it may listen elsewhere.
+        for address in (args.socket or socket_path(runtime_folder()), None):
+            if address is not None and not address.exists():
+                continue
+            if address is None and not runtime_file().exists():
+                continue
+            with EngineClient(address, timeout=2.0) as client:
+                pid = client.engine.pid
+            raise BridgeError(f"an engine is running already (pid {pid}); stop it: kill {pid}")
+    except ConnectionLostError:
+        pass  # nobody answers: it did not clean up after itself
+    path = args.socket or socket_path(runtime_folder())
+    with _writable(path.parent):
+        if path.is_socket():
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Around what is written into a folder for clients.
+
+    Raises:
+        BridgeError: it cannot be; says what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise BridgeError(
+            f"the engine cannot write into {folder} ({error.strerror or error}); set"
+            " LARS_RUNTIME_DIR to a folder of your own that can be written"
+        ) from error
+
+
+def settings_from(args: argparse.Namespace) -> Settings:
+    """What the engine is to be; makes the runtime folder, and the token where one is needed.
+
+    Raises:
+        InputError, BridgeError: arguments that cannot be.
+    """
+    from lars_plugin.bridge.auth import new_token, private_folder, write_private
+    from lars_plugin.bridge.discovery import runtime_folder, socket_path
+    from lars_plugin.bridge.engine.server import Settings
+
+    names, load, installed = _models(args)
+    folder = runtime_folder()
+    with _writable(folder):
+        folder = private_folder(folder)
+    path: Path | None = args.socket or socket_path(folder)
+    host, port, token = None, 0, ""
+    if args.socket is not None:
+        with _writable(args.socket.absolute().parent):
+            private_folder(args.socket.absolute().parent)
+    if not hasattr(os, "geteuid"):
+        path = None  # no Unix sockets with a peer that can be known
+    if args.tcp is not None or path is None:
+        host, port = _address(args.tcp or "0")
+        token = new_token()
+        with _writable(folder):
+            write_private(folder / "token", token + "\n")
+    return Settings(
+        models=names,
+        load=_for_good(load),
+        installed=installed,
+        socket=path,
+        host=host,
+        port=port,
+        token=token,
+        allow_remote=args.allow_remote,
+        roots=args.files,
+        idle_seconds=args.idle,
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise InputError(f"--tcp takes a port or host:port, got {text!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _models(
+    args: argparse.Namespace,
+) -> tuple[tuple[str, ...], Callable[[str], Model], Callable[[str], bool]]:
+    """Names, what loads one, and what tells whether its weights are here."""
+    if args.models_from is None:
+        from lars_plugin.zoo import list_models, load_model
+        from lars_plugin.zoo.command import is_here
+
+        # Those that a client can open at once come first.
+        configs = {one.name: one for one in sorted(list_models(), key=lambda one: not is_here(one))}
+        load = functools.partial(
+            load_model, device=args.device, backend=args.backend, precision=args.precision
+        )
+        return tuple(configs), load, lambda name: is_here(configs[name])
+    try:
+        makers = importlib.import_module(args.models_from).MODELS
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"--models-from {args.models_from}: {error}") from error
+    return tuple(makers), lambda name: makers[name](), lambda _: True
+
+
+def _for_good(load: Callable[[str], Model]) -> Callable[[str], Model]:
+    """A loader after which the garbage collector leaves alone what there is by then.
+
+    A model brings a million objects with it, and to look through them takes as long as ten blocks
+    of live audio.
+    """
+
+    def loaded(name: str) -> Model:
+        model = load(name)
+        gc.collect()
+        gc.freeze()
+        return model
+
+    return loaded
+
+
+def publish(server: Server, settings: Settings) -> Path:
+    """Write the runtime file by which clients find the engine."""
+    from lars_plugin.bridge.discovery import RuntimeFile, runtime_folder
+    from lars_plugin.bridge.engine.dispatch import engine_name
+
+    host, port = server.address or ("", 0)
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"
+    runtime = RuntimeFile(
+        pid=os.getpid(),
+        engine=engine_name(),
+        socket=str(settings.socket.absolute()) if settings.socket else "",
+        host=host,
+        port=port,
+        token_file=str(runtime_folder().absolute() / "token") if port else "",
+    )
+    with _writable(runtime_folder()):
+        return runtime.write()

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a session has, apart from running: its inbox, its stream and chains, its figures."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.bridge.engine.fallback import StandIn, Stateful
+from lars_plugin.bridge.engine.plan import Latency, plan_latency, plan_stream
+from lars_plugin.bridge.engine.rack import Rack
+from lars_plugin.bridge.protocol import limits, messages
+from lars_plugin.bridge.protocol.codes import error_message
+from lars_plugin.bridge.protocol.messages import Message, Open
+from lars_plugin.bridge.protocol.wire import encode
+from lars_plugin.errors import InputError, LarsError, ProtocolError
+from lars_plugin.model import Model
+from lars_plugin.separation.streams.chunked import Steps
+
+__all__ = ["SessionBase"]
+
+Wave = NDArray[np.float32]
+
+_BRIEF_BYTES = 1 << 16
+_MOST_32, _MOST_64 = (1 << 32) - 1, (1 << 64) - 1
+
+
+class SessionBase:
+    """One stream's state; see ``Session``.
+
+    Args:
+        number: for logs and status.
+        asked: the OPEN.
+        client: the client's name.
+    """
+
+    def __init__(self, number: int, asked: Open, *, client: str = "") -> None:
+        self.number = number
+        self.asked = asked
+        self.client = client
+        self.live = asked.mode == Open.LIVE
+        self.closed = False  # set by anyone, for good
+        self.congested = False  # the client does not read; set by the network thread
+        self.newest = asked.position  # end of the audio received; of the network thread
+        self.newest_epoch = asked.epoch
+        self.latency: Latency | None = None
+        self.model_rate = 0
+        self.stems: tuple[str, ...] = ()
+        # Runs this stream's network, where it has a state; None for the model's own, which may
+        # run the chunks of several streams together.
+        self.backend: Callable[[Wave], Wave] | None = None
+        self.busy = 0.0  # seconds of computation
+        self.taken = self.given = self.replaced = self.dropped = self.errors = 0
+        self._send_bytes: Callable[[bytes], None] = _nowhere
+        self._inbox: deque[Message] = deque([asked])
+        self._prepared = False
+        self._bytes_in = self._bytes_out = self._largest = 0
+        self._fallback = asked.fallback
+        self._steps: Steps | None = None
+        self._made: Wave | None = None
+        self._chunks: Wave | None = None
+        self._flush: Message | None = None
+        self._outbox: deque[bytes] = deque()  # offline: what waits until the client has read
+        self._failure: LarsError | None = None
+        self._reported = -math.inf
+        self._restart(asked.position, asked.epoch)
+
+    # Called by the network thread.
+
+    def connect(self, send: Callable[[bytes], None]) -> None:
+        """How to send an encoded message to the client: from any thread, without waiting."""
+        self._send_bytes = send
+
+    def put(self, message: Message) -> None:
+        """Queue a message of the client."""
+        if isinstance(message, messages.Audio):
+            end = message.position + message.frames
+            if message.epoch == self.newest_epoch and end <= limits.MAX_STREAM_END:
+                self.newest = end
+            self._largest = max(self._largest, message.frames)
+            self._bytes_in += len(message.data) + limits.HEADER_BYTES
+        elif isinstance(message, messages.Reset):
+            self.newest, self.newest_epoch = message.position, message.epoch
+        self._inbox.append(message)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Audio that waits for its turn."""
+        return self._bytes_in - self._bytes_out
+
+    def prepare(self, model: Model) -> None:
+        """Make the stream and its chains, before anything else; on a thread of its own, because
+        plugins may take their time.
+
+        Raises:
+            LarsError: the settings, or the board, do not fit.
+        """
+        asked = self.asked
+        self._stream, chunking = plan_stream(model, asked)
+        self.stems, self.model_rate = self._stream.stems, model.config.sample_rate
+        self._outputs = len(model.config.stems)
+        self._rack = Rack(asked.board, self.stems, asked.sample_rate, asked.channels)
+        self.latency = plan_latency(
+            asked, self._stream, chunking, self.model_rate, self._rack.latency_samples
+        )
+        ratio = asked.sample_rate / self.model_rate
+        step = chunking.batch_size * chunking.step
+        self._step = math.ceil(step * ratio)
+        self._spread = math.ceil((step + chunking.fade) * ratio) + self.latency.resampling
+        restart, backend = None, self._stream.backend
+        if isinstance(backend, Stateful):
+            self.backend, restart = backend, backend.reset
+        delay = chunking.lookahead if chunking.convention == "causal" else 0
+        self._stand_in = StandIn(self._outputs, len(self.stems), delay, restart)
+        self._opened = messages.Opened(
+            position=asked.position,
+            epoch=asked.epoch,
+            request=asked.request,
+            session=self.number,
+            model_rate=self.model_rate,
+            latency=self.latency.total,
+            model_latency=self.latency.model,
+            resampling_latency=self.latency.resampling,
+            buffering_latency=self.latency.buffering,
+            board_latency=self.latency.board,
+            channels=asked.channels,
+            stems=self.stems,
+        )
+        self._prepared = True
+
+    # Called by the model's thread.
+
+    def release(self) -> None:
+        """Let go of everything large; for a closed session, by the last to touch it."""
+        self._send_bytes = _ignore  # breaks the ring of session and connection
+        self._steps = self._made = self._chunks = None
+        self._inbox.clear()
+        self._outbox.clear()
+        if self._prepared:
+            self._prepared = False
+            self.backend = None
+            del self._stream, self._rack, self._stand_in
+
+    def _forget(self) -> None:
+        """All audio, everywhere."""
+        self._stream.reset()
+        self._stand_in.forget()
+        self._rack.reset()
+
+    def _restart(self, position: int, epoch: int) -> None:
+        self._failure = None
+        self._epoch = epoch
+        self._expected = self._output = self._tainted = position
+        self._ended = False
+
+    def _send(self, message: Message) -> None:
+        self._send_bytes(encode(message))
+
+    def _error(self, error: LarsError, request: int = 0) -> messages.Error:
+        position = min(self._expected, limits.MAX_POSITION)
+        return error_message(error, request=request, position=position, epoch=self._epoch)
+
+    def _set(self, message: messages.Parameter) -> None:
+        try:
+            if message.name == "fallback":
+                if message.value not in (Open.DRY, Open.SILENCE):
+                    raise InputError(
+                        f"fallback must be 0 (dry) or 1 (silence), got {message.value}"
+                    )
+                self._fallback = int(message.value)
+                value = float(self._fallback)
+            else:
+                value = self._rack.set(message.name, message.value)
+        except LarsError as error:
+            self._send(self._error(error, message.request))
+            return
+        self._send(messages.ParameterSet(name=message.name, value=value, request=message.request))
+
+    def _statistics(self, request: int) -> messages.Statistics:
+        return messages.Statistics(
+            request=request,
+            taken=min(self.taken, _MOST_64),
+            given=min(self.given, _MOST_64),
+            replaced=min(self.replaced, _MOST_64),
+            dropped=min(self.dropped, _MOST_64),  # a client's positions can make it any size
+            errors=min(self.errors, _MOST_32),
+            queued=min(self.queued_samples, _MOST_32),
+            real_time_ratio=self.real_time_ratio,
+        )
+
+    # Called by any thread.
+
+    @property
+    def real_time_ratio(self) -> float:
+        """Seconds of computation per second of audio: below 1 is faster than real time."""
+        seconds = self.taken / self.asked.sample_rate
+        return self.busy / seconds if seconds else 0.0
+
+    @property
+    def brief(self) -> bool:
+        """Whether what there is to do takes no plugin and little audio."""
+        return self.live and not self.asked.board and self.queued_bytes <= _BRIEF_BYTES
+
+    @property
+    def queued_samples(self) -> int:
+        """Audio waiting in the inbox, in samples."""
+        return max(0, self.queued_bytes) // (4 * self.asked.channels)
+
+    def status(self) -> dict[str, object]:
+        """For ``lars serve --status``; JSON types only."""
+        return {
+            "session": self.number,
+            "client": self.client,
+            "model": self.asked.model,
+            "mode": "live" if self.live else "offline",
+            "sample_rate": self.asked.sample_rate,
+            "channels": self.asked.channels,
+            "latency_samples": self.latency.total if self.latency else 0,
+            "real_time_ratio": round(self.real_time_ratio, 6),
+            "replaced_samples": self.replaced,
+            "dropped_samples": self.dropped,
+            "errors": self.errors,
+            "queued_samples": self.queued_samples,
+        }
+
+
+def _ignore(data: bytes) -> None:
+    """Where a closed session sends to."""
+
+
+def _nowhere(data: bytes) -> None:
+    raise ProtocolError(f"{len(data)} bytes to send: the session is not connected")

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Models made of models: cascades and ensembles, which stand wherever a model can.
+
+A composite whose parts see the same chunks of the same audio is *fused*: its backend runs all
+parts on a chunk, so that there is one overlap-add and nothing else in the package notices. The
+others are composed as streams, each part with its own chunks, by
+:mod:`lars_plugin.separation.streams.open`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.composites.drum_sum import DRUMS, with_drum_stem
+from lars_plugin.errors import EngineError, InputError
+from lars_plugin.model import STEM_NAMES, Backend, Chunking, Model, ModelConfig
+from lars_plugin.pickling import remember
+
+__all__ = ["Cascade", "Composite", "Ensemble", "ModelSource", "mixed"]
+
+Wave = NDArray[np.float32]
+
+# A name of the zoo, a model folder, or a loaded model.
+ModelSource = str | os.PathLike[str] | Model
+
+
+class Composite(Model):
+    """A model of several parts.
+
+    Attributes:
+        parts: the models it is made of.
+        fused: whether its backend runs all parts on one chunk; else it runs as streams only.
+    """
+
+    parts: tuple[Model, ...]
+    fused: bool
+
+    @abstractmethod
+    def with_parts(self, parts: Sequence[Model]) -> Composite:
+        """The same of other parts, in the same order: the same models, cut in another way."""
+
+    def _settle(
+        self, config: ModelConfig, parts: Sequence[Model], fused: bool, backend: Backend | None
+    ) -> None:
+        super().__init__(config, backend if fused and backend else _Parts(config.name, parts))
+        # A frozen dataclass: this is the one moment at which attributes can be set.
+        object.__setattr__(self, "parts", tuple(parts))
+        object.__setattr__(self, "fused", fused)
+
+
+class Cascade(Composite):
+    """A music model whose drum stem goes to a drum model.
+
+    The result holds the music model's other stems, then those of the drum model.
+
+    Args:
+        music: a model with a stem ``drums``, or one of whole songs that gives each drum, whose sum
+            is taken: a name of the zoo, a folder, or a loaded model.
+        drums: what separates that stem: likewise.
+        name: what to call it; made of the names of the two for None.
+        fuse: run both on each chunk where their chunks, rates and channels agree. The drum
+            stage then hears the music stage's stem of that chunk alone, not the mean over the
+            chunks that overlap there; False composes the streams, which is the same as running
+            one separator after the other.
+        device: for names and folders: see :func:`~lars_plugin.zoo.load.load_model`.
+        precision: likewise.
+        backend: likewise.
+
+    Raises:
+        InputError: the music model has no drum stem, both have a stem of one name, or the drum
+            model cannot take the music model's channels.
+        ModelError: a model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        music: ModelSource = "mdx23c-music",
+        drums: ModelSource = "mdx23c-small",
+        *,
+        name: str | None = None,
+        fuse: bool = True,
+        device: str = "auto",
+        precision: str = "float32",
+        backend: str | None = None,
+    ) -> None:
+        first, second = _loaded((music, drums), device, precision, backend)
+        if not isinstance(first, Composite):
+            first = with_drum_stem(first)
+        above, below = first.config, second.config
+        if DRUMS not in above.stems:
+            raise InputError(
+                f"a cascade needs a music model with a drum stem, but {above.name} gives"
+                f" {', '.join(above.stems)}; use mdx23c-music, say"
+            )
+        kept = tuple(stem for stem in above.stems if stem != DRUMS)
+        twice = [stem for stem in below.stems if stem in kept]
+        if twice:
+            raise InputError(
+                f"{above.name} and {below.name} both give {', '.join(twice)}: a cascade needs a"
+                " music model and a drum model"
+            )
+        if above.channels not in (1, below.channels):
+            raise InputError(
+                f"{above.name} gives {above.channels} channels, {below.name} takes"
+                f" {below.channels}; use models that agree"
+            )
+        config = ModelConfig(
+            name=name or f"cascade:{above.name},{below.name}",
+            stems=(*kept, *below.stems),
+            chunking=above.chunking,
+            sample_rate=above.sample_rate,
+            channels=above.channels,
+            architecture="cascade",
+            description=f"{above.name}, whose drums go to {below.name}",
+            license=_licenses((first, second)),
+        )
+        fused = fuse and _agree((first, second))
+        self._settle(config, (first, second), fused, _InTurn(first, second))
+        object.__setattr__(self, "_fuse", fuse)
+        remember(self, Cascade, first, second, name=config.name, fuse=fuse)
+
+    @property
+    def music(self) -> Model:
+        """The first stage."""
+        return self.parts[0]
+
+    @property
+    def drums(self) -> Model:
+        """The second stage."""
+        return self.parts[1]
+
+    def with_parts(self, parts: Sequence[Model]) -> Cascade:
+        first, second = parts
+        return Cascade(first, second, name=self.config.name, fuse=self._fuse)
+
+    _fuse: bool
+
+
+class Ensemble(Composite):
+    """Several models as one: for each stem the weighted mean of those that give it.
+
+    Where one of them gives ``cymbals`` and another ride and crash, the result has cymbals, and
+    ride and crash of the others are added up. A stem that only some models have is made of
+    those. Models may differ in chunks and in rate; the first one's rate is the ensemble's.
+
+    Args:
+        models: at least one: names of the zoo, folders, or loaded models.
+        weights: stem to weights by model name: positive or 0, divided by their sum. Only these
+            stems are given. ``{"kick": {"a": 1}}`` takes the kick from ``a``. None: every
+            model's stems, each model counting alike.
+        name: what to call it; the models' names joined with ``+`` for None.
+        device: for names and folders: see :func:`~lars_plugin.zoo.load.load_model`.
+        precision: likewise.
+        backend: likewise.
+
+    Raises:
+        InputError: no models, weights that name another model or a stem which that model does
+            not give, channels that differ, or cymbals with and without the hi-hat.
+        ModelError: a model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[ModelSource],
+        weights: Mapping[str, Mapping[str, float]] | None = None,
+        *,
+        name: str | None = None,
+        device: str = "auto",
+        precision: str = "float32",
+        backend: str | None = None,
+    ) -> None:
+        parts = _loaded(models, device, precision, backend)
+        if not parts:
+            raise InputError("an ensemble needs at least one model")
+        configs = [part.config for part in parts]
+        if len({config.name for config in configs}) < len(configs):
+            raise InputError(f"an ensemble names a model twice: {_names(configs)}")
+        if len({config.channels for config in configs}) > 1:
+            raise InputError(f"the models of an ensemble differ in channels: {_names(configs)}")
+        wanted = _even_weights(configs) if weights is None else _checked_weights(weights, configs)
+        mixing = tuple(_mixing(config, wanted) for config in configs)
+        slowest = max(parts, key=lambda part: part.config.chunking.chunk_size)
+        config = ModelConfig(
+            name=name or "+".join(config.name for config in configs),
+            stems=tuple(wanted),
+            chunking=slowest.config.chunking,
+            sample_rate=configs[0].sample_rate,
+            channels=configs[0].channels,
+            architecture="ensemble",
+            description=f"mean of {_names(configs)}",
+            license=_licenses(parts),
+        )
+        self._settle(config, parts, _agree(parts), _SideBySide(parts, mixing))
+        object.__setattr__(self, "mixing", mixing)
+        object.__setattr__(self, "_weights", weights)
+        remember(self, Ensemble, parts, weights and _plain(weights), name=config.name)
+
+    mixing: tuple[Wave, ...]
+    """Of each part the factors ``(stems of the ensemble, stems of the part)``."""
+
+    _weights: Mapping[str, Mapping[str, float]] | None
+
+    def with_parts(self, parts: Sequence[Model]) -> Ensemble:
+        return Ensemble(parts, self._weights, name=self.config.name)
+
+
+def _plain(weights: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """As dictionaries, which can be pickled whatever they were."""
+    return {stem: dict(shares) for stem, shares in weights.items()}
+
+
+def mixed(parts: Sequence[Wave], factors: Sequence[Wave], axis: int) -> Wave:
+    """Weighted sums over stems.
+
+    Args:
+        parts: of each model its stems, on ``axis``; otherwise of one shape.
+        factors: of each model ``(stems out, stems in)``.
+        axis: 0 for ``(stems, channels, samples)``, 1 with a batch before.
+    """
+    stems = factors[0].shape[0]
+    shape = (*parts[0].shape[:axis], stems, *parts[0].shape[axis + 1 :])
+    out = np.zeros(shape, np.float32)
+    targets, sources = np.moveaxis(out, axis, 0), [np.moveaxis(part, axis, 0) for part in parts]
+    # Sample by sample the same sums in the same order, however long the block is.
+    for source, matrix in zip(sources, factors, strict=True):
+        for target, index in zip(*np.nonzero(matrix), strict=True):
+            targets[target] += matrix[target, index] * source[index]
+    return out
+
+
+class _Parts:
+    """Stands for the backends of a composite that is not fused; it cannot run a chunk."""
+
+    def __init__(self, name: str, parts: Sequence[Model]) -> None:
+        self._model = name
+        self._backends = [part.backend for part in parts]
+
+    @property
+    def name(self) -> str:
+        return " and ".join(dict.fromkeys(backend.name for backend in self._backends))
+
+    def __call__(self, batch: Wave) -> Wave:
+        del batch
+        raise EngineError(
+            f"the parts of {self._model} cut audio in different ways: it cannot run on one chunk"
+        )
+
+
+class _InTurn(_Parts):
+    """A fused cascade."""
+
+    def __init__(self, music: Model, drums: Model) -> None:
+        super().__init__(music.config.name, (music, drums))
+        stems = music.config.stems
+        self._drums = stems.index(DRUMS)
+        self._kept = [index for index in range(len(stems)) if index != self._drums]
+        self._wanted = (len(stems), music.config.name)
+
+    def __call__(self, batch: Wave) -> Wave:
+        music, drums = self._backends
+        above = music(batch)
+        # Before it is cut up: a wrong number of stems would put them under wrong names.
+        _check(above, self._wanted, batch)
+        below = drums(np.ascontiguousarray(above[:, self._drums]))
+        return np.concatenate([above[:, self._kept], below], axis=1)
+
+
+class _SideBySide(_Parts):
+    """A fused ensemble."""
+
+    def __init__(self, parts: Sequence[Model], mixing: Sequence[Wave]) -> None:
+        super().__init__("an ensemble", parts)
+        self._mixing = mixing
+        self._wanted = [(len(part.config.stems), part.config.name) for part in parts]
+
+    def __call__(self, batch: Wave) -> Wave:
+        made = []
+        for backend, wanted in zip(self._backends, self._wanted, strict=True):
+            made.append(backend(batch))
+            _check(made[-1], wanted, batch)
+        return mixed(made, self._mixing, axis=1)
+
+
+def _check(made: Wave, wanted: tuple[int, str], batch: Wave) -> None:
+    stems, name = wanted
+    shape = (batch.shape[0], stems, *batch.shape[1:])
+    if made.shape != shape:
+        raise EngineError(f"model {name!r} returned {made.shape}, expected {shape}")
+
+
+def _loaded(
+    models: Sequence[ModelSource], device: str, precision: str, backend: str | None
+) -> tuple[Model, ...]:
+    from lars_plugin.zoo.load import load_model  # which itself makes composites
+
+    load = functools.partial(load_model, device=device, precision=precision, backend=backend)
+    return tuple(model if isinstance(model, Model) else load(model) for model in models)
+
+
+def _names(configs: Sequence[ModelConfig]) -> str:
+    return ", ".join(config.name for config in configs)
+
+
+def _licenses(parts: Sequence[Model]) -> str:
+    return "; ".join(f"{p.config.name}: {p.config.license or 'not stated'}" for p in parts)
+
+
+def _agree(parts: Sequence[Model]) -> bool:
+    """Whether all parts run on the same chunks: then they can be fused."""
+
+    def grid(part: Model) -> tuple[Chunking, int, int]:
+        config = part.config
+        return config.chunking, config.sample_rate, config.channels
+
+    # Causal models have a state for each stream, and what is refined is refined in windows of its
+    # own, so they are never fused.
+    runs = all(
+        part.config.chunking.convention != "causal"
+        and (part.config.refinement is None or not part.config.refinement.fits)
+        and (not isinstance(part, Composite) or part.fused)
+        for part in parts
+    )
+    return runs and len({grid(part) for part in parts}) == 1
+
+
+def _even_weights(configs: Sequence[ModelConfig]) -> dict[str, dict[str, float]]:
+    """Every stem of any model, each model counting alike; cymbals instead of ride and crash
+    where a model gives only those."""
+    stems = {stem for config in configs for stem in config.stems}
+    if any("cymbals" in config.stems for config in configs):
+        stems -= {"ride", "crash"}
+    # Cymbals without a hi-hat beside them hold it.
+    alone = [c.name for c in configs if "cymbals" in c.stems and "hihat" not in c.stems]
+    if alone and "hihat" in stems:
+        raise InputError(
+            f"the cymbals of {alone[0]} hold the hi-hat, which others give alone; choose the"
+            " stems with a weights file"
+        )
+    ordered = sorted(stems, key=STEM_NAMES.index)
+    return {stem: {c.name: 1.0 for c in configs if _sources(c, stem)} for stem in ordered}
+
+
+def _checked_weights(
+    weights: Mapping[str, Mapping[str, float]], configs: Sequence[ModelConfig]
+) -> dict[str, Mapping[str, float]]:
+    by_name = {config.name: config for config in configs}
+    for stem, shares in weights.items():
+        for name, share in shares.items():
+            if name not in by_name:
+                raise InputError(f"weights for {stem} name {name}; there are {_names(configs)}")
+            if not _sources(by_name[name], stem):
+                raise InputError(
+                    f"weights for {stem}: {name} gives only {', '.join(by_name[name].stems)}"
+                )
+            if not (math.isfinite(share) and share >= 0):
+                raise InputError(f"the weight of {name} for {stem} must be 0 or more, got {share}")
+        if not sum(shares.values()) > 0:
+            raise InputError(f"the weights for {stem} are all 0: nothing is left of it")
+    if not weights:
+        raise InputError("the weights of an ensemble name no stem")
+    return dict(weights)
+
+
+def _sources(config: ModelConfig, stem: str) -> tuple[str, ...]:
+    """The stems of a model that make up a stem; none if it cannot be made."""
+    if stem in config.stems:
+        return (stem,)
+    if stem == "cymbals" and {"ride", "crash"} <= set(config.stems):
+        return ("ride", "crash")
+    return ()
+
+
+def _mixing(config: ModelConfig, weights: Mapping[str, Mapping[str, float]]) -> Wave:
+    factors = np.zeros((len(weights), len(config.stems)), np.float32)
+    for row, (stem, shares) in enumerate(weights.items()):
+        if config.name in shares:
+            for source in _sources(config, stem):
+                share = shares[config.name] / sum(shares.values())
+                factors[row, config.stems.index(source)] = share
+    return factors

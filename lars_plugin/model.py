@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The nouns: what a model is, as frozen data, and what runs its network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, SupportsIndex, get_args, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.errors import InputError
+from lars_plugin.pickling import Picklable, made_again, recipe_of
+
+__all__ = [
+    "STEM_NAMES",
+    "Backend",
+    "CausalBackend",
+    "Chunking",
+    "Convention",
+    "Model",
+    "ModelConfig",
+    "Refinement",
+    "Wave",
+    "WeightsFile",
+    "canonical_stem",
+]
+
+Wave = NDArray[np.float32]
+
+Convention = Literal["msst", "lars", "hann", "live", "causal"]
+
+# The names users see, whatever a checkpoint calls its outputs.
+STEM_NAMES = (
+    "kick",
+    "snare",
+    "toms",
+    "hihat",
+    "ride",
+    "crash",
+    "cymbals",
+    "vocals",
+    "bass",
+    "drums",
+    "other",
+)
+
+_ALIASES = {
+    "hh": "hihat",
+    "hi-hat": "hihat",
+    "hi_hat": "hihat",
+    "hi hat": "hihat",
+    "hat": "hihat",
+    "hats": "hihat",
+    "hihats": "hihat",
+    "tom": "toms",
+    "cymbal": "cymbals",
+    "bd": "kick",
+    "bass drum": "kick",
+    "kick drum": "kick",
+    "sd": "snare",
+    "snare drum": "snare",
+    "rides": "ride",
+    "crashes": "crash",
+    "vocal": "vocals",
+}
+
+
+def canonical_stem(name: str) -> str:
+    """The canonical name for what a checkpoint or a user calls a stem ("hh" to "hihat").
+
+    Raises:
+        InputError: the name is unknown.
+    """
+    lowered = name.strip().lower()
+    known = _ALIASES.get(lowered, lowered)
+    if known not in STEM_NAMES:
+        raise InputError(f"unknown stem {name!r}; known stems: {', '.join(STEM_NAMES)}")
+    return known
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """How long audio is cut into chunks and put together again.
+
+    Attributes:
+        chunk_size: samples the network sees at once.
+        overlap: how many chunks cover a sample, 1 or more; ``step = chunk_size // overlap``.
+            Fractions are meant: 1.25 recomputes a quarter.
+        convention: weights and padding. ``msst``: linear fades of ``chunk_size // 10`` at both
+            ends; ``lars``: every sample counts alike; ``hann``: a Hann window over the whole
+            chunk; all three reflect-pad inputs longer than twice the border
+            ``chunk_size - step``. ``live``: silence before the start, needs no future beyond
+            ``lookahead``. ``causal``: for networks with a state; chunks are hops, each seen
+            once, and ``lookahead`` is the network's delay.
+        batch_size: chunks given to the network together. It never changes the weights; results
+            of different batch sizes agree to float rounding.
+        lookahead: only ``live``: samples at the end of a chunk that are context, not output.
+            ``causal``: samples by which the network's output trails its input.
+        fade: only ``live``: samples over which successive chunks are cross-faded.
+    """
+
+    chunk_size: int
+    overlap: float = 4.0
+    convention: Convention = "msst"
+    batch_size: int = 1
+    lookahead: int = 0
+    fade: int = 0
+
+    def __post_init__(self) -> None:
+        if self.chunk_size < 1:
+            raise InputError(f"chunk_size must be positive, got {self.chunk_size}")
+        if not 1 <= self.overlap <= self.chunk_size:
+            raise InputError(f"overlap must be between 1 and chunk_size, got {self.overlap}")
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be positive, got {self.batch_size}")
+        if self.convention not in get_args(Convention):
+            known = ", ".join(get_args(Convention))
+            raise InputError(f"unknown convention {self.convention!r}: use one of {known}")
+        if min(self.lookahead, self.fade) < 0:
+            raise InputError("lookahead and fade must not be negative")
+        if self.convention == "live":
+            if self.step + self.lookahead + self.fade > self.chunk_size:
+                raise InputError("step + lookahead + fade must fit into chunk_size")
+            if self.fade > self.step:
+                raise InputError("fade must not be longer than the step")
+        elif self.convention == "causal":
+            if self.overlap != 1 or self.fade:
+                raise InputError("causal hops neither overlap nor fade")
+        elif self.lookahead or self.fade:
+            raise InputError("lookahead and fade belong to the live convention")
+
+    @property
+    def step(self) -> int:
+        """Samples from one chunk's start to the next one's."""
+        return int(self.chunk_size // self.overlap)
+
+    @property
+    def border(self) -> int:
+        """Samples two neighbouring chunks share: ``chunk_size - step``."""
+        return self.chunk_size - self.step
+
+
+@dataclass(frozen=True)
+class Refinement(Picklable):
+    """What is done offline with a network's stems; see :mod:`lars_plugin.refine.refiner`.
+
+    Attributes:
+        window: samples that are looked at together.
+        n_fft: window of its spectrograms in samples, a multiple of 6.
+        components: spectra per place.
+        places: of stems that have more than one: where they may come from.
+        trust: of stems whose power in the end is not the fit's alone: the network's share in it,
+            0 to 1, as an exponent.
+        mono_trust: the same where a recording is mono, so no directions tell stems apart; stems
+            that are not named keep their ``trust``.
+        iterations: updates of a fit.
+        seed: of the random numbers that it starts from.
+        fits: how many are made, each from random numbers of its own; their stems are averaged.
+            0 for none.
+        presets: fits per preset, where they differ.
+    """
+
+    window: int = 529200
+    n_fft: int = 3840
+    components: int = 8
+    iterations: int = 20
+    seed: int = 0
+    fits: int = 1
+    places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    mono_trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if self.n_fft < 6 or self.n_fft % 6:
+            raise InputError(f"refinement.n_fft must be a multiple of 6, got {self.n_fft}")
+        if self.window < 2 * self.n_fft:
+            raise InputError(f"refinement.window must be twice n_fft or more, got {self.window}")
+        if self.components < 1:
+            raise InputError(f"refinement.components must be positive, got {self.components}")
+        if any(count < 1 for count in self.places.values()):
+            raise InputError("refinement.places must be positive")
+        for shares in (self.trust, self.mono_trust):
+            if not all(0 <= share <= 1 for share in shares.values()):
+                raise InputError("refinement.trust and mono_trust must lie between 0 and 1")
+        if self.iterations < 1:
+            raise InputError(f"refinement.iterations must be positive, got {self.iterations}")
+        if self.fits < 0:
+            raise InputError("refinement.fits must not be negative")
+        if any(count < 0 for count in self.presets.values()):
+            raise InputError("refinement.presets must not be negative")
+
+    def of_preset(self, preset: str | None) -> Refinement:
+        """The same with the fits of a preset."""
+        fits = self.fits if preset is None else self.presets.get(preset, self.fits)
+        return replace(self, fits=fits)
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of weights and where it can be had.
+
+    Attributes:
+        file: its name, relative to the model's folder or the cache folder.
+        format: ``safetensors`` (ours), ``checkpoint`` (a published ``.ckpt``, ``.th``),
+            ``checkpoints`` (a published folder of them, one for each stem and named after it)
+            or ``torchscript`` (a published ``.pt`` with the network inside).
+        sha256: of the whole file, lower-case hexadecimal; empty when it was never published.
+        size: bytes, or 0 when unknown.
+        urls: places to download it from, tried in order.
+    """
+
+    file: str
+    format: Literal["safetensors", "checkpoint", "checkpoints", "torchscript"]
+    sha256: str = ""
+    size: int = 0
+    urls: tuple[str, ...] = ()
+
+
+def _no_entries() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class ModelConfig(Picklable):
+    """Everything about a model except its numbers.
+
+    Attributes:
+        name: what users type.
+        stems: canonical stem names in the order of the network's outputs.
+        sample_rate: Hz.
+        channels: of the mixture and of each stem.
+        chunking: the defaults for this model.
+        architecture: which network: ``mdx23c``, ``bandunet``, ``torchscript`` …
+        network: the settings of that network.
+        presets: overlap per preset (``fast``, ``balanced``, ``best``).
+        spatial: window in samples of a multichannel Wiener filter behind the network
+            (:class:`~lars_plugin.refine.spatial_wiener.SpatialFilter`); 0 for none. Not for causal
+            models.
+        refinement: what is done offline with the network's stems, or None.
+        weights: the file, or None for a network without one (tests).
+        description: one line.
+        license: of the weights.
+    """
+
+    name: str
+    stems: tuple[str, ...]
+    chunking: Chunking
+    sample_rate: int = 44100
+    channels: int = 2
+    architecture: str = ""
+    network: Mapping[str, Any] = field(default_factory=_no_entries)
+    presets: Mapping[str, float] = field(default_factory=_no_entries)
+    spatial: int = 0
+    refinement: Refinement | None = None
+    weights: WeightsFile | None = None
+    description: str = ""
+    license: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.stems:
+            raise InputError(f"model {self.name!r} names no stems")
+        if len(set(self.stems)) != len(self.stems):
+            raise InputError(f"model {self.name!r} names a stem twice: {', '.join(self.stems)}")
+        if self.spatial and self.chunking.convention == "causal":
+            raise InputError(
+                f"spatial: model {self.name!r} is causal, and the filter looks at whole chunks;"
+                " leave spatial out"
+            )
+        if self.refinement is None:
+            return
+        for table in ("places", "trust", "mono_trust"):
+            unknown = set(getattr(self.refinement, table)) - set(self.stems)
+            if unknown:
+                names = ", ".join(sorted(unknown))
+                raise InputError(f"refinement.{table}: model {self.name!r} has no {names}")
+
+
+class Backend(Protocol):
+    """A network ready to run.
+
+    ``backend(batch)`` takes ``(batch, channels, samples)`` float32, which it must not change,
+    and returns new memory ``(batch, stems, channels, samples)`` float32. It raises
+    :class:`~lars_plugin.errors.EngineError` when the machine fails it. NaN and Inf in its result
+    are the caller's to find.
+
+    A backend may have an attribute ``instant = True``, a promise that it is arithmetic which never
+    waits and takes microseconds; the engine of the bridge then runs it in its network thread. No
+    network does.
+    """
+
+    @property
+    def name(self) -> str:
+        """What runs where, for people: "torch cpu float32"."""
+        ...
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+
+@runtime_checkable
+class CausalBackend(Backend, Protocol):
+    """A network that goes on where it stopped, hop by hop.
+
+    Called like any backend it sees a whole recording, its delay removed. The state is explicit:
+    what comes out of one step goes into the next, and nothing else is remembered.
+    """
+
+    def initial_state(self) -> Any:
+        """The state before the first sample."""
+        ...
+
+    def step(self, hops: NDArray[np.float32], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Stems of the next hops.
+
+        Args:
+            hops: ``(channels, n * hop_length)`` float32, n >= 1; not changed.
+            state: of the step before; not changed.
+
+        Returns:
+            New memory ``(stems, channels, n * hop_length)``, later by the network's delay, and
+            the state for the next step.
+
+        Raises:
+            EngineError: the machine fails.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A configuration with a backend that runs its network: all that separation needs.
+
+    Pickling one stores how it was loaded, and unpickling loads it again; see
+    :mod:`lars_plugin.pickling`. Copies share the network, which never changes.
+    """
+
+    config: ModelConfig
+    backend: Backend
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        recipe = recipe_of(self)
+        return super().__reduce_ex__(protocol) if recipe is None else (made_again, (recipe,))
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Model:
+        return self

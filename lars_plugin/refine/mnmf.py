@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Multichannel nonnegative matrix factorisation of a recording, from estimates of its stems.
+
+    v_j(f, t) = sum_k W_j(f, k) H_j(k, t)            power of source j
+    Sigma = sum_j v_j R_j                             covariance of the mixture, C x C
+    S_j = v_j R_j Sigma^-1 X                          Wiener filter
+
+Model and filter: Ozerov and Fevotte 2010, "Multichannel nonnegative matrix factorization in
+convolutive mixtures for audio source separation"; the multiplicative updates: Sawada, Kameoka,
+Araki and Ueda 2013, "Multichannel extensions of non-negative matrix factorization with complex-
+valued data", equations 42 to 47 (there for tied bases). W, H and R are updated at once, from one
+Sigma, which halves the work and ends in the same place. Each step of W and H takes part of the step
+before with it (Polyak's heavy ball, here of logarithms), which needs half as many of them.
+
+Axes: S sources, C channels (2, or 1 where both are alike), K components, T frames, F bins, n bins
+of a part.
+Hermitian 2 x 2 matrices are four real planes: both diagonal entries, real and imaginary part of
+the upper right one. Mono needs one plane. A spectrum of C channels is 2 C real planes, real and
+imaginary part of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.dsp.hermitian import geometric_mean, inverse, sandwich
+from lars_plugin.dsp.parallel import one_thread_each, run_parts, stop_check
+from lars_plugin.dsp.stft import Spectrum
+
+__all__ = ["MultichannelNMF"]
+
+Wave = NDArray[np.float32]
+
+# Of a source's power this much comes from everywhere: rooms do, and matrices stay invertible.
+_DIFFUSE = np.float32(1e-3)
+# Power in each bin that belongs to no source, for mixtures of RMS 1: far below hearing.
+_FLOOR = np.float32(1e-4)
+_TINY = np.float32(1e-10)
+# Updates that fit the spectra to the estimates before they are fitted to the mixture.
+_FIRST = 8
+# Exponent of an update, and of the one before that goes on in it. An exponent of 0.5 alone is
+# proven never to make the fit worse, W or H at a time, but 20 updates with these two come further
+# than 40 so careful ones.
+_EXPONENT = np.float32(0.8)
+_MOMENTUM = np.float32(0.6)
+# The most by which one update multiplies, or divides.
+_STEEPEST_SPECTRUM = np.float32(20)
+_STEEPEST_GAIN = np.float32(1000)
+_BINS = 128  # at a time, of what has an axis of frames: in a core's cache
+
+
+class MultichannelNMF:
+    """The model above of one window of a recording.
+
+    Args:
+        mixture: its spectrum ``(C, T, F)``, of RMS 1 or so; not changed.
+        estimates: of its stems ``(stems, C, T, F)``; not changed.
+        components: K.
+        places: sources of each stem, which at first have the same place.
+        seed: of the random numbers that it starts from.
+        threads: parts at a time. Results do not depend on it.
+
+    Attributes:
+        spectra: W, ``(F, S, K)``.
+        gains: H, ``(S, K, T)``.
+        places: R, ``(planes, F, S)``.
+    """
+
+    def __init__(
+        self,
+        mixture: Spectrum,
+        estimates: Spectrum,
+        *,
+        components: int,
+        places: Sequence[int],
+        seed: int = 0,
+        threads: int = 1,
+    ) -> None:
+        self._threads = threads
+        self._firsts = np.cumsum([0, *places])[:-1]
+        channels, frames, bins = mixture.shape
+        # Frames last, so that a run of bins is a piece of memory.
+        self._seen = np.empty((2 * channels, bins, frames), np.float32)
+        self._seen[::2] = mixture.real.transpose(0, 2, 1)
+        self._seen[1::2] = mixture.imag.transpose(0, 2, 1)
+        self._parts = [slice(at, at + _BINS) for at in range(0, bins, _BINS)]
+        power = np.square(estimates.real) + np.square(estimates.imag)
+        self.places = _covariances(estimates, power).repeat(places, axis=2)
+        self.spectra, self.gains = _start(power, components, places, seed, threads)
+        self._spectra_step = np.ones_like(self.spectra)
+        self._gains_step = np.ones_like(self.gains)
+        # What the mixture says for W and R: A and B of equation 47 for each component.
+        self._up = np.empty((len(self.places), *self.spectra.shape), np.float32)
+        self._down = np.empty_like(self._up)
+
+    def update(self) -> None:
+        """One update of everything."""
+        with one_thread_each():
+            sums = run_parts(self._look, self._parts, self._threads)
+        # In order, so that the number of threads changes nothing.
+        more, less = sums[0]
+        for one, other in sums[1:]:
+            more += one
+            less += other
+        with np.errstate(all="ignore"):  # as in the parts; what is not finite is not taken
+            self._move()
+        gains, before = (one.reshape(more.shape) for one in (self.gains, self._gains_step))
+        gains *= _step(more, less, before, _STEEPEST_GAIN)
+        np.maximum(gains, _TINY, out=gains)
+
+    def powers(self, part: slice) -> Wave:
+        """v of some bins, ``(S, n, T)``, new memory."""
+        made: Wave = self.spectra[part].transpose(1, 0, 2) @ self.gains
+        return made
+
+    def filter(
+        self, part: slice, powers: Wave, out: Spectrum, mixture: Spectrum | None = None
+    ) -> None:
+        """Stems of some bins.
+
+        Args:
+            part: the bins.
+            powers: v, ``(S, n, T)``.
+            out: where the stems go, ``(stems, C, T, n)``, each the sum of its sources.
+            mixture: where the model is mono: the channels that its filter is for, ``(C, T, n)``.
+        """
+        places = self.places[:, part]
+        # (n, planes, S) times (n, S, T), a product for each bin.
+        sigma = (places.transpose(1, 0, 2) @ powers.transpose(1, 0, 2)).transpose(1, 0, 2)
+        model, z = _solved(self._seen[:, part], np.ascontiguousarray(sigma))
+        if mixture is not None:
+            shares = self._summed(powers * model, axis=0)
+            np.multiply(mixture, shares.transpose(0, 2, 1)[:, None], out=out)
+            return
+        made = _products_with(places, z)  # (n, S, 4, T)
+        made *= powers.transpose(1, 0, 2)[:, :, None]
+        planes = self._summed(made, axis=1).transpose(1, 2, 0, 3)
+        turned = out.swapaxes(2, 3)
+        turned.real = planes[:, ::2]
+        turned.imag = planes[:, 1::2]
+
+    def _summed(self, sources: Wave, axis: int) -> Wave:
+        """Sums of the sources of each stem along an axis."""
+        if len(self._firsts) == sources.shape[axis]:
+            return sources
+        sums: Wave = np.add.reduceat(sources, self._firsts, axis=axis)
+        return sums
+
+    def _look(self, part: slice) -> tuple[Wave, Wave]:
+        """What some bins of the mixture say: of H, returned, ``(S * K, T)`` twice; of W and R, in
+        ``_up`` and ``_down``."""
+        w, r = self.spectra[part], self.places[:, part]
+        planes, frames = len(r), self._seen.shape[2]
+        placed: Wave = (r[..., None] * w).reshape(planes * len(w), -1)
+        flat = self.gains.reshape(-1, frames)
+        sigma: Wave = placed @ flat
+        model, z = _solved(self._seen[:, part], sigma.reshape(planes, len(w), frames))
+        observed = _products(z).reshape(-1, frames)
+        expected = model.reshape(-1, frames)
+        shape = self._up[:, part].shape
+        self._up[:, part] = (observed @ flat.T).reshape(shape)
+        self._down[:, part] = (expected @ flat.T).reshape(shape)
+        # A trace of a product of two Hermitian matrices has their off-diagonal entries twice. Those
+        # of the model have their signs turned.
+        self._down[2:, part] *= -1
+        placed[2 * len(w) :] *= 2
+        more = placed.T @ observed
+        placed[2 * len(w) :] *= -1
+        return more, placed.T @ expected
+
+    def _move(self) -> None:
+        """Updates W and R: all bins at once, as a call of NumPy costs as much as 1,000 numbers."""
+        w, r, up, down = self.spectra, self.places, self._up, self._down
+        twice = r.copy()
+        twice[2:] *= 2
+        w *= _step(
+            np.einsum("pns,pnsk->nsk", twice, up),
+            np.einsum("pns,pnsk->nsk", twice, down),
+            self._spectra_step,
+            _STEEPEST_SPECTRUM,
+        )
+        if len(r) == 4:
+            one, other = (np.einsum("nsk,pnsk->pns", w, sums) for sums in (up, down))
+            r[:], trace = _moved(r, one, other)
+            w *= trace[..., None]
+        np.maximum(w, _TINY, out=w)
+
+
+def _start(
+    power: Wave, components: int, places: Sequence[int], seed: int, threads: int
+) -> tuple[Wave, Wave]:
+    """W and H of estimates with powers ``(stems, C, T, F)``, each fitted to its own."""
+    _, _, frames, bins = power.shape
+    powers = np.ascontiguousarray(power.mean(axis=1).transpose(0, 2, 1))  # (stems, F, T)
+    powers += np.float32(1e-9)
+    spectra = np.empty((bins, sum(places), components), np.float32)
+    gains = np.empty((sum(places), components, frames), np.float32)
+    firsts = np.cumsum([0, *places])
+    check = stop_check()
+
+    def fit(index: int) -> None:
+        # Spectra that begin as loud moments of the stem; always the same for the same sound.
+        rng = np.random.default_rng([seed, index] if seed else index)
+        wanted, count = powers[index], components * places[index]
+        loudness = np.sqrt(wanted).sum(axis=0, dtype=np.float64)
+        picks = rng.choice(frames, count, p=loudness / loudness.sum())
+        w = wanted[:, picks]
+        w += wanted.mean() * np.float32(0.1) * rng.random(w.shape, np.float32)
+        h = rng.random((count, frames), np.float32) * np.float32(0.1) + np.float32(1e-3)
+        # Kullback-Leibler divergence (Lee and Seung 2001): steadier than likelihood at first.
+        for _ in range(_FIRST):
+            check()  # each takes a tenth of a second
+            h *= (w.T @ (wanted / (w @ h + _TINY))) / (w.sum(axis=0)[:, None] + _TINY)
+            w *= ((wanted / (w @ h + _TINY)) @ h.T) / (h.sum(axis=1) + _TINY)
+        own = slice(firsts[index], firsts[index + 1])
+        spectra[:, own] = w.reshape(bins, places[index], components)
+        gains[own] = h.reshape(places[index], components, frames)
+
+    with one_thread_each():
+        run_parts(fit, range(len(places)), threads)
+    return spectra, gains
+
+
+def _covariances(stems: Spectrum, power: Wave) -> Wave:
+    """Spatial covariances ``(planes, F, stems)``, their traces 2 (and a little)."""
+    energy = power.sum(axis=2)  # (stems, C, F)
+    if stems.shape[1] == 1:
+        return np.ones((1, *energy[:, 0].T.shape), np.float32)
+    whole = energy.sum(axis=1) / 2 + np.float32(1e-20)
+    across = (stems[:, 0] * stems[:, 1].conj()).sum(axis=1) / whole
+    planes = energy[:, 0] / whole, energy[:, 1] / whole, across.real, across.imag
+    places = np.stack([plane.T for plane in planes])
+    places[:2] += _DIFFUSE
+    return np.ascontiguousarray(places)
+
+
+def _solved(seen: Wave, sigma: Wave) -> tuple[Wave, Wave]:
+    """Sigma^-1, the off-diagonal entry with its sign turned, and Sigma^-1 X.
+
+    Every number is touched some fifty times, so nothing is written that need not be.
+
+    Args:
+        seen: X, ``(2 C, n, T)``.
+        sigma: ``(planes, n, T)``; overwritten.
+    """
+    sigma[:2] += _FLOOR
+    if len(sigma) == 1:
+        alone: Wave = np.reciprocal(sigma)
+        return alone, seen * alone
+    a, d, re, im = sigma
+    xr, xi, yr, yi = seen
+    z = np.empty_like(seen)
+    model = np.empty_like(sigma)
+    scale, product = np.empty_like(a), np.empty_like(a)
+    np.multiply(a, d, out=scale)
+    for one in (re, im):
+        scale -= np.multiply(one, one, out=product)
+    np.maximum(scale, np.float32(1e-20), out=scale)
+    np.reciprocal(scale, out=scale)
+    for out, (first, less, other, more) in zip(
+        z,
+        (
+            (d * xr, (re, yr), (im, yi), True),
+            (d * xi, (re, yi), (im, yr), False),
+            (a * yr, (re, xr), (im, xi), False),
+            (a * yi, (re, xi), (im, xr), True),
+        ),
+        strict=True,
+    ):
+        first -= np.multiply(*less, out=product)
+        np.multiply(*other, out=product)
+        (np.add if more else np.subtract)(first, product, out=first)
+        np.multiply(first, scale, out=out)
+    np.multiply(d, scale, out=model[0])
+    np.multiply(a, scale, out=model[1])
+    np.multiply(sigma[2:], scale, out=model[2:])
+    return model, z
+
+
+def _products_with(places: Wave, z: Wave) -> Wave:
+    """R_j Z of all sources ``(n, S, 4, T)``: planes of spectra of two channels.
+
+    Args:
+        places: R, ``(4, n, S)``.
+        z: Z, ``(4, n, T)``.
+    """
+    a, d, re, im = places
+    # R with complex numbers written as matrices of real ones.
+    matrices = np.zeros((*a.shape, 4, 4), np.float32)
+    for row, column, entry in (
+        *((0, 0, a), (0, 2, re), (0, 3, -im)),
+        *((1, 1, a), (1, 2, im), (1, 3, re)),
+        *((2, 2, d), (2, 0, re), (2, 1, im)),
+        *((3, 3, d), (3, 0, -im), (3, 1, re)),
+    ):
+        matrices[..., row, column] = entry
+    made: Wave = matrices.reshape(len(a), -1, 4) @ z.transpose(1, 0, 2)
+    return made.reshape(*matrices.shape[:3], z.shape[2])
+
+
+def _products(z: Wave) -> Wave:
+    """Z Z^H of ``(2 C, n, T)``: ``(planes, n, T)``."""
+    out = np.empty_like(z[: len(z) ** 2 // 4])  # 1 plane of 2, 4 of 4
+    product = np.empty_like(out[0])
+    np.multiply(z[0], z[0], out=out[0])
+    out[0] += np.multiply(z[1], z[1], out=product)
+    if len(out) == 4:
+        np.multiply(z[2], z[2], out=out[1])
+        out[1] += np.multiply(z[3], z[3], out=product)
+        np.multiply(z[0], z[2], out=out[2])
+        out[2] += np.multiply(z[1], z[3], out=product)
+        np.multiply(z[1], z[2], out=out[3])
+        out[3] -= np.multiply(z[0], z[3], out=product)
+    return out
+
+
+def _step(more: Wave, less: Wave, before: Wave, most: np.float32) -> Wave:
+    """What to multiply by; ``before``, the step before, becomes it."""
+    step = (np.maximum(more, 0) / np.maximum(less, np.float32(1e-12))) ** _EXPONENT
+    np.clip(step, 1 / most, most, out=step)
+    step *= before**_MOMENTUM
+    return np.clip(step, 1 / most, most, out=before)
+
+
+def _moved(places: Wave, up: Wave, down: Wave) -> tuple[Wave, Wave]:
+    """New covariances with traces of 2, and the traces they had before, halved, ``(n, S)``.
+
+    The R that solves R B R = R' A R' (Sawada et al. 2013, equation 47) is the geometric mean of
+    B^-1 and R' A R', in closed form for 2 x 2 matrices.
+
+    Args:
+        places: R', ``(4, n, S)``.
+        up: A; overwritten.
+        down: B; overwritten.
+    """
+    sizes = [(one[0] + one[1]) / 2 + np.float32(1e-20) for one in (up, down)]
+    for one, size in zip((up, down), sizes, strict=True):
+        one /= size
+        one[:2] += np.float32(1e-4)  # a source that is silent has no direction
+    mean = geometric_mean(inverse(down), sandwich(places, up)) * np.sqrt(sizes[0] / sizes[1])
+    trace = (mean[0] + mean[1]) / 2 + np.float32(1e-20)
+    mean /= trace
+    mean[:2] += _DIFFUSE
+    good = np.isfinite(mean).all(axis=0)
+    grown = np.where(good, np.clip(trace, 0.5, 2), np.float32(1))
+    return np.where(good, mean, places).astype(np.float32), grown.astype(np.float32)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refining stems on the recording itself: multichannel NMF, started by the network.
+
+A drum kit says the same few things again and again, each from its own place. So after the network
+has said roughly what each stem is, every stem gets a model of its own out of this very chunk: a few
+spectra that come and go (nonnegative matrix factorisation) and a direction for each frequency (a
+spatial covariance). All models are then fitted to the mixture together, by maximum likelihood, and
+the mixture is taken apart anew. A hi-hat that the network heard alone is so recognised under the
+snare.
+
+The model and its updates: :mod:`lars_plugin.refine.mnmf`.
+
+Axes: S stems, C channels, T frames, F bins, n bins of a part, L samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.audio.levels import is_silent
+from lars_plugin.dsp.parallel import default_threads, one_thread_each, run_parts
+from lars_plugin.dsp.stft import Spectra, Spectrum
+from lars_plugin.model import Refinement
+from lars_plugin.refine.mnmf import MultichannelNMF
+
+__all__ = ["Refiner"]
+
+Wave = NDArray[np.float32]
+
+# Below this, against the whole, what differs between the channels says nothing about direction.
+_MONO = 1e-4
+_TINY = np.float32(1e-10)
+_BINS = 128  # at a time, in a core's cache
+
+
+class Refiner:
+    """Fits and applies the model above to one window after the other; each for itself.
+
+    Args:
+        settings: window, components, iterations.
+        stems: their names.
+    """
+
+    def __init__(self, settings: Refinement, stems: Sequence[str]) -> None:
+        self.settings = settings
+        self._places = [settings.places.get(stem, 1) for stem in stems]
+        mono = {**settings.trust, **settings.mono_trust}
+        # As mixtures are: of several channels, or mono.
+        self._trust = [
+            [shares.get(stem, 0.0) for stem in stems] for shares in (settings.trust, mono)
+        ]
+        self._spectra = Spectra(settings.n_fft, settings.n_fft // 3, "sine")
+
+    def __call__(self, mixture: Wave, stems: Wave) -> Wave:
+        """Better stems; see :meth:`updates`."""
+        steps = self.updates(mixture, stems)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                made: Wave = stop.value
+                return made
+
+    def updates(self, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
+        """The same, with a pause after each update, for a caller with other things to do.
+
+        Args:
+            mixture: ``(C, L)`` float32; not changed.
+            stems: a network's estimates ``(S, C, L)`` float32; not changed.
+
+        Returns:
+            New memory ``(S, C, L)``; the stems add up to the mixture. What is silent, shorter
+            than the spectrograms' window or not finite comes as it was.
+        """
+        fits = mixture.shape[1] > self.settings.n_fft and not is_silent(mixture)
+        if not (fits and bool(np.isfinite(mixture).all() and np.isfinite(stems).all())):
+            return np.array(stems)
+        threads = default_threads()
+        gain, seen, made = self._spectra.beside(mixture, stems, threads)
+        settings, total = self.settings, None
+        for index in range(settings.fits):
+            seeded = replace(settings, seed=settings.seed + index)
+            found = yield from _fit(seen, made, seeded, self._places, self._trust)
+            total = found if total is None else np.add(total, found, out=total)
+        if total is not None:
+            if settings.fits > 1:
+                total /= np.float32(settings.fits)
+            made = total
+        return self._spectra.stems_of(made, mixture, gain, threads)
+
+
+def _fit(
+    mixture: Spectrum,
+    stems: Spectrum,
+    settings: Refinement,
+    places: Sequence[int],
+    trust: Sequence[Sequence[float]],
+) -> Generator[None, None, Spectrum]:
+    """Stems ``(S, C, T, F)`` out of a mixture ``(C, T, F)`` and estimates of them."""
+    threads = default_threads()
+    mono = mixture.shape[0] == 1 or _is_mono(mixture)
+    if mono:
+        heard, guessed = mixture.mean(axis=0, keepdims=True), stems.mean(axis=1, keepdims=True)
+    else:
+        heard, guessed = mixture, stems
+    model = MultichannelNMF(
+        heard,
+        guessed,
+        components=settings.components,
+        places=places,
+        seed=settings.seed,
+        threads=threads,
+    )
+    yield
+    # Without directions the fit soon knows less than the network did.
+    for _ in range(-(-settings.iterations // 3) if mono else settings.iterations):
+        model.update()
+        yield
+    out = np.empty_like(stems)
+    firsts = np.cumsum([0, *places])
+
+    def apply(part: slice) -> None:
+        powers = model.powers(part)
+        for index, share in enumerate(trust[mono]):
+            if share:
+                own = slice(firsts[index], firsts[index + 1])
+                powers[own] *= _agreed(guessed[index, ..., part], powers[own].sum(axis=0), share)
+        model.filter(part, powers, out[..., part], mixture[..., part] if mono else None)
+
+    bins = [slice(first, first + _BINS) for first in range(0, mixture.shape[2], _BINS)]
+    with one_thread_each():
+        run_parts(apply, bins, threads)
+    return out
+
+
+def _is_mono(mixture: Spectrum) -> bool:
+    side = float(np.square(np.abs(mixture[0] - mixture[1]), dtype=np.float64).sum())
+    whole = float(np.square(np.abs(mixture), dtype=np.float64).sum())
+    return not side > _MONO * whole  # NaN compares false
+
+
+def _agreed(stem: Spectrum, power: Wave, share: float) -> Wave:
+    """What brings the model's power of a stem nearer to the network's, ``(n, T)``.
+
+    A fit trades in whatever explains the mixture, so what the network told well, it may tell
+    worse. In between, as a geometric mean, is then better than either.
+
+    Args:
+        stem: the network's, ``(C, T, n)``.
+        power: the model's, ``(n, T)``.
+        share: of the network's word, 0 to 1.
+    """
+    heard = (np.square(stem.real) + np.square(stem.imag)).mean(axis=0).T
+    ratio: Wave = ((heard + _TINY) / (power + _TINY)) ** np.float32(share)
+    return ratio

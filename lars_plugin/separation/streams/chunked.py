@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""StreamingSeparator: the one place where audio is cut into chunks and put together again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.audio.levels import without_denormals
+from lars_plugin.errors import EngineError, InputError, NonFiniteError
+from lars_plugin.model import Backend, Chunking, Model, canonical_stem
+from lars_plugin.separation.streams import chunking as grid
+from lars_plugin.separation.streams.views import view_of
+
+__all__ = ["Steps", "StreamingSeparator", "check_block", "choose_stems", "run_steps"]
+
+log = logging.getLogger(__name__)
+
+Wave = NDArray[np.float32]
+
+# A push or flush in steps: it yields what the network should see, ``(n, channels, chunk_size)``,
+# wants to be sent what the network made of it, and returns the finished stems. No chunks, n = 0,
+# are a pause: nothing is to be run, and whoever has something more urgent to do may do it now.
+Steps = Generator[Wave, "Wave | None", Wave]
+
+
+def run_steps(steps: Steps, backend: Callable[[Wave], Wave]) -> Wave:
+    """Run a push or flush to its end, the network included."""
+    made: Wave | None = None
+    while True:
+        try:
+            chunks = steps.send(made)
+        except StopIteration as stop:
+            finished: Wave = stop.value
+            return finished
+        made = backend(chunks) if chunks.shape[0] else chunks
+
+
+def choose_stems(model: Model, stems: Sequence[str] | None) -> tuple[int, ...]:
+    """Indices of the stems asked for, in the order asked for; all of them for None.
+
+    Raises:
+        InputError: a name that the model does not have, or that is named twice.
+    """
+    have = model.config.stems
+    if stems is None:
+        return tuple(range(len(have)))
+    names = [name if name in have else canonical_stem(name) for name in stems]
+    missing = [name for name in names if name not in have]
+    if missing or not names:
+        raise InputError(
+            f"model {model.config.name!r} has no stem {', '.join(missing) or '(none asked for)'};"
+            f" it has {', '.join(have)}"
+        )
+    if len(set(names)) != len(names):
+        raise InputError(f"a stem is asked for twice: {', '.join(names)}")
+    return tuple(have.index(name) for name in names)
+
+
+def check_block(block: NDArray[np.generic], channels: int, position: int, rate: float) -> Wave:
+    """A block as ``(channels, n)`` float32; ``position`` and ``rate`` only serve the message.
+
+    Samples that count as silence (:mod:`lars_plugin.audio.levels`) are zero in it.
+
+    Raises:
+        InputError: wrong type or shape.
+        NonFiniteError: NaN or Inf in it.
+    """
+    array = np.asarray(block)
+    if array.dtype != np.float32 and not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"audio must be floating point in +-1, got {array.dtype}; scale it first")
+    if array.ndim != 2 or array.shape[0] != channels:
+        raise InputError(f"audio must be ({channels}, samples), got shape {array.shape}")
+    if array.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32, copy=False)
+    finite = np.isfinite(array)
+    if np.count_nonzero(finite) != finite.size:  # all() in a third of the time
+        first = position + int(np.argmin(finite.all(axis=0)))
+        raise NonFiniteError(
+            f"the input holds NaN or Inf at sample {first} ({first / rate:.3f} s); repair it first"
+        )
+    return without_denormals(array)
+
+
+class StreamingSeparator:
+    """Pushes audio of any block size through a model and returns the finished stems.
+
+    However the input is split into blocks, the output is the same to the bit: chunks lie on a
+    fixed grid and are batched by their number, never by what happens to be waiting.
+
+    What the network is shown of a chunk is its view: :mod:`lars_plugin.separation.streams.views`.
+
+    Args:
+        model: runs at its own rate and channel count; see ``RateStream`` for any other.
+        chunking: instead of the model's own.
+        stems: canonical names of those wanted, in this order; all for None.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        chunking: Chunking | None = None,
+        stems: Sequence[str] | None = None,
+    ) -> None:
+        self._model = model
+        self._chunking = chunking or model.config.chunking
+        self._chosen = choose_stems(model, stems)
+        self._all_chosen = self._chosen == tuple(range(len(model.config.stems)))
+        self._weights: dict[tuple[bool, bool], Wave] = {}
+        # A batch is ready when it is whole and known not to hold the last chunk.
+        size, step, batch = self._chunking.chunk_size, self._chunking.step, self.batch_size
+        self._group = (batch - 1) * step + size
+        self._ahead = 0 if self._chunking.convention == "live" else 1
+        self._input = np.empty(
+            (self.channels, max(self._group + self._ahead, 3 * self._chunking.border + 1)),
+            np.float32,
+        )
+        self._sum = np.empty((len(self._chosen), self.channels, self._group), np.float32)
+        self._weight = np.empty(self._group, np.float32)
+        self.reset()
+
+    @property
+    def backend(self) -> Backend:
+        """Runs what ``push_steps`` and ``flush_steps`` yield."""
+        return self._model.backend
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names along the first axis of the output."""
+        return tuple(self._model.config.stems[index] for index in self._chosen)
+
+    @property
+    def channels(self) -> int:
+        """Channels of input and output."""
+        return self._model.config.channels
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, the model's."""
+        return self._model.config.sample_rate
+
+    @property
+    def batch_size(self) -> int:
+        """Chunks per run of the network."""
+        return self._chunking.batch_size
+
+    @property
+    def latency_samples(self) -> int:
+        """The most samples by which the output trails the input; constant."""
+        return grid.latency_samples(self._chunking)
+
+    def reset(self) -> None:
+        """Forget everything, as if new."""
+        border = self._chunking.border
+        self._pushed = 0  # input samples so far
+        self._emitted = 0  # output samples so far
+        self._chunk = 0  # number of the next chunk
+        self._origin = 0  # padded position of the first sample in the buffers
+        self._decided = border == 0 or self._chunking.convention == "live"
+        self._left = border if self._decided else 0
+        # The padding's place is kept free in front of the input until it is known.
+        self._filled = border
+        self._input[:, :border] = 0
+        self._sum[:] = 0
+        self._weight[:] = 0
+        self._flushed = False
+
+    def push(self, block: NDArray[np.generic]) -> Wave:
+        """Take a block ``(channels, n)``, n >= 0, and return what is finished.
+
+        Returns:
+            New memory ``(stems, channels, m)`` float32, m >= 0.
+
+        Raises:
+            InputError: wrong shape or dtype, or a push after ``flush`` without ``reset``.
+            NonFiniteError: NaN or Inf in the input (nothing is taken then) or from the network.
+            EngineError: the network failed; ``reset`` before going on.
+        """
+        return run_steps(self.push_steps(block), self._model.backend)
+
+    def push_steps(self, block: NDArray[np.generic]) -> Steps:
+        """``push`` with the network left to the caller, who may run several streams' chunks
+        together. It must be run to its end (or thrown away with a ``reset``) before the next."""
+        if self._flushed:
+            raise InputError("the stream was flushed; call reset() before pushing again")
+        block = check_block(block, self.channels, self._pushed, self.sample_rate)
+        done: list[Wave] = []
+        start = 0
+        while start < block.shape[1]:
+            take = min(block.shape[1] - start, self._input.shape[1] - self._filled)
+            self._input[:, self._filled : self._filled + take] = block[:, start : start + take]
+            start += take
+            self._filled += take
+            self._pushed += take
+            if not self._decided and grid.is_padded(self._chunking, self._pushed):
+                self._decide()
+            while self._decided and self._filled >= self._group + self._ahead:
+                done.append((yield from self._run_group()))
+        return self._join(done)
+
+    def flush(self) -> Wave:
+        """End the input and return the rest, ``(stems, channels, m)``.
+
+        All that was returned since the last ``reset`` is then exactly as long as the input.
+        """
+        return run_steps(self.flush_steps(), self._model.backend)
+
+    def flush_steps(self) -> Steps:
+        """``flush`` with the network left to the caller; see ``push_steps``."""
+        if self._flushed:
+            return self._join([])
+        self._flushed = True
+        if self._pushed == 0:
+            return self._join([])
+        chunking, border = self._chunking, self._chunking.border
+        if chunking.convention == "live":
+            rest = self._input[:, : self._filled]
+            # As many chunks as it takes for the last input sample to be final.
+            need = border + self._pushed - grid.settled(chunking)
+            total = max(0, -(-need // chunking.step)) + 1 - self._chunk
+            missing = max(0, (total - 1) * chunking.step + chunking.chunk_size - rest.shape[1])
+            rest = np.pad(rest, ((0, 0), (0, missing)))
+        elif self._decided:
+            rest = self._input[:, : self._filled]
+            if border:
+                rest = np.concatenate([rest, grid.right_padding(chunking, rest)], axis=1)
+            total = -(-rest.shape[1] // chunking.step)
+        else:
+            rest = self._input[:, border : self._filled]
+            total = -(-rest.shape[1] // chunking.step)
+        return self._join([(yield from self._run_rest(rest, total))])
+
+    def _decide(self) -> None:
+        border = self._chunking.border
+        self._input[:, :border] = grid.left_padding(
+            self._chunking, self._input[:, border : self._filled]
+        )
+        self._decided, self._left = True, border
+
+    def _join(self, parts: list[Wave]) -> Wave:
+        if len(parts) == 1:
+            return parts[0]
+        empty = np.empty((len(self._chosen), self.channels, 0), np.float32)
+        return np.concatenate([empty, *parts], axis=2)
+
+    def _run_group(self) -> Steps:
+        """Run one batch of whole chunks from the front of the input and drop what it used."""
+        chunking, batch = self._chunking, self.batch_size
+        step, size = chunking.step, chunking.chunk_size
+        # New memory, not a view: the input moves on, and the network may keep what it sees.
+        chunks = np.empty((batch, self.channels, size), np.float32)
+        for k in range(batch):
+            chunks[k] = self._input[:, k * step : k * step + size]
+        yield from self._add(chunks, [size] * batch, last=False)
+        used = batch * step
+        finished = (batch - 1) * step + grid.settled(chunking)
+        out = self._take(finished)
+        for array in (self._sum, self._weight):
+            if used < self._group:
+                array[..., : self._group - used] = array[..., used:].copy()
+            array[..., self._group - used :] = 0
+        kept = self._filled - used
+        if kept:
+            self._input[:, :kept] = self._input[:, used : self._filled].copy()
+        self._filled = kept
+        self._origin += used
+        return out
+
+    def _run_rest(self, rest: Wave, total: int) -> Steps:
+        """Run the last ``total`` chunks, of which those at the end may be partial."""
+        chunking = self._chunking
+        step, size = chunking.step, chunking.chunk_size
+        length = (total - 1) * step + size
+        sums = np.zeros((*self._sum.shape[:2], max(length, self._group)), np.float32)
+        weights = np.zeros(sums.shape[2], np.float32)
+        sums[..., : self._group], weights[: self._group] = self._sum, self._weight
+        self._sum, self._weight = sums, weights
+        for start in range(0, total, self.batch_size):
+            numbers = range(start, min(total, start + self.batch_size))
+            parts = [rest[:, k * step : k * step + size] for k in numbers]
+            chunks = np.stack([grid.pad_chunk(chunking, part) for part in parts])
+            lengths = [part.shape[1] for part in parts]
+            last = start + self.batch_size >= total
+            yield from self._add(chunks, lengths, last=last, offset=start * step)
+        out = self._take(length)
+        self._sum = np.empty((*sums.shape[:2], self._group), np.float32)
+        self._weight = np.empty(self._group, np.float32)
+        return out
+
+    def _add(
+        self, chunks: Wave, lengths: list[int], *, last: bool, offset: int = 0
+    ) -> Generator[Wave, Wave | None, None]:
+        """Have the network see ``(n, channels, chunk_size)`` and add the weighted result."""
+        step = self._chunking.step
+        views = [view_of(chunk) for chunk in chunks]
+        shown = chunks
+        if any(views):
+            shown = np.stack([view.show(chunk) if view else chunk
+                              for view, chunk in zip(views, chunks, strict=True)])  # fmt: skip
+        made = self._checked(shown, (yield shown))
+        if shown is not chunks:
+            count = len(self._model.config.stems)
+            made = np.stack([
+                view.give_back(chunk, seen, stems, count) if view else stems
+                for view, chunk, seen, stems in zip(views, chunks, shown, made, strict=True)
+            ])  # fmt: skip
+        for index, length in enumerate(lengths):
+            weights = self._weights_of(self._chunk == 0, last and index == len(lengths) - 1)
+            if length < len(weights):
+                weights = weights[:length]
+            begin = offset + index * step
+            self._sum[..., begin : begin + length] += made[index, ..., :length] * weights
+            self._weight[begin : begin + length] += weights
+            self._chunk += 1
+
+    def _weights_of(self, first: bool, last: bool) -> Wave:
+        weights = self._weights.get((first, last))
+        if weights is None:
+            weights = grid.chunk_weights(self._chunking, first=first, last=last)
+            self._weights[first, last] = weights
+        return weights
+
+    def _checked(self, chunks: Wave, made: Wave | None) -> Wave:
+        """The network's result, of the stems chosen, or an error."""
+        if made is None:
+            raise InputError("send what the network made of the chunks")
+        wanted = (chunks.shape[0], len(self._model.config.stems), *chunks.shape[1:])
+        if made.shape != wanted:
+            raise EngineError(
+                f"model {self._model.config.name!r} returned {made.shape}, expected {wanted};"
+                " its configuration does not fit its network"
+            )
+        if not self._all_chosen:
+            made = made[:, list(self._chosen)]
+        if np.count_nonzero(np.isfinite(made)) != made.size:
+            raise NonFiniteError(
+                f"model {self._model.config.name!r} returned NaN or Inf near second"
+                f" {self._emitted / self.sample_rate:.2f}; try precision float32, or other weights"
+            )
+        return made
+
+    def _take(self, finished: int) -> Wave:
+        """Weighted means of what is final, up to ``finished`` past the origin, not yet given."""
+        begin = self._left + self._emitted - self._origin
+        end = max(begin, min(finished, begin + self._pushed - self._emitted))
+        total = self._weight[begin:end]
+        out = np.zeros((*self._sum.shape[:2], end - begin), np.float32)
+        # No weight at all (a fade that reaches zero at overlap 1) is silence, by convention.
+        np.divide(self._sum[..., begin:end], total, out=out, where=total > 0)
+        self._emitted += end - begin
+        return out

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""RefinedStream: a model's stems, refined window by window.
+
+Windows are longer than a network's chunks, because what a kit says again and again is learnt the
+better the more often it was heard. They lie on a fixed grid, with a linear cross-fade from each to
+the next, and none is shorter than it must be: the last one takes the rest. Like a network's chunk
+each is shown to the fit as its view (:mod:`lars_plugin.separation.streams.views`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.dsp.fifo import Fifo
+from lars_plugin.model import Chunking, Model
+from lars_plugin.refine.refiner import Refiner
+from lars_plugin.separation.streams.chunked import Steps, StreamingSeparator, choose_stems
+from lars_plugin.separation.streams.views import view_of
+
+__all__ = ["RefinedStream", "is_refined"]
+
+Wave = NDArray[np.float32]
+
+
+def is_refined(model: Model, chunking: Chunking | None = None) -> bool:
+    """Whether stems of this model are refined: offline only. Live there is no time for it, nor
+    enough of the recording."""
+    settings = model.config.refinement
+    offline = (chunking or model.config.chunking).convention not in ("live", "causal")
+    return settings is not None and settings.fits > 0 and offline
+
+
+class RefinedStream:
+    """Used like a :class:`~lars_plugin.separation.streams.chunked.StreamingSeparator`.
+
+    Args:
+        model: whose configuration has a refinement.
+        chunking: of the network, instead of the model's own.
+        stems: canonical names of those wanted, in this order; all for None. All are computed.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        chunking: Chunking | None = None,
+        stems: Sequence[str] | None = None,
+    ) -> None:
+        settings = model.config.refinement
+        assert settings is not None
+        self._rough = StreamingSeparator(model, chunking=chunking)
+        self._keep = list(choose_stems(model, stems))
+        self._refine = Refiner(settings, model.config.stems)
+        self._fade = max(1, settings.window // 12)
+        self._step = settings.window - self._fade
+        rising = (np.arange(self._fade, dtype=np.float32) + np.float32(0.5)) / self._fade
+        self._rising: Wave = rising
+        self.reset()
+
+    @property
+    def backend(self) -> Callable[[Wave], Wave]:
+        """Runs what ``push_steps`` and ``flush_steps`` yield."""
+        return self._rough.backend
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names along the first axis of the output."""
+        return tuple(self._rough.stems[index] for index in self._keep)
+
+    @property
+    def channels(self) -> int:
+        """Channels of input and output."""
+        return self._rough.channels
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, the model's."""
+        return self._rough.sample_rate
+
+    @property
+    def latency_samples(self) -> int:
+        """The most samples by which the output trails the input; constant."""
+        return self._rough.latency_samples + 2 * self._step + self._fade
+
+    def reset(self) -> None:
+        """Forget everything, as if new."""
+        self._rough.reset()
+        rows = (len(self._rough.stems) + 1) * self.channels
+        self._mixture = Fifo((self.channels,))  # what the network's stems still wait for
+        self._waiting = Fifo((rows,))  # the mixture's channels, then the stems'
+        self._overlap = np.empty((rows, 0), np.float32)  # what the window before ended with
+        self._tail: Wave | None = None  # the same, refined and fading out
+
+    def push_steps(self, block: NDArray[np.generic]) -> Steps:
+        """Take ``(channels, n)`` and return what is finished, ``(stems, channels, m)``."""
+        made = yield from self._rough.push_steps(block)
+        # Copied: the caller may fill its block again.
+        self._mixture.append(np.array(block, np.float32))
+        return (yield from self._run_whole(made))
+
+    def flush_steps(self) -> Steps:
+        """End the input and return the rest; in all exactly as long as the input."""
+        made = yield from self._run_whole((yield from self._rough.flush_steps()))
+        if not self._ready:
+            return made
+        last = yield from self._run(self._waiting.samples, last=True)
+        return np.concatenate([made, last], axis=2)
+
+    @property
+    def _ready(self) -> int:
+        """Samples from the next window's start on."""
+        return self._overlap.shape[1] + self._waiting.samples
+
+    def _run_whole(self, stems: Wave) -> Steps:
+        """Take the network's stems and run the windows that are not the last."""
+        self._add(stems)
+        done = [stems[self._keep][..., :0]]
+        window = self._step + self._fade
+        # The last window is at least as long as the others, so one more must be sure to come.
+        while self._ready >= self._step + window:
+            done.append((yield from self._run(window - self._overlap.shape[1], last=False)))
+        return np.concatenate(done, axis=2)
+
+    def _add(self, stems: Wave) -> None:
+        mixture = self._mixture.take(stems.shape[2])
+        rows = stems.reshape(stems.shape[0] * self.channels, stems.shape[2])
+        self._waiting.append(np.concatenate([mixture, rows]))
+
+    def _run(self, new: int, *, last: bool) -> Steps:
+        """What a window finishes that so many samples complete: all but the fade into the next."""
+        rows = np.concatenate([self._overlap, self._waiting.take(new)], axis=1)
+        mixture, stems = rows[: self.channels], rows[self.channels :]
+        stems = stems.reshape(len(self._rough.stems), self.channels, rows.shape[1])
+        made = (yield from self._updates(mixture, stems))[self._keep]
+        if self._tail is not None:
+            made[..., : self._fade] *= self._rising
+            made[..., : self._fade] += self._tail
+        self._tail, self._overlap = None, rows[:, :0]
+        if last:
+            return made
+        self._tail = made[..., self._step :] * self._rising[::-1]
+        self._overlap = rows[:, self._step :].copy()
+        return made[..., : self._step]
+
+    def _updates(self, mixture: Wave, stems: Wave) -> Steps:
+        """The fit, with a pause after each update: it takes seconds, a network's run does not."""
+        view, shown = view_of(mixture), mixture
+        if view is not None:
+            shown, stems = view.show(mixture), view.show_stems(stems)
+        updates = self._refine.updates(shown, stems)
+        while True:
+            try:
+                next(updates)
+            except StopIteration as stop:
+                made: Wave = stop.value
+                if view is not None:
+                    made = view.give_back(mixture, shown, made, len(made))
+                return made
+            yield mixture[None, :, :0][:0]

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pool of freshly rendered excerpts that a training step draws from without waiting.
+
+Worker processes render for ever; a thread files what they send; the newest excerpts replace the
+oldest. On a slow machine an excerpt is drawn a few times, on a fast one about once. This module
+does without torch, so that a worker starts in a second.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.errors import DatasetError
+from lars_plugin.training.data.grooves import load_grooves
+from lars_plugin.training.data.kits import load_kits
+from lars_plugin.training.data.sources import Alternating, Source
+from lars_plugin.training.data.stemgmd import StemGMDRenderer
+from lars_plugin.training.music.accompaniment import Accompaniment
+from lars_plugin.training.render.fullmix import FullMixRenderer
+from lars_plugin.training.render.renderer import Renderer
+
+__all__ = ["Pool", "PoolConfig", "make_source"]
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """Where excerpts come from and how many are kept.
+
+    Attributes:
+        kits: folders with a manifest; their "train" split is used.
+        grooves: folder of MIDI performances, likewise.
+        segment: samples per excerpt.
+        batch: excerpts per draw.
+        pool: excerpts kept.
+        workers: rendering processes.
+        synthetic_kits: electronic kits that each worker draws beside the recorded ones.
+        seed: of everything random here.
+        exclude: kits that are not heard.
+        accompaniment: None for drums alone. With music around them, a seventh stem "other": the
+            folder of a bank, or "synthetic" for our own band without one.
+        stemgmd: folder of StemGMD as another source, or None.
+        stemgmd_share: part of the excerpts that comes from there.
+        reuse: how often an excerpt is drawn, on average, before another is rendered: a small
+            machine has better use for its time.
+    """
+
+    kits: str | tuple[str, ...]
+    grooves: str
+    segment: int
+    batch: int
+    pool: int
+    workers: int
+    synthetic_kits: int
+    seed: int
+    exclude: tuple[str, ...] = ()
+    accompaniment: str | None = None
+    stemgmd: str | None = None
+    stemgmd_share: float = 0.5
+    reuse: float = 1.0
+
+
+def make_source(config: PoolConfig, seed: int) -> Source:
+    """What one rendering process renders with.
+
+    Raises:
+        DatasetError: data are missing, or a kit to exclude is not there.
+    """
+    kits = load_kits(config.kits, "train", config.exclude)
+    kits = kits.with_synthetic(config.synthetic_kits, seed + 17)
+    source: Source = Renderer(kits, load_grooves(config.grooves, "train"), seed)
+    if config.stemgmd is not None:
+        recorded = StemGMDRenderer(config.stemgmd, seed + 29)
+        source = Alternating(source, recorded, config.stemgmd_share, seed + 31)
+    if config.accompaniment is not None:
+        bank = None if config.accompaniment == "synthetic" else config.accompaniment
+        source = FullMixRenderer(source, Accompaniment(bank, seed + 37), seed + 41)
+    return source
+
+
+def _work(config: PoolConfig, index: int, out: Any) -> None:
+    """Body of a rendering process: excerpts as float16, forever."""
+    parent = os.getppid()
+    seed = config.seed + 7919 * index
+    renderer = make_source(config, seed)
+    while os.getppid() == parent:  # an orphan ends
+        out.put(renderer.render(config.segment).astype(np.float16))
+
+
+class Pool:
+    """The latest excerpts of all workers; drawing never waits once it is filled."""
+
+    def __init__(self, config: PoolConfig) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._queue: Any = context.Queue(maxsize=8)
+        self._workers = [
+            context.Process(target=_work, args=(config, index, self._queue), daemon=True)
+            for index in range(config.workers)
+        ]
+        for worker in self._workers:
+            worker.start()
+        self._items: list[NDArray[np.float16]] = []
+        self._next = 0
+        self._config = config
+        self._rng = np.random.default_rng(config.seed + 1)
+        self.rendered = 0
+        self.drawn = 0
+        self._closed = False
+        self._lock = threading.Lock()
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self) -> None:
+        # A thread of its own: an excerpt is longer than a pipe's buffer, so its sender waits
+        # until somebody reads, and would wait for the next step otherwise.
+        while not self._closed:
+            # Unread, the queue fills up, and the workers wait.
+            ahead = self.rendered - 6 * self._config.batch
+            if ahead * self._config.reuse > self.drawn:
+                time.sleep(0.05)
+                continue
+            try:
+                item = self._queue.get(timeout=0.5)
+            except queue.Empty:
+                continue
+            with self._lock:
+                self.rendered += 1
+                if len(self._items) < self._config.pool:
+                    self._items.append(item)
+                else:
+                    self._items[self._next] = item
+                    self._next = (self._next + 1) % self._config.pool
+
+    def wait(self) -> None:
+        """Block until there is enough to draw from.
+
+        Raises:
+            DatasetError: a rendering process died.
+        """
+        while len(self._items) < 2 * self._config.batch:
+            if not all(worker.is_alive() for worker in self._workers):
+                raise DatasetError("a rendering process died; its message stands above")
+            time.sleep(0.05)
+
+    def _choose(self) -> list[NDArray[np.float16]]:
+        self.wait()
+        with self._lock:
+            picks = self._rng.choice(len(self._items), self._config.batch, replace=False)
+            return [self._items[i] for i in picks]
+
+    def draw(self) -> NDArray[np.float32]:
+        """A batch ``(B, S, 2, L)`` float32, S of 6 or 7; waits only until two batches are there."""
+        rng, size = self._rng, self._config.batch
+        batch = np.stack(self._choose()).astype(np.float32)
+        self.drawn += size
+        # Levels differ by up to 40 dB between excerpts; even out before exchanging stems.
+        peak = np.abs(batch.sum(1)).max(axis=(1, 2), keepdims=True)[:, None]
+        batch /= np.maximum(peak, 1e-4)
+        for stem in range(batch.shape[1]):
+            if rng.random() < 0.2:
+                batch[:, stem] = batch[rng.permutation(size), stem]
+        gains = 10 ** (rng.normal(0, 5, (size, batch.shape[1], 1, 1)) / 20)
+        batch *= gains.astype(np.float32)
+        if rng.random() < 0.5:
+            batch = batch[:, :, ::-1]
+        flips = rng.choice([-1.0, 1.0], (size, 1, 1, 1)).astype(np.float32)
+        return np.asarray(batch * flips, np.float32)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._closed = True
+        for worker in self._workers:
+            worker.terminate()

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What transcription has to know of a model, found on excerpts rendered from training data.
+
+Excerpts come with what a model made of them (:mod:`lars_plugin.training.data.examples`). Every
+eighth, a
+plain performance, is held out: there each stem gets the threshold with the best F-measure, and the
+median delay of hits. The others train the picker. All of them give scorers of articulations.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.errors import DatasetError
+from lars_plugin.midi.analysis import Analysis, band_energies, from_energies, reference_energy
+from lars_plugin.midi.features import features
+from lars_plugin.midi.hits import ARTICULATIONS, DEFAULT_ARTICULATION
+from lars_plugin.midi.onsets import levels_db
+from lars_plugin.midi.picker import Picker, find_peaks, moments
+from lars_plugin.midi.scorer import Scorer, fit_scorer
+from lars_plugin.midi.scoring import match
+from lars_plugin.midi.settings import Settings, StemSettings
+from lars_plugin.synthesis import SAMPLE_RATE
+from lars_plugin.training.data.examples import Example
+from lars_plugin.training.data.excerpts import PLAIN
+from lars_plugin.training.data.grooves import Note
+from lars_plugin.training.midi.fit_picker import Heard, fit_picker
+from lars_plugin.training.render.renderer import STEMS
+
+__all__ = ["Source", "tune"]
+
+log = logging.getLogger(__name__)
+
+# What the scorer sees: a model's stems, the true ones with some bleed, or the mixture in place
+# of every stem.
+Source = Literal["model", "stems", "mixture"]
+
+# A peak belongs to a stroke this near, in seconds.
+_NEAR = 0.05
+# Strokes of a stem closer than this are one: no picker tells them.
+_ONCE = 0.03
+# Of so many excerpts the first is held out: a plain performance, and thresholds are for such.
+_HELD_OUT = 2 * PLAIN
+# Those that are tried. A stem that is told badly has its best F-measure at one so low that most of
+# its hits are invented; they would spoil the file for the little they add.
+_THRESHOLDS = np.arange(0.3, 0.91, 0.02).round(2)
+# Thresholds whose F-measures differ by less than this are as good.
+_AS_GOOD = 0.01
+# Fewer examples than this teach nothing.
+_LEAST = 20
+
+Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Excerpt:
+    """What is kept of an example: no waves, they would fill the memory.
+
+    Attributes:
+        heard: what the picker will hear.
+        training: what it is trained on: with a model's stems also the true ones, made to leak.
+        onsets: of each stem, seconds, those that are told apart.
+        struck: of each stem, features of its strokes.
+        kinds: of each stem, their articulations.
+        hop: seconds from frame to frame.
+    """
+
+    heard: Heard
+    training: tuple[Heard, ...]
+    onsets: tuple[list[float], ...]
+    struck: tuple[NDArray[np.float32], ...]
+    kinds: tuple[list[str], ...]
+    hop: float
+
+
+def tune(
+    examples: Iterator[Example],
+    source: Source = "model",
+    *,
+    model: str = "",
+    cymbals: bool = False,
+    steps: int = 2000,
+    start: Picker | None = None,
+    seed: int = 0,
+    tell: Callable[[str], None] = log.info,
+) -> Settings:
+    """Find the settings.
+
+    Args:
+        examples: each is looked at once.
+        source: what to tune for.
+        model: its name, for the record.
+        cymbals: for models whose ride and crash are one stem.
+        steps: of the picker's training; 0 takes the one to start from as it is.
+        start: a picker to go on from.
+        seed: of first weights, variation and bleed.
+        tell: takes lines about what was found.
+
+    Raises:
+        DatasetError: too few strokes of a stem.
+    """
+    rng = np.random.default_rng(seed)
+    stems = (*STEMS[:4], "cymbals") if cymbals else STEMS
+    made = [_heard(example, source, rng, stems) for example in examples]
+    for index, stem in enumerate(stems):
+        count = sum(len(one.onsets[index]) for one in made)
+        if count < _LEAST:
+            raise DatasetError(f"only {count} strokes of {stem} were rendered: tune on more")
+    training = [
+        heard for number, one in enumerate(made) if number % _HELD_OUT for heard in one.training
+    ]
+    held_out = made[::_HELD_OUT]
+    picker = (
+        start
+        if start is not None and not steps
+        else fit_picker(
+            training,
+            steps=steps,
+            start=start,
+            seed=seed,
+            tell=tell,
+        )
+    )
+    # Everything else is for the numbers as they will be written.
+    picker = Picker.from_text(picker.to_text(), len(stems))
+    chances = [picker(levels_db(one.heard.energies, 1.0)) for one in held_out]
+    parts: dict[str, StemSettings] = {}
+    figures: dict[str, float] = {}
+    for index, stem in enumerate(stems):
+        threshold, f, late = _threshold(index, held_out, chances)
+        parts[stem] = StemSettings(
+            threshold,
+            -late,
+            MappingProxyType(_articulations(stem, index, made, seed)),
+        )
+        figures[stem] = round(f, 3)
+        strokes = sum(len(one.onsets[index]) for one in made)
+        tell(
+            f"{stem}: F {f:.3f} on excerpts held out, threshold {threshold:.3f},"
+            f" offset {parts[stem].offset * 1000:+.1f} ms, {strokes} strokes"
+        )
+    facts = {
+        "model": model,
+        "source": source,
+        "excerpts": len(made),
+        "steps": steps,
+        "f_measure": figures,
+    }
+    return Settings(stems, picker, MappingProxyType(parts), MappingProxyType(facts))
+
+
+def _waves(example: Example, source: Source, rng: np.random.Generator) -> Wave:
+    if source == "model":
+        return example.estimated
+    if source == "mixture":
+        return np.repeat(example.true.sum(axis=0, keepdims=True), len(STEMS), axis=0)
+    # Stems that no model made come from microphones, and each hears its neighbours.
+    bleed = 10 ** (rng.uniform(-60, -15, (len(STEMS), len(STEMS))) / 20)
+    bleed *= rng.random(bleed.shape) < rng.random()
+    np.fill_diagonal(bleed, 1.0)
+    return np.asarray(np.einsum("so,ocn->scn", bleed.astype(np.float32), example.true), np.float32)
+
+
+def _heard(
+    example: Example, source: Source, rng: np.random.Generator, stems: tuple[str, ...]
+) -> _Excerpt:
+    waves, notes = _named(_waves(example, source, rng), example.notes, stems, source)
+    energies, made = _analysed(waves, stems)
+    seconds = made.hop / SAMPLE_RATE
+    mine = [_apart([note for note in notes if note.stem == stem]) for stem in stems]
+    onsets = tuple([note.onset for note in strokes] for strokes in mine)
+    strokes = tuple(np.asarray(times) / seconds for times in onsets)
+    heard = Heard(energies, strokes)
+    training = [heard] if source != "stems" else []
+    if source != "mixture":
+        true, _ = _named(example.true, example.notes, stems, source)
+        training.append(Heard(_analysed(true, stems)[0], strokes, leaks=True))
+    return _Excerpt(
+        heard,
+        tuple(training),
+        onsets,
+        tuple(
+            _features(made, index, np.array([round(note.onset / seconds) for note in one], np.intp))
+            for index, one in enumerate(mine)
+        ),
+        tuple([note.articulation for note in one] for one in mine),
+        seconds,
+    )
+
+
+def _named(
+    waves: Wave, notes: Sequence[Note], stems: tuple[str, ...], source: Source
+) -> tuple[Wave, Sequence[Note]]:
+    """The renderer's stems and strokes as these stems have them."""
+    if "cymbals" not in stems:
+        return waves, notes
+    # A mixture in place of every stem is one in place of the cymbals too.
+    both = waves[4:5] if source == "mixture" else waves[4:].sum(axis=0, keepdims=True)
+    names = {"ride": "cymbals", "crash": "cymbals"}
+    renamed = [replace(note, stem=names.get(note.stem, note.stem)) for note in notes]
+    return np.concatenate([waves[:4], both]), renamed
+
+
+def _analysed(waves: Wave, stems: tuple[str, ...]) -> tuple[NDArray[np.float32], Analysis]:
+    """Energies against their reference, and the analysis."""
+    energies, hop = band_energies(waves, SAMPLE_RATE)
+    energies /= max(reference_energy(energies[-1]), 1e-12)
+    return energies, from_energies(energies, SAMPLE_RATE, stems, hop, 1.0)
+
+
+def _features(made: Analysis, stem: int, frames: NDArray[np.intp]) -> NDArray[np.float32]:
+    until = np.append(frames[1:], made.levels.shape[1])[: len(frames)]
+    return features(made.fine, made.levels, stem, frames, until)
+
+
+def _apart(notes: list[Note]) -> list[Note]:
+    """Strokes that follow another at once are left out."""
+    kept: list[Note] = []
+    for note in sorted(notes, key=lambda one: one.onset):
+        if not kept or note.onset - kept[-1].onset >= _ONCE:
+            kept.append(note)
+    return kept
+
+
+def _threshold(
+    stem: int, excerpts: Sequence[_Excerpt], chances: Sequence[NDArray[np.float32]]
+) -> tuple[float, float, float]:
+    """A threshold with about the best F-measure, that F-measure, and the median of the
+    seconds by which hits come late with it."""
+    peaks = []
+    for one, made in zip(excerpts, chances, strict=True):
+        frames = find_peaks(made[stem])
+        peaks.append((made[stem][frames], moments(made[stem], frames) * one.hop))
+    tried: list[tuple[float, float, float]] = []
+    for threshold in _THRESHOLDS:
+        late: list[float] = []
+        total = 0
+        for one, (sure, times) in zip(excerpts, peaks, strict=True):
+            found = list(times[sure >= threshold])
+            pairs = match(one.onsets[stem], found, _NEAR)
+            late += [found[j] - one.onsets[stem][i] for i, j in pairs]
+            total += len(one.onsets[stem]) + len(found)
+        median = float(np.median(late)) if late else 0.0
+        tried.append((float(threshold), 2 * len(late) / total if total else 0.0, median))
+    # On few strokes the best is a matter of chance: of all that are about as good the middle one.
+    best = max(f for _, f, _ in tried)
+    good = [one for one in tried if one[1] >= best - _AS_GOOD]
+    return good[len(good) // 2]
+
+
+def _articulations(
+    stem: str, index: int, excerpts: Sequence[_Excerpt], seed: int
+) -> dict[str, Scorer]:
+    if stem in ("toms", "crash"):
+        # Told by comparison, not by their sound alone.
+        return {}
+    struck = np.concatenate([one.struck[index] for one in excerpts])
+    kinds = np.array([kind for one in excerpts for kind in one.kinds[index]])
+    scorers = {}
+    for name in ARTICULATIONS[stem]:
+        which = kinds == name
+        if name != DEFAULT_ARTICULATION[stem] and min(which.sum(), (~which).sum()) >= _LEAST:
+            scorers[name] = fit_scorer(struck, which, hidden=6, seed=seed, weight=_rarity(which))
+    return scorers
+
+
+def _rarity(which: NDArray[np.bool_]) -> float:
+    """How much more each of them counts than one of the others, so that rare ones are named too."""
+    return float(np.sqrt((~which).sum() / which.sum()))

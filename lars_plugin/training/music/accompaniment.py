@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Endless music without drums, for models that hear whole songs.
+
+Two sources, alone or together: our own band (:mod:`lars_plugin.training.music.band`), and a bank of
+excerpts that a General MIDI synthesiser rendered beforehand
+(:mod:`lars_plugin.training.music.bank`).
+The splits share nothing: other instruments, other programs, other chord progressions.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from lars_plugin.errors import DatasetError, InputError
+from lars_plugin.synthesis import SAMPLE_RATE
+from lars_plugin.training.music.band import perform
+from lars_plugin.training.music.song import SPLITS, Split
+from lars_plugin.training.sounds.effects import equalise
+
+__all__ = ["BANK_INDEX", "Accompaniment"]
+
+BANK_INDEX = "bank.csv"
+
+Wave = NDArray[np.float32]
+
+# How often: the bank alone, the band alone, both. Without a bank the band plays always.
+_BANK, _BAND = 0.4, 0.4
+
+
+class Accompaniment:
+    """Draws excerpts; one instance per process.
+
+    Args:
+        bank: folder made by ``python -m lars_plugin.training.prepare accompaniment``, or None for
+            our own band alone.
+        seed: same seed and bank, same sequence of excerpts.
+        split: "train" or "validation".
+
+    Raises:
+        InputError: an unknown split.
+        DatasetError: the bank holds nothing of this split.
+    """
+
+    def __init__(self, bank: Path | str | None, seed: int, split: Split = "train") -> None:
+        if split not in SPLITS:
+            raise InputError(f"no split {split!r}; use {' or '.join(SPLITS)}")
+        self.split: Split = split
+        self.rng = np.random.default_rng([seed, SPLITS.index(split)])
+        self.files = _list_bank(Path(bank), split) if bank is not None else []
+
+    def draw(self, samples: int) -> Wave:
+        """A new excerpt ``(2, samples)`` float32 at 44.1 kHz that peaks at 1; never silent."""
+        rng = self.rng
+        source = rng.random() if self.files else _BANK
+        if source < _BANK:
+            mixed = self._from_bank(samples)
+        elif source < _BANK + _BAND:
+            mixed = perform(rng, self.split, samples)
+        else:
+            one, other = self._from_bank(samples), perform(rng, self.split, samples)
+            gain = 10 ** (rng.normal(0, 5) / 20) * np.sqrt(np.mean(one**2) / np.mean(other**2))
+            mixed = one + np.float32(gain) * other
+        width = rng.choice([0.0, 1.0, 1.0, 1.0, rng.uniform(0, 1.5)])
+        middle, side = mixed.mean(0), (mixed[0] - mixed[1]) * np.float32(0.5 * width)
+        mixed = np.stack([middle + side, middle - side])
+        if rng.random() < 0.5:
+            mixed = mixed[::-1]
+        # Opposite channels cancel in mono: then there is nothing to hear, so draw again.
+        peak = float(np.abs(mixed).max())
+        return np.ascontiguousarray(mixed / peak) if peak > 1e-3 else self.draw(samples)
+
+    def _from_bank(self, samples: int) -> Wave:
+        """A piece of a random file, up to three semitones faster or slower, equalised."""
+        rng = self.rng
+        path = self.files[rng.integers(len(self.files))]
+        rate = 2 ** (rng.uniform(-3, 3) / 12)
+        wanted = int(samples * rate) + 64
+        try:
+            total = soundfile.info(path).frames
+            start = int(rng.integers(0, max(1, total - wanted + 1)))
+            wave, _ = soundfile.read(path, wanted, start, dtype="float32", always_2d=True)
+        except (OSError, soundfile.SoundFileError) as error:
+            raise DatasetError(f"cannot read {path}: {error}") from error
+        if len(wave) < wanted:  # an excerpt longer than the file: play it again
+            wave = np.tile(wave, (-(-wanted // len(wave)), 1))[:wanted]
+        out = soxr.resample(wave, rate, 1.0, quality="MQ").T[:, :samples]
+        out = np.pad(out, ((0, 0), (0, samples - out.shape[1])))
+        peak = float(np.abs(out).max())
+        if peak < 1e-3:  # a rest: our own band instead
+            return perform(rng, self.split, samples)
+        if rng.random() < 0.5:
+            equalise(rng, out)
+        return np.asarray(out / peak, np.float32)
+
+
+def _list_bank(bank: Path, split: Split) -> list[Path]:
+    index = bank / BANK_INDEX
+    if not index.is_file():
+        raise DatasetError(
+            f"{bank} has no {BANK_INDEX}; make the bank with"
+            " `python -m lars_plugin.training.prepare accompaniment FOLDER`"
+        )
+    with index.open(newline="", encoding="utf-8") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["split"] == split]
+    files = [bank / row["file"] for row in rows]
+    if not files:
+        raise DatasetError(f"{index} has no row whose split is {split!r}")
+    for row, path in zip(rows, files, strict=True):
+        if int(row["sample_rate"]) != SAMPLE_RATE:
+            raise DatasetError(f"{path} is not at {SAMPLE_RATE} Hz; make the bank anew")
+    return files

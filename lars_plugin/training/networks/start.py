@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training starts from: a new network, or one that goes on from a trained one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lars_plugin.errors import InputError
+from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
+from lars_plugin.networks.livenet.network import LiveNet, LiveNetConfig
+from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
+from lars_plugin.zoo.checkpoints import read_state
+from lars_plugin.zoo.load import resolve
+
+__all__ = ["ARCHITECTURES", "Network", "adopt", "build", "read_weights"]
+
+ARCHITECTURES = ("bandunet", "livenet", "mdx23c")
+
+Network = BandUNet | LiveNet | MDX23C
+
+
+def build(architecture: str, settings: Mapping[str, Any]) -> Network:
+    """A network with random weights.
+
+    Raises:
+        InputError: unknown architecture, or settings that make no such network.
+    """
+    try:
+        if architecture == "bandunet":
+            return BandUNet(BandUNetConfig(**settings))
+        if architecture == "livenet":
+            return LiveNet(LiveNetConfig(**settings))
+        if architecture == "mdx23c":
+            return MDX23C(MDX23CConfig(**settings))
+    except (TypeError, ValueError, InputError) as error:
+        raise InputError(f"--network: {error}") from error
+    raise InputError(f"unknown architecture {architecture!r}; use {', '.join(ARCHITECTURES)}")
+
+
+def read_weights(source: str) -> dict[str, Tensor]:
+    """Tensors of a model (a name or a folder) or of a training's ``checkpoint.pt`` (its average).
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
+    path = Path(source)
+    if path.suffix == ".pt" and path.is_file():
+        return read_state(path, "checkpoint")
+    config, weights = resolve(source)
+    assert config.weights is not None
+    return read_state(weights, config.weights.format)
+
+
+def _complex_inputs(network: BandUNet | LiveNet, name: str) -> int:
+    """Numbers that a band of this embedding gets without levels."""
+    _, width = network.groups[int(name.split(".")[1])]
+    return 2 * network.config.audio_channels * width
+
+
+def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
+    """Copy trained weights into a network that may give more stems.
+
+    Its further stems start as silence that nothing leads to: their masks are 0 but for a bias,
+    the mean of the others'. Levels that the trained network was not given (``bands.levels_of``)
+    start with weights of 0, so the network starts as the one it goes on from.
+
+    Raises:
+        InputError: the weights are of another network.
+    """
+    own = network.state_dict()
+    if set(own) != set(state):
+        raise InputError("--init: the weights are of another architecture")
+    for name, value in state.items():
+        target = own[name]
+        if target.shape == value.shape:
+            target.copy_(value)
+        elif (
+            not isinstance(network, MDX23C)
+            and network.levels
+            and name.startswith("embed.")
+            and value.shape == (target.shape[0], _complex_inputs(network, name), target.shape[2])
+        ):
+            target.zero_()
+            target[:, : value.shape[1]] = value
+        elif (
+            not isinstance(network, MDX23C)
+            and name.startswith(("masks.", "mask_bias."))
+            and value.shape[2] == target.shape[2]
+        ):
+            bands, width = network.groups[int(name.split(".")[1])]
+            per_stem = target.shape[1] // network.stems  # (real, imaginary) x channels x bins
+            stems, rest = divmod(value.shape[1], per_stem)
+            if rest or value.shape[0] != bands:
+                raise InputError(f"--init: {name} does not fit the network")
+            if stems > network.stems:
+                raise InputError(f"--init: a model of {stems} stems for one of {network.stems}")
+            tail = value.shape[2]
+            into = target.view(bands, 2, network.stems, -1, width, tail)
+            given = value.reshape(bands, 2, stems, -1, width, tail)
+            into.zero_()
+            into[:, :, :stems] = given
+            if name.startswith("mask_bias."):
+                into[:, 0, stems:] = given[:, 0].mean(dim=1, keepdim=True)
+        else:
+            raise InputError(f"--init: {name} does not fit the network")
+    with torch.no_grad():
+        network.load_state_dict(own)

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fitting a network: AdamW with a cosine over the time there is, EMA, checkpoints, scores."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from lars_plugin.allocator import keep_freed_memory
+from lars_plugin.errors import DatasetError
+from lars_plugin.evaluation.metrics import is_sounding, sdr
+from lars_plugin.networks.mdx23c.network import MDX23C
+from lars_plugin.training.data.pool import Pool, PoolConfig
+from lars_plugin.training.networks.losses import band_loss, band_sums
+from lars_plugin.training.networks.start import Network
+from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
+from lars_plugin.training.render.fullmix import FULLMIX_STEMS
+from lars_plugin.training.render.renderer import STEMS
+
+__all__ = ["FitConfig", "Trainer", "load_clips", "validate"]
+
+log = logging.getLogger(__name__)
+
+Clip = tuple[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Everything a run depends on; it is stored in every checkpoint.
+
+    The schedule follows the clock, not the step count: ``minutes`` of training give the best
+    model those minutes can buy on whatever machine runs them.
+    """
+
+    kits: str | tuple[str, ...]
+    grooves: str
+    clips: str
+    minutes: float = 60.0
+    segment: int = 130560
+    batch: int = 8
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    ema: float = 0.996
+    abs_weight: float = 0.3
+    log_weight: float = 1.0
+    log_ramp: bool = True  # bring it in little by little, which a trained network does not need
+    paper_weight: float = 0.0  # of equation 1 of the paper; the others 0: it alone
+    clip: float = 3.0
+    seed: int = 0
+    workers: int = 1
+    threads: int = 1
+    pool: int = 480
+    reuse: float = 1.0  # draws of an excerpt before another is rendered
+    floor_db: float = -37.0  # of the logarithmic loss, against the mixture
+    silent_db: float = -30.0  # the same where a stem is silent
+    synthetic_kits: int = 32
+    exclude_kits: tuple[str, ...] = ()
+    stemgmd: str | None = None  # folder of StemGMD as another source
+    accompaniment: str | None = None  # bank of music, or "synthetic": a seventh stem "other"
+    device: str = "cpu"
+    compile: bool = False  # fuse through torch.compile: a quarter faster, needs a C++ compiler
+    validate_every: float = 10.0  # minutes
+    save_every: float = 4.0  # minutes
+
+
+def load_clips(folder: str | Path, names: Sequence[str] = STEMS) -> list[Clip]:
+    """Validation clips ``(name, stems (S, C, L))`` from folders of ``<stem>.flac``."""
+    clips = []
+    for path in sorted(p for p in Path(folder).iterdir() if (p / f"{STEMS[0]}.flac").is_file()):
+        stems = [_read_stem(path / f"{name}.flac") for name in names]
+        clips.append((path.name, np.stack(stems)))
+    if not clips:
+        raise DatasetError(f"no clip folders with {STEMS[0]}.flac below {folder}")
+    return clips
+
+
+def _read_stem(path: Path) -> NDArray[np.float32]:
+    try:
+        wave, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise DatasetError(f"cannot read the validation clip {path}: {error}") from error
+    return np.asarray(wave.T, np.float32)
+
+
+def validate(
+    network: nn.Module,
+    clips: list[Clip],
+    device: str = "cpu",
+    names: Sequence[str] = STEMS,
+) -> dict[str, float]:
+    """Median SDR in dB per stem over the clips where it sounds.
+
+    "mean" is the mean over the drum stems; with a stem "other", that one is left out of it.
+    """
+    scores: dict[str, list[float]] = {stem: [] for stem in names}
+    network.eval()
+    with torch.inference_mode():
+        for _, stems in clips:
+            mixture = stems.sum(0)
+            made = _whole(network, torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
+            for index, stem in enumerate(names):
+                if is_sounding(stems[index], mixture):
+                    scores[stem].append(sdr(stems[index], made[index]))
+    result = {stem: float(np.median(values)) for stem, values in scores.items() if values}
+    result["mean"] = float(np.mean([v for stem, v in result.items() if stem in STEMS]))
+    return result
+
+
+def _whole(network: nn.Module, wave: torch.Tensor) -> torch.Tensor:
+    """A network's stems of a clip of any length, in one pass."""
+    length = wave.shape[2]
+    if isinstance(network, MDX23C):  # takes some numbers of frames only
+        hop, multiple = network.config.hop_length, network.config.frame_multiple
+        frames = -(-(length // hop + 1) // multiple) * multiple
+        wave = nn.functional.pad(wave, (0, (frames - 1) * hop - length))
+    made: torch.Tensor = network(wave)
+    return made[..., :length]
+
+
+def _schedule(progress: float) -> float:
+    warmup = min(1.0, progress / 0.01)
+    return warmup * (0.5 + 0.5 * float(np.cos(np.pi * min(progress, 1.0)))) + 1e-3
+
+
+def _update_ema(ema: nn.Module, network: nn.Module, decay: float) -> None:
+    with torch.no_grad():
+        for kept, new in zip(ema.state_dict().values(), network.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, 1 - decay)
+            else:
+                kept.copy_(new)
+
+
+class Trainer:
+    """One run in one folder.
+
+    Args:
+        network: trained in place.
+        config: the run.
+        folder: gets ``checkpoint.pt`` (resumed from, if it is there), ``steps.csv`` and
+            ``scores.csv``.
+        report: called with a line now and then.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        config: FitConfig,
+        folder: str | Path,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.report = report or log.info
+        if config.device == "cpu":
+            keep_freed_memory()
+            torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.network = network.to(
+            device=config.device,
+            memory_format=torch.channels_last,  # type: ignore[call-overload]
+        )
+        self.ema: Network = copy.deepcopy(self.network).eval()
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+        )
+        self.band_sums = band_sums
+        if config.compile:
+            self.band_sums = torch.compile(band_sums, dynamic=False)
+            trunk = "_unet" if isinstance(network, MDX23C) else "_trunk"
+            setattr(network, trunk, torch.compile(getattr(network, trunk), dynamic=False))
+        self.stems = FULLMIX_STEMS if config.accompaniment else STEMS
+        self.clips = load_clips(config.clips, self.stems)
+        self.spent = 0.0
+        self.step = 0
+        self.checkpoint = self.folder / "checkpoint.pt"
+        if self.checkpoint.is_file():
+            self._resume()
+
+    @property
+    def progress(self) -> float:
+        """Share of the run's minutes that is spent, 0 to 1."""
+        return min(1.0, self.spent / (self.config.minutes * 60))
+
+    def run(self) -> Network:
+        """Train until the minutes are spent, over all resumed runs together.
+
+        Returns:
+            The exponential moving average of the network, in eval mode.
+        """
+        if self.progress < 1:
+            self._spend()
+            self.save()
+            self._validate()
+        return self.ema
+
+    def _spend(self) -> None:
+        config = self.config
+        pool = Pool(
+            PoolConfig(
+                kits=config.kits,
+                grooves=config.grooves,
+                segment=config.segment,
+                batch=config.batch,
+                pool=config.pool,
+                workers=config.workers,
+                synthetic_kits=config.synthetic_kits,
+                # A resumed run goes on with new excerpts.
+                seed=config.seed * 1_000_003 + self.step,
+                exclude=config.exclude_kits,
+                stemgmd=config.stemgmd,
+                accompaniment=config.accompaniment,
+                reuse=config.reuse,
+            )
+        )
+        saved = validated = self.spent
+        try:
+            pool.wait()
+            last = time.monotonic()
+            while self.progress < 1:
+                self._train_step(pool)
+                now = time.monotonic()
+                self.spent, last = self.spent + now - last, now
+                if self.spent - saved > self.config.save_every * 60:
+                    saved = self.spent
+                    self.save()
+                if self.spent - validated > self.config.validate_every * 60:
+                    validated = self.spent
+                    self._validate()
+        finally:
+            pool.close()
+
+    def _train_step(self, pool: Pool) -> None:
+        config = self.config
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.lr * _schedule(self.progress)
+        self.network.train()
+        stems = torch.from_numpy(pool.draw()).to(config.device)
+        ramp = float(np.clip((self.progress - 0.05) / 0.15, 0, 1)) if config.log_ramp else 1.0
+        log_weight = config.log_weight * ramp
+        with torch.autocast(config.device.split(":")[0], dtype=torch.bfloat16):
+            loss, scores = self._loss(stems, log_weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        else:
+            self.report(f"step {self.step}: the gradient is not finite, step left out")
+        _update_ema(self.ema, self.network, min(config.ema, (1 + self.step) / (10 + self.step)))
+        row = [self.step, f"{self.spent:.1f}", f"{loss.item():.5f}", f"{norm.item():.4f}"]
+        self._append("steps.csv", [*row, pool.rendered, *(f"{v:.2f}" for v in scores.tolist())])
+        self.step += 1
+
+    def _loss(self, stems: torch.Tensor, log_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """The band loss, the paper's, or their weighted sum; and the SDR per stem."""
+        config = self.config
+        parts: list[tuple[torch.Tensor, torch.Tensor]] = []
+        if config.abs_weight or config.log_weight:
+            weights = config.abs_weight, log_weight
+            floors = 10 ** (config.floor_db / 10), 10 ** (config.silent_db / 10)
+            if isinstance(self.network, MDX23C):
+                parts.append(sdr_loss(self.network, stems, *weights, *floors))
+            else:
+                parts.append(band_loss(self.network, stems, *weights, self.band_sums, *floors))
+        if config.paper_weight:
+            loss, scores = wave_loss(self.network, stems)
+            parts.append((config.paper_weight * loss, scores))
+        return torch.stack([loss for loss, _ in parts]).sum(), parts[0][1]
+
+    def _validate(self) -> None:
+        scores = validate(self.ema, self.clips, self.config.device, self.stems)
+        values = [f"{scores.get(stem, float('nan')):.2f}" for stem in (*self.stems, "mean")]
+        self._append("scores.csv", [self.step, f"{self.spent:.1f}", *values])
+        line = "  ".join(f"{k} {v}" for k, v in zip((*self.stems, "mean"), values, strict=True))
+        self.report(f"step {self.step}, {self.spent / 60:.1f} min: {line}")
+
+    def _append(self, name: str, row: list[object]) -> None:
+        with (self.folder / name).open("a", newline="") as handle:
+            csv.writer(handle).writerow(row)
+
+    def save(self) -> None:
+        """Write the checkpoint, replacing the previous one only when it is whole."""
+        partial = self.checkpoint.with_suffix(".part")
+        torch.save(
+            {
+                "network": self.network.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "spent": self.spent,
+                "step": self.step,
+                "config": asdict(self.config),
+            },
+            partial,
+        )
+        partial.replace(self.checkpoint)
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True, map_location=self.config.device)
+        self.network.load_state_dict(state["network"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.spent, self.step = state["spent"], state["step"]
+        self.report(f"resumed at step {self.step}, {self.spent / 60:.1f} minutes in")

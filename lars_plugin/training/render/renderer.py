@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random drum mixtures with their stems, rendered on the fly.
+
+One :class:`Renderer` turns kits and grooves into excerpts ``(stems, 2, samples)`` float32 at
+44.1 kHz; the mixture is their sum. Everything that happens to a mixture is either done to a
+stem before the sum (gain, pan, EQ, saturation, room) or is the same linear operation on all
+stems (bus compression as one time-varying gain, low-pass, mono, level), so the sum stays true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.synthesis import SAMPLE_RATE
+from lars_plugin.training.data.grooves import GrooveLibrary, Note
+from lars_plugin.training.data.kits import Instrument, KitLibrary
+from lars_plugin.training.sounds.effects import add_room, bus_gain, equalise, lowpass, saturate
+from lars_plugin.training.sounds.stage import Place, draw_stage
+from lars_plugin.training.sounds.variation import Timbre, draw_timbre
+
+__all__ = ["STEMS", "Renderer", "RendererConfig"]
+
+STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash")
+
+# Ring-in: strokes this long before the excerpt are rendered too.
+_PRE_ROLL = 3.0
+
+# What to play when a kit lacks an articulation.
+_FALLBACK = {
+    "rim": "center",
+    "sidestick": "center",
+    "half": "open",
+    "pedal": "closed",
+    "mid": "high",
+    "bell": "bow",
+    "splash": "crash",
+    "china": "crash",
+}
+
+Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RendererConfig:
+    """How wildly to vary. Probabilities in [0, 1], ranges in the unit named."""
+
+    whole_kit: float = 0.3  # one kit for all drums, instead of one per drum
+    timbre: float = 0.85  # another drum out of the recorded one
+    pitch_semitones: float = 5.0
+    studio: float = 0.6  # placed as most mixes have it, instead of anywhere
+    layer: float = 0.3  # two instruments struck at once
+    synthetic: float = 0.25  # an electronic or imaginary kit
+    swap_crash: float = 0.1  # the hi-hat's or ride's part on a crash
+    gain_db: float = 5.0  # standard deviation per stem
+    extra: float = 0.4  # strokes of rare stems from another performance
+    solo: float = 0.12  # a few stems only
+    swap_ride: float = 0.12  # the hi-hat's part on the ride
+    eq: float = 0.6
+    saturation: float = 0.15
+    room: float = 0.5
+    bus: float = 0.35
+    lowpass: float = 0.08
+    mono: float = 0.08
+    level_db: float = 40.0
+
+
+class Renderer:
+    """Draws excerpts; one instance per process.
+
+    Args:
+        kits: one-shots.
+        grooves: performances.
+        seed: same seed, same sequence of excerpts.
+        config: the ranges.
+    """
+
+    def __init__(
+        self,
+        kits: KitLibrary,
+        grooves: GrooveLibrary,
+        seed: int,
+        config: RendererConfig | None = None,
+    ) -> None:
+        self.kits = kits
+        self.grooves = grooves
+        self.config = config or RendererConfig()
+        self.rng = np.random.default_rng(seed)
+        self._weights: dict[tuple[str, str], float] = {}
+
+    def render(self, samples: int) -> Wave:
+        """A new excerpt ``(6, 2, samples)``; its mixture peaks between -40 and 0 dBFS."""
+        rng, config = self.rng, self.config
+        pre = int(_PRE_ROLL * SAMPLE_RATE)
+        notes = self._notes((pre + samples) / SAMPLE_RATE)
+        stems = np.zeros((len(STEMS), 2, pre + samples), np.float32)
+        house = self._kit_for(None)
+        stage = draw_stage(rng, rng.random() < config.studio)
+        for index, stem in enumerate(STEMS):
+            mine = [note for note in notes if note.stem == stem]
+            if mine:
+                self._play(stems[index], stem, mine, house, stage)
+                if rng.random() < config.eq:
+                    equalise(rng, stems[index])
+                if rng.random() < config.saturation:
+                    saturate(rng, stems[index])
+        if rng.random() < config.room:
+            add_room(rng, stems)
+        stems = stems[:, :, pre:]
+        if rng.random() < config.bus:
+            stems *= bus_gain(rng, stems.sum(0))
+        if rng.random() < config.lowpass:
+            stems = lowpass(rng, stems)
+        if rng.random() < config.mono:
+            stems = np.repeat(stems.mean(1, keepdims=True), 2, axis=1)
+        peak = float(np.abs(stems.sum(0)).max())
+        if peak > 1e-5:
+            level = 10 ** (-config.level_db * rng.beta(1, 4) / 20)
+            stems = stems * np.float32(level / peak)
+        return np.ascontiguousarray(stems, np.float32)
+
+    # Which strokes.
+
+    def _excerpt(self, seconds: float) -> list[Note]:
+        notes, total = self.grooves.draw(self.rng)
+        tempo = self.rng.uniform(0.8, 1.25)
+        start = self.rng.uniform(-0.5, max(total - seconds * tempo * 0.7, 0.1))
+        return [
+            replace(n, onset=(n.onset - start) / tempo)
+            for n in notes
+            if start <= n.onset < start + seconds * tempo
+        ]
+
+    def _notes(self, seconds: float) -> list[Note]:
+        rng, config = self.rng, self.config
+        notes = self._excerpt(seconds)
+        if rng.random() < config.swap_ride:
+            open_hat = rng.random() < 0.3
+            notes = [
+                replace(n, stem="ride", articulation="bow")
+                if n.stem == "hihat" and (open_hat or n.articulation != "pedal")
+                else n
+                for n in notes
+            ]
+        if rng.random() < config.swap_crash:
+            # Crash-riding: the loud chorus.
+            notes = [
+                replace(n, stem="crash", articulation="crash", number=49)
+                if n.stem in ("hihat", "ride") and n.articulation not in ("pedal", "bell")
+                else n
+                for n in notes
+            ]
+        for stem in ("toms", "ride", "crash"):
+            # A crash is rare in every performance and as hard to learn as the others.
+            if rng.random() < config.extra * (1.5 if stem == "crash" else 1.0):
+                for _ in range(3):
+                    more = [n for n in self._excerpt(seconds) if n.stem == stem]
+                    if more:
+                        notes += more
+                        break
+                else:
+                    if stem == "crash":
+                        notes += [
+                            Note(float(t), "crash", "crash", int(rng.integers(50, 127)), 49)
+                            for t in rng.uniform(0, seconds, rng.integers(1, 4))
+                        ]
+        if rng.random() < config.solo:
+            keep = set(rng.choice(STEMS, rng.integers(1, 4), replace=False))
+            notes = [n for n in notes if n.stem in keep]
+        curve = rng.uniform(0.6, 1.3)
+        played = [
+            replace(note, velocity=max(1, round(127 * (note.velocity / 127) ** curve)))
+            for note in notes
+        ]
+        return sorted(played, key=lambda note: note.onset)
+
+    # With which sounds.
+
+    def _kit_for(self, stem: str | None) -> str:
+        names = list(self.kits.kits) if stem is None else self.kits.names(stem)
+        recorded = [name for name in names if not name.startswith("synth_")]
+        synthetic = [name for name in names if name.startswith("synth_")]
+        drawn = self.rng.random() < self.config.synthetic
+        pool = synthetic if synthetic and drawn else recorded or synthetic
+        if stem is None or pool is synthetic:
+            return str(pool[self.rng.integers(len(pool))])
+        weights = np.array([self._weight(name, stem) for name in pool])
+        return str(pool[self.rng.choice(len(pool), p=weights / weights.sum())])
+
+    def _weight(self, kit: str, stem: str) -> float:
+        if (kit, stem) not in self._weights:
+            self._weights[kit, stem] = self.kits.weight(kit, stem)
+        return self._weights[kit, stem]
+
+    def _play(
+        self, out: Wave, stem: str, notes: list[Note], house: str, stage: dict[str, Place]
+    ) -> None:
+        rng, config = self.rng, self.config
+        same = rng.random() < config.whole_kit and stem in self.kits.kits[house]
+        kit = house if same else self._kit_for(stem)
+        layered = rng.random() < config.layer
+        second = self._kit_for(stem) if layered else kit
+        half = rng.random() < 0.3
+        gain = 10 ** (rng.normal(0, config.gain_db) / 20)
+        place = stage[stem]
+        # All articulations are struck on the same drum or cymbal, so they share its timbre;
+        # toms and crashes are several.
+        shared = self._timbre(stem)
+        chosen: dict[int, list[_Voice]] = {}
+        choke = stem == "hihat"
+        for index, note in enumerate(notes):
+            if note.number not in chosen:
+                alike = stem in ("kick", "snare", "hihat", "ride") or rng.random() < 0.3
+                timbre = shared if alike else self._timbre(stem)
+                pan = float(np.clip(place.pan + rng.normal(0, place.spread), -0.95, 0.95))
+                first = self._instrument(self.kits.kits[kit][stem], note, half)
+                chosen[note.number] = [_Voice(first, timbre, pan, 1.0)]
+                if layered:
+                    # Two cymbals at once are a third one that nobody recorded.
+                    other = self._instrument(self.kits.kits[second][stem], note, half)
+                    level = 10 ** (rng.uniform(-14, 2) / 20)
+                    chosen[note.number].append(_Voice(other, self._timbre(stem), pan, level))
+            begin = int(note.onset * SAMPLE_RATE)
+            for voice in chosen[note.number]:
+                wave = voice.hit(note.velocity, rng, place.width)
+                length = min(wave.shape[1], out.shape[1] - begin)
+                if choke and index + 1 < len(notes):
+                    # The two cymbals touch: the next stroke ends what still rings.
+                    until = int((notes[index + 1].onset - note.onset) * SAMPLE_RATE)
+                    wave, length = self._cut(wave, until, length)
+                if length > 0:
+                    out[:, begin : begin + length] += wave[:, :length] * np.float32(gain)
+
+    def _timbre(self, stem: str) -> Timbre:
+        if self.rng.random() >= self.config.timbre:
+            return Timbre()
+        return draw_timbre(self.rng, stem, self.config.pitch_semitones)
+
+    def _instrument(
+        self, sounds: dict[str, list[Instrument]], note: Note, half: bool
+    ) -> Instrument:
+        name = note.articulation
+        if name == "open" and half and "half" in sounds:
+            name = "half"
+        while name not in sounds and name in _FALLBACK:
+            name = _FALLBACK[name]
+        options = sounds.get(name) or sounds[next(iter(sounds))]
+        return options[self.rng.integers(len(options))]
+
+    @staticmethod
+    def _cut(wave: Wave, until: int, length: int) -> tuple[Wave, int]:
+        fade = 1323  # 30 ms
+        end = until + fade
+        if end >= length:
+            return wave, length
+        wave = wave[:, :end].copy()
+        wave[:, until:] *= np.linspace(1, 0, fade, dtype=np.float32)
+        return wave, end
+
+
+class _Voice:
+    """An instrument with its timbre and place; what was rendered once is kept."""
+
+    def __init__(self, instrument: Instrument, timbre: Timbre, pan: float, level: float) -> None:
+        self.instrument = instrument
+        self.timbre = timbre
+        self.level = level
+        angle = (pan + 1) * np.pi / 4
+        self.left, self.right = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        self.made: dict[tuple[int, int], Wave] = {}
+
+    def hit(self, velocity: float, rng: np.random.Generator, width: float) -> Wave:
+        """One stroke ``(2, samples)``; not to be changed."""
+        layer, take, gain = self.instrument.choose(velocity, rng)
+        wave = self.made.get((layer, take))
+        if wave is None:
+            raw = self.instrument.layers[layer][take].astype(np.float32) / np.float32(32768)
+            wave = self._place(self.timbre.apply(raw), width)
+            self.made[layer, take] = wave
+        return np.asarray(wave * np.float32(gain * self.level), np.float32)
+
+    def _place(self, wave: Wave, width: float) -> Wave:
+        if wave.shape[0] == 1:
+            return np.stack([wave[0] * self.left, wave[0] * self.right])
+        mid, side = (wave[0] + wave[1]) * 0.5, (wave[0] - wave[1]) * np.float32(0.5 * width)
+        return np.stack([(mid + side) * self.left, (mid - side) * self.right])

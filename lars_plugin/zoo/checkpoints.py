@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""State dicts: reading them from files without running code, fitting them to a network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from lars_plugin.errors import InputError, ModelError, ModelFormatError
+from lars_plugin.forks import settle_torch
+from lars_plugin.model import ModelConfig
+from lars_plugin.zoo.integrity import replacing
+
+__all__ = ["build_network", "load_state", "read_state", "save_state"]
+
+# Where checkpoints keep the network's tensors; the last is our own training's average.
+_WRAPPERS = ("state", "state_dict", "model_state_dict", "ema")
+
+_CHECKPOINTS = (".pth", ".ckpt", ".th", ".pt")
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_LISTED = 3  # names that an error message lists
+
+
+def build_network(config: ModelConfig) -> nn.Module:
+    """The network a configuration describes, with random weights.
+
+    Raises:
+        ModelFormatError: unknown architecture, or settings that make no network.
+    """
+    from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
+    from lars_plugin.networks.larsnet.network import LarsNet, LarsNetConfig
+    from lars_plugin.networks.livenet.network import LiveNet, LiveNetConfig
+    from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
+
+    settle_torch()
+    sizes: dict[str, Any] = {"stems": len(config.stems), "audio_channels": config.channels}
+    try:
+        if config.architecture == "mdx23c":
+            shape = MDX23CConfig(**sizes, **config.network)
+            frames = 1 + config.chunking.chunk_size // shape.hop_length
+            if frames % shape.frame_multiple:
+                raise InputError(
+                    f"chunk_size {config.chunking.chunk_size} makes {frames} frames, "
+                    f"which must be divisible by {shape.frame_multiple}"
+                )
+            return MDX23C(shape)
+        if config.architecture == "bandunet":
+            return BandUNet(BandUNetConfig(**sizes, **config.network))
+        if config.architecture == "larsnet":
+            settings = LarsNetConfig(config.stems, config.channels, **config.network)
+            if config.chunking.chunk_size <= settings.n_fft:
+                raise InputError(f"chunk_size must exceed n_fft, {settings.n_fft}")
+            return LarsNet(settings)
+        if config.architecture == "livenet":
+            live = LiveNet(LiveNetConfig(**sizes, **config.network))
+            chunking = config.chunking
+            if (chunking.convention, chunking.chunk_size, chunking.lookahead) != (
+                "causal",
+                live.config.hop_length,
+                live.delay,
+            ):
+                raise InputError(
+                    f"a livenet of this shape needs causal chunking with chunk_size"
+                    f" {live.config.hop_length} and lookahead {live.delay}"
+                )
+            return live
+    # Settings from a file can be wrong in any way.
+    except Exception as error:
+        raise ModelFormatError(f"model {config.name}: its settings fail: {error}") from error
+    raise ModelFormatError(
+        f"model {config.name}: unknown architecture {config.architecture!r}; "
+        "known: mdx23c, bandunet, larsnet, livenet, torchscript, cascade, ensemble"
+    )
+
+
+def read_state(path: Path, kind: str, stems: Sequence[str] = ()) -> dict[str, Tensor]:
+    """The tensors of a weights file by name; no code in the file is run.
+
+    Args:
+        path: the file.
+        kind: ``safetensors``, ``checkpoint``, or ``checkpoints``: a folder with a checkpoint for
+            each stem, whose tensors get the stem's name in front.
+        stems: only for ``checkpoints``.
+
+    Raises:
+        ModelFormatError: the file is broken, holds code, or holds no state dict.
+    """
+    if kind == "checkpoints":
+        return {
+            f"{stem}.{key}": tensor
+            for stem in stems
+            for key, tensor in read_state(_checkpoint_of(path, stem), "checkpoint").items()
+        }
+    try:
+        if kind == "safetensors":
+            # Copied out of the mapped file, which may be overwritten while the model runs.
+            return {key: tensor.clone() for key, tensor in load_file(path).items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its advice is for people who would trust the file
+            data = torch.load(path, map_location="cpu", weights_only=True)
+    # A file from anywhere can break a parser in any way.
+    except Exception as error:
+        first = str(error).split("\n", 1)[0]
+        raise ModelFormatError(f"{path} is no safe {kind} file: {first}") from error
+    return _unwrap(data, path)
+
+
+def _checkpoint_of(folder: Path, stem: str) -> Path:
+    """The one checkpoint in a folder, or below it, that is named after a stem."""
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in _CHECKPOINTS and stem in path.name.lower() and path.is_file()
+    ]
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found[:_LISTED]) or "none"
+        raise ModelFormatError(
+            f"{folder} must hold one checkpoint with {stem} in its name, but there is {names}"
+        )
+    return found[0]
+
+
+def _unwrap(data: object, path: Path) -> dict[str, Tensor]:
+    if isinstance(data, Mapping):
+        for key in _WRAPPERS:
+            if isinstance(data.get(key), Mapping):
+                data = data[key]
+                break
+    if not isinstance(data, Mapping) or not data:
+        raise ModelFormatError(f"{path} holds no state dict but {type(data).__name__}")
+    for key, value in data.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise ModelFormatError(f"{path} holds no state dict: {key!r} is no named tensor")
+    prefix = "module."  # left by training on several cards
+    if all(key.startswith(prefix) for key in data):
+        return {key[len(prefix) :]: value for key, value in data.items()}
+    return dict(data)
+
+
+def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Put a state dict into a network after checking names, shapes, types and finiteness.
+
+    Floating-point tensors of any precision become float32.
+
+    Args:
+        network: gets the tensors.
+        state: the tensors by name.
+        source: what to call the file in errors.
+
+    Raises:
+        ModelFormatError: it does not fit.
+    """
+    wanted = network.state_dict()
+    missing = [key for key in wanted if key not in state]
+    unexpected = [key for key in state if key not in wanted]
+    if missing or unexpected:
+        raise ModelFormatError(
+            f"{source} does not fit its configuration:"
+            + _listed(" missing", missing)
+            + _listed(" unexpected", unexpected)
+        )
+    for key, tensor in state.items():
+        if tensor.shape != wanted[key].shape:
+            raise ModelFormatError(
+                f"{source} does not fit its configuration: {key} has shape {tuple(tensor.shape)} "
+                f"instead of {tuple(wanted[key].shape)}"
+            )
+        floating = wanted[key].is_floating_point()
+        if tensor.dtype not in (_FLOATS if floating else (wanted[key].dtype,)):
+            raise ModelFormatError(f"{source}: {key} is {tensor.dtype}, not {wanted[key].dtype}")
+        if floating and not bool(torch.isfinite(tensor).all()):
+            raise ModelFormatError(f"{source}: {key} holds NaN or Inf, the file is damaged")
+    converted = {key: tensor.to(wanted[key].dtype) for key, tensor in state.items()}
+    # Assigned, not copied: large models are in memory once.
+    network.load_state_dict(converted, assign=True)
+    network.requires_grad_(False)
+
+
+def _listed(what: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    more = f" and {len(keys) - _LISTED} more" if len(keys) > _LISTED else ""
+    return f"{what} {', '.join(keys[:_LISTED])}{more};"
+
+
+def save_state(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> None:
+    """Write a state dict as safetensors, whole or not at all.
+
+    Args:
+        state: the tensors by name.
+        path: where.
+        dtype: of the floating-point tensors in the file.
+
+    Raises:
+        ModelFormatError: a value is not finite, or too large for the dtype.
+        ModelError: it cannot be written.
+    """
+    stored: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point():
+            tensor = tensor.to(dtype)
+            if not bool(torch.isfinite(tensor).all()):
+                raise ModelFormatError(f"{key} holds NaN, Inf or values too large for {dtype}")
+        # Cloned: tensors that share memory cannot be stored.
+        stored[key] = tensor.clone(memory_format=torch.contiguous_format)
+    metadata: dict[str, Any] = {"format": "pt"}
+    with replacing(path) as temporary:
+        try:
+            # Not save_file: that makes a file which its owner alone may read.
+            temporary.write_bytes(save(stored, metadata))
+        except Exception as error:
+            raise ModelError(f"cannot write {path}: {error}") from error

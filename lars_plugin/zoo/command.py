@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lars models``: list, info, download, convert, export."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lars_plugin.errors import LarsError, ModelNotFoundError
+from lars_plugin.model import ModelConfig
+from lars_plugin.zoo.composite_specs import part_names
+from lars_plugin.zoo.fetch import DownloadProgress, download
+from lars_plugin.zoo.load import load_model, read_model_config
+from lars_plugin.zoo.registry import find_weights, get_config, list_models, missing_weights
+from lars_plugin.zoo.yaml_configs import refinement_as_data
+
+__all__ = ["add_models_parser", "describe", "is_here", "overview", "run_models"]
+
+_EXPORT_SUFFIXES = {"torchscript": ".pt", "onnx": ".onnx"}
+
+
+def add_models_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add ``models`` and its commands to a parser's subparsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "models",
+        help="list, download, convert and export models",
+        description="List, download, convert and export models.",
+    )
+    commands = parser.add_subparsers(dest="models_command", required=True, metavar="COMMAND")
+
+    listed = commands.add_parser("list", help="all models, and whether their weights are here")
+    listed.add_argument("--json", action="store_true", help="machine-readable output")
+
+    info = commands.add_parser("info", help="everything about a model")
+    info.add_argument("model", help="a name from `lars models list`, a folder or a config file")
+    info.add_argument("--json", action="store_true", help="machine-readable output")
+
+    get = commands.add_parser("download", help="get the weights of published models")
+    get.add_argument("models", nargs="+", metavar="NAME",
+        help="from `lars models list`; of a cascade, its parts")  # fmt: skip
+
+    convert = commands.add_parser("convert", help="make a model folder from a checkpoint")
+    _add_source(convert)
+    convert.add_argument("-o", "--output", required=True, help="the folder to make")
+    convert.add_argument("--name", help="of the new model (default: the folder's)")
+    convert.add_argument("--dtype", choices=("float32", "float16"), default="float32")
+
+    export = commands.add_parser("export", help="write a network for other programs")
+    _add_source(export)
+    export.add_argument("--format", choices=tuple(_EXPORT_SUFFIXES), default="torchscript")
+    export.add_argument("-o", "--output", help="the file (default: named after the model, here)")
+    return parser
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", nargs="?", help="a name from `lars models list`, or a folder")
+    parser.add_argument("--weights", help="a weights file to use instead of the model's")
+    parser.add_argument("--config", help="its configuration: ours, or an MDX23C YAML file")
+
+
+def run_models(args: argparse.Namespace) -> int:
+    """Run what :func:`add_models_parser` parsed.
+
+    Returns:
+        0.
+
+    Raises:
+        LarsError: what went wrong, in one line.
+    """
+    commands: dict[str, Callable[[argparse.Namespace], None]] = {
+        "list": _list,
+        "info": _info,
+        "download": _download,
+        "convert": _convert,
+        "export": _export,
+    }
+    commands[args.models_command](args)
+    return 0
+
+
+def overview(configs: Sequence[ModelConfig]) -> str:
+    """A line per model: name, where its weights are, stems."""
+    rows = [("name", "weights here", "stems")]
+    for config in configs:
+        size = _size(config)
+        here = "yes" if is_here(config) else f"no ({size})" if size else "no"
+        rows.append((config.name, here, ", ".join(config.stems)))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
+
+
+def describe(config: ModelConfig, folder: Path | None = None) -> str:
+    """Several lines about a model, for people."""
+    chunking = config.chunking
+    seconds = chunking.chunk_size / config.sample_rate
+    presets = ", ".join(f"{name} {overlap:g}" for name, overlap in config.presets.items())
+    refined = _refinement(config)
+    lines = [
+        f"{config.name}: {config.description}" if config.description else config.name,
+        f"  stems        {', '.join(config.stems)}",
+        f"  network      {config.architecture}",
+        f"  audio        {config.sample_rate} Hz, {config.channels} channels",
+        f"  chunks       {chunking.chunk_size} samples ({seconds:.2f} s), "
+        f"overlap {chunking.overlap:g}, convention {chunking.convention}",
+        *([f"  presets      {presets}"] if presets else []),
+        *([f"  fit          {refined}"] if refined else []),
+        f"  licence      {config.license or 'not stated'}",
+    ]
+    for part in part_names(config):
+        here = _weights_path(*read_model_config(part))
+        lines.append(f"  made of      {part}, weights here: {here if here is not None else 'no'}")
+    weights = config.weights
+    if weights is not None:
+        path = _weights_path(config, folder)
+        lines += [
+            f"  weights      {weights.file}, {weights.format}",
+            f"  size         {_size(config) or 'not recorded'}",
+            f"  SHA-256      {weights.sha256 or 'not published'}",
+            f"  here         {path if path is not None else 'no'}",
+        ]
+        if path is None:
+            lines.append(f"  {missing_weights(config, folder)}")
+    return "\n".join(lines)
+
+
+def _refinement(config: ModelConfig) -> str:
+    settings = config.refinement
+    if settings is None:
+        return ""
+    counts = {"usually": settings.fits, **settings.presets}
+    fits = ", ".join(f"{name} {count}" for name, count in counts.items())
+    seconds = settings.window / config.sample_rate
+    return f"offline, {settings.iterations} updates over {seconds:.0f} s; fits: {fits}"
+
+
+def _weights_path(config: ModelConfig, folder: Path | None = None) -> Path | None:
+    try:
+        return find_weights(config, folder)
+    except ModelNotFoundError:
+        return None
+
+
+def is_here(config: ModelConfig) -> bool:
+    """Whether the weights are on this machine: the model's, or those of all its parts."""
+    try:
+        parts = part_names(config)
+        if parts:
+            return all(_weights_path(*read_model_config(part)) is not None for part in parts)
+    except LarsError:  # a part that is not there
+        return False
+    return _weights_path(config) is not None
+
+
+def _size(config: ModelConfig) -> str:
+    size = config.weights.size if config.weights is not None else 0
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size} bytes" if size else ""
+
+
+def _as_json(config: ModelConfig, folder: Path | None = None) -> dict[str, Any]:
+    path = _weights_path(config, folder)
+    return {
+        "name": config.name,
+        "description": config.description,
+        "license": config.license,
+        "stems": list(config.stems),
+        "sample_rate": config.sample_rate,
+        "channels": config.channels,
+        "architecture": config.architecture,
+        "network": dict(config.network),
+        "chunking": asdict(config.chunking),
+        "presets": dict(config.presets),
+        "refinement": refinement_as_data(config.refinement) if config.refinement else None,
+        "weights": asdict(config.weights) if config.weights is not None else None,
+        "path": str(path) if path is not None else None,
+    }
+
+
+def _list(args: argparse.Namespace) -> None:
+    configs = list_models()
+    if args.json:
+        print(json.dumps([_as_json(config) for config in configs], indent=2))
+    else:
+        print(overview(configs))
+
+
+def _info(args: argparse.Namespace) -> None:
+    config, folder = read_model_config(args.model)
+    if args.json:
+        print(json.dumps(_as_json(config, folder), indent=2))
+    else:
+        print(describe(config, folder))
+
+
+def _download(args: argparse.Namespace) -> None:
+    names = [part for name in args.models for part in (part_names(name) or (name,))]
+    for name in dict.fromkeys(names):
+        config = get_config(name)
+        print(f"{name}: licence of the weights: {config.license or 'not stated'}", file=sys.stderr)
+        with _bar(name) as progress:
+            path = download(name, progress)
+        print(path)
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[DownloadProgress]:
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        task = bars.add_task(name, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total or None)
+
+
+def _convert(args: argparse.Namespace) -> None:
+    from lars_plugin.zoo.convert import convert
+
+    folder = convert(
+        args.model,
+        args.output,
+        weights=args.weights,
+        config=args.config,
+        name=args.name,
+        dtype=args.dtype,
+    )
+    print(folder)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from lars_plugin.zoo.export import export
+
+    model = load_model(
+        args.model, weights=args.weights, config=args.config, device="cpu", backend="torch"
+    )
+    output = args.output or model.config.name + _EXPORT_SUFFIXES[args.format]
+    difference = export(model, output, args.format)
+    print(f"agrees with the source to {difference:.1e} of the largest sample", file=sys.stderr)
+    print(output)

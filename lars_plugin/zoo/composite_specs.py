@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Composites as users write them: names, files and entries of the zoo.
+
+``cascade:A,B``: what A calls drums goes to B. ``A+B``: the mean of both. ``cascade:A,B+C`` is a
+cascade whose drum stage is an ensemble. A name of the zoo, or a file that is there, goes before
+any of this.
+
+A file says more about an ensemble (YAML or TOML): which model counts how much for which stem. A
+model's name alone takes the stem from there::
+
+    stems:
+      kick: {lars-mini: 0.3, larsnet: 0.7}
+      snare: larsnet
+
+An entry of the zoo is a ``config.yaml`` of the architecture ``cascade`` with ``network: {music:
+A, drums: B}``, or of ``ensemble`` with ``network: {models: [A, B]}`` or ``{stems: ...}``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lars_plugin.composites.composite import Cascade, Ensemble
+from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
+from lars_plugin.model import Model, ModelConfig, canonical_stem
+from lars_plugin.zoo.registry import CONFIG_FILE, get_config, model_folders
+from lars_plugin.zoo.yaml_configs import parse_yaml, read_config
+
+__all__ = ["CascadeSpec", "EnsembleSpec", "load_composite", "parse_name", "part_names", "spec_of"]
+
+PREFIX = "cascade:"
+ARCHITECTURES = ("cascade", "ensemble")
+
+_MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class CascadeSpec:
+    """Names of the two stages."""
+
+    music: str
+    drums: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class EnsembleSpec:
+    """Names of the models, and by stem the weights by name; None: all alike."""
+
+    models: tuple[str, ...]
+    stems: Mapping[str, Mapping[str, float]] | None = None
+    name: str | None = None
+
+
+Spec = CascadeSpec | EnsembleSpec
+
+
+def load_composite(
+    source: str | os.PathLike[str] | ModelConfig, load: Callable[[str], Model]
+) -> Model | None:
+    """The composite that a name, a file or a configuration means; None: it means none.
+
+    Args:
+        source: as in :func:`~lars_plugin.zoo.load.load_model`.
+        load: loads a part by its name; each name once.
+
+    Raises:
+        InputError: it means a composite, but one that cannot be.
+        ModelError: a part cannot be loaded, or a file cannot be read.
+    """
+    spec = spec_of(source)
+    if spec is None:
+        return None
+    once = functools.lru_cache(maxsize=None)(load)
+    if isinstance(spec, CascadeSpec):
+        return Cascade(once(spec.music), once(spec.drums), name=spec.name)
+    models = [once(name) for name in spec.models]
+    # Weights name the models as the user did: a folder goes by its path there.
+    called = {name: model.config.name for name, model in zip(spec.models, models, strict=True)}
+    weights = spec.stems and {
+        stem: {called[name]: share for name, share in shares.items()}
+        for stem, shares in spec.stems.items()
+    }
+    return Ensemble(models, weights, name=spec.name)
+
+
+def part_names(source: str | os.PathLike[str] | ModelConfig) -> tuple[str, ...]:
+    """Names of the models that a composite is made of, parts of parts included; none for
+    anything else."""
+    spec = spec_of(source)
+    if spec is None:
+        return ()
+    direct = (spec.music, spec.drums) if isinstance(spec, CascadeSpec) else spec.models
+    found = [part for name in direct for part in (part_names(name) or (name,))]
+    return tuple(dict.fromkeys(found))
+
+
+def spec_of(source: str | os.PathLike[str] | ModelConfig) -> Spec | None:
+    """What composite something means, or None.
+
+    Raises:
+        InputError, ModelFormatError: a composite that is not well formed.
+    """
+    if isinstance(source, ModelConfig):
+        return _from_config(source)
+    path = Path(source)
+    if isinstance(source, str) and len(path.parts) == 1 and source in model_folders():
+        return _from_config(get_config(source))
+    if path.is_dir():
+        config = path / CONFIG_FILE
+        return _from_config(read_config(config)) if config.is_file() else None
+    if path.suffix.lower() in (".yaml", ".yml", ".toml") and path.is_file():
+        return _from_file(path)
+    return parse_name(source) if isinstance(source, str) else None
+
+
+def parse_name(text: str) -> Spec | None:
+    """The composite that a name spells, or None for a plain name.
+
+    Raises:
+        InputError: a cascade of other than two models, or an ensemble with an empty name in it.
+    """
+    if text.startswith(PREFIX):
+        stages = [stage.strip() for stage in text[len(PREFIX) :].split(",")]
+        if len(stages) != 2 or not all(stages):
+            raise InputError(
+                f"{text!r} is no cascade: write cascade:MUSIC,DRUMS with the names of two models"
+            )
+        return CascadeSpec(*stages)
+    if "+" not in text:
+        return None
+    names = tuple(name.strip() for name in text.split("+"))
+    if not all(names):
+        raise InputError(f"{text!r} is no ensemble: write A+B with the names of models")
+    return EnsembleSpec(names)
+
+
+def _from_config(config: ModelConfig) -> Spec | None:
+    if config.architecture not in ARCHITECTURES:
+        return None
+    network = dict(config.network)
+    if config.architecture == "cascade":
+        stages = [network.pop(key, None) for key in ("music", "drums")]
+        if network or not all(isinstance(stage, str) for stage in stages):
+            raise ModelFormatError(
+                f"model {config.name}: a cascade's network is the names of two models, music and"
+                " drums"
+            )
+        return CascadeSpec(str(stages[0]), str(stages[1]), config.name)
+    return _ensemble(network, config.name, f"model {config.name}")
+
+
+def _from_file(path: Path) -> Spec | None:
+    """An ensemble's file, or a model's configuration."""
+    data = _read(path)
+    if "architecture" in data or not isinstance(data.get("stems"), Mapping):
+        return _from_config(read_config(path)) if path.suffix.lower() != ".toml" else None
+    name = data.pop("name", path.stem)
+    if not isinstance(name, str):
+        raise ModelFormatError(f"{path}: name must be a text, got {name!r}")
+    return _ensemble(data, name, str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelFormatError(f"{path}: too large for a configuration")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ModelNotFoundError(f"no configuration file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFormatError(f"{path}: cannot be read: {error}") from error
+    if path.suffix.lower() != ".toml":
+        return parse_yaml(text, str(path))
+    reader = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        data: dict[str, Any] = reader.loads(text)
+    except ValueError as error:
+        raise ModelFormatError(f"{path}: {error}") from error
+    return data
+
+
+def _ensemble(data: Mapping[str, Any], name: str, source: str) -> EnsembleSpec:
+    unknown = set(data) - {"models", "stems"}
+    models, stems = data.get("models", ()), data.get("stems")
+    if unknown or not isinstance(models, (list, tuple)) or not all(map(_is_name, models)):
+        raise ModelFormatError(
+            f"{source}: an ensemble has models (a list of names), stems (weights by stem) or both"
+        )
+    if stems is None:
+        if not models:
+            raise ModelFormatError(f"{source}: an ensemble names no models")
+        return EnsembleSpec(tuple(models), None, name)
+    if not isinstance(stems, Mapping) or not stems:
+        raise ModelFormatError(f"{source}: stems must be a mapping of stems to weights")
+    weights: dict[str, Mapping[str, float]] = {}
+    for key, value in stems.items():
+        shares = {value: 1.0} if isinstance(value, str) else value
+        if not isinstance(shares, Mapping) or not all(
+            _is_name(model) and _is_number(share) for model, share in shares.items()
+        ):
+            raise ModelFormatError(
+                f"{source}: {key} must be a model's name, or weights by name, got {value!r}"
+            )
+        try:
+            weights[canonical_stem(str(key))] = {m: float(share) for m, share in shares.items()}
+        except InputError as error:
+            raise ModelFormatError(f"{source}: {error}") from error
+    named = [model for shares in weights.values() for model in shares]
+    return EnsembleSpec(tuple(dict.fromkeys([*models, *named])), weights, name)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

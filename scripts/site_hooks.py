@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks of the documentation site: pages that lie outside ``docs/``, and links between them.
+
+README, the models' cards and the documents of the bridge are read where they lie in a checkout as
+well, so their links are those of the checkout. Here such pages come into the site under the paths
+that they have in the checkout, README as its first page, and links are rewritten.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+
+# Pages from outside docs/, by their paths in the checkout, and where they are in the site.
+_OUTSIDE = {
+    "README.md": "index.md",
+    **{name: name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "bridge/README.md")},
+    **{name: name for name in ("bridge/PROTOCOL.md", "models/README.md")},
+    **{
+        path.relative_to(ROOT).as_posix(): path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "models").glob("*/README.md"))
+    },
+}
+_LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s#]+)(#[^)\s]*)?\)")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages from outside."""
+    for source, place in _OUTSIDE.items():
+        files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Turn links of the checkout into links of the site; what is not in the site is no link."""
+    place = page.file.src_uri
+    source = next((s for s, p in _OUTSIDE.items() if p == place), f"docs/{place}")
+
+    def rewrite(found: re.Match[str]) -> str:
+        label, target, anchor = found[1], found[2], found[3] or ""
+        if ":" in target:
+            return found[0]
+        wanted = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+        if wanted in _OUTSIDE:
+            there = _OUTSIDE[wanted]
+        elif wanted.startswith("docs/"):
+            there = wanted[len("docs/") :]
+        elif (ROOT / wanted).exists():
+            return label[1:-1] if not label.startswith("!") else ""
+        else:
+            return found[0]  # a dead link, which the strict build reports
+        return f"{label}({posixpath.relpath(there, posixpath.dirname(place) or '.')}{anchor})"
+
+    return _LINK.sub(rewrite, markdown)
