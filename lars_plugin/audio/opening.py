@@ -154,6 +154,8 @@ class Opened:
         return self._listen(Pieces(self._handle, pieces))
 
     def _listen(self, handle: Readable) -> ForwardFile:
+        # libsndfile takes the place where a file stands for its beginning.
+        handle.seek(0)
         self._quiet.append(QuietFile(handle))
         return ForwardFile(self._quiet[-1])
 
