@@ -78,9 +78,13 @@ def test_a_live_jump_beyond_the_end_leaves_the_block_out_and_the_stream_in_place
         peer.ask(messages.Open(model="live", max_block=256, request=2))
         peer.send(audio(0), audio(target), audio(256))
         peer.send(messages.Flush(request=3))
-        stems, errors = [], []
+        stems: list[messages.Stems] = []
+        errors: list[messages.Error] = []
         while not isinstance(message := peer.read(), messages.Flushed):
-            (errors if isinstance(message, messages.Error) else stems).append(message)
+            if isinstance(message, messages.Error):
+                errors.append(message)
+            else:
+                stems.append(message)
         assert message.position == 512
         assert [type(exception_of(error)) for error in errors] == [InputError]
         made = np.concatenate([one.wave()[0] for one in stems], axis=1)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,9 @@ def test_jobs_opens_and_streams_are_served_beside_one_that_takes_all(
         assert any(one["model"] == "heavy" and one["queued_samples"] for one in report), hog
 
 
-def test_what_is_overdue_is_replaced_in_turns_too(process: EngineProcess, dial: Callable) -> None:
+def test_what_is_overdue_is_replaced_in_turns_too(
+    process: EngineProcess, dial: Callable[[], Any]
+) -> None:
     """Hours of it, sent at once: the fallback takes time as well."""
     with dial() as peer:
         peer.ask(messages.Open(model="live", step=8, max_block=64, request=2))
