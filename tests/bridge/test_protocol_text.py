@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -60,12 +59,14 @@ def test_what_is_overdue_is_a_matter_of_the_audio_that_came(ahead: str) -> None:
         def got() -> int:
             return client.seen[-1].position + client.seen[-1].frames if client.seen else 0
 
+        def caught_up() -> bool:
+            return sent + block - got() <= allowed
+
         while sent < end:
             client._send_audio(sent, wave)
             sent += block
             if ahead != "much more":
-                unread = sent + block - allowed
-                client._live_link().wait(functools.partial(lambda least: got() >= least, unread))
+                client._live_link().wait(caught_up)
         client._live_link().wait(lambda: got() >= end - latency)
         replaced = [bool(one.flags & one.REPLACED) for one in client.seen]
         if ahead != "much more":

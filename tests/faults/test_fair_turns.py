@@ -70,7 +70,7 @@ def test_jobs_opens_and_streams_are_served_beside_one_that_takes_all(
 
 
 def test_what_is_overdue_is_replaced_in_turns_too(
-    process: EngineProcess, dial: Callable[..., Any]
+    process: EngineProcess, dial: Callable[[], Any]
 ) -> None:
     """Hours of it, sent at once: the fallback takes time as well."""
     with dial() as peer:
