@@ -80,8 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = next(command for command in COMMANDS if command.name == args.command)
         with _terminated_as_interrupt(), _logging(args):
             code = int(_function(command, "run_{}")(args))
-            sys.stdout.flush()
-            return code
+            return code if _flushed() else 1
     except SystemExit as stop:  # from argparse: --help, --version, wrong usage
         return stop.code if isinstance(stop.code, int) else 2
     except BrokenPipeError:
@@ -91,6 +90,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except BaseException as error:
         return _report(error, debug)
+
+
+def _flushed() -> bool:
+    """Whether all that was printed could be written; if not, one line says so."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk behind a redirection
+        _tell(f"error: cannot write to standard output: {error.strerror or error}")
+        # Keep Python from failing at it again when it ends.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _report(error: BaseException, debug: bool) -> int:

@@ -311,3 +311,19 @@ def test_the_next_run_removes_what_a_killed_one_has_left(
     assert process.returncode == 0, error
     assert not list(out.rglob("*.part"))
     assert sorted(path.parent.name for path in out.rglob("kick.wav")) == ["a", "b"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device that is always full")
+def test_a_standard_output_that_is_full_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lars_plugin", "models", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "lars: error: cannot write to standard output: No space left on device\n"
+    )
