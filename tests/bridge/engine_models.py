@@ -91,7 +91,7 @@ def slow_to_load() -> Model:
 def windowed() -> Model:
     """Its windows are as long as those of real models, their fit is next to nothing."""
     model = IdentityModel(chunk_size=8192, shares=SHARES)
-    fit = Refinement(window=400_000, n_fft=2046, components=1, iterations=1)
+    fit = Refinement(window=800_000, n_fft=2046, components=1, iterations=1)
     return Model(dataclasses.replace(model.config, refinement=fit), model.backend)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,12 +203,13 @@ def test_a_peer_that_asks_and_never_reads_does_not_fill_the_memory(
 def test_an_offline_stream_of_long_windows_reaches_a_client_that_reads_late(
     dial: Dial, works: Check
 ) -> None:
-    """A window is finished at once: 38 MB here, more than may wait for a client."""
+    """A window is finished at once: 44 MB here, more than may wait for a client."""
     with dial() as peer:
         peer.ask(messages.Open(model="windowed", mode=1, request=2))
         for at in range(0, 14 * 65536, 65536):
             peer.send(audio(at, 65536))
         peer.send(messages.Flush(request=3))
+        time.sleep(3)
         end = 0
         while not isinstance(message := peer.read(), messages.Flushed):
             assert isinstance(message, messages.Stems)
