@@ -55,7 +55,7 @@ def test_a_kit_in_one_channel_or_with_one_inverted_scores_like_the_same_kit_in_m
     mono = score(model, panned(1, 1))
     hiss = np.random.default_rng(0).standard_normal((2, 6 * RATE)).astype(np.float32) * 1e-5
     hiss[0] = 0
-    for gains, extra in (((1, 0), 0.0), ((0, 1), hiss[::-1]), ((1, -1), 0.0), ((1, 0.3), 0.0)):
+    for gains, extra in (((1, 0), hiss), ((0.3, 1), 0.0), ((1, -1), 0.0)):
         assert score(model, panned(*gains), extra) == pytest.approx(mono, abs=0.3)
 
 
@@ -68,5 +68,5 @@ def test_stereo_kits_with_one_channel_inverted_or_with_current_score_as_without(
     assert score(model, turned) == pytest.approx(plain, abs=0.3)
     # From the past alone, current is not known at once.
     allowed = 0.1 if model == "lars-mini" else 0.5
-    for current in ([[0.01], [0.01]], [[-0.05], [-0.05]], [[0.02], [0]]):
+    for current in ([[-0.05], [-0.05]], [[0.02], [0]]):
         assert score(model, kit(), np.array(current)) == pytest.approx(plain, abs=allowed)

@@ -107,7 +107,8 @@ class CausalView:
         viewed = past[-1] > 0
         if not viewed.any():
             return stems
-        channels, made = self._channels, stems.copy()
+        channels = self._channels
+        made: Wave = stems.copy()
         here = past[:, viewed]
         wave, shown, matrix = np.split(here[:-1], [channels, 2 * channels])
         # M from rows to columns: the way back.

@@ -100,7 +100,7 @@ class View:
 
 def view_of(wave: Wave) -> View | None:
     """The view of a piece ``(C, L)``, or None: it is shown as it is."""
-    sounding = wave.any(axis=0)
+    sounding = np.asarray(wave.any(axis=0))
     if not sounding.any():
         return None
     # Current starts and ends with the recording, not with its silent margins.
@@ -161,7 +161,8 @@ def matrix_of(
         return None
     unit, beside = direction(left, right, across)
     if beside <= narrow:
-        return np.stack([unit, unit]) * 0.5**0.5
+        made: Matrix = np.stack([unit, unit]) * 0.5**0.5
+        return made
     if across < opposed * (left * right) ** 0.5:
         return np.diag([1.0, -1.0])
     return None
