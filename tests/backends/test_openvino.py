@@ -285,9 +285,9 @@ class TestWithOpenVINO:
         converted = []
         real = openvino_convert.convert
 
-        def counting(cut: object, shapes: object, *rest: object, **more: object) -> None:
+        def counting(cut: object, shapes: object, *rest: object, **more: object) -> object:
             converted.append(shapes)
-            real(cut, shapes, *rest, **more)  # type: ignore[arg-type]
+            return real(cut, shapes, *rest, **more)  # type: ignore[arg-type]
 
         monkeypatch.setattr("lars_plugin.backends.openvino.backend.convert", counting)
         first = self.backend("bandunet", tmp_path)[1](waves())  # type: ignore[operator]
