@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -80,31 +81,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = next(command for command in COMMANDS if command.name == args.command)
         with _terminated_as_interrupt(), _logging(args):
             code = int(_function(command, "run_{}")(args))
-            return code if _flushed() else 1
+            sys.stdout.flush()
+            return code
     except SystemExit as stop:  # from argparse: --help, --version, wrong usage
         return stop.code if isinstance(stop.code, int) else 2
     except BrokenPipeError:
-        # Whoever read our output has gone; keep Python from failing at it again.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_printing()  # whoever read our output has gone
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            return _report(error, debug)
+        _stop_printing()
+        _tell("error: cannot write all that is printed: no space left behind standard output")
         return 1
     except BaseException as error:
         return _report(error, debug)
 
 
-def _flushed() -> bool:
-    """Whether all that was printed could be written; if not, one line says so."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:  # a full disk behind a redirection
-        _tell(f"error: cannot write to standard output: {error.strerror or error}")
-        # Keep Python from failing at it again when it ends.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+def _stop_printing() -> None:
+    """Keep Python from failing again at what standard output would not take when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(error: BaseException, debug: bool) -> int:

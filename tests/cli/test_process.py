@@ -325,5 +325,5 @@ def test_a_standard_output_that_is_full_is_one_line() -> None:
         )
     assert done.returncode == 1
     assert done.stderr == (
-        "lars: error: cannot write to standard output: No space left on device\n"
+        "lars: error: cannot write all that is printed: no space left behind standard output\n"
     )
