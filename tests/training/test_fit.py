@@ -13,7 +13,13 @@ import torch
 
 from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
 from lars_plugin.training.networks.losses import band_loss, paper_loss
-from lars_plugin.training.networks.trainer import FitConfig, Trainer, load_clips, validate
+from lars_plugin.training.networks.trainer import (
+    FitConfig,
+    Trainer,
+    _schedule,
+    load_clips,
+    validate,
+)
 
 SMALL = BandUNetConfig(
     n_fft=256,
@@ -130,3 +136,11 @@ def test_validation_scores_every_sounding_stem(data: Any) -> None:
     scores = validate(BandUNet(SMALL), load_clips(data.clips))
     assert set(scores) == {"kick", "snare", "toms", "hihat", "ride", "crash", "mean"}
     assert all(np.isfinite(value) for value in scores.values())
+
+
+def test_the_rate_stays_until_the_cool_down_and_then_falls_to_nothing() -> None:
+    rates = [_schedule(progress / 100, 0.25) for progress in range(101)]
+    assert rates[0] < 0.01
+    assert all(rate == rates[2] for rate in rates[2:76])
+    assert rates[75] > rates[80] > rates[99] > rates[100]
+    assert rates[100] < 0.01

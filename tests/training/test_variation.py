@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from lars_plugin.synthesis import SAMPLE_RATE
+from lars_plugin.training.render.mixdown import mix_down
 from lars_plugin.training.sounds.cymbals import bronze_sounds
+from lars_plugin.training.sounds.effects import add_early_reflections, equalise_mixture, tape
 from lars_plugin.training.sounds.stage import draw_stage
 from lars_plugin.training.sounds.variation import Timbre, draw_timbre
 
@@ -96,3 +100,49 @@ def test_in_the_studio_kick_and_snare_are_central_and_hat_and_ride_opposite() ->
         assert stage["hihat"].pan * stage["ride"].pan < 0
         anywhere = draw_stage(rng, False)
         assert all(-0.9 <= place.pan <= 0.9 and place.width >= 0 for place in anywhere.values())
+
+
+@pytest.mark.parametrize("effect", [equalise_mixture, tape])
+def test_what_is_done_to_the_mixture_leaves_the_sum_of_stems_true(
+    effect: Callable[[np.random.Generator, np.ndarray], np.ndarray],
+) -> None:
+    stems = np.stack([np.roll(hit(), 100 * k, axis=1) * 0.1 * (k + 1) for k in range(6)])
+    before = stems.copy()
+    made = effect(np.random.default_rng(3), stems)
+    alone = effect(np.random.default_rng(3), stems.sum(0, keepdims=True))
+    np.testing.assert_allclose(made.sum(0), alone[0], atol=1e-5)
+    np.testing.assert_array_equal(stems, before)
+    assert np.abs(made - stems).max() > 1e-3
+
+
+def test_early_reflections_stay_within_35_ms_and_silent_stems_silent() -> None:
+    stems = np.zeros((6, 2, 8000), np.float32)
+    stems[0, :, 1000] = 1
+    add_early_reflections(np.random.default_rng(1), stems)
+    heard = np.flatnonzero(np.abs(stems[0]).max(0) > 1e-4)
+    assert 1000 <= heard[0] < 1000 + 0.003 * SAMPLE_RATE
+    assert heard[-1] <= 1000 + 0.035 * SAMPLE_RATE
+    assert len(heard) > 3
+    assert not stems[1:].any()
+
+
+def test_toms_may_be_as_low_as_kicks_and_kicks_as_high_as_toms() -> None:
+    rng = np.random.default_rng(0)
+    toms = [draw_timbre(rng, "toms", 5).rate for _ in range(300)]
+    kicks = [draw_timbre(rng, "kick", 5).rate for _ in range(300)]
+    assert min(toms) < 2 ** (-9 / 12)
+    assert max(kicks) > 2 ** (6 / 12)
+    snares = [draw_timbre(rng, "snare", 5).rate for _ in range(300)]
+    assert 2 ** (-5 / 12) <= min(snares) <= max(snares) <= 2 ** (5 / 12)
+
+
+@pytest.mark.parametrize("sign", [0.0, -1.0])
+def test_mono_mixtures_may_be_one_sided_or_inverted(sign: float) -> None:
+    stems = np.stack([hit() for _ in range(6)])
+    for seed in range(20):
+        made = mix_down(
+            np.random.default_rng(seed), stems, bus=0, dull=0, mono=1, one_sided=1, level_db=0
+        )
+        if np.array_equal(made[:, 1], sign * made[:, 0]):
+            return
+    raise AssertionError(f"no mixture of twenty has {sign} times the left channel on the right")

@@ -86,6 +86,9 @@ class StemGMDRenderer:
         return mix_down(
             rng,
             stems,
+            equaliser=config.equaliser,
+            tape=config.tape,
+            one_sided=config.one_sided,
             bus=config.bus,
             dull=config.lowpass,
             mono=config.mono,

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.data.grooves import GrooveLibrary, Note
 from lars_plugin.training.data.kits import Instrument, KitLibrary
-from lars_plugin.training.sounds.effects import add_room, bus_gain, equalise, lowpass, saturate
+from lars_plugin.training.render.mixdown import mix_down
+from lars_plugin.training.sounds.effects import (
+    add_early_reflections,
+    add_room,
+    equalise,
+    saturate,
+)
 from lars_plugin.training.sounds.stage import Place, draw_stage
 from lars_plugin.training.sounds.variation import Timbre, draw_timbre
 
@@ -60,10 +66,14 @@ class RendererConfig:
     swap_ride: float = 0.12  # the hi-hat's part on the ride
     eq: float = 0.6
     saturation: float = 0.15
-    room: float = 0.5
+    room: float = 0.65
+    early: float = 0.6  # of rooms: each drum heard by a pair of microphones
+    equaliser: float = 0.3  # on the mixture
+    tape: float = 0.2
     bus: float = 0.35
-    lowpass: float = 0.08
-    mono: float = 0.08
+    lowpass: float = 0.25
+    mono: float = 0.3
+    one_sided: float = 0.1  # of mono: the right channel silent or inverted
     level_db: float = 40.0
 
 
@@ -107,19 +117,20 @@ class Renderer:
                 if rng.random() < config.saturation:
                     saturate(rng, stems[index])
         if rng.random() < config.room:
+            if rng.random() < config.early:
+                add_early_reflections(rng, stems)
             add_room(rng, stems)
-        stems = stems[:, :, pre:]
-        if rng.random() < config.bus:
-            stems *= bus_gain(rng, stems.sum(0))
-        if rng.random() < config.lowpass:
-            stems = lowpass(rng, stems)
-        if rng.random() < config.mono:
-            stems = np.repeat(stems.mean(1, keepdims=True), 2, axis=1)
-        peak = float(np.abs(stems.sum(0)).max())
-        if peak > 1e-5:
-            level = 10 ** (-config.level_db * rng.beta(1, 4) / 20)
-            stems = stems * np.float32(level / peak)
-        return np.ascontiguousarray(stems, np.float32)
+        return mix_down(
+            rng,
+            stems[:, :, pre:],
+            equaliser=config.equaliser,
+            tape=config.tape,
+            bus=config.bus,
+            dull=config.lowpass,
+            mono=config.mono,
+            one_sided=config.one_sided,
+            level_db=config.level_db,
+        )
 
     # Which strokes.
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a studio does to drums, drawn at random: equaliser, saturation, room, bus, low-pass.
+"""What a studio does to drums, drawn at random: equaliser, rooms, tape, bus, low-pass.
 
 Stems are ``(stems, 2, samples)`` float32 at 44.1 kHz. What is not linear is done to one stem
-alone; what is done to the mixture is one linear operation on all stems, so their sum stays true.
+alone. What is done to the mixture is one linear operation, or one gain, for all stems, so their
+sum stays true.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from scipy import fft, signal
 
 from lars_plugin.synthesis import SAMPLE_RATE
 
-__all__ = ["add_room", "bus_gain", "equalise", "lowpass", "saturate"]
+__all__ = [
+    "add_early_reflections",
+    "add_room",
+    "bus_gain",
+    "equalise",
+    "equalise_mixture",
+    "lowpass",
+    "saturate",
+    "tape",
+]
 
 Wave = NDArray[np.float32]
 
@@ -32,9 +42,34 @@ def saturate(rng: np.random.Generator, stem: Wave) -> None:
         stem[:] = np.tanh(stem * (drive / peak)) * (peak / drive)
 
 
+def add_early_reflections(rng: np.random.Generator, stems: Wave) -> None:
+    """Each drum as a pair of microphones hears it, spaced or coincident, in place.
+
+    Both microphones have a delay and 2 to 10 reflections within 34 ms of their own for each drum.
+    A spaced pair hears the drum in mono, up to 0.36 ms apart.
+    """
+    length = int(0.035 * SAMPLE_RATE)
+    strength = rng.uniform(0.05, 0.45)
+    for stem in stems:
+        if not stem.any():
+            continue
+        taps = np.zeros((2, length), np.float32)
+        side, spaced = rng.uniform(-0.6, 0.6), rng.random() < 0.6
+        for channel, sign in ((0, -1), (1, 1)):
+            direct = 0.0009 + (0.0006 * side * sign if spaced else 0.0)
+            taps[channel, int(direct * SAMPLE_RATE)] = 1
+            for _ in range(rng.integers(2, 10)):
+                at = int(rng.uniform(0.0015, 0.034) * SAMPLE_RATE)
+                taps[channel, at] += rng.uniform(-1, 1) * strength
+        size = fft.next_fast_len(stem.shape[1] + length, real=True)
+        source = stem.mean(0) if spaced else stem
+        heard = fft.irfft(fft.rfft(source, size) * fft.rfft(taps, size), size)
+        stem[:] = heard[:, : stem.shape[1]]
+
+
 def add_room(rng: np.random.Generator, stems: Wave) -> None:
     """One room for all, each drum with its own distance: early taps and a decaying tail."""
-    seconds = rng.uniform(0.08, 0.9)
+    seconds = rng.uniform(0.08, 1.3)
     length = int(seconds * SAMPLE_RATE)
     t = np.arange(length) / SAMPLE_RATE
     tail = rng.standard_normal((2, length)) * np.exp(-6.9 * t / seconds)
@@ -48,7 +83,7 @@ def add_room(rng: np.random.Generator, stems: Wave) -> None:
         if at < length:
             tail[:, at] += rng.normal(0, 2.0, 2)
     tail /= np.sqrt((tail**2).sum(1).mean()) + 1e-9
-    wet = 10 ** (rng.uniform(-30, -8) / 20) * 10 ** (rng.normal(0, 4, len(stems)) / 20)
+    wet = 10 ** (rng.uniform(-26, -4) / 20) * 10 ** (rng.normal(0, 4, len(stems)) / 20)
     size = fft.next_fast_len(stems.shape[2] + length, real=True)
     room = fft.rfft(tail.astype(np.float32), size)
     for index, stem in enumerate(stems):
@@ -77,12 +112,33 @@ def bus_gain(rng: np.random.Generator, mixture: Wave) -> Wave:
 
 
 def lowpass(rng: np.random.Generator, stems: Wave) -> Wave:
-    """The dull top of a coarse MP3: nothing above 10 to 17 kHz."""
+    """Old tapes and coarse MP3s: nothing above 4 to 17 kHz."""
     spectrum = fft.rfft(stems, axis=-1)
     frequencies = np.linspace(0, SAMPLE_RATE / 2, spectrum.shape[-1])
-    edge = rng.uniform(10000, 17000)
+    edge = float(np.exp(rng.uniform(np.log(4000), np.log(17000))))
     spectrum *= 1 / (1 + np.exp((frequencies - edge) / 150.0).clip(max=1e6))
     return np.asarray(fft.irfft(spectrum, stems.shape[-1], axis=-1), np.float32)
+
+
+def equalise_mixture(rng: np.random.Generator, stems: Wave) -> Wave:
+    """One to three filter sections on all stems, perhaps without the bottom (new memory)."""
+    sections = [_peak_or_shelf(rng) for _ in range(rng.integers(1, 4))]
+    if rng.random() < 0.3:
+        edge = rng.uniform(30, 150)
+        sections.append(signal.butter(2, edge, "highpass", fs=SAMPLE_RATE, output="sos"))
+    return np.asarray(signal.sosfilt(np.concatenate(sections), stems, axis=-1), np.float32)
+
+
+def tape(rng: np.random.Generator, stems: Wave) -> Wave:
+    """The mixture through a saturating tape, as one gain for all stems (new memory)."""
+    mixture = stems.sum(0)
+    peak = float(np.abs(mixture).max())
+    if peak < 1e-5:
+        return np.array(stems)
+    driven = mixture * np.float32(rng.uniform(0.5, 4) / peak)
+    small = np.abs(driven) < 1e-4
+    gain = np.where(small, 1, np.tanh(driven) / np.where(small, 1, driven))
+    return np.asarray(stems * gain[None], np.float32)
 
 
 def _peak_or_shelf(rng: np.random.Generator) -> NDArray[np.float64]:
