@@ -25,6 +25,7 @@ from lars_plugin.composites.composite import Composite
 from lars_plugin.errors import InputError, ModelError
 from lars_plugin.model import Model
 from lars_plugin.testing import IdentityModel
+from lars_plugin.zoo.composites import Composite
 
 RATE = 44100
 AUDIO = np.random.default_rng(0).standard_normal((2, 30000)).astype(np.float32) * 0.1
@@ -108,6 +109,8 @@ def test_composites_come_back_part_by_part(tiny_model: Path) -> None:
         made = pickle.loads(pickle.dumps(model))
         assert type(made) is type(model)
         assert made.config == model.config
+        assert isinstance(model, Composite)
+        assert isinstance(made, Composite)
         assert [part.config for part in made.parts] == [part.config for part in model.parts]
 
 
