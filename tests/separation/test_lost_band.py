@@ -53,7 +53,8 @@ def _smooth(wave: Wave, width: int) -> Wave:
     out = wave.copy()
     for shift in range(1, width):
         out[..., shift:] += wave[..., :-shift]
-    return out / np.float32(width)
+    out /= np.float32(width)
+    return out
 
 
 def bands(
