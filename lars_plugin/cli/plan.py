@@ -12,6 +12,7 @@ from pathlib import Path
 from lars_plugin.audio import printable
 from lars_plugin.audio.leftovers import remove_leftovers
 from lars_plugin.cli.inputs import Found
+from lars_plugin.cli.left_out import tell_left_out
 from lars_plugin.cli.makings import MIDI, makings, runs_of
 from lars_plugin.cli.naming import OutputNames, conflicts
 from lars_plugin.cli.records import Making, Record, Source, Written
@@ -98,9 +99,10 @@ def make_plan(args: argparse.Namespace, separator: Separator, found: Sequence[Fo
         except InputError as error:
             settled.append(Outcome(item.path, "failed", error=str(error)))
     made = {os.path.realpath(path) for task in tasks.values() for path in task.outputs.values()}
-    for item in found:
-        if not item.named and os.path.realpath(item.path) in made:
-            tasks.pop(item.path, None)
+    own = [i.path for i in found if not i.named and os.path.realpath(i.path) in made]
+    for path in own:
+        tasks.pop(path, None)
+    tell_left_out(args.out, own, lambda _path: "stems of other inputs")
     tasks, failed = _apart(names, [item for item in found if item.path in tasks], tasks)
     if failed and not tasks and not settled:
         raise InputError(failed[0].error)

@@ -25,7 +25,6 @@ from lars_plugin.composites.composite import Composite
 from lars_plugin.errors import InputError, ModelError
 from lars_plugin.model import Model
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.composites import Composite
 
 RATE = 44100
 AUDIO = np.random.default_rng(0).standard_normal((2, 30000)).astype(np.float32) * 0.1

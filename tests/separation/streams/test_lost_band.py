@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lars_plugin.model import Model
 from lars_plugin.chain import StemSeparator
 from lars_plugin.errors import EngineError
+from lars_plugin.model import Chunking, Model, ModelConfig
+from lars_plugin.refine.postprocess import PostProcessing
+from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.streams.cascade import Cascade
 from lars_plugin.separation.streams.ensemble import Ensemble
-from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.separation.streams.rate import RateStream
-from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import FailingModel, GainModel, IdentityModel
-from lars_plugin.model import Chunking, ModelConfig
 
 Wave = NDArray[np.float32]
 
