@@ -52,7 +52,7 @@ check: lint
 		tests/evaluation/test_metrics.py tests/evaluation/test_scoring.py tests/test_public_names.py
 
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "documentation: build/site/index.html"
 
 test-pythons:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def build(root: Path, out: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mkdocs", "build", "-f", str(root / "mkdocs.yml"), "-q"]
+    command = [sys.executable, "-m", "mkdocs", "build", "-f", str(root / "mkdocs.yml")]
     return subprocess.run(
         [*command, "-d", str(out)], capture_output=True, text=True, check=False, cwd=root
     )
@@ -23,7 +23,9 @@ def build(root: Path, out: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of all documents."""
-    for path in [*ROOT.glob("*.md"), ROOT / "mkdocs.yml", *ROOT.glob("models/*/README.md")]:
+    hooks = ROOT / "scripts" / "site_hooks.py"
+    cards = ROOT.glob("models/*/README.md")
+    for path in [*ROOT.glob("*.md"), ROOT / "mkdocs.yml", hooks, *cards]:
         to = tmp_path / path.relative_to(ROOT)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, to)
