@@ -37,7 +37,7 @@ NAMES = {"1_rock_120_beat_4-4": "train", "2_funk_100_beat_4-4": "test"}
 # Nothing varies: what is read comes out, up to one gain.
 STILL = RendererConfig(
     whole_kit=1.0, studio=1.0, timbre=0, pitch_semitones=0, gain_db=0, extra=0, solo=0, eq=0,
-    saturation=0, room=0, bus=0, lowpass=0, mono=0, level_db=0,
+    saturation=0, room=0, bus=0, lowpass=0, mono=0, level_db=0, equaliser=0, tape=0, one_sided=0,
 )  # fmt: skip
 
 

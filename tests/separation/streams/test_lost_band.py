@@ -52,8 +52,7 @@ def _smooth(wave: Wave, width: int) -> Wave:
     out = wave.copy()
     for shift in range(1, width):
         out[..., shift:] += wave[..., :-shift]
-    out /= np.float32(width)
-    return out
+    return np.asarray(out / np.float32(width), np.float32)
 
 
 def bands(
