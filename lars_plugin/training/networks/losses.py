@@ -13,7 +13,7 @@ constant, and leaving out the inverse transforms makes a step on a CPU several t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ class MaskNetwork(Protocol):
     """A network whose spectrogram and what its masks are made of can be had."""
 
     @property
-    def stft(self) -> Callable[[Tensor], Tensor]:
+    def stft(self) -> Callable[[Tensor], Any]:
         """Waves ``(B, C, L)`` to spectrograms ``(B, C, T, F + 1, 2)``."""
         ...
 
