@@ -8,18 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lars_plugin.errors import InputError
+from lars_plugin.networks.registry import Architecture, compiled_names, find
 
 __all__ = ["BACKENDS", "PRECISION_CHOICES", "Choice", "choose_backend"]
 
 BACKENDS = ("auto", "torch", "torchscript", "openvino")
 PRECISION_CHOICES = ("auto", "float32", "bfloat16", "float16", "int8")
-
-# What openvino_backend.py can cut, and what openvino_causal.py steps.
-_CUTS = ("mdx23c", "bandunet", "livenet")
-
-# Architectures whose trained models lose less than 0.1 dB SDR to bfloat16, by
-# `lars bench --price precision`; only for these is it ever chosen without being asked for.
-_CHEAP_IN_BFLOAT16 = ("bandunet",)
 
 
 @dataclass(frozen=True)
@@ -81,10 +75,12 @@ def choose_backend(
             raise InputError("the model is a TorchScript file, which runs in float32 only")
         return Choice("torchscript", "float32")
     on_processor = device == "cpu" or (device == "auto" and not accelerated())
-    if asked == "openvino" and (architecture not in _CUTS or device not in ("auto", "cpu")):
+    row = find(architecture)
+    compiled = row if row is not None and row.prepost else None
+    if asked == "openvino" and (compiled is None or device not in ("auto", "cpu")):
         if backend is not None:
             raise InputError(
-                f"openvino runs {' and '.join(_CUTS)} networks on the processor, not"
+                f"openvino runs {' and '.join(compiled_names())} networks on the processor, not"
                 f" {architecture or 'this one'} on {device}: use --backend torch"
             )
         asked = "auto"
@@ -92,10 +88,9 @@ def choose_backend(
         if asked == "openvino" and backend is not None:
             raise InputError("openvino has no float16 on processors: use bfloat16 or int8")
         asked = "torch"
-    if asked == "openvino":
-        return _with_openvino(architecture, precision, bfloat16, "")
-    possible = on_processor and architecture in _CUTS
-    if asked == "torch" or not possible:
+    if asked == "openvino" and compiled is not None:
+        return _with_openvino(compiled, precision, bfloat16, "")
+    if asked == "torch" or compiled is None or not on_processor:
         if precision == "int8":
             raise InputError("int8 needs --backend openvino, on the processor")
         return Choice("torch", "float32" if precision == "auto" else precision)
@@ -105,14 +100,14 @@ def choose_backend(
         kept = "float32" if precision == "auto" else precision
         return Choice("torch", kept, "OpenVINO is not installed")
     # In float32 too it is the faster of the two, and starts in half the time (`lars bench`).
-    return _with_openvino(architecture, precision, bfloat16, "OpenVINO is installed")
+    return _with_openvino(compiled, precision, bfloat16, "OpenVINO is installed")
 
 
 def _with_openvino(
-    architecture: str, precision: str, bfloat16: Callable[[], bool], reason: str
+    row: Architecture, precision: str, bfloat16: Callable[[], bool], reason: str
 ) -> Choice:
     if precision != "auto":
         return Choice("openvino", precision, reason)
-    if architecture in _CHEAP_IN_BFLOAT16 and bfloat16():
+    if row.automatic == "bfloat16" and bfloat16():
         return Choice("openvino", "bfloat16", "this processor has bfloat16 arithmetic")
     return Choice("openvino", "float32", reason)

@@ -15,10 +15,7 @@ from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.errors import engine_errors
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.forks import settle_torch
-from lars_plugin.networks.bandunet.device import DeviceBandCut
-from lars_plugin.networks.bandunet.network import BandUNet
-from lars_plugin.networks.bandunet.prepost import BandCut
-from lars_plugin.networks.shared.cores import BandCore
+from lars_plugin.networks.registry import of_network
 from lars_plugin.pickling import NotPickled
 
 __all__ = ["PRECISIONS", "TorchBackend", "choose_device", "engine_errors"]
@@ -81,12 +78,9 @@ class TorchBackend(NotPickled):
         with engine_errors(self.name):
             self._module = module.eval().to(self._device)
         self._run: Callable[[Tensor], Tensor] = self._module
-        # The same numbers sooner; Metal lacks what the one for graphics cards is made of.
-        if isinstance(module, BandUNet):
-            if self._device.type == "cpu":
-                self._run = _OnProcessor(module)
-            elif self._device.type == "cuda":
-                self._run = DeviceBandCut(module)
+        row = of_network(module)
+        if row is not None:
+            self._run = row.fastest(self._module, self._device.type)
 
     @property
     def name(self) -> str:
@@ -110,20 +104,3 @@ class TorchBackend(NotPickled):
             stems = self._run(wave.to(self._device))
             result: NDArray[np.float32] = stems.float().cpu().numpy()
         return result
-
-
-class _OnProcessor:
-    """A BandUNet whose spectra and masks are computed in numpy, chunk by chunk."""
-
-    def __init__(self, network: BandUNet) -> None:
-        self._cut = BandCut(network.config, lambda: network)
-        self._core = BandCore(network).eval()
-
-    def __call__(self, batch: Tensor) -> Tensor:
-        threads = torch.get_num_threads()
-        made = [self._cut(wave, self._run, threads) for wave in batch.numpy()]
-        return torch.from_numpy(made[0][None] if len(made) == 1 else np.stack(made))
-
-    def _run(self, inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        outputs: tuple[Tensor, ...] = self._core(*map(torch.from_numpy, inputs))
-        return [output.float().numpy() for output in outputs]

@@ -122,7 +122,7 @@ def _config(model: str) -> ModelConfig:
     if model == "large":
         large = get_config("mdx23c-large")
         network = {**small.network, "n_fft": 4096, "dim_f": 2048}
-        return dataclasses.replace(large, architecture="mdx23c", network=network)
+        return dataclasses.replace(large, architecture=small.architecture, network=network)
     network = {**small.network, "n_fft": 256, "hop_length": 64, "dim_f": 128, "num_scales": 2}
     network |= {"num_channels": 4, "growth": 4, "num_blocks_per_scale": 1}
     chunking = dataclasses.replace(small.chunking, chunk_size=64 * 511)

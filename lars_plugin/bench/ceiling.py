@@ -69,16 +69,16 @@ def chunk_operations() -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from lars_plugin.zoo.backends import network_cut
+    from lars_plugin.zoo.backends import network_prepost
     from lars_plugin.zoo.checkpoints import build_network
 
     config = network_config(Case("small", "openvino", "float32", "paper"))
     with torch.device("meta"):  # shapes without numbers
-        cut = network_cut(config, lambda: build_network(config))
-        sizes = cut.core_shapes(config.channels, config.chunking.chunk_size)
+        prepost = network_prepost(config, lambda: build_network(config))
+        sizes = prepost.core_shapes(config.channels, config.chunking.chunk_size)
         inputs = [torch.empty(size) for size in sizes]
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            cut.core()(*inputs)
+            prepost.core()(*inputs)
     return float(counter.get_total_flops())
 
 

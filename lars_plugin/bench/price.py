@@ -22,6 +22,7 @@ from lars_plugin.evaluation.metrics import SILENCE_DB
 from lars_plugin.evaluation.scoring import score
 from lars_plugin.evaluation.tables import Table
 from lars_plugin.model import Backend, Convention, Model
+from lars_plugin.networks.registry import find
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo import load_model
 
@@ -156,9 +157,10 @@ def price_of_precision(
     """
     separators: dict[tuple[str, str], Separator] = {}
     for way in _ways():
-        live = any(one.model.config.architecture == "livenet" for one in separators.values())
-        if live and way[1] == "int8":
-            continue  # there is none of live networks
+        first = next(iter(separators.values()), None)
+        row = find(first.model.config.architecture) if first is not None else None
+        if row is not None and way[0] == "openvino" and way[1] not in row.precisions:
+            continue  # it has none of these networks
         if name in RANDOM and way[1] == "float16":
             continue  # a processor takes minutes for a chunk of them
         told(f"loading {way[0]} {way[1]}")

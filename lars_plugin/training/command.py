@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError
+from lars_plugin.networks.registry import ARCHITECTURES, trainable_names
 
 if TYPE_CHECKING:
     from lars_plugin.training.networks.trainer import FitConfig
@@ -30,6 +31,12 @@ _LOSSES: dict[str, dict[str, float]] = {
 
 def add_train_parser(subparsers: Any) -> None:
     """Add the `train` command to the command line."""
+    names = trainable_names()
+    kinds = [
+        f"{row.name}: {row.training.summary}"
+        for row in ARCHITECTURES.values()
+        if row.training is not None
+    ]
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
         help="train a model of your own",
@@ -90,10 +97,9 @@ def add_train_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--architecture",
-        choices=("bandunet", "livenet", "mdx23c"),
-        default="bandunet",
-        help="bandunet: offline; livenet: causal, for live use; mdx23c: the published models'"
-        " (default bandunet)",
+        choices=names,
+        default=names[0],
+        help=f"{'; '.join(kinds)} (default {names[0]})",
     )
     parser.add_argument("--network", help="JSON object of network settings, instead of our own")
     parser.add_argument(
@@ -151,8 +157,8 @@ def run_train(args: argparse.Namespace) -> int:
         except (json.JSONDecodeError, AttributeError) as error:
             raise InputError(f"--network must be a JSON object: {error}") from error
     settings.setdefault("stems", 7 if config.accompaniment else 6)
-    if args.architecture != "mdx23c":
-        settings.setdefault("levels", True)
+    training = ARCHITECTURES[args.architecture].training
+    settings = {**(training.settings if training is not None else {}), **settings}
     torch.manual_seed(config.seed)
     network = build(args.architecture, settings)
     if args.init:

@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 from lars_plugin.backends.choice import Choice, choose_backend
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.model import Backend, ModelConfig
+from lars_plugin.networks.registry import find, of_network
 from lars_plugin.zoo.integrity import check_file, sha256_of
 from lars_plugin.zoo.registry import cache_folder
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from lars_plugin.networks.shared.prepost import Cut
-
-__all__ = ["network_backend", "network_cut", "open_backend"]
+__all__ = ["network_backend", "network_prepost", "open_backend"]
 
 log = logging.getLogger(__name__)
 
@@ -142,22 +141,20 @@ def network_backend(
             "network": repr(sorted(config.network.items())),
         }
         cache = cache_folder() / "openvino"
-        if config.architecture == "livenet":
+        row = find(config.architecture)
+        if row is not None and row.causal:
             # Here, because it imports PyTorch, which the other does not need.
             from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
-            from lars_plugin.networks.livenet.network import LiveNet
 
-            live = load()
-            assert isinstance(live, LiveNet)
             return OpenVINOCausalBackend(
-                live.eval(),
+                network_prepost(config, load),
                 identity=identity,
                 cache=cache,
                 precision=choice.precision,
                 told=log.warning,
             )
         return OpenVINOBackend(
-            network_cut(config, load),
+            network_prepost(config, load),
             identity=identity,
             cache=cache,
             precision=choice.precision,
@@ -167,42 +164,37 @@ def network_backend(
         )
     from lars_plugin.backends.torch_backend import TorchBackend
     from lars_plugin.backends.torch_causal import TorchCausalBackend
-    from lars_plugin.networks.livenet.network import LiveNet
 
     network = load()
-    if isinstance(network, LiveNet):
+    row = of_network(network)
+    if row is not None and row.causal:
         return TorchCausalBackend(network, device=device, precision=choice.precision)
     return TorchBackend(network, device=device, precision=choice.precision)
 
 
-def network_cut(config: ModelConfig, load: Callable[[], nn.Module]) -> Cut:
-    """A network without its core.
+def network_prepost(config: ModelConfig, load: Callable[[], nn.Module]) -> Any:
+    """A network without its core: a ``PrePost``, or a ``CausalPrePost`` of a causal one.
 
     Args:
         config: what it is.
-        load: makes it; not called before the core is needed.
+        load: makes it; unless it is causal, not called before the core is needed.
 
     Raises:
-        InputError: an architecture that is not cut.
+        InputError: an architecture that only PyTorch can run.
         ModelFormatError: settings that make no network.
     """
-    from lars_plugin.networks.bandunet.config import BandUNetConfig
-    from lars_plugin.networks.bandunet.prepost import BandCut
-    from lars_plugin.networks.mdx23c.config import MDX23CConfig
-    from lars_plugin.networks.shared.prepost import MDX23CCut
 
     def network() -> Any:
         return load().eval().requires_grad_(False)
 
-    sizes: dict[str, Any] = {"stems": len(config.stems), "audio_channels": config.channels}
+    row = find(config.architecture)
+    if row is None or not row.prepost:
+        raise InputError(f"openvino cannot run {config.architecture} networks: use --backend torch")
     try:
-        if config.architecture == "mdx23c":
-            return MDX23CCut(MDX23CConfig(**sizes, **config.network), network)
-        if config.architecture == "bandunet":
-            return BandCut(BandUNetConfig(**sizes, **config.network), network)
+        shape = row.shape_class().of(config)
     except (TypeError, ValueError, InputError) as error:
         raise ModelFormatError(f"model {config.name}: its settings fail: {error}") from error
-    raise InputError(f"openvino cannot run {config.architecture} networks: use --backend torch")
+    return row.build_prepost(shape, network)
 
 
 def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np.float32]:

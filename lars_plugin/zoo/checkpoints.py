@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from lars_plugin.errors import InputError, ModelError, ModelFormatError
+from lars_plugin.errors import ModelError, ModelFormatError
 from lars_plugin.forks import settle_torch
 from lars_plugin.model import ModelConfig
+from lars_plugin.networks.registry import ARCHITECTURES, find
 from lars_plugin.zoo.integrity import replacing
 
 __all__ = ["build_network", "load_state", "read_state", "save_state"]
@@ -34,50 +35,20 @@ def build_network(config: ModelConfig) -> nn.Module:
     Raises:
         ModelFormatError: unknown architecture, or settings that make no network.
     """
-    from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
-    from lars_plugin.networks.larsnet.network import LarsNet, LarsNetConfig
-    from lars_plugin.networks.livenet.network import LiveNet, LiveNetConfig
-    from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
-
+    row = find(config.architecture)
+    if row is None:
+        known = ", ".join((*ARCHITECTURES, "torchscript", "cascade", "ensemble"))
+        raise ModelFormatError(
+            f"model {config.name}: unknown architecture {config.architecture!r}; known: {known}"
+        )
     settle_torch()
-    sizes: dict[str, Any] = {"stems": len(config.stems), "audio_channels": config.channels}
     try:
-        if config.architecture == "mdx23c":
-            shape = MDX23CConfig(**sizes, **config.network)
-            frames = 1 + config.chunking.chunk_size // shape.hop_length
-            if frames % shape.frame_multiple:
-                raise InputError(
-                    f"chunk_size {config.chunking.chunk_size} makes {frames} frames, "
-                    f"which must be divisible by {shape.frame_multiple}"
-                )
-            return MDX23C(shape)
-        if config.architecture == "bandunet":
-            return BandUNet(BandUNetConfig(**sizes, **config.network))
-        if config.architecture == "larsnet":
-            settings = LarsNetConfig(config.stems, config.channels, **config.network)
-            if config.chunking.chunk_size <= settings.n_fft:
-                raise InputError(f"chunk_size must exceed n_fft, {settings.n_fft}")
-            return LarsNet(settings)
-        if config.architecture == "livenet":
-            live = LiveNet(LiveNetConfig(**sizes, **config.network))
-            chunking = config.chunking
-            if (chunking.convention, chunking.chunk_size, chunking.lookahead) != (
-                "causal",
-                live.config.hop_length,
-                live.delay,
-            ):
-                raise InputError(
-                    f"a livenet of this shape needs causal chunking with chunk_size"
-                    f" {live.config.hop_length} and lookahead {live.delay}"
-                )
-            return live
+        shape = row.shape_class().of(config)
+        shape.check_chunking(config.chunking)
+        return row.build(shape)
     # Settings from a file can be wrong in any way.
     except Exception as error:
         raise ModelFormatError(f"model {config.name}: its settings fail: {error}") from error
-    raise ModelFormatError(
-        f"model {config.name}: unknown architecture {config.architecture!r}; "
-        "known: mdx23c, bandunet, larsnet, livenet, torchscript, cascade, ensemble"
-    )
 
 
 def read_state(path: Path, kind: str, stems: Sequence[str] = ()) -> dict[str, Tensor]:

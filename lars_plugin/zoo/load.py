@@ -13,6 +13,7 @@ from typing import Any
 
 from lars_plugin.errors import InputError, ModelNotFoundError
 from lars_plugin.model import Model, ModelConfig, WeightsFile
+from lars_plugin.networks.registry import find
 from lars_plugin.pickling import remember
 from lars_plugin.refine.spatial_wiener import SpatialFilter
 from lars_plugin.zoo.backends import open_backend
@@ -111,7 +112,9 @@ def resolve(
     if weights is None:
         return chosen, find_weights(chosen, folder)
     path = Path(weights)
-    if not path.is_file() and not (path.is_dir() and chosen.architecture == "larsnet"):
+    row = find(chosen.architecture)
+    folder_allowed = row is not None and row.checkpoint_folder
+    if not path.is_file() and not (path.is_dir() and folder_allowed):
         raise ModelNotFoundError(f"no weights file {path}")
     return dataclasses.replace(chosen, weights=_unpublished(path)), path
 

@@ -20,6 +20,7 @@ import yaml
 
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import Chunking, ModelConfig, Refinement, WeightsFile, canonical_stem
+from lars_plugin.networks.registry import field_architecture
 
 __all__ = [
     "config_from_dict",
@@ -111,10 +112,10 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
     Raises:
         ModelFormatError: a key is missing, or a stem or value is unknown.
     """
-    from lars_plugin.networks.mdx23c.network import MDX23CConfig  # brings in torch
-
+    row = field_architecture()
+    shape_class: Any = row.shape_class()
     with _named(source):
-        network = asdict(MDX23CConfig.from_field(data))
+        network = asdict(shape_class.from_field(data))
         del network["stems"], network["audio_channels"]
         audio, training = data["audio"], data["training"]
         inference = data.get("inference")
@@ -131,7 +132,7 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
                 chunk_size=_whole(chunk, "audio.chunk_size"),
                 overlap=_number(inference.get("num_overlap", 4), "inference.num_overlap"),
             ),
-            architecture="mdx23c",
+            architecture=row.name,
             network=MappingProxyType(network),
             description=f"MDX23C model described by {PurePosixPath(source).name}",
         )

@@ -20,11 +20,12 @@ from lars_plugin.backends.openvino import cache as openvino_cache
 from lars_plugin.backends.openvino.cache import GRAPH, cached
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.networks.bandunet.device import DeviceBandCut
+from lars_plugin.networks.bandunet.device import DeviceBandUNet
 from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
-from lars_plugin.networks.bandunet.prepost import BandCut
+from lars_plugin.networks.bandunet.prepost import BandPrePost
 from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
-from lars_plugin.networks.shared.prepost import Core, MDX23CCut
+from lars_plugin.networks.mdx23c.prepost import MDX23CPrePost
+from lars_plugin.networks.shared.prepost import Core
 
 Wave = NDArray[np.float32]
 
@@ -82,12 +83,12 @@ def mdx23c() -> MDX23C:
     return network
 
 
-def cut_of(kind: str) -> tuple[nn.Module, BandCut | MDX23CCut]:
+def prepost_of(kind: str) -> tuple[nn.Module, BandPrePost | MDX23CPrePost]:
     if kind.startswith("bandunet"):
         network = bandunet(kind == "bandunet")
-        return network, BandCut(network.config, lambda: network)
+        return network, BandPrePost(network.config, lambda: network)
     other = mdx23c()
-    return other, MDX23CCut(other.config, lambda: other)
+    return other, MDX23CPrePost(other.config, lambda: other)
 
 
 def waves(count: int = 2, samples: int = 960) -> Wave:
@@ -100,7 +101,7 @@ def snr_db(exact: Wave, made: Wave) -> float:
 
 
 def in_torch(core: nn.Module) -> Core:
-    """A core as cuts call it."""
+    """A core as pre- and postprocessing calls it."""
 
     def run(inputs: list[Wave]) -> list[Wave]:
         with torch.inference_mode():
@@ -112,7 +113,7 @@ def in_torch(core: nn.Module) -> Core:
 
 # Frames are transformed 64 at a time: less than one piece, two, one and a frame, one and fewer
 # frames than a frame is long, one and more. An MDX23C wants a multiple of four.
-CUTS = [
+PARTS = [
     (kind, frames, rest)
     for kind in ("bandunet", "bandunet without levels", "mdx23c")
     for frames, rest in [(16, 0), (16, 40), (128, 0), (65, 0), (66, 5), (132, 63)]
@@ -120,27 +121,27 @@ CUTS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "frames", "rest"), CUTS)
-def test_a_cut_computes_what_its_network_computes_in_any_number_of_threads(
+@pytest.mark.parametrize(("kind", "frames", "rest"), PARTS)
+def test_the_parts_compute_what_their_network_computes_in_any_number_of_threads(
     kind: str, frames: int, rest: int
 ) -> None:
     samples = 64 * (frames - 1) + rest
-    network, cut = cut_of(kind)
+    network, prepost = prepost_of(kind)
     (wave,) = waves(1, samples)
     with torch.inference_mode():
         exact = network(torch.from_numpy(wave[None])).numpy()[0]
-    core = in_torch(cut.core())
-    made = cut(wave, core)
+    core = in_torch(prepost.core())
+    made = prepost(wave, core)
     np.testing.assert_allclose(made, exact, rtol=0, atol=2e-7)
-    np.testing.assert_array_equal(cut(wave, core, 3), made)
+    np.testing.assert_array_equal(prepost(wave, core, 3), made)
 
 
 @pytest.mark.parametrize("kind", ["bandunet", "mdx23c"])
 def test_what_is_not_finite_in_a_core_is_not_finite_in_the_stems_and_warns_of_nothing(
     kind: str,
 ) -> None:
-    _, cut = cut_of(kind)
-    core = in_torch(cut.core())
+    _, prepost = prepost_of(kind)
+    core = in_torch(prepost.core())
     (wave,) = waves(1, 960)
     for bad in (np.nan, np.inf):
 
@@ -148,7 +149,7 @@ def test_what_is_not_finite_in_a_core_is_not_finite_in_the_stems_and_warns_of_no
             return [np.where(one > 0, one, np.float32(bad)) for one in core(inputs)]
 
         for threads in (1, 2):
-            assert not np.isfinite(cut(wave, broken, threads)).all()
+            assert not np.isfinite(prepost(wave, broken, threads)).all()
 
 
 @pytest.mark.parametrize("samples", [960, 1000, 1111])
@@ -156,7 +157,7 @@ def test_masks_made_band_by_band_on_a_device_are_those_of_the_network(samples: i
     network = bandunet()
     wave = torch.from_numpy(waves(3, samples))
     with torch.inference_mode():
-        torch.testing.assert_close(DeviceBandCut(network)(wave), network(wave), rtol=0, atol=1e-7)
+        torch.testing.assert_close(DeviceBandUNet(network)(wave), network(wave), rtol=0, atol=1e-7)
 
 
 def test_the_torch_backend_computes_what_its_module_computes() -> None:
@@ -171,7 +172,7 @@ def test_the_torch_backend_computes_what_its_module_computes() -> None:
 
 @pytest.mark.parametrize("kind", ["bandunet", "mdx23c"])
 def test_silence_that_is_not_computed_is_what_the_network_makes_of_silence(kind: str) -> None:
-    network, cut = cut_of(kind)
+    network, prepost = prepost_of(kind)
     silence = np.zeros((2, 960), np.float32)
 
     def never(inputs: list[Wave]) -> list[Wave]:
@@ -180,17 +181,17 @@ def test_silence_that_is_not_computed_is_what_the_network_makes_of_silence(kind:
     with torch.inference_mode():
         exact = network(torch.from_numpy(silence[None])).numpy()[0]
     assert not exact.any()
-    np.testing.assert_array_equal(cut(silence, never), exact)
+    np.testing.assert_array_equal(prepost(silence, never), exact)
 
 
 SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_openvino import cut_of, waves
+from test_openvino import prepost_of, waves
 from lars_plugin.backends.openvino.backend import OpenVINOBackend
 OpenVINOBackend(
-    cut_of("bandunet")[1], identity={{}}, cache=Path(sys.argv[1]), precision={precision!r},
+    prepost_of("bandunet")[1], identity={{}}, cache=Path(sys.argv[1]), precision={precision!r},
     calibration=lambda _channels, samples: waves(3, samples),
 )(waves())
 """
@@ -208,11 +209,11 @@ class TestWithOpenVINO:
     ) -> tuple[Wave, object]:
         from lars_plugin.backends.openvino.backend import OpenVINOBackend
 
-        network, cut = cut_of(kind)
+        network, prepost = prepost_of(kind)
         with torch.inference_mode():
             exact = network(torch.from_numpy(waves())).numpy()
         made = OpenVINOBackend(
-            cut,
+            prepost,
             identity={"weights": weights},
             cache=cache,
             precision=precision,
@@ -285,9 +286,9 @@ class TestWithOpenVINO:
         converted = []
         real = openvino_convert.convert
 
-        def counting(cut: object, shapes: object, *rest: object, **more: object) -> object:
+        def counting(prepost: object, shapes: object, *rest: object, **more: object) -> object:
             converted.append(shapes)
-            return real(cut, shapes, *rest, **more)  # type: ignore[arg-type]
+            return real(prepost, shapes, *rest, **more)  # type: ignore[arg-type]
 
         monkeypatch.setattr("lars_plugin.backends.openvino.backend.convert", counting)
         first = self.backend("bandunet", tmp_path)[1](waves())  # type: ignore[operator]
@@ -323,7 +324,9 @@ class TestWithOpenVINO:
         with pytest.raises(InputError, match="float16"):
             self.backend("bandunet", tmp_path, "float16")
         with pytest.raises(InputError, match="calibrate"):
-            OpenVINOBackend(cut_of("bandunet")[1], identity={}, cache=tmp_path, precision="int8")
+            OpenVINOBackend(
+                prepost_of("bandunet")[1], identity={}, cache=tmp_path, precision="int8"
+            )
 
 
 def _write(folder: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from lars_plugin.backends.openvino.cache import GRAPH, CacheError, cached, kept
 from lars_plugin.errors import EngineError
 from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
-from lars_plugin.networks.shared.prepost import MDX23CCut
+from lars_plugin.networks.mdx23c.prepost import MDX23CPrePost
 from lars_plugin.zoo.registry import cache_folder, find_weights, get_config
 
 WAVES = np.random.default_rng(3).standard_normal((1, 2, 960)).astype(np.float32) * 0.1
@@ -45,8 +45,8 @@ def backend(cache: Path) -> Any:
             num_blocks_per_scale=1,
         )
     )
-    cut = MDX23CCut(network.config, lambda: network.eval().requires_grad_(False))
-    return OpenVINOBackend(cut, identity={"weights": "a"}, cache=cache, threads=1)
+    prepost = MDX23CPrePost(network.config, lambda: network.eval().requires_grad_(False))
+    return OpenVINOBackend(prepost, identity={"weights": "a"}, cache=cache, threads=1)
 
 
 def write(folder: Path) -> None:

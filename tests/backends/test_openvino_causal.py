@@ -23,6 +23,7 @@ from lars_plugin.backends.torch_causal import TorchCausalBackend
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.model import CausalBackend, Chunking, Model, ModelConfig
 from lars_plugin.networks.livenet.network import LiveNet, LiveNetConfig
+from lars_plugin.networks.livenet.prepost import LivePrePost
 from lars_plugin.separation.streams.causal import CausalStream
 from lars_plugin.zoo import load_model
 
@@ -59,6 +60,10 @@ def network(levels: bool = True) -> LiveNet:
     return made.eval().requires_grad_(False)
 
 
+def prepost(made: LiveNet) -> LivePrePost:
+    return LivePrePost(made.config, lambda: made)
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("openvino")
@@ -66,7 +71,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def backend(cache: Path) -> OpenVINOCausalBackend:
-    return OpenVINOCausalBackend(network(), identity={"weights": "small"}, cache=cache)
+    return OpenVINOCausalBackend(prepost(network()), identity={"weights": "small"}, cache=cache)
 
 
 def noise(samples: int, seed: int = 0) -> Wave:
@@ -99,7 +104,7 @@ def test_steps_are_those_of_pytorch_to_rounding_over_loud_quiet_and_silent_parts
 
 def test_a_network_without_levels_steps_as_in_pytorch(cache: Path) -> None:
     plain = network(levels=False)
-    backend = OpenVINOCausalBackend(plain, identity={"weights": "no levels"}, cache=cache)
+    backend = OpenVINOCausalBackend(prepost(plain), identity={"weights": "no levels"}, cache=cache)
     audio = noise(20 * HOP)
     wanted = run(TorchCausalBackend(plain), audio, [1] * 20)
     np.testing.assert_allclose(run(backend, audio, [1] * 20), wanted, atol=CLOSE)
@@ -190,7 +195,9 @@ def test_a_conversion_is_made_once_and_another_network_gets_its_own(cache: Path)
 def test_a_damaged_conversion_is_made_again(tmp_path: Path) -> None:
     told: list[str] = []
     for _ in range(2):
-        made = OpenVINOCausalBackend(network(), identity={}, cache=tmp_path, told=told.append)
+        made = OpenVINOCausalBackend(
+            prepost(network()), identity={}, cache=tmp_path, told=told.append
+        )
         (graph,) = tmp_path.glob(f"*/{GRAPH}")
         graph.write_text("<net>")
     assert len(told) == 2
@@ -199,7 +206,7 @@ def test_a_damaged_conversion_is_made_again(tmp_path: Path) -> None:
 
 def test_precisions_that_it_does_not_have_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="float32 or bfloat16"):
-        OpenVINOCausalBackend(network(), identity={}, cache=tmp_path, precision="int8")
+        OpenVINOCausalBackend(prepost(network()), identity={}, cache=tmp_path, precision="int8")
 
 
 def test_wrong_shapes_are_engine_errors_and_the_next_step_works(

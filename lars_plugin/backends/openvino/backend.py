@@ -2,9 +2,8 @@
 """Running networks with OpenVINO on the processor.
 
 The core of the network (see :mod:`lars_plugin.networks.shared.prepost`) is converted once for a
-length of
-chunk and cached; FFTs and masks are computed in numpy. PyTorch is only needed to convert. The
-chunks of a batch run one after the other: one chunk fills the cores, and what it leaves in the
+length of chunk and cached; FFTs and masks are computed in numpy. PyTorch is only needed to convert.
+The chunks of a batch run one after the other: one chunk fills the cores, and what it leaves in the
 caches is its own.
 """
 
@@ -32,7 +31,7 @@ from lars_plugin.backends.openvino.convert import convert, core_inputs, optional
 from lars_plugin.dsp.parallel import default_threads
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.forks import fork_count
-from lars_plugin.networks.shared.prepost import Core, Cut
+from lars_plugin.networks.shared.prepost import Core, PrePost
 from lars_plugin.pickling import NotPickled
 
 __all__ = ["OPENVINO_PRECISIONS", "OpenVINOBackend", "has_bfloat16", "has_openvino"]
@@ -121,7 +120,7 @@ class OpenVINOBackend(NotPickled):
     """Waves ``(B, C, L)`` to stems ``(B, S, C, L)``; any thread may call.
 
     Args:
-        cut: the network.
+        prepost: the network.
         identity: what the conversion depends on besides versions and shapes: the digest of the
             weights, the architecture and its settings. JSON values.
         cache: the folder where conversions are kept.
@@ -138,7 +137,7 @@ class OpenVINOBackend(NotPickled):
 
     def __init__(
         self,
-        cut: Cut,
+        prepost: PrePost,
         *,
         identity: Mapping[str, Any],
         cache: Path,
@@ -157,7 +156,7 @@ class OpenVINOBackend(NotPickled):
             optional("nncf", "int8")
         if precision != "float32" and not has_bfloat16():
             log.warning("this processor has no arithmetic for bfloat16: that runs in float32")
-        self._cut = cut
+        self._prepost = prepost
         self._identity = dict(identity)
         self._cache = cache
         self._precision = precision
@@ -191,7 +190,7 @@ class OpenVINOBackend(NotPickled):
             run = self._ready(batch.shape[1], batch.shape[2])
             with run.core() as core:
                 threads = max(1, self._threads // self._streams)
-                made = [self._cut(wave, core, threads) for wave in batch]
+                made = [self._prepost(wave, core, threads) for wave in batch]
             return made[0][None] if len(made) == 1 else np.stack(made)
 
     def _ready(self, channels: int, samples: int) -> _Compiled:
@@ -213,7 +212,7 @@ class OpenVINOBackend(NotPickled):
                 self._forks = fork_count()
 
     def _compile(self, channels: int, samples: int) -> _Compiled:
-        shapes = self._cut.core_shapes(channels, samples)
+        shapes = self._prepost.core_shapes(channels, samples)
         quantised = self._precision == "int8"
         openvino = optional("openvino", "openvino")
         facts = {
@@ -230,8 +229,8 @@ class OpenVINOBackend(NotPickled):
             self._told("converting the network for OpenVINO; once for this model, then cached")
             calibration: list[list[Wave]] = []
             if quantised and self._calibration is not None:
-                calibration = core_inputs(self._cut, self._calibration(channels, samples))
-            graph = convert(self._cut, shapes, calibration=calibration)
+                calibration = core_inputs(self._prepost, self._calibration(channels, samples))
+            graph = convert(self._prepost, shapes, calibration=calibration)
             # The network is not needed any more, and a large one was there three times.
             return_freed_memory()
             return graph

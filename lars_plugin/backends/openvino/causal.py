@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stepping a LiveNet with OpenVINO: a hop in about a third of the time that PyTorch needs.
+"""Stepping causal networks with OpenVINO: a hop in about a third of the time that PyTorch needs.
 
 A hop is arithmetic of a millisecond in hundreds of small operators, and PyTorch spends most of it
-between them. Here the network of one frame (:mod:`lars_plugin.networks.livenet.core`) is one
-compiled graph on one thread; the Fourier transforms around it are NumPy's. The state is explicit as
+between them. Here the core of a hop is one compiled graph on one thread; what is around it
+(:class:`~lars_plugin.networks.shared.prepost.CausalPrePost`) is NumPy's. The state is explicit as
 everywhere: arrays in, new arrays out.
 """
 
@@ -19,8 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.errors import engine_errors
@@ -28,9 +26,9 @@ from lars_plugin.backends.openvino.backend import compiled, has_bfloat16, keep_f
 from lars_plugin.backends.openvino.cache import kept, key_of
 from lars_plugin.backends.openvino.convert import convert, optional, save
 from lars_plugin.errors import InputError
-from lars_plugin.forks import fork_count, settle_torch
-from lars_plugin.networks.livenet.core import LiveCore
-from lars_plugin.networks.livenet.network import LiveNet
+from lars_plugin.forks import fork_count
+from lars_plugin.model import Wave
+from lars_plugin.networks.shared.prepost import CausalPrePost
 from lars_plugin.pickling import NotPickled
 
 __all__ = ["OpenVINOCausalBackend"]
@@ -42,26 +40,12 @@ _CONVERSION = 1
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
-Wave = NDArray[np.float32]
-# Past samples (C, n_fft - hop), tail of the output (S * C, delay), the core's vector (1, N).
-State = tuple[Wave, Wave, Wave]
-
-
-class _Live:
-    """What ``convert`` asks for."""
-
-    def __init__(self, network: LiveNet) -> None:
-        self._network = network
-
-    def core(self) -> nn.Module:
-        return LiveCore(self._network).eval()
-
 
 class OpenVINOCausalBackend(NotPickled):
-    """A :class:`~lars_plugin.networks.livenet.network.LiveNet` hop by hop; any thread may call.
+    """A causal network hop by hop; any thread may call.
 
     Args:
-        network: in eval mode, float32.
+        prepost: the network.
         identity: what the conversion depends on besides versions: the digest of the weights, the
             architecture and its settings. JSON values.
         cache: the folder where conversions are kept.
@@ -75,7 +59,7 @@ class OpenVINOCausalBackend(NotPickled):
 
     def __init__(
         self,
-        network: LiveNet,
+        prepost: CausalPrePost,
         *,
         identity: Mapping[str, Any],
         cache: Path,
@@ -88,27 +72,13 @@ class OpenVINOCausalBackend(NotPickled):
             )
         self._openvino = optional("openvino", "openvino")
         self._precision = precision
-        config, stft = network.config, network.stft
-        self._hop, self._delay = config.hop_length, network.delay
-        self._n_fft, self._synthesis = stft.n_fft, stft.synthesis
-        self._shape = (config.stems, config.audio_channels)
-        self._window: Wave = stft.window.numpy()
-        self._output_window: Wave = stft.output_window.numpy()
-        settle_torch()
-        with torch.inference_mode():
-            start = network.initial_state()
-            self._start: State = (
-                start[0][0].numpy(),
-                start[3].numpy(),
-                LiveCore.pack(start).numpy(),
-            )
-        self._compile = functools.partial(
-            self._compiled, network, dict(identity), cache, told or log.info
-        )
+        self._prepost = prepost
+        self._start = prepost.initial_state()
+        self._compile = functools.partial(self._compiled, dict(identity), cache, told or log.info)
         self._model, self._forks = self._compile(), fork_count()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # The first run allocates; no live stream shall wait for that.
-        self.step(np.zeros((self._shape[1], self._hop), np.float32), self._start)
+        self.step(np.zeros((prepost.shape[1], prepost.hop), np.float32), self._start)
 
     @property
     def name(self) -> str:
@@ -121,49 +91,33 @@ class OpenVINOCausalBackend(NotPickled):
 
     def step(self, hops: Wave, state: Any) -> tuple[Wave, Any]:
         """See :class:`~lars_plugin.model.CausalBackend`."""
-        made = np.empty((*self._shape, hops.shape[1]), np.float32)
+        hop = self._prepost.hop
+        made = np.empty((*self._prepost.shape, hops.shape[1]), np.float32)
         hops = without_denormals(hops)
         with engine_errors(self.name):
             request = self._request()
-            for at in range(0, hops.shape[1], self._hop):
-                part = slice(at, at + self._hop)
-                made[..., part], state = self._step(request, hops[:, part], state)
+            core = functools.partial(self._run, request)
+            for at in range(0, hops.shape[1], hop):
+                part = slice(at, at + hop)
+                made[..., part], state = self._prepost.step(hops[:, part], state, core)
             self._idle.put(request)
         return made, state
 
     def __call__(self, batch: Wave) -> Wave:
         """Whole recordings ``(B, C, L)``, the delay removed."""
-        length = batch.shape[2]
-        missing = self._delay + (-length - self._delay) % self._hop
+        length, delay = batch.shape[2], self._prepost.delay
+        missing = delay + (-length - delay) % self._prepost.hop
         padded = np.pad(batch, ((0, 0), (0, 0), (0, missing)))
         made = [self.step(wave, self._start)[0] for wave in padded]
-        return np.stack(made)[..., self._delay : self._delay + length]
+        return np.stack(made)[..., delay : delay + length]
 
-    def _step(self, request: Any, hop: Wave, state: State) -> tuple[Wave, State]:
-        history, tail, vector = state
-        wave = np.concatenate([history, hop], axis=1)
-        mixture = np.fft.rfft(wave * self._window)
-        spec = np.empty((2, *mixture.shape), np.float32)
-        spec[0], spec[1] = mixture.real, mixture.imag
+    def _run(self, request: Any, inputs: list[Wave], outputs: list[Wave]) -> None:
         tensor = self._openvino.Tensor
-        # New memory for what comes out: the caller keeps the state, and may go back to one.
-        stems = np.empty((2, *self._shape, mixture.shape[1]), np.float32)
-        new = np.empty_like(vector)
-        request.set_input_tensor(0, tensor(spec, shared_memory=True))
-        request.set_input_tensor(1, tensor(vector, shared_memory=True))
-        request.set_output_tensor(0, tensor(stems, shared_memory=True))
-        request.set_output_tensor(1, tensor(new, shared_memory=True))
+        for index, wave in enumerate(inputs):
+            request.set_input_tensor(index, tensor(wave, shared_memory=True))
+        for index, wave in enumerate(outputs):
+            request.set_output_tensor(index, tensor(wave, shared_memory=True))
         request.infer()
-        spectra = np.empty(stems.shape[1:], np.complex64)
-        spectra.real, spectra.imag = stems
-        # In float32 since NumPy 2; before, in float64 and back.
-        played = np.fft.irfft(spectra, self._n_fft)[..., -self._synthesis :]
-        frames: Wave = played.astype(np.float32)
-        frames *= self._output_window
-        frames = frames.reshape(tail.shape[0], self._synthesis)
-        frames[:, : self._delay] += tail
-        out = frames[:, : self._hop].reshape(*self._shape, self._hop)
-        return out, (wave[:, self._hop :], frames[:, self._hop :], new)
 
     def _request(self) -> Any:
         """One for each thread that is in here at a time."""
@@ -179,7 +133,6 @@ class OpenVINOCausalBackend(NotPickled):
 
     def _compiled(
         self,
-        network: LiveNet,
         identity: dict[str, Any],
         cache: Path,
         told: Callable[[str], None],
@@ -192,12 +145,9 @@ class OpenVINOCausalBackend(NotPickled):
             "system": sys.platform,
         }
 
-        bins = self._n_fft // 2 + 1
-        shapes = ((2, self._shape[1], bins), self._start[2].shape)
-
         def make() -> Any:
             told("converting the live network for OpenVINO; once for this model, then cached")
-            return convert(_Live(network), shapes)
+            return convert(self._prepost, self._prepost.core_shapes())
 
         source = kept(cache, key_of(facts), make, save)
         properties = {

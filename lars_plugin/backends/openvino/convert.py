@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lars_plugin.backends.openvino.cache import GRAPH
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.forks import settle_torch
-from lars_plugin.networks.shared.prepost import Cut, Shapes
+from lars_plugin.networks.shared.prepost import PrePost, Shapes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +34,7 @@ _CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
 
 
 class Convertible(Protocol):
-    """What has a core to convert; a :class:`~lars_plugin.networks.shared.prepost.Cut`, for one."""
+    """What has a core: a :class:`~lars_plugin.networks.shared.prepost.PrePost`, for one."""
 
     def core(self) -> nn.Module:
         """The core with its weights, in eval mode."""
@@ -73,11 +73,13 @@ def optional(name: str, extra: str) -> Any:
         ) from error
 
 
-def convert(cut: Convertible, shapes: Shapes, *, calibration: Sequence[Sequence[Wave]] = ()) -> Any:
+def convert(
+    prepost: Convertible, shapes: Shapes, *, calibration: Sequence[Sequence[Wave]] = ()
+) -> Any:
     """A network's core as a graph of OpenVINO.
 
     Args:
-        cut: whose core it is.
+        prepost: whose core it is.
         shapes: of the core's inputs.
         calibration: inputs of the core, from real audio: weights and activations of the
             convolutions become int8 in the ranges seen here. None: they stay float32.
@@ -91,7 +93,7 @@ def convert(cut: Convertible, shapes: Shapes, *, calibration: Sequence[Sequence[
     openvino = optional("openvino", "openvino")
     settle_torch()
     started = time.perf_counter()
-    core = cut.core().requires_grad_(False)
+    core = prepost.core().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     examples = tuple(0.1 * torch.randn(shape, generator=generator) for shape in shapes)
     try:
@@ -147,10 +149,10 @@ def _quantised(graph: Any, calibration: Sequence[Sequence[Wave]]) -> Any:
     return nncf.quantize(graph, data, subset_size=len(calibration), ignored_scope=ignored)
 
 
-def core_inputs(cut: Cut, waves: Wave) -> list[list[Wave]]:
-    """What the core of a cut sees of waves ``(B, C, L)``, a list of arrays for each."""
+def core_inputs(prepost: PrePost, waves: Wave) -> list[list[Wave]]:
+    """What the core of a network sees of waves ``(B, C, L)``, a list of arrays for each."""
 
-    class Seen(Exception):  # noqa: N818 # no error: it leaves the cut where the core would begin
+    class Seen(Exception):  # noqa: N818 # no error: it leaves where the core would begin
         pass
 
     seen: list[list[Wave]] = []
@@ -161,7 +163,7 @@ def core_inputs(cut: Cut, waves: Wave) -> list[list[Wave]]:
 
     for wave in waves:
         try:
-            cut(wave, look)
+            prepost(wave, look)
         except Seen:
             continue
     return seen

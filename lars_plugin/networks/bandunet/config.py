@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lars_plugin.networks.shared.shape import Shape
+
 __all__ = ["BandUNetConfig", "band_groups", "check_bands", "level_count"]
 
 
@@ -34,7 +36,7 @@ def check_bands(widths: Sequence[int], n_fft: int, scales: int) -> None:
 
 
 @dataclass(frozen=True)
-class BandUNetConfig:
+class BandUNetConfig(Shape):
     """Shape of a :class:`BandUNet`.
 
     Attributes:

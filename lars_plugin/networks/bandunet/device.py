@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""BandUNet in PyTorch with masks made band by band: for graphics cards.
+"""The same numbers sooner: the forms in which a BandUNet runs in PyTorch on a device.
 
 Axes: B batch, S stems, C audio channels, L samples, T frames, F bins (Nyquist dropped),
 W bins per band, K bands.
@@ -7,21 +7,51 @@ W bins per band, K bands.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from lars_plugin.model import Wave
+from lars_plugin.networks.bandunet.core import BandCore
 from lars_plugin.networks.bandunet.network import BandUNet
+from lars_plugin.networks.bandunet.prepost import BandPrePost
 from lars_plugin.networks.shared.bands import masks_from
 
-__all__ = ["DeviceBandCut"]
+__all__ = ["DeviceBandUNet", "on_device"]
 
 # Masks are made and used this many bytes at a time.
 _CACHE_BYTES = 2 << 20
 
 
-class DeviceBandCut:
-    """A :class:`~lars_plugin.networks.bandunet.network.BandUNet`: waves ``(B, C, L)`` to ``(B, S,
-    C, L)``.
+def on_device(network: BandUNet, kind: str) -> Callable[[Tensor], Tensor]:
+    """The fastest form of a network for a kind of device, ``cpu``, ``cuda`` or ``mps``."""
+    if kind == "cpu":
+        return _OnProcessor(network)
+    # Metal lacks what the form for graphics cards is made of.
+    return DeviceBandUNet(network) if kind == "cuda" else network
+
+
+class _OnProcessor:
+    """A BandUNet whose spectra and masks are computed in numpy, chunk by chunk."""
+
+    def __init__(self, network: BandUNet) -> None:
+        self._prepost = BandPrePost(network.config, lambda: network)
+        self._core = BandCore(network).eval()
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        threads = torch.get_num_threads()
+        made = [self._prepost(wave, self._run, threads) for wave in batch.numpy()]
+        return torch.from_numpy(made[0][None] if len(made) == 1 else np.stack(made))
+
+    def _run(self, inputs: list[Wave]) -> list[Wave]:
+        outputs: tuple[Tensor, ...] = self._core(*map(torch.from_numpy, inputs))
+        return [output.float().numpy() for output in outputs]
+
+
+class DeviceBandUNet:
+    """With masks made band by band, for graphics cards. Waves ``(B, C, L)`` to ``(B, S, C, L)``.
 
     The masks are computed as the network computes them, but band by band and never transposed.
 

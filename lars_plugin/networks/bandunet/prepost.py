@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""BandUNet, cut in three: bins in front and masks behind in numpy, the core between.
+"""BandUNet in three parts: bins in front and masks behind in numpy, the core between.
 
 Behind the core the masks of a few frames and bands at a time are computed, used and transformed
 back while they are in a core's cache. The network's own ``forward``, which training needs as it
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from lars_plugin.networks.bandunet.network import BandUNet
 
-__all__ = ["BandCut"]
+__all__ = ["BandPrePost"]
 
 Wave = NDArray[np.float32]
 
@@ -37,7 +37,7 @@ Wave = NDArray[np.float32]
 _CACHE_BYTES = 1 << 19
 
 
-class BandCut:
+class BandPrePost:
     """A :class:`~lars_plugin.networks.bandunet.network.BandUNet`, all of whose weights are in its
     core.
 
@@ -58,7 +58,7 @@ class BandCut:
         self._groups = band_groups(config.band_widths)
 
     def core(self) -> nn.Module:
-        from lars_plugin.networks.shared.cores import BandCore
+        from lars_plugin.networks.bandunet.core import BandCore
 
         return BandCore(self._load()).eval()
 

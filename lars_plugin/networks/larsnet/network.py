@@ -11,61 +11,17 @@ Axes: B batch, C channels, S stems, L samples, F bins, T frames.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lars_plugin.networks.larsnet.config import LEVELS, LarsNetConfig
+
 __all__ = ["LarsNet", "LarsNetConfig", "LarsUNet"]
 
-_LEVELS = 6
 _SLOPE = 0.2  # of the encoder's leaky ReLU
 # Kept from the original, where it keeps silence from dividing by zero.
 _TINY = 1e-7
-
-
-@dataclass(frozen=True)
-class LarsNetConfig:
-    """The shape of the network. The defaults are those of the published models.
-
-    Attributes:
-        stems: names, in the order of the output.
-        audio_channels: of mixture and stems.
-        n_fft: samples of a frame; Hann window.
-        hop_length: samples from one frame to the next.
-        bins: lowest bins that the networks see; those above are silent in all stems.
-        frames: T of the networks; a longer input is cut, a shorter one filled up with silence.
-        features: channels of the six encoder levels.
-        wiener: exponent alpha: the stems' magnitudes, to this power, share out the mixture's.
-            None: each stem is what its own mask leaves.
-
-    Raises:
-        ValueError: sizes that do not fit together.
-    """
-
-    stems: Sequence[str]
-    audio_channels: int = 2
-    n_fft: int = 4096
-    hop_length: int = 1024
-    bins: int = 2048
-    frames: int = 512
-    features: Sequence[int] = (16, 32, 64, 128, 256, 512)
-    wiener: float | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.features) != _LEVELS:
-            raise ValueError(f"LarsNet has {_LEVELS} levels, got features {self.features}")
-        multiple = 2**_LEVELS
-        if self.bins % multiple or self.frames % multiple or self.bins < 1 or self.frames < 1:
-            raise ValueError(f"bins and frames must be multiples of {multiple}")
-        if not self.bins <= self.n_fft // 2 + 1 or not 1 <= self.hop_length <= self.n_fft // 2:
-            raise ValueError(
-                f"{self.bins} bins and hop {self.hop_length} do not fit n_fft {self.n_fft}"
-            )
-        if self.wiener is not None and not self.wiener > 0:
-            raise ValueError(f"the Wiener exponent must be above 0, got {self.wiener}")
 
 
 class _Down(nn.Module):
@@ -109,10 +65,10 @@ class LarsUNet(nn.Module):
         super().__init__()
         widths = [config.audio_channels, *config.features]
         self.input_norm = nn.BatchNorm2d(config.bins)
-        for level in range(_LEVELS):
+        for level in range(LEVELS):
             self.add_module(f"enc{level + 1}", _Down(widths[level], widths[level + 1]))
-        for level in range(_LEVELS):
-            inner = widths[_LEVELS - level]
+        for level in range(LEVELS):
+            inner = widths[LEVELS - level]
             # From the second on, what came down on that level stands beside what comes up.
             self.add_module(
                 f"dec{level + 1}", _Up(inner if level == 0 else 2 * inner, widths[-2 - level])
@@ -125,12 +81,12 @@ class LarsUNet(nn.Module):
         # Each bin is normalised over channels and frames: bins stand where channels do elsewhere.
         x = self.input_norm(magnitudes.transpose(1, 2)).transpose(1, 2)
         skips = []
-        for level in range(_LEVELS):
+        for level in range(LEVELS):
             x, bare = self.get_submodule(f"enc{level + 1}")(x)
             skips.append(bare)
         # The lowest level's output is its convolution alone.
         x = skips.pop()
-        for level in range(_LEVELS):
+        for level in range(LEVELS):
             x = self.get_submodule(f"dec{level + 1}")(x)
             if skips:
                 x = torch.cat([skips.pop(), x], dim=1)

@@ -12,15 +12,15 @@ bottom. The state, all that the past leaves behind, is explicit: a tuple of tens
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lars_plugin.networks.livenet.config import LiveNetConfig
 from lars_plugin.networks.livenet.stft import CausalSTFT
-from lars_plugin.networks.shared.bands import BandNetwork, apply_masks, check_bands
+from lars_plugin.networks.shared.bands import BandNetwork, apply_masks
 
 __all__ = ["QUIETEST", "Block", "LiveNet", "LiveNetConfig", "State"]
 
@@ -28,56 +28,6 @@ State = tuple[Tensor, ...]
 
 # Power below which nothing is amplified any more: -100 dB.
 QUIETEST = 1e-10
-
-
-@dataclass(frozen=True)
-class LiveNetConfig:
-    """Shape of a :class:`LiveNet`.
-
-    Attributes:
-        stems: number of outputs.
-        audio_channels: channels of the mixture.
-        n_fft: analysis window in samples.
-        hop_length: samples from frame to frame.
-        synthesis: synthesis window in samples: the algorithmic latency.
-        band_widths: bins per band, low to high; they sum to ``n_fft // 2``.
-        features: feature channels per scale, finest first.
-        dilations: time dilation of the blocks at each scale.
-        bottom: time dilations of the blocks at the coarsest scale.
-        recurrent: width of the recurrent layer.
-        tdf_factor: the frequency layers' bottleneck is the band count divided by this.
-        head: width of the hidden layer before the masks.
-        memory: seconds in which the running level falls by a factor e (in power).
-        levels: whether the network is given magnitudes beside complex bins.
-    """
-
-    stems: int = 6
-    audio_channels: int = 2
-    n_fft: int = 2016
-    hop_length: int = 504
-    synthesis: int = 1008
-    band_widths: tuple[int, ...] = (
-        *(2,) * 16,
-        *(4,) * 8,
-        *(6,) * 8,
-        *(10,) * 8,
-        *(20,) * 8,
-        *(34,) * 8,
-        *(48,) * 8,
-    )
-    features: tuple[int, ...] = (40, 56, 72, 96)
-    dilations: tuple[int, ...] = (1, 2, 4)
-    bottom: tuple[int, ...] = (1, 2, 4, 8)
-    recurrent: int = 256
-    tdf_factor: int = 2
-    head: int = 48
-    memory: float = 4.0
-    levels: bool = False
-
-    def __post_init__(self) -> None:
-        check_bands(self.band_widths, self.n_fft, len(self.features))
-        if len(self.dilations) != len(self.features) - 1:
-            raise ValueError("dilations must have one entry per scale but the coarsest")
 
 
 class Block(nn.Module):

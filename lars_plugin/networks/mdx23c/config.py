@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lars_plugin.errors import InputError
+from lars_plugin.model import Chunking
+from lars_plugin.networks.shared.shape import Shape
 
 __all__ = ["MDX23CConfig"]
 
@@ -25,7 +27,7 @@ _ACT = re.compile(r"gelu|relu|elu(\d+(\.\d+)?)?")
 
 
 @dataclass(frozen=True)
-class MDX23CConfig:
+class MDX23CConfig(Shape):
     """Shape of an :class:`MDX23C`; the defaults are the published six-stem drum model's.
 
     Attributes:
@@ -88,6 +90,19 @@ class MDX23CConfig:
     def frame_multiple(self) -> int:
         """The number of frames, ``1 + L // hop_length``, must be divisible by this."""
         return int(self.scale[0] ** self.num_scales)
+
+    def check_chunking(self, chunking: Chunking) -> None:
+        frames = 1 + chunking.chunk_size // self.hop_length
+        if frames % self.frame_multiple:
+            raise InputError(
+                f"chunk_size {chunking.chunk_size} makes {frames} frames, "
+                f"which must be divisible by {self.frame_multiple}"
+            )
+
+    def whole_length(self, samples: int) -> int:
+        frames = 1 - (-samples // self.hop_length)  # the last hop counts, however short
+        frames += -frames % self.frame_multiple
+        return (frames - 1) * self.hop_length
 
     @classmethod
     def from_field(cls, field: Mapping[str, Any]) -> MDX23CConfig:

@@ -113,6 +113,7 @@ class BandNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.stems = stems
+        self.audio_channels = audio_channels
         self.groups = band_groups(band_widths)
         self.head = head
         self.levels = levels

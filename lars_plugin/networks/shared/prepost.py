@@ -1,47 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks cut in two: a core full of convolutions, and spectrograms and masks around it.
+"""Networks in two parts: a core full of convolutions, and spectrograms and masks around it.
 
 The core is what a compiler of networks is good at; FFTs, complex numbers and transpositions are
-what it is bad at. A cut does those in numpy around any callable that computes the core: the
-network's own PyTorch modules, or a compiled copy of them. Where the copy is there already,
-PyTorch is not even imported, which is most of what a short run would have to wait for.
+what it is bad at. A :class:`PrePost` does those in numpy around any callable that computes the
+core: the network's own PyTorch modules, or a compiled copy of them. Where the copy is there
+already, PyTorch is not even imported, which is most of what a short run would have to wait for.
 
-Both kinds of network map digital silence to digital silence, whatever their (finite) weights:
-masks multiply a spectrum that is zero, and no layer after an MDX23C's product with its first
-layer has a bias or an activation that moves zero. So silence is not computed.
+Networks map digital silence to digital silence, whatever their (finite) weights: masks multiply a
+spectrum that is zero, and no layer after an MDX23C's product with its first layer has a bias or an
+activation that moves zero. So silence is not computed.
 
-Axes: S stems, C audio channels, L samples, T frames, F bins (``n_fft // 2``), N subbands,
-W bins per subband.
+A network with a state has a :class:`CausalPrePost`, which goes on hop by hop.
+
+Axes: S stems, C audio channels, L samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lars_plugin.audio.levels import is_silent
-from lars_plugin.dsp.parallel import run_parts
-from lars_plugin.dsp.stft import Spectra, Spectrum
-from lars_plugin.networks.mdx23c.config import MDX23CConfig
+from lars_plugin.model import Wave
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from lars_plugin.networks.mdx23c.network import MDX23C
+__all__ = ["CausalPrePost", "Core", "CoreInto", "PrePost", "Shapes"]
 
-__all__ = ["Core", "Cut", "MDX23CCut", "Shapes"]
-
-Wave = NDArray[np.float32]
 Shapes = tuple[tuple[int, ...], ...]
 
 # Arrays in, arrays out, float32; it changes nothing and returns memory that stays as it is.
 Core = Callable[[list[Wave]], list[Wave]]
 
+# Arrays in, and arrays that get what comes out.
+CoreInto = Callable[[list[Wave], list[Wave]], None]
 
-class Cut(Protocol):
+
+class PrePost(Protocol):
     """A network without its core."""
 
     def core(self) -> nn.Module:
@@ -57,61 +52,36 @@ class Cut(Protocol):
         ...
 
 
-class MDX23CCut:
-    """An :class:`~lars_plugin.networks.mdx23c.network.MDX23C`, all of whose weights are in its
-    core.
+class CausalPrePost(Protocol):
+    """A causal network without its core. The state is arrays that nobody changes."""
 
-    Args:
-        config: the shape.
-        load: makes the network, in eval mode; not called before the core is needed, which for
-            the published models means not reading 440 MB.
-    """
+    @property
+    def hop(self) -> int:
+        """Samples of a step."""
+        ...
 
-    def __init__(self, config: MDX23CConfig, load: Callable[[], MDX23C]) -> None:
-        self._config = config
-        self._load = load
-        self._spectra = Spectra(config.n_fft, config.hop_length)
+    @property
+    def delay(self) -> int:
+        """Samples by which the stems trail the input."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(S, C)``."""
+        ...
 
     def core(self) -> nn.Module:
-        from lars_plugin.networks.shared.cores import UNetCore
+        """The core of one hop with its weights, in eval mode."""
+        ...
 
-        return UNetCore(self._load()).eval()
+    def core_shapes(self) -> Shapes:
+        """Shapes of the core's inputs."""
+        ...
 
-    def core_shapes(self, channels: int, samples: int) -> Shapes:
-        config = self._config
-        frames, width = self._spectra.frames(samples), config.dim_f // config.num_subbands
-        return ((1, 2 * channels * config.num_subbands, frames, width),)
+    def initial_state(self) -> Any:
+        """The state before the first sample."""
+        ...
 
-    def __call__(self, wave: Wave, core: Core, threads: int = 1) -> Wave:
-        config, spectra = self._config, self._spectra
-        channels, length = wave.shape
-        if is_silent(wave):
-            return np.zeros((config.stems, channels, length), np.float32)
-        (shape,) = self.core_shapes(channels, length)
-        _, _, frames, width = shape
-        mixture = np.empty((channels, 2, config.num_subbands, frames, width), np.float32)
-        padded = spectra.padded(wave)
-
-        def analyse(part: tuple[int, int]) -> None:
-            first, end = part
-            here = spectra.analyse(padded, first, end)[..., : config.dim_f]
-            # (C, T, N, W) complex to (C, 2, N, T, W)
-            here = here.reshape(channels, end - first, config.num_subbands, width).swapaxes(1, 2)
-            mixture[:, 0, :, first:end] = here.real
-            mixture[:, 1, :, first:end] = here.imag
-
-        run_parts(analyse, spectra.parts(length), threads)
-        (made,) = core([mixture.reshape(shape)])
-        rows = config.stems * channels
-        stems = made.reshape(rows, 2, config.num_subbands, frames, width)
-
-        def spectrum(first: int, end: int) -> Spectrum:
-            # Bins that the network does not see are silent.
-            out = np.zeros((rows, end - first, config.n_fft // 2 + 1), np.complex64)
-            here = out[..., : config.dim_f].reshape(rows, end - first, config.num_subbands, width)
-            here.real = stems[:, 0, :, first:end].swapaxes(1, 2)
-            here.imag = stems[:, 1, :, first:end].swapaxes(1, 2)
-            return out
-
-        waves = spectra.synthesise(spectrum, rows, length, threads=threads)
-        return waves.reshape(config.stems, channels, length)
+    def step(self, hop: Wave, state: Any, core: CoreInto) -> tuple[Wave, Any]:
+        """A hop ``(C, hop)`` and the state to stems ``(S, C, hop)`` and the next state."""
+        ...

@@ -13,19 +13,31 @@ constant, and leaving out the inverse transforms makes a step on a CPU several t
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lars_plugin.networks.bandunet.network import BandUNet
-from lars_plugin.networks.livenet.network import LiveNet
 from lars_plugin.networks.shared.bands import masks_from
 
-__all__ = ["band_loss", "paper_loss"]
+__all__ = ["MaskNetwork", "band_loss", "paper_loss"]
 
 
 Sums = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class MaskNetwork(Protocol):
+    """A network whose spectrogram and what its masks are made of can be had."""
+
+    @property
+    def stft(self) -> Callable[[Tensor], Any]:
+        """Waves ``(B, C, L)`` to spectrograms ``(B, C, T, F + 1, 2)``."""
+        ...
+
+    def band_outputs(self, spec: Tensor) -> list[Tensor]:
+        """See :meth:`~lars_plugin.networks.shared.bands.BandNetwork.mask_outputs`."""
+        ...
 
 
 def band_sums(out: Tensor, mix: Tensor, wanted: Tensor) -> Sums:
@@ -50,7 +62,7 @@ def band_sums(out: Tensor, mix: Tensor, wanted: Tensor) -> Sums:
 
 
 def band_loss(
-    network: BandUNet | LiveNet,
+    network: MaskNetwork,
     stems: Tensor,
     abs_weight: float,
     log_weight: float,

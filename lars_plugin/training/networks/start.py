@@ -8,38 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lars_plugin.errors import InputError
-from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
-from lars_plugin.networks.livenet.network import LiveNet, LiveNetConfig
-from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
+from lars_plugin.networks.registry import find, trainable_names
+from lars_plugin.networks.shared.bands import BandNetwork
 from lars_plugin.zoo.checkpoints import read_state
 from lars_plugin.zoo.load import resolve
 
-__all__ = ["ARCHITECTURES", "Network", "adopt", "build", "read_weights"]
-
-ARCHITECTURES = ("bandunet", "livenet", "mdx23c")
-
-Network = BandUNet | LiveNet | MDX23C
+__all__ = ["adopt", "build", "read_weights"]
 
 
-def build(architecture: str, settings: Mapping[str, Any]) -> Network:
+def build(architecture: str, settings: Mapping[str, Any]) -> nn.Module:
     """A network with random weights.
 
     Raises:
         InputError: unknown architecture, or settings that make no such network.
     """
+    row = find(architecture)
+    if row is None or row.training is None:
+        known = ", ".join(trainable_names())
+        raise InputError(f"unknown architecture {architecture!r}; use {known}")
     try:
-        if architecture == "bandunet":
-            return BandUNet(BandUNetConfig(**settings))
-        if architecture == "livenet":
-            return LiveNet(LiveNetConfig(**settings))
-        if architecture == "mdx23c":
-            return MDX23C(MDX23CConfig(**settings))
+        return row.build(row.shape_class()(**settings))
     except (TypeError, ValueError, InputError) as error:
         raise InputError(f"--network: {error}") from error
-    raise InputError(f"unknown architecture {architecture!r}; use {', '.join(ARCHITECTURES)}")
 
 
 def read_weights(source: str) -> dict[str, Tensor]:
@@ -56,13 +49,13 @@ def read_weights(source: str) -> dict[str, Tensor]:
     return read_state(weights, config.weights.format)
 
 
-def _complex_inputs(network: BandUNet | LiveNet, name: str) -> int:
+def _complex_inputs(network: BandNetwork, name: str) -> int:
     """Numbers that a band of this embedding gets without levels."""
     _, width = network.groups[int(name.split(".")[1])]
-    return 2 * network.config.audio_channels * width
+    return 2 * network.audio_channels * width
 
 
-def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
+def adopt(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Copy trained weights into a network that may give more stems.
 
     Its further stems start as silence that nothing leads to: their masks are 0 but for a bias,
@@ -80,7 +73,7 @@ def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
         if target.shape == value.shape:
             target.copy_(value)
         elif (
-            not isinstance(network, MDX23C)
+            isinstance(network, BandNetwork)
             and network.levels
             and name.startswith("embed.")
             and value.shape == (target.shape[0], _complex_inputs(network, name), target.shape[2])
@@ -88,7 +81,7 @@ def adopt(network: Network, state: Mapping[str, Tensor]) -> None:
             target.zero_()
             target[:, : value.shape[1]] = value
         elif (
-            not isinstance(network, MDX23C)
+            isinstance(network, BandNetwork)
             and name.startswith(("masks.", "mask_bias."))
             and value.shape[2] == target.shape[2]
         ):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import soundfile
@@ -20,10 +21,10 @@ from torch import nn
 from lars_plugin.allocator import keep_freed_memory
 from lars_plugin.errors import DatasetError
 from lars_plugin.evaluation.metrics import is_sounding, sdr
-from lars_plugin.networks.mdx23c.network import MDX23C
+from lars_plugin.networks.registry import Training, of_network
+from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.data.pool import Pool, PoolConfig
-from lars_plugin.training.networks.losses import band_loss, band_sums
-from lars_plugin.training.networks.start import Network
+from lars_plugin.training.networks.losses import MaskNetwork, band_loss, band_sums
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from lars_plugin.training.render.fullmix import FULLMIX_STEMS
 from lars_plugin.training.render.renderer import STEMS
@@ -121,10 +122,9 @@ def validate(
 def _whole(network: nn.Module, wave: torch.Tensor) -> torch.Tensor:
     """A network's stems of a clip of any length, in one pass."""
     length = wave.shape[2]
-    if isinstance(network, MDX23C):  # takes some numbers of frames only
-        hop, multiple = network.config.hop_length, network.config.frame_multiple
-        frames = -(-(length // hop + 1) // multiple) * multiple
-        wave = nn.functional.pad(wave, (0, (frames - 1) * hop - length))
+    shape = getattr(network, "config", None)
+    if isinstance(shape, Shape):  # some take some numbers of frames only
+        wave = nn.functional.pad(wave, (0, shape.whole_length(length) - length))
     made: torch.Tensor = network(wave)
     return made[..., :length]
 
@@ -168,12 +168,15 @@ class Trainer:
 
     def __init__(
         self,
-        network: Network,
+        network: nn.Module,
         config: FitConfig,
         folder: str | Path,
         report: Callable[[str], None] | None = None,
     ) -> None:
         self.config = config
+        row = of_network(network)
+        # One that no row knows is taken as it is.
+        self._training = (row.training if row is not None else None) or Training("")
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.report = report or log.info
@@ -185,7 +188,7 @@ class Trainer:
             device=config.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )
-        self.ema: Network = copy.deepcopy(self.network).eval()
+        self.ema: nn.Module = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
@@ -193,8 +196,9 @@ class Trainer:
         self.band_sums = band_sums
         if config.compile:
             self.band_sums = torch.compile(band_sums, dynamic=False)
-            trunk = "_unet" if isinstance(network, MDX23C) else "_trunk"
-            setattr(network, trunk, torch.compile(getattr(network, trunk), dynamic=False))
+            trunk = self._training.trunk
+            if trunk:
+                setattr(network, trunk, torch.compile(getattr(network, trunk), dynamic=False))
         self.stems = FULLMIX_STEMS if config.accompaniment else STEMS
         self.clips = load_clips(config.clips, self.stems)
         self.spent = 0.0
@@ -208,7 +212,7 @@ class Trainer:
         """Share of the run's minutes that is spent, 0 to 1."""
         return min(1.0, self.spent / (self.config.minutes * 60))
 
-    def run(self) -> Network:
+    def run(self) -> nn.Module:
         """Train until the minutes are spent, over all resumed runs together.
 
         Returns:
@@ -286,10 +290,11 @@ class Trainer:
         if config.abs_weight or config.log_weight:
             weights = config.abs_weight, log_weight
             floors = 10 ** (config.floor_db / 10), 10 ** (config.silent_db / 10)
-            if isinstance(self.network, MDX23C):
-                parts.append(sdr_loss(self.network, stems, *weights, *floors))
+            if self._training.loss == "bands":
+                network = cast(MaskNetwork, self.network)
+                parts.append(band_loss(network, stems, *weights, self.band_sums, *floors))
             else:
-                parts.append(band_loss(self.network, stems, *weights, self.band_sums, *floors))
+                parts.append(sdr_loss(self.network, stems, *weights, *floors))
         if config.paper_weight:
             loss, scores = wave_loss(self.network, stems)
             parts.append((config.paper_weight * loss, scores))

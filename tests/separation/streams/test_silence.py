@@ -17,10 +17,10 @@ from lars_plugin.backends.torch_causal import TorchCausalBackend
 from lars_plugin.chain import StemBoard
 from lars_plugin.model import Backend, Chunking, Model, ModelConfig, Refinement
 from lars_plugin.networks.bandunet.config import BandUNetConfig
+from lars_plugin.networks.bandunet.core import BandCore
 from lars_plugin.networks.bandunet.network import BandUNet
-from lars_plugin.networks.bandunet.prepost import BandCut
+from lars_plugin.networks.bandunet.prepost import BandPrePost
 from lars_plugin.networks.livenet.network import LiveNet
-from lars_plugin.networks.shared.cores import BandCore
 from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.refine.refiner import Refiner
 from lars_plugin.refine.spatial_wiener import SpatialFilter
@@ -93,7 +93,7 @@ def test_a_chunk_of_denormals_is_silence_for_backends_and_the_fit() -> None:
         with torch.inference_mode():
             return [one.numpy() for one in core(*map(torch.from_numpy, inputs))]
 
-    assert not BandCut(config, network)(chunk, run).any()
+    assert not BandPrePost(config, network)(chunk, run).any()
     assert not TorchBackend(network(), device="cpu")(chunk[None]).any()
     stems = np.stack([chunk, chunk])
     assert np.array_equal(Refiner(FIT, STEMS)(chunk, stems), stems)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cores of networks as PyTorch modules; :mod:`lars_plugin.networks.shared.prepost` has the
-rest.
+"""The core of a BandUNet as a PyTorch module; the module ``prepost`` has the rest.
 
 Axes: S stems, C audio channels, T frames, D features, n bands of W bins in a run of equal bands,
 K bands in all.
@@ -12,20 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lars_plugin.networks.bandunet.network import BandUNet
-from lars_plugin.networks.mdx23c.network import MDX23C
 
-__all__ = ["BandCore", "UNetCore"]
-
-
-class UNetCore(nn.Module):
-    """Subbands of the mixture to those of all stems; see ``MDX23C``."""
-
-    def __init__(self, network: MDX23C) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        return self.network._unet(mixture)
+__all__ = ["BandCore"]
 
 
 class BandCore(nn.Module):

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the configuration of every network can say; without PyTorch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lars_plugin.model import Chunking, ModelConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Shape"]
+
+
+class Shape:
+    """Base of the frozen dataclass that configures a network.
+
+    Its fields are the settings under ``network`` in a model's configuration, and ``stems`` and
+    ``audio_channels``, which the model's own entries say.
+    """
+
+    if TYPE_CHECKING:  # a field of the subclass
+
+        @property
+        def hop_length(self) -> int: ...
+
+    @classmethod
+    def of(cls, config: ModelConfig) -> Self:
+        """The shape that a model's configuration describes.
+
+        Raises:
+            TypeError, ValueError, InputError: settings that make no network.
+        """
+        return cls(
+            stems=len(config.stems),  # type: ignore[call-arg]
+            audio_channels=config.channels,
+            **config.network,
+        )
+
+    def check_chunking(self, chunking: Chunking) -> None:
+        """Whether a network of this shape can run with these chunks.
+
+        Raises:
+            InputError: it cannot.
+        """
+
+    def default_chunking(self) -> Chunking:
+        """The chunks that a model which was trained here is published with."""
+        # About six seconds at a hop of 512, a whole number of frames after every downscaling.
+        return Chunking(chunk_size=511 * self.hop_length, overlap=2, convention="msst")
+
+    def whole_length(self, samples: int) -> int:
+        """The least number of samples, from ``samples`` up, that the network takes in one pass."""
+        return samples
