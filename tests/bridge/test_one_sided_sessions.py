@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lars_plugin.backends import Model
-from lars_plugin.bridge.embedded import EngineThread
-from lars_plugin.zoo.config import Chunking, ModelConfig
+from lars_plugin.bridge.local_engine import EngineThread
+from lars_plugin.model import Chunking, Model, ModelConfig
 
 Wave = NDArray[np.float32]
 
