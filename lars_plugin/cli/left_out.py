@@ -39,7 +39,8 @@ def tell_left_out(
         why_not: says why a file is not taken; empty for those that are.
     """
     names: dict[str, list[str]] = {}
-    for path in paths:
+    # Our own records beside stems are nobody's recordings.
+    for path in (path for path in paths if not path.name.startswith(".lars-")):
         if why := why_not(path):
             below = path.relative_to(place) if path.is_relative_to(place) else path
             names.setdefault(why, []).append(printable(below))

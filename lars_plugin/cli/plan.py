@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from pathlib import Path
 from lars_plugin.audio import printable
 from lars_plugin.audio.leftovers import remove_leftovers
 from lars_plugin.cli.inputs import Found
-from lars_plugin.cli.left_out import tell_left_out
 from lars_plugin.cli.makings import MIDI, makings, runs_of
 from lars_plugin.cli.naming import OutputNames, conflicts
 from lars_plugin.cli.records import Making, Record, Source, Written
@@ -23,6 +23,8 @@ from lars_plugin.separation.files import RESIDUAL
 from lars_plugin.separation.separator import Separator
 
 __all__ = ["Plan", "Task", "make_plan"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def make_plan(args: argparse.Namespace, separator: Separator, found: Sequence[Fo
     own = [i.path for i in found if not i.named and os.path.realpath(i.path) in made]
     for path in own:
         tasks.pop(path, None)
-    tell_left_out(args.out, own, lambda _path: "stems of other inputs")
+        # What this very command makes is no input of it; a second run over a folder finds it all.
+        log.info("%s: left out, a stem of another input", printable(path))
     tasks, failed = _apart(names, [item for item in found if item.path in tasks], tasks)
     if failed and not tasks and not settled:
         raise InputError(failed[0].error)

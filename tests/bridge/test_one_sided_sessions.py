@@ -37,9 +37,14 @@ class MiddleHops(Middle):
 
 MODELS = {
     "chunks": lambda: Model(
-        ModelConfig("chunks", STEMS, Chunking(512, 4, "live", lookahead=64, fade=32)), Middle()
+        ModelConfig(
+            "chunks", STEMS, Chunking(512, 4, "live", lookahead=64, fade=32), architecture="toy"
+        ),
+        Middle(),
     ),
-    "hops": lambda: Model(ModelConfig("hops", STEMS, Chunking(128, 1, "causal")), MiddleHops()),
+    "hops": lambda: Model(
+        ModelConfig("hops", STEMS, Chunking(128, 1, "causal"), architecture="toy"), MiddleHops()
+    ),
 }
 
 

@@ -28,6 +28,7 @@ from lars_plugin.errors import EngineError, InputError, NonFiniteError
 from lars_plugin.model import CausalBackend, Chunking, Model
 from lars_plugin.separation.streams.causal_views import CausalView
 from lars_plugin.separation.streams.chunked import Steps, check_block, choose_stems, run_steps
+from lars_plugin.separation.streams.views import has_views
 
 __all__ = ["CausalStream"]
 
@@ -91,13 +92,15 @@ class CausalStream:
         self._group = self._chunking.batch_size * self._chunking.chunk_size
         self._stepper = _Stepper(model.backend)
         self._input = Fifo((self.channels,))
-        self._view = CausalView(
-            self.channels,
-            len(model.config.stems),
-            self._chunking.chunk_size,
-            self.sample_rate,
-            self._chunking.lookahead,
-        )
+        self._view: CausalView | None = None
+        if has_views(model.config):
+            self._view = CausalView(
+                self.channels,
+                len(model.config.stems),
+                self._chunking.chunk_size,
+                self.sample_rate,
+                self._chunking.lookahead,
+            )
         self.reset()
 
     @property
@@ -133,7 +136,8 @@ class CausalStream:
         """Forget everything, as if new."""
         self._input.clear()
         self._stepper.reset()
-        self._view.reset()
+        if self._view is not None:
+            self._view.reset()
         self._pushed = 0  # input samples so far
         self._emitted = 0  # output samples so far
         self._due = self._chunking.lookahead  # samples from before the start still to drop
@@ -180,7 +184,7 @@ class CausalStream:
         return self._join(done)
 
     def _run(self, hops: Wave) -> Steps:
-        made = yield self._view.show(hops)[None]
+        made = yield (hops if self._view is None else self._view.show(hops))[None]
         config = self._model.config
         if made is None:
             raise InputError("send what the network made of the hops")
@@ -195,7 +199,8 @@ class CausalStream:
                 f"model {config.name!r} returned NaN or Inf near second"
                 f" {self._emitted / self.sample_rate:.2f}; try precision float32, or other weights"
             )
-        out = self._view.give_back(out)
+        if self._view is not None:
+            out = self._view.give_back(out)
         drop = min(self._due, out.shape[2])
         self._due -= drop
         out = out[..., drop : drop + self._pushed - self._emitted]

@@ -13,7 +13,7 @@ from lars_plugin.audio.levels import without_denormals
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
 from lars_plugin.model import Backend, Chunking, Model, canonical_stem
 from lars_plugin.separation.streams import chunking as grid
-from lars_plugin.separation.streams.views import view_of
+from lars_plugin.separation.streams.views import has_views, view_of
 
 __all__ = ["Steps", "StreamingSeparator", "check_block", "choose_stems", "run_steps"]
 
@@ -297,7 +297,8 @@ class StreamingSeparator:
     ) -> Generator[Wave, Wave | None, None]:
         """Have the network see ``(n, channels, chunk_size)`` and add the weighted result."""
         step = self._chunking.step
-        views = [view_of(chunk) for chunk in chunks]
+        viewed = has_views(self._model.config)
+        views = [view_of(chunk) if viewed else None for chunk in chunks]
         shown = chunks
         if any(views):
             shown = np.stack([view.show(chunk) if view else chunk

@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import QUIETEST_POWER
+from lars_plugin.model import ModelConfig
 
-__all__ = ["MONO", "NARROW", "OPPOSED", "View", "direction", "matrix_of", "view_of"]
+__all__ = ["MONO", "NARROW", "OPPOSED", "View", "direction", "has_views", "matrix_of", "view_of"]
 
 Wave = NDArray[np.float32]
 Matrix = NDArray[np.float64]
@@ -96,6 +97,12 @@ class View:
         rest = wave - _turned(back, shown)
         made += rest / np.float32(count)
         return made
+
+
+def has_views(config: ModelConfig) -> bool:
+    """Whether a model is shown views: trained networks are. What has no architecture is somebody's
+    own arithmetic, the models for tests among it, and gets the recording as it is."""
+    return bool(config.architecture)
 
 
 def view_of(wave: Wave) -> View | None:

@@ -18,7 +18,7 @@ from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.model import Chunking, Model
 from lars_plugin.refine.refiner import Refiner
 from lars_plugin.separation.streams.chunked import Steps, StreamingSeparator, choose_stems
-from lars_plugin.separation.streams.views import view_of
+from lars_plugin.separation.streams.views import has_views, view_of
 
 __all__ = ["RefinedStream", "is_refined"]
 
@@ -54,6 +54,7 @@ class RefinedStream:
         self._rough = StreamingSeparator(model, chunking=chunking)
         self._keep = list(choose_stems(model, stems))
         self._refine = Refiner(settings, model.config.stems)
+        self._viewed = has_views(model.config)
         self._fade = max(1, settings.window // 12)
         self._step = settings.window - self._fade
         rising = (np.arange(self._fade, dtype=np.float32) + np.float32(0.5)) / self._fade
@@ -147,7 +148,7 @@ class RefinedStream:
 
     def _updates(self, mixture: Wave, stems: Wave) -> Steps:
         """The fit, with a pause after each update: it takes seconds, a network's run does not."""
-        view, shown = view_of(mixture), mixture
+        view, shown = view_of(mixture) if self._viewed else None, mixture
         if view is not None:
             shown, stems = view.show(mixture), view.show_stems(stems)
         updates = self._refine.updates(shown, stems)

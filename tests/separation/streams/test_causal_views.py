@@ -45,7 +45,7 @@ class LateMiddle:
 
 
 def middle() -> Model:
-    return Model(ModelConfig("late-middle", STEMS, CHUNKING), LateMiddle())
+    return Model(ModelConfig("late-middle", STEMS, CHUNKING, architecture="toy"), LateMiddle())
 
 
 @functools.cache

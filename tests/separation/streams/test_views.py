@@ -39,7 +39,14 @@ class Middle:
 def model(refined: bool = False, chunking: Chunking | None = None) -> Model:
     chunking = chunking or Chunking(4096, 1.25)
     return Model(
-        ModelConfig("middle", STEMS, chunking, refinement=FIT if refined else None), Middle()
+        ModelConfig(
+            "middle",
+            STEMS,
+            chunking,
+            architecture="toy",
+            refinement=FIT if refined else None,
+        ),
+        Middle(),
     )
 
 
