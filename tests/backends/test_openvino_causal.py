@@ -187,7 +187,7 @@ def test_a_conversion_is_made_once_and_another_network_gets_its_own(cache: Path)
     told: list[str] = []
     for weights in ("once", "once", "other"):
         OpenVINOCausalBackend(
-            network(), identity={"weights": weights}, cache=cache, told=told.append
+            prepost(network()), identity={"weights": weights}, cache=cache, told=told.append
         )
     assert len(told) == 2
 

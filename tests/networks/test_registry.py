@@ -70,7 +70,8 @@ class Toy(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         made: Tensor = self.convolution(wave)
-        return made.unflatten(1, (self.config.stems, self.config.audio_channels))
+        batch, _, length = made.shape
+        return made.reshape(batch, self.config.stems, self.config.audio_channels, length)
 
 
 class ToyPrePost:
@@ -200,12 +201,13 @@ def test_a_toy_trains_a_step_and_is_published(toy: None, tmp_path: Path) -> None
     for stem in STEMS:
         soundfile.write(clip / f"{stem}.flac", noise().T, RATE)
     network = build("toy", {"stems": 6})
-    before = network.convolution.weight.detach().clone()  # type: ignore[union-attr, operator]
+    assert isinstance(network, Toy)
+    before = network.convolution.weight.detach().clone()
     config = FitConfig(kits="", grooves="", clips=str(tmp_path / "clips"))
     trainer = Trainer(network, config, tmp_path / "run")
     trainer._train_step(_OneBatch())  # type: ignore[arg-type]
     assert trainer.step == 1
-    assert not torch.equal(network.convolution.weight, before)  # type: ignore[arg-type]
+    assert not torch.equal(network.convolution.weight, before)
     trainer._validate()
     assert (tmp_path / "run" / "scores.csv").read_text().startswith("1,")
 
