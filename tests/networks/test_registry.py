@@ -70,7 +70,8 @@ class Toy(nn.Module):
 
     def forward(self, wave: Tensor) -> Tensor:
         made: Tensor = self.convolution(wave)
-        return made.reshape(len(made), self.config.stems, self.config.audio_channels, -1)
+        batch, _, length = made.shape
+        return made.reshape(batch, self.config.stems, self.config.audio_channels, length)
 
 
 class ToyPrePost:
@@ -200,7 +201,7 @@ def test_a_toy_trains_a_step_and_is_published(toy: None, tmp_path: Path) -> None
     for stem in STEMS:
         soundfile.write(clip / f"{stem}.flac", noise().T, RATE)
     network = build("toy", {"stems": 6})
-    assert isinstance(network.convolution, nn.Conv1d)
+    assert isinstance(network, Toy)
     before = network.convolution.weight.detach().clone()
     config = FitConfig(kits="", grooves="", clips=str(tmp_path / "clips"))
     trainer = Trainer(network, config, tmp_path / "run")
