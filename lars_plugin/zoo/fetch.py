@@ -15,6 +15,7 @@ from typing import IO, cast
 
 from lars_plugin.errors import CancelledError, ModelError, ModelIntegrityError, ModelNotFoundError
 from lars_plugin.model import ModelConfig, WeightsFile
+from lars_plugin.zoo.claims import part_of
 from lars_plugin.zoo.integrity import difference
 from lars_plugin.zoo.registry import cache_folder, find_weights, get_config, missing_weights
 
@@ -66,25 +67,25 @@ def download(name: str, progress: DownloadProgress | None = None) -> Path:
 
 def _fetch(config: ModelConfig, weights: WeightsFile, progress: DownloadProgress | None) -> Path:
     target = cache_folder() / config.name / weights.file
-    part = target.with_name(target.name + ".part")
     if not weights.sha256:
         log.warning("%s: no SHA-256 is published, so the download cannot be checked", config.name)
     failures: list[str] = []
     wrong = ""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for url in weights.urls:
-            try:
-                problem = _fetch_whole(url, part, weights, progress)
-            except _AddressError as error:
-                failures.append(f"{url}: {error}")
-                log.info("%s", failures[-1])
-                continue
-            if problem is None:
-                os.replace(part, target)
-                return target
-            wrong = f"{url} gave another file than was published: {problem}"
-            log.info("%s", wrong)
+        with part_of(target) as part:
+            for url in weights.urls:
+                try:
+                    problem = _fetch_whole(url, part, weights, progress)
+                except _AddressError as error:
+                    failures.append(f"{url}: {error}")
+                    log.info("%s", failures[-1])
+                    continue
+                if problem is None:
+                    os.replace(part, target)
+                    return target
+                wrong = f"{url} gave another file than was published: {problem}"
+                log.info("%s", wrong)
     except OSError as error:
         raise ModelError(f"cannot write {target}: {error.strerror or error}") from error
     if wrong:

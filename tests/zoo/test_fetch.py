@@ -262,3 +262,29 @@ def test_a_server_that_never_ends_is_cut_off(place: Place, monkeypatch: pytest.M
     with pytest.raises(ModelNotFoundError, match="more than 100,000 bytes"):
         download("remote")
     assert not place.target.exists()
+
+
+def test_downloads_at_once_do_not_write_into_one_file(place: Place) -> None:
+    place.publish("good")
+    made: list[object] = []
+    others: list[threading.Thread] = []
+
+    def fetch_too() -> None:
+        try:
+            made.append(download("remote"))
+        except ModelError as error:
+            made.append(error)
+
+    def progress(done: int, total: int) -> bool:
+        # In the middle of one download another begins and ends, as from a second process: locks
+        # belong to opened folders, and each download opens its own.
+        if done > 200_000 and not others:
+            others.append(threading.Thread(target=fetch_too))
+            others[0].start()
+            others[0].join()
+        return True
+
+    assert download("remote", progress) == place.target
+    assert made == [place.target]
+    assert place.target.read_bytes() == CONTENT
+    assert [path.name for path in place.target.parent.iterdir()] == ["weights.bin"]
