@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pedalboard import VST3Plugin  # type: ignore[attr-defined]
+from pedalboard import VST3Plugin
 
 from lars_plugin.bridge.embedded import EngineProcess
 from lars_plugin.bridge.runtime import RuntimeFile, runtime_folder

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pedalboard import VST3Plugin  # type: ignore[attr-defined]
+from pedalboard import VST3Plugin
 
 from lars_plugin.bridge.embedded import EngineProcess
 from lars_plugin.testing import STEMS
@@ -228,7 +228,8 @@ def heard(plugin: Any) -> str:
 
 
 def place_of(plugin: Any) -> int:
-    return round(plugin.parameters["model"].raw_value * PLACES)
+    share: float = plugin.parameters["model"].raw_value
+    return round(share * PLACES)
 
 
 def test_a_state_saved_without_an_engine_gets_the_default_model_of_one(
