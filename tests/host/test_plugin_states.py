@@ -228,8 +228,8 @@ def heard(plugin: Any) -> str:
 
 
 def place_of(plugin: Any) -> int:
-    place = float(plugin.parameters["model"].raw_value) * PLACES
-    return round(place)
+    share: float = plugin.parameters["model"].raw_value
+    return round(share * PLACES)
 
 
 def test_a_state_saved_without_an_engine_gets_the_default_model_of_one(
