@@ -45,11 +45,12 @@ class _Causal(_Bands):
         return None
 
     def step(self, hops: Wave, state: None) -> tuple[Wave, None]:
-        return self(hops[None])[0], state
+        made: Wave = self(hops[None])[0]
+        return made, state
 
 
 def _smooth(wave: Wave, width: int) -> Wave:
-    out = wave.copy()
+    out: Wave = wave.copy()
     for shift in range(1, width):
         out[..., shift:] += wave[..., :-shift]
     return np.asarray(out / np.float32(width), np.float32)
