@@ -111,12 +111,12 @@ def test_a_kit_with_one_channel_inverted_is_the_kit_with_the_stems_channel_inver
 
 
 @pytest.mark.parametrize("refined", [False, True])
-@pytest.mark.parametrize("current", [(0.03, 0.03), (-0.05, -0.05), (0.02, 0), (0.3, -0.3)])
+@pytest.mark.parametrize("current", [(0.05, 0.05), (-0.08, -0.08), (0.08, 0), (0.3, -0.3)])
 def test_current_is_not_shown_to_the_network_and_the_stems_add_up_with_it(
     current: tuple[float, float], refined: bool
 ) -> None:
-    audio = stereo() + np.array(current, np.float32)[:, None]
-    chosen = model(refined)
+    audio = stereo(64000) + np.array(current, np.float32)[:, None]
+    chosen = model(refined, Chunking(16384, 1.25))
     made = streamed(open_core(chosen), audio)
     assert isinstance(chosen.backend, Middle)
     for chunk in chosen.backend.seen:
@@ -127,9 +127,10 @@ def test_current_is_not_shown_to_the_network_and_the_stems_add_up_with_it(
 
 
 def test_all_stems_get_the_same_constant_part_of_a_current() -> None:
-    noise = np.random.default_rng(5).standard_normal((2, 20000)).astype(np.float32) * 0.1
-    without = streamed(open_core(model()), noise)
-    made = streamed(open_core(model()), noise + np.float32(0.1))
+    noise = np.random.default_rng(5).standard_normal((2, 64000)).astype(np.float32) * 0.1
+    chunking = Chunking(16384, 1.25)
+    without = streamed(open_core(model(chunking=chunking)), noise)
+    made = streamed(open_core(model(chunking=chunking)), noise + np.float32(0.1))
     np.testing.assert_allclose(made - without, 0.05, atol=0.005)
 
 
@@ -139,6 +140,7 @@ def test_other_recordings_are_shown_as_they_are(refined: bool) -> None:
         chosen = model(refined, Chunking(4096, 1))
         streamed(open_core(chosen), audio)
         assert view_of(audio) is None
+        assert view_of(audio[:, 501:502]) is None  # a click is no current
         assert isinstance(chosen.backend, Middle)
         assert np.array_equal(chosen.backend.seen[0], audio[:, :4096])
 
