@@ -140,7 +140,8 @@ def test_other_recordings_are_shown_as_they_are(refined: bool) -> None:
         chosen = model(refined, Chunking(4096, 1))
         streamed(open_core(chosen), audio)
         assert view_of(audio) is None
-        assert view_of(audio[:, 501:502]) is None  # a click is no current
+        click = view_of(audio[:, 501:502])  # which has a direction, but is no current
+        assert click is None or not click.offset.any()
         assert isinstance(chosen.backend, Middle)
         assert np.array_equal(chosen.backend.seen[0], audio[:, :4096])
 
