@@ -91,7 +91,8 @@ def plain_config() -> RendererConfig:
     """Performances as they were played, on one kit each: a room at times, balances that differ
     a little, levels over 12 dB; nothing else varies."""
     still = RendererConfig(**{field.name: 0.0 for field in fields(RendererConfig)})
-    return replace(still, whole_kit=1.0, room=0.5, gain_db=2.0, level_db=12.0)
+    room = {"room": 0.5, "room_seconds": 0.9, "room_db": -8.0}
+    return replace(still, whole_kit=1.0, gain_db=2.0, level_db=12.0, **room)
 
 
 def studio_config() -> RendererConfig:

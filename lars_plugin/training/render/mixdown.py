@@ -42,9 +42,9 @@ def mix_down(
     Returns:
         New stems of the same shape; silence stays silence.
     """
-    if rng.random() < equaliser:
+    if equaliser and rng.random() < equaliser:
         stems = equalise_mixture(rng, stems)
-    if rng.random() < tape:
+    if tape and rng.random() < tape:
         stems = through_tape(rng, stems)
     if rng.random() < bus:
         stems = stems * bus_gain(rng, stems.sum(0))
@@ -52,7 +52,7 @@ def mix_down(
         stems = lowpass(rng, stems)
     if rng.random() < mono:
         stems = np.repeat(stems.mean(1, keepdims=True), 2, axis=1)
-        if rng.random() < one_sided:
+        if one_sided and rng.random() < one_sided:
             stems[:, 1] *= np.float32(rng.choice([-1.0, 0.0]))
     peak = float(np.abs(stems.sum(0)).max())
     if peak > 1e-5:

@@ -67,6 +67,8 @@ class RendererConfig:
     eq: float = 0.6
     saturation: float = 0.15
     room: float = 0.65
+    room_seconds: float = 1.3  # the longest
+    room_db: float = -4.0  # the loudest, against the drums
     early: float = 0.6  # of rooms: each drum heard by a pair of microphones
     equaliser: float = 0.3  # on the mixture
     tape: float = 0.2
@@ -117,9 +119,9 @@ class Renderer:
                 if rng.random() < config.saturation:
                     saturate(rng, stems[index])
         if rng.random() < config.room:
-            if rng.random() < config.early:
+            if config.early and rng.random() < config.early:
                 add_early_reflections(rng, stems)
-            add_room(rng, stems)
+            add_room(rng, stems, longest=config.room_seconds, loudest_db=config.room_db)
         return mix_down(
             rng,
             stems[:, :, pre:],

@@ -67,9 +67,18 @@ def add_early_reflections(rng: np.random.Generator, stems: Wave) -> None:
         stem[:] = heard[:, : stem.shape[1]]
 
 
-def add_room(rng: np.random.Generator, stems: Wave) -> None:
-    """One room for all, each drum with its own distance: early taps and a decaying tail."""
-    seconds = rng.uniform(0.08, 1.3)
+def add_room(
+    rng: np.random.Generator, stems: Wave, *, longest: float = 1.3, loudest_db: float = -4.0
+) -> None:
+    """One room for all, each drum with its own distance: early taps and a decaying tail, in place.
+
+    Args:
+        rng: what to draw with.
+        stems: ``(S, 2, samples)`` float32.
+        longest: seconds of the longest tail.
+        loudest_db: level of the loudest room against the drums; the softest is 22 dB below it.
+    """
+    seconds = rng.uniform(0.08, longest)
     length = int(seconds * SAMPLE_RATE)
     t = np.arange(length) / SAMPLE_RATE
     tail = rng.standard_normal((2, length)) * np.exp(-6.9 * t / seconds)
@@ -83,7 +92,9 @@ def add_room(rng: np.random.Generator, stems: Wave) -> None:
         if at < length:
             tail[:, at] += rng.normal(0, 2.0, 2)
     tail /= np.sqrt((tail**2).sum(1).mean()) + 1e-9
-    wet = 10 ** (rng.uniform(-26, -4) / 20) * 10 ** (rng.normal(0, 4, len(stems)) / 20)
+    wet = 10 ** (rng.uniform(loudest_db - 22, loudest_db) / 20) * 10 ** (
+        rng.normal(0, 4, len(stems)) / 20
+    )
     size = fft.next_fast_len(stems.shape[2] + length, real=True)
     room = fft.rfft(tail.astype(np.float32), size)
     for index, stem in enumerate(stems):
