@@ -27,9 +27,9 @@ def _run(*command: str | Path) -> None:
         pytest.fail(f"{' '.join(map(str, command))}:\n{done.stdout[-6000:]}", pytrace=False)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Plugins find no settings of whoever runs the tests, and leave none behind."""
+    """Plugins find no settings of whoever runs the tests, nor of another test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
