@@ -15,6 +15,7 @@ from lars_plugin.bridge.client.streams import Client
 from lars_plugin.bridge.engine.worker import Worker
 from lars_plugin.bridge.local_engine import EngineProcess, EngineThread
 from lars_plugin.errors import EngineError
+from lars_plugin.model import Model, Wave
 from lars_plugin.testing import IdentityModel, SlowModel
 
 BLOCK = np.full((2, 512), 0.25, np.float32)
@@ -43,6 +44,42 @@ def test_a_network_that_raises_what_is_no_exception_costs_one_stream(
         model = next(one for one in client.status()["models"] if one["name"] == "quits")
         assert (model["state"], model["restarts"]) == ("ready", 1)
     works()
+
+
+class Leaves:
+    """A backend that raises what is no Exception in its third run."""
+
+    name = "leaves"
+
+    def __init__(self) -> None:
+        self._runs = 0
+
+    def __call__(self, batch: Wave) -> Wave:
+        self._runs += 1
+        if self._runs == 3:
+            raise SystemExit("a library wants to leave")
+        return np.stack([batch] * 6, axis=1)
+
+
+def test_what_comes_after_the_end_does_not_hide_the_reason() -> None:
+    def leaves() -> Model:
+        return Model(IdentityModel(chunk_size=1024).config, Leaves())
+
+    with EngineThread({"leaves": leaves}) as engine, engine.client() as client:
+        client.open("leaves", max_block=512)
+        until = time.monotonic() + 30
+        while client.error is None and time.monotonic() < until:
+            client.process(BLOCK, patience=0.05)
+        reason = str(client.error)
+        assert "leave" in reason
+        for _ in range(20):
+            client.process(BLOCK, patience=0.01)
+        client.ping()  # all of that has been read
+        assert str(client.error) == reason
+        with pytest.raises(EngineError, match="leave"):
+            client.flush()
+        client.error = None
+        goes_on(client, "leaves")
 
 
 @pytest.fixture

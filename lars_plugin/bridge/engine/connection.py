@@ -59,6 +59,7 @@ class Connection:
         self.welcome = False
         self.session: Session | None = None
         self.worker: Worker | None = None
+        self.ended_by: LarsError | None = None  # why the engine ended the last stream
         self.decoder = Decoder([Hello])
         self.closed = False
         self.interest = 0  # what the selector was told

@@ -158,7 +158,10 @@ class Dispatcher:
         if isinstance(message, _FOR_SESSION):
             session = connection.session
             if session is None or session.closed or connection.worker is None:
-                raise ProtocolError(f"{type(message).__name__} without a stream: send OPEN first")
+                if session is not None and session.ended_by is not None:
+                    connection.ended_by = session.ended_by  # the network thread is about to see it
+                self._too_late(connection, message)
+                return
             if isinstance(message, messages.Reset):
                 check_position(message.position)
                 if message.epoch == session.newest_epoch:
@@ -172,13 +175,15 @@ class Dispatcher:
             self._to_ring.add(connection.worker)
             if session.closed:
                 # It ended just now, and may not have seen this request.
-                raise ProtocolError("the stream has ended; send OPEN again")
+                connection.ended_by = session.ended_by
+                self._too_late(connection, message)
         elif isinstance(message, messages.Ping):
             connection.send(messages.Pong(payload=message.payload, request=message.request))
         elif isinstance(message, messages.Open):
             self._open(connection, message)
         elif isinstance(message, messages.Close):
             self.end_stream(connection)
+            connection.ended_by = None
             connection.send(messages.Closed(request=message.request))
         elif isinstance(message, messages.Job):
             self._start_job(connection, message)
@@ -190,10 +195,25 @@ class Dispatcher:
         elif isinstance(message, messages.Status):
             connection.send(messages.StatusReport(report=self._report(), request=message.request))
 
+    def _too_late(self, connection: Connection, message: Message) -> None:
+        """Answer what came for a stream that is no more.
+
+        A client that has not yet read why the engine ended its stream goes on sending: that audio
+        is dropped, or its answer would hide the reason, and requests are answered with the reason.
+
+        Raises:
+            LarsError: the reason, or that there was no stream.
+        """
+        if connection.ended_by is None:
+            raise ProtocolError(f"{type(message).__name__} without a stream: send OPEN first")
+        if not isinstance(message, messages.Audio):
+            raise connection.ended_by.with_traceback(None)  # or each raise would lengthen it
+
     # Streams.
 
     def _open(self, connection: Connection, message: messages.Open) -> None:
         self.end_stream(connection, message.request)
+        connection.ended_by = None
         check_asked(message)
         if len(self._by_session) >= self._settings.max_sessions:
             raise LimitError(
@@ -248,6 +268,7 @@ class Dispatcher:
         session, worker = connection.session, connection.worker
         if session is None or worker is None:
             return
+        connection.ended_by = session.ended_by
         session.closed = True
         self._memory.give(session.number)
         connection.attach(None, keep)

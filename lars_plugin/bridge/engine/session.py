@@ -143,6 +143,7 @@ class Session(SessionBase):
 
     def abandon(self, error: LarsError) -> None:
         """The session ends here: tell the client, who may wait for several answers."""
+        self.ended_by = error
         self.closed = True
         waiting = {self._flush.request} if self._flush else set()
         waiting |= {message.request for message in list(self._inbox)}

@@ -44,6 +44,7 @@ class SessionBase:
         self.client = client
         self.live = asked.mode == Open.LIVE
         self.closed = False  # set by anyone, for good
+        self.ended_by: LarsError | None = None  # why the engine ended it
         self.congested = False  # the client does not read; set by the network thread
         self.newest = asked.position  # end of the audio received; of the network thread
         self.newest_epoch = asked.epoch
