@@ -25,8 +25,8 @@ NEEDED = (
 )  # fmt: skip
 TESTS = (
     "tests/audio",
-    "tests/bridge/test_alignment.py",
-    "tests/bridge/test_wire.py",
+    "tests/bridge/client/test_alignment.py",
+    "tests/bridge/protocol/test_wire.py",
     "tests/evaluation/test_metrics.py",
     "tests/evaluation/test_scoring.py",
     "tests/midi/test_scoring.py",

@@ -17,7 +17,7 @@ from lars_plugin.bridge.protocol.messages import Message
 from lars_plugin.model import Chunking, Model
 from lars_plugin.testing import IdentityModel, SlowModel
 
-TEXT = (Path(__file__).parents[2] / "bridge" / "PROTOCOL.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[3] / "bridge" / "PROTOCOL.md").read_text("utf-8")
 STEP = 128
 SLOW = Chunking(512, overlap=512 / STEP, convention="live", lookahead=64, fade=32)
 MODELS: dict[str, Callable[[], Model]] = {

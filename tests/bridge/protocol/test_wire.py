@@ -24,7 +24,7 @@ from lars_plugin.bridge.protocol.messages import BY_TYPE, FROM_CLIENT, FROM_ENGI
 from lars_plugin.bridge.protocol.wire import Decoder, decode, encode, encode_samples, max_payload
 from lars_plugin.errors import LarsError, ProtocolError
 
-VECTORS = Path(__file__).parents[2] / "bridge" / "vectors"
+VECTORS = Path(__file__).parents[3] / "bridge" / "vectors"
 INDEX = json.loads((VECTORS / "vectors.json").read_text("utf-8"))
 
 
