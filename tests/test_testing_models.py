@@ -54,9 +54,9 @@ def test_identity_stems_add_up_to_the_mixture() -> None:
 def test_shares_and_factors_are_per_stem() -> None:
     shared = IdentityModel(("kick", "snare"), shares=(0.25, 0.75)).backend(batch())
     np.testing.assert_allclose(shared[0, :, 0], [0.25 * batch()[0, 0], 0.75 * batch()[0, 0]])
-    with pytest.raises(InputError, match="as many factors"):
+    with pytest.raises(InputError, match="need . factors"):
         IdentityModel(("kick",), shares=(1, 2))
-    with pytest.raises(InputError, match="as many factors"):
+    with pytest.raises(InputError, match="need . factors"):
         GainModel((1, 2), ("kick",))
 
 

@@ -3,9 +3,8 @@
 
 A clip is a folder with files per stem, as for the other figures, and ``notes.csv``: columns
 ``onset`` (seconds), ``class`` (the stem) and ``velocity``, and, if articulations are to be scored,
-``articulation``. The same picker hears the model's
-stems, the true stems (what would be possible) and the mixture in place of each stem (what
-separating is worth), with the settings that were tuned for each.
+``articulation``. The same picker gets the model's stems, the true stems (an upper limit) and the
+mixture in place of each stem (the score without separation), each with its own tuned settings.
 """
 
 from __future__ import annotations
@@ -64,13 +63,13 @@ class MidiScores:
         return add_scores(clip[name] for clip in self.clips[tolerance] for name in classes)
 
     def mean_f(self, tolerance: float) -> float:
-        """Mean of the classes' F-measures, of those that occur."""
+        """Mean F-measure of the classes that occur."""
         values = [self.total(tolerance, name).f_measure for name in CLASSES]
         known = [value for value in values if not math.isnan(value)]
         return sum(known) / len(known) if known else math.nan
 
     def named_right(self, stem: str, played: str | None = None) -> tuple[int, int]:
-        """Strokes found of a stem, or of one of its articulations: named right, and all."""
+        """Strokes found of a stem or one articulation: those named correctly, and all of them."""
         counts = [
             (count, heard == truth)
             for (one, truth, heard), count in self.named.items()
@@ -102,7 +101,7 @@ def read_notes(path: Path) -> list[Stroke]:
         ) from error
     wrong = {stroke.stem for stroke in strokes} - set(DRUMS)
     if wrong:
-        raise DatasetError(f"{path} names classes that are no drums: {', '.join(sorted(wrong))}")
+        raise DatasetError(f"{path} names classes that are not drums: {', '.join(sorted(wrong))}")
     for one in strokes:
         if one.articulation and one.articulation not in ARTICULATIONS[one.stem]:
             raise DatasetError(f"{path}: {one.stem} has no articulation {one.articulation!r}")
@@ -151,7 +150,7 @@ def evaluate_midi(
 
 
 def _heard(recording: Any, models: Sequence[ModelSystem]) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """What each system hears of a recording, and how the picker is set."""
+    """The input of each system, and the settings of the picker."""
     for model in models:
         stems = model.estimate(recording, lambda: False)
         yield stems, {"model": model.separator().model.config.name}
@@ -173,7 +172,7 @@ def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:
     count = len(scores[0].clips[wide])
     tables = [
         Table(
-            f"Onset F-measure, {count} clips; all: every stroke counts alike",
+            f"Onset F-measure, {count} clips; all: every stroke has the same weight",
             ("within", *CLASSES, "mean", "all"),
             tuple(rows),
         )
@@ -206,7 +205,7 @@ def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:
 
 
 def _articulation_table(scores: Sequence[MidiScores]) -> Table:
-    """Which share of the strokes that a system found in their own stem it also named right."""
+    """The share of the strokes found in their own stem that were also named correctly."""
 
     def cells(stem: str, played: str | None = None) -> list[str]:
         made = []
@@ -226,12 +225,12 @@ def _articulation_table(scores: Sequence[MidiScores]) -> Table:
         rows.append((f"{stem}, all", *cells(stem)))
     header = ("articulation", *(score.name for score in scores))
     return Table(
-        "Articulations named right, of the strokes found in their stem", header, tuple(rows)
+        "Articulations named correctly, of the strokes found in their stem", header, tuple(rows)
     )
 
 
 def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
-    """All figures as plain data for JSON; what is not known is null."""
+    """All figures as plain data for JSON; unknown values are null."""
 
     def plain(value: float) -> float | None:
         return None if math.isnan(value) else round(value, 5)

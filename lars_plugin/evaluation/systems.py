@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Systems: what is evaluated, models and baselines behind one method."""
+"""Systems to evaluate: models and baselines behind one method."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class System(Protocol):
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Its name in tables."""
         ...
 
     @property
     def settings(self) -> str:
-        """What else its estimates depend on, or empty."""
+        """Other settings that its estimates depend on, or empty."""
         ...
 
     @property
@@ -75,11 +75,11 @@ class BaselineSystem:
 
 
 class ModelSystem:
-    """A separator, opened when it is first needed; all threads use the same.
+    """A separator, opened when it is first needed; all threads share it.
 
     Args:
-        name: what tables call it.
-        settings: what else its estimates depend on ("overlap 8"), or empty.
+        name: its name in tables.
+        settings: other settings that its estimates depend on ("overlap 8"), or empty.
         open_separator: makes the separator.
     """
 
@@ -94,7 +94,7 @@ class ModelSystem:
 
     @property
     def backend(self) -> str | None:
-        """What runs where ("torch cpu float32"); None before it is opened."""
+        """The backend ("torch cpu float32"); None before it is opened."""
         return None if self._separator is None else self._separator.model.backend.name
 
     def separator(self) -> Separator:
@@ -119,11 +119,11 @@ class ModelSystem:
 def make_variants(
     wiener: Sequence[float] = (), gate: Sequence[float] = (), redistribute: bool = False
 ) -> list[PostProcessing]:
-    """Post-processing to compare with none: each setting alone, then the first of each kind
-    together if there are several kinds.
+    """Post-processing variants: each setting alone, then the first of each kind together if there
+    are several kinds.
 
     Raises:
-        InputError: a setting that cannot be.
+        InputError: an invalid setting.
     """
     alone = [
         *(PostProcessing(wiener=exponent) for exponent in wiener),
@@ -153,8 +153,8 @@ def make_systems(
 ) -> list[System]:
     """Models by name or folder, then baselines by name; nothing is loaded yet.
 
-    A folder goes by its last name, unless two systems would go by the same. After each model
-    come its variants, which share the loaded model and are called "lars-mini, wiener 1".
+    A folder is named by its last part, unless two systems would have the same name. Each model is
+    followed by its variants, which share the loaded model and are called "lars-mini, wiener 1".
 
     Raises:
         InputError: see :class:`BaselineSystem`.
@@ -168,7 +168,8 @@ def make_systems(
         settings.append(precision)
 
     def opener(name: str) -> Callable[[], Separator]:
-        # What looks like a path, or is one, is a folder; the zoo's names hold no separator.
+        # A name that looks like a path, or is one, is a folder; names of the zoo hold no
+        # separator.
         folder = not _is_composite(name) and (os.sep in name or "/" in name or Path(name).is_dir())
         return lambda: Separator(
             Path(name) if folder else name,
@@ -176,7 +177,7 @@ def make_systems(
             overlap=overlap,
             device=device,
             precision=precision,
-            # One backend for all figures, wherever they are made; the command's --jobs shares
+            # One backend for all figures, on every machine; the command's --jobs shares
             # out its threads.
             backend="torch",
         )

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a drum was struck, by its sound.
 
-Where the model's settings hold scorers for a stem's articulations, these decide. Otherwise:
+If the model's settings have scorers for a stem's articulations, the scorers decide. Otherwise:
 
 hihat    closed and pedal decay fast, open decays slowly; a pedal is also soft and has no stick
 snare    a side-stick has neither body below 350 Hz nor wires above 5.6 kHz
-ride     a bell's middle stands out from its treble
-cymbals  (one stem for all) a crash fills the bands from 700 Hz up and is among the loud ones
+ride     a bell has a strong middle against its treble
+cymbals  (one stem for all) a crash fills the bands from 700 Hz up and is loud
 
-Always by their sounds among each other: toms by pitch, in up to three groups; crashes by timbre
-and place, in up to two.
+Toms and crashes are always compared with each other: toms by pitch, in up to three groups;
+crashes by timbre and place, in up to two.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OPEN_DB_PER_SECOND = 170.0
 _PEDAL_BELOW_DB = 9.0
 # Toms whose pitches differ by less than this are one drum.
 _SEMITONES = 2.5
-# Hz between low, mid and high where there are no other toms to compare with.
+# Hz between low, mid and high if there are no other toms to compare with.
 _LOW, _HIGH = 100.0, 150.0
 
 
@@ -49,7 +49,7 @@ def articulations(
         stem: index of the stem.
         frames: ``(m,)`` of its hits, in rising order.
         wave: ``(channels, samples)`` of the stem.
-        settings: scorers, if there are any.
+        settings: may have scorers.
     """
     name = made.stems[stem]
     if not len(frames):
@@ -114,7 +114,7 @@ def _by_rules(made: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
 def _two_crashes(
     made: Analysis, stem: int, frames: NDArray[np.intp], wave: Floats, found: list[str]
 ) -> list[str]:
-    """Tell a second crash by its timbre and its place, if there is one; the more frequent is
+    """Find a second crash by its timbre and its place, if there is one. The more frequent one is
     the first."""
     which = [index for index, name in enumerate(found) if name == "crash"]
     if len(which) < 4:
@@ -142,7 +142,7 @@ def _two_crashes(
 
 
 def _split(points: Floats) -> NDArray[np.bool_] | None:
-    """Two groups of points that lie well apart, or None: 2-means from the two farthest."""
+    """Two well separated groups of points, or None: 2-means from the two farthest."""
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
     a, b = np.unravel_index(int(distances.argmax()), distances.shape)
     centres = points[[a, b]].astype(np.float64)
@@ -173,10 +173,10 @@ def tom_pitch(wave: Floats, sample_rate: float, attack: int) -> float:
     size = 8 << (len(part) - 1).bit_length()  # finer than a semitone from 60 Hz up
     spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), size))
     hertz = np.arange(len(spectrum)) * sample_rate / size
-    # Towards low: of a drum's modes the lowest is its pitch, even where the next is louder.
+    # Favour low modes: a drum's lowest mode is its pitch, even if the next one is louder.
     spectrum = np.where((hertz >= 50) & (hertz <= 400), spectrum / np.maximum(hertz, 50), 0)
     strongest = int(spectrum.argmax())
-    # Nothing sounds there, say because a stem is digital silence: no pitch, so a middle one.
+    # No sound there, for example digital silence: there is no pitch, so use a middle one.
     return float(hertz[strongest]) if spectrum[strongest] > 0 else (_LOW + _HIGH) / 2
 
 
@@ -185,7 +185,7 @@ def group_pitches(pitches: list[float]) -> list[str]:
     values = 12 * np.log2(np.asarray(pitches, np.float64))
     order = np.argsort(values, kind="stable")
     gaps = np.diff(values[order])
-    # The two widest gaps divide, if they are wide enough to lie between two drums.
+    # The two widest gaps separate the groups, if they are wide enough for two drums.
     cuts = sorted(int(k) for k in np.argsort(-gaps, kind="stable")[:2] if gaps[k] >= _SEMITONES)
     group = np.zeros(len(values), int)
     group[order] = np.searchsorted(cuts, np.arange(len(values)), side="left")

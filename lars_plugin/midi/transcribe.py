@@ -20,10 +20,9 @@ from lars_plugin.stems import Stems
 
 __all__ = ["find_hits", "hit_level", "transcribe"]
 
-# Attacks of one stem closer than this are one stroke.
+# Attacks of one stem closer than this count as one stroke.
 _SAME = 0.02
-# Seconds from just before an attack in which a hit gets as loud as it gets, of one RMS, and of the
-# part before.
+# Seconds: from just before an attack to after its loudest part, of one RMS, and of the part before.
 _LOUD, _RMS, _EARLY = 0.05, 0.02, 0.004
 
 Wave = NDArray[np.float32]
@@ -38,11 +37,11 @@ def transcribe(
     velocity_range: float = DEFAULT_RANGE_DB,
     reference: float | None = None,
 ) -> list[DrumHit]:
-    """The strokes that are heard in drum stems, in order of time.
+    """The strokes in drum stems, in order of time.
 
     Args:
-        stems: as a separation returns them; those that are no drums are left out.
-        model: the model (name or folder) that made the stems: what was tuned for it is used.
+        stems: as returned by a separation; stems other than drums are left out.
+        model: the model (name or folder) that made the stems; its tuned settings are used.
         settings: instead of the model's.
         velocity: ``log`` or ``linear``, see :mod:`lars_plugin.midi.velocity`.
         velocity_range: dB between velocities 127 and 1 on the ``log`` scale.
@@ -112,11 +111,11 @@ def hit_level(wave: Wave, sample_rate: float, attack: int) -> float:
     """dB against full scale: the loudest RMS over 20 ms in the 46 ms after the attack, over all
     channels together.
 
-    Twenty milliseconds hold a period of the lowest kick. What rang before is not taken off: in
-    the low drums it comes and goes with the phase, and with it velocities would.
+    Twenty milliseconds hold a period of the lowest kick. The level before the attack is not
+    subtracted: in low drums it varies with the phase, and velocities would vary too.
     """
     box = max(1, round(_RMS * sample_rate))
-    # An attack is known to some milliseconds only.
+    # An attack is known to a few milliseconds only.
     begin = max(0, attack - round(_EARLY * sample_rate))
     part = np.square(wave[:, begin : begin + round(_LOUD * sample_rate)], dtype=np.float64)
     power = part.mean(axis=0)
@@ -130,7 +129,7 @@ def hit_level(wave: Wave, sample_rate: float, attack: int) -> float:
 def with_velocities(
     hits: list[DrumHit], scale: VelocityScale, range_db: float, reference: float | None
 ) -> list[DrumHit]:
-    """The same hits with velocities for their levels."""
+    """The same hits with velocities from their levels."""
     loudest: Mapping[str, float] = {
         stem: max(hit.level for hit in hits if hit.stem == stem)
         for stem in {hit.stem for hit in hits}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A multichannel Wiener filter behind a network: what masks on each channel alone cannot do.
+"""A multichannel Wiener filter after a network: it does what masks on each channel cannot do.
 
-Most mixes place each drum somewhere between left and right. What is panned alike adds up in one
-direction, so a filter that looks at both channels together can cancel a drum, where a mask can
-only turn it down. After the network has said roughly what each stem is, the filter finds each
-stem's direction at each frequency, over the whole chunk, and takes the mixture apart anew
+Most mixes place each drum somewhere between left and right. Equally panned sounds have one
+direction, so a filter of both channels together can cancel a drum, while a mask can only attenuate
+it. After the network has estimated the stems, the filter finds each stem's direction at each
+frequency, over the whole chunk, and separates the mixture again
 (Duong, Vincent and Gribonval 2010, "Under-determined reverberant audio source separation using a
 full-rank spatial covariance model", section III; one step, with the network's powers):
 
@@ -29,19 +29,19 @@ __all__ = ["SpatialFilter"]
 
 Wave = NDArray[np.float32]
 
-# Below this, against the whole, what differs between the channels says nothing about direction.
+# If the difference of the channels is below this, against the whole, it gives no direction.
 _MONO = 1e-4
-# Of a stem's power this much comes from everywhere: rooms do, and matrices stay invertible.
+# This share of a stem's power comes from all directions, as in rooms; matrices stay invertible.
 _DIFFUSE = np.float32(1e-3)
-# Power in each bin that belongs to all stems alike, for mixtures of RMS 1: far below hearing.
+# Power in each bin that all stems share, for mixtures of RMS 1: inaudible.
 _FLOOR = np.float32(1e-6)
-_BINS = 256  # at a time, in a core's cache
+_BINS = 256  # bins at a time: fits a core's cache
 
 
 class SpatialFilter:
     """A backend for two channels whose stems are filtered as above; they add up to the mixture.
 
-    A chunk that is mono, or silent, or holds what is not finite, comes as the backend made it.
+    A chunk that is mono, silent or not finite keeps the backend's result.
 
     Args:
         backend: gives estimates, chunk by chunk; not a causal one.
@@ -70,13 +70,13 @@ class SpatialFilter:
         return False
 
     def share(self, jobs: int) -> None:
-        """Be ready for that many callers at once, if the backend can prepare for them."""
+        """Prepare for that many simultaneous callers, if the backend can."""
         share = getattr(self._backend, "share", None)
         if share is not None:
             share(jobs)
 
     def prepare(self, channels: int, samples: int) -> None:
-        """Have the backend convert and compile now, if it does."""
+        """Have the backend convert and compile now, if it needs that."""
         prepare = getattr(self._backend, "prepare", None)
         if prepare is not None:
             prepare(channels, samples)
@@ -93,7 +93,7 @@ class SpatialFilter:
             return False
         power = float(np.mean(np.square(wave, dtype=np.float64)))
         side = float(np.mean(np.square(wave[0] - wave[1], dtype=np.float64)))
-        # NaN compares false.
+        # Comparisons with NaN are false.
         return side > _MONO * power and bool(np.isfinite(stems).all())
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:
@@ -110,7 +110,7 @@ class SpatialFilter:
 
 
 def _wiener(mixture: Spectrum, stems: Spectrum) -> Spectrum:
-    """Stems ``(S, 2, T, F)`` out of a mixture ``(2, T, F)`` and estimates of them."""
+    """Stems ``(S, 2, T, F)`` from a mixture ``(2, T, F)`` and estimates of them."""
     left, right = stems[:, 0], stems[:, 1]
     powers = (_power(left), _power(right))
     total = powers[0] + powers[1]

@@ -39,8 +39,8 @@ def open_backend(
 
     Raises:
         ModelError: the file is not what the configuration says.
-        InputError: a choice that cannot be.
-        EngineError: the device is not there.
+        InputError: an invalid choice.
+        EngineError: the device does not exist.
     """
     assert config.weights is not None
     check_file(path, config.weights)
@@ -55,7 +55,7 @@ def open_backend(
 
         return TorchScriptBackend(path, stems=len(config.stems), device=device)
     if config.architecture == "torchscript":
-        raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is none")
+        raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is not one")
 
     def load() -> nn.Module:
         from lars_plugin.zoo.checkpoints import build_network, load_state, read_state
@@ -69,7 +69,7 @@ def open_backend(
     if choice.backend == "openvino":
         digest = config.weights.sha256 or sha256_of(path)
         if not config.weights.sha256:
-            load()  # nothing is known of this file: tell now, not at the first chunk, if it fails
+            load()  # nothing is known about this file: it should fail now, not at the first chunk
     return network_backend(config, load, choice, device=device, digest=digest)
 
 
@@ -99,7 +99,7 @@ def _choice(
 
 
 def _accelerated() -> bool:
-    """Whether ``auto`` as a device is a graphics card; PyTorch is asked where there may be one."""
+    """Whether the device ``auto`` is a graphics card; imports PyTorch only if there may be one."""
     if "torch" not in sys.modules and sys.platform == "linux":
         if not any(Path("/dev", name).exists() for name in _CARDS):
             return False
@@ -120,16 +120,16 @@ def network_backend(
     """A network on a backend.
 
     Args:
-        config: what it is; only architecture, settings and stems matter here.
-        load: makes it, weights included; called at most twice.
+        config: the model; only architecture, settings and stems matter here.
+        load: makes the network with its weights; called at most twice.
         choice: ``torch`` or ``openvino``.
         device: for ``torch``.
         digest: of the weights, for ``openvino``: conversions are cached under it.
-        threads: for ``openvino``; None: as many as there are.
+        threads: for ``openvino``; None: all.
 
     Raises:
         InputError: a package is missing, or the backend cannot run this architecture.
-        EngineError: the device is not there.
+        EngineError: the device does not exist.
     """
     if choice.backend == "openvino":
         from lars_plugin.backends.openvino.backend import OpenVINOBackend
@@ -173,11 +173,11 @@ def network_backend(
 
 
 def network_prepost(config: ModelConfig, load: Callable[[], nn.Module]) -> Any:
-    """A network without its core: a ``PrePost``, or a ``CausalPrePost`` of a causal one.
+    """A network without its core: a ``PrePost``, or a ``CausalPrePost`` for a causal network.
 
     Args:
-        config: what it is.
-        load: makes it; unless it is causal, not called before the core is needed.
+        config: the model.
+        load: makes the network; unless it is causal, not called before the core is needed.
 
     Raises:
         InputError: an architecture that only PyTorch can run.
@@ -198,7 +198,7 @@ def network_prepost(config: ModelConfig, load: Callable[[], nn.Module]) -> Any:
 
 
 def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np.float32]:
-    """Drums made on the spot, ``(n, channels, samples)``: sounds of random kits at random times."""
+    """Synthesised drums, ``(n, channels, samples)``: sounds of random kits at random times."""
     from lars_plugin.synthesis import random_kit
 
     rng = np.random.default_rng(0)

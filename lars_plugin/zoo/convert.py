@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making model folders: from published checkpoints, and from our own trained networks."""
+"""Making model folders from published checkpoints and from our own trained networks."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def convert(
 ) -> Path:
     """Write a model as a folder of ``config.yaml`` and safetensors, to be used by its path.
 
-    The tensors are fitted to the network first, so what is written will load.
+    The tensors are loaded into the network first, so the folder is sure to load.
 
     Args:
         model: what to convert; this, ``weights`` and ``config`` as in
             :func:`~lars_plugin.zoo.load.load_model`.
-        folder: where to; made if need be. A model in it is replaced.
+        folder: target; created if needed. A model in it is replaced.
         weights: see ``model``.
         config: see ``model``.
         name: of the new model; the folder's for None.
@@ -53,7 +53,7 @@ def convert(
         The folder.
 
     Raises:
-        ModelError: as for loading; TorchScript files hold a network, which cannot be converted.
+        ModelError: as for loading; TorchScript files are finished networks and not convertible.
         InputError: unknown dtype.
     """
     source, path = resolve(model, weights=weights, config=config)
@@ -70,7 +70,7 @@ def convert(
         write_weights(network, folder, dtype=dtype)  # which keeps the comments
         return Path(folder)
     file = target.with_name(WEIGHTS_FILE)
-    # The weights first: if this ends in between, an older configuration's SHA-256 refuses them.
+    # Weights first: after a crash in between, the old configuration's SHA-256 does not match them.
     save_state(network.state_dict(), file, STORED[dtype])
     written = WeightsFile(WEIGHTS_FILE, "safetensors", sha256_of(file), file.stat().st_size)
     made = dataclasses.replace(
@@ -111,7 +111,7 @@ def write_weights(
     path = Path(folder) / CONFIG_FILE
     config = read_config(path)
     if config.weights is None or config.weights.format != "safetensors":
-        raise ModelFormatError(f"{path} names no safetensors file under weights")
+        raise ModelFormatError(f"{path} does not name a safetensors file under weights")
     text = path.read_text(encoding="utf-8")
     for key in ("sha256", "size"):
         if not re.search(rf"(?m)^\s+{key}:", text):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights files on disk: hashing, checking, and writing them whole or not at all."""
+"""Weights files on disk: hashing, checking, and writing them completely or not at all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sha256_of(path: Path) -> str:
 
 
 def difference(path: Path, expected: WeightsFile) -> str | None:
-    """What tells a file from the published one, as far as size and SHA-256 are known."""
+    """How a file differs from the published one, as far as size and SHA-256 are known."""
     size = path.stat().st_size
     if expected.size and size != expected.size:
         return f"it has {size:,} bytes, the published file {expected.size:,}"
@@ -47,19 +47,19 @@ def difference(path: Path, expected: WeightsFile) -> str | None:
 
 
 def check_file(path: Path, expected: WeightsFile) -> None:
-    """See that a file is the one that was published, as far as size and SHA-256 are known.
+    """Check that a file is the published one, as far as size and SHA-256 are known.
 
     A folder of checkpoints has neither; only its content is checked, when it is read.
 
     Raises:
-        ModelIntegrityError: it is another.
+        ModelIntegrityError: it is another file.
     """
     if expected.format == "checkpoints":
         return
     problem = difference(path, expected)
     if problem:
         raise ModelIntegrityError(
-            f"{path} is not the published file ({problem}): delete it and get it again"
+            f"{path} is not the published file ({problem}): delete it and download it again"
         )
 
 

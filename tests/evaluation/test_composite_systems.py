@@ -9,18 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.clips import Recording
 from lars_plugin.evaluation.systems import ModelSystem, make_systems, make_variants
-from lars_plugin.model import Chunking, ModelConfig, WeightsFile
+from lars_plugin.model import Chunking
 from lars_plugin.refine.postprocess import PostProcessing
-from lars_plugin.zoo.checkpoints import build_network
-from lars_plugin.zoo.yaml_configs import dump_config
+from tests.models import config, model_folder
 
 Wave = NDArray[np.float32]
 
@@ -38,25 +35,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "full": (*SIX, "other"),
     }
     for number, (name, names) in enumerate(stems.items()):
-        config = ModelConfig(
-            name=name,
-            stems=names,
-            chunking=Chunking(4096 + 512 * number, 1.5),
-            architecture="bandunet",
-            network={
-                "n_fft": 512,
-                "hop_length": 256,
-                "band_widths": (16,) * 16,
-                "features": (4, 8),
-                "dilations": (1,),
-                "head": 8,
-            },
-            weights=WeightsFile("weights.safetensors", "safetensors"),
-        )
-        (top / name).mkdir()
-        torch.manual_seed(number)
-        save_file(build_network(config).state_dict(), top / name / "weights.safetensors")
-        (top / name / "config.yaml").write_text(dump_config(config))
+        described = config(name=name, stems=names, chunking=Chunking(4096 + 512 * number, 1.5))
+        model_folder(top / name, described, seed=number)
     return top
 
 

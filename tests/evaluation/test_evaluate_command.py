@@ -11,14 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from lars_plugin.cli import main
-from lars_plugin.model import Chunking, ModelConfig, WeightsFile
-from lars_plugin.zoo.checkpoints import build_network
-from lars_plugin.zoo.yaml_configs import dump_config
+from lars_plugin.model import Chunking
+from tests.models import config, model_folder
 
 Wave = NDArray[np.float32]
 Run = Callable[..., tuple[int, str, str]]
@@ -29,29 +26,8 @@ SIX = ("kick", "snare", "toms", "hihat", "ride", "crash")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny model."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    folder.mkdir()
-    config = ModelConfig(
-        name="tiny",
-        stems=SIX,
-        chunking=Chunking(4032, 1.5),
-        architecture="mdx23c",
-        network={
-            "n_fft": 256,
-            "hop_length": 64,
-            "dim_f": 128,
-            "num_channels": 4,
-            "growth": 4,
-            "num_scales": 2,
-            "num_subbands": 4,
-            "num_blocks_per_scale": 1,
-        },
-        weights=WeightsFile("weights.safetensors", "safetensors"),
-    )
-    torch.manual_seed(0)
-    save_file(build_network(config).state_dict(), folder / "weights.safetensors")
-    (folder / "config.yaml").write_text(dump_config(config))
-    return folder
+    described = config("mdx23c", chunking=Chunking(4032, 1.5))
+    return model_folder(tmp_path_factory.mktemp("models") / "tiny", described)
 
 
 @pytest.fixture
@@ -206,7 +182,7 @@ def test_wrong_use_is_told_in_one_line(
 def test_a_folder_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
     code, _, err = run(tmp_path / "none", "--model", "none")
     assert code == 1
-    assert "is no folder" in err
+    assert "is not a folder" in err
 
 
 def test_nothing_is_half_written_where_a_file_cannot_be(

@@ -228,7 +228,7 @@ def test_a_map_of_ones_own_changes_what_it_names_only(tmp_path: Path) -> None:
         ('{"snare": 128}', "0 to 127"),
         ('{"snare": true}', "0 to 127"),
         ("[]", "must hold an object"),
-        ("{", "no JSON"),
+        ("{", "not a JSON"),
     ],
 )
 def test_a_broken_map_is_refused_with_its_fault(tmp_path: Path, text: str, message: str) -> None:

@@ -115,7 +115,7 @@ def test_what_cannot_be_exported_is_named(models: dict[str, Model], tmp_path: Pa
         export(model, tmp_path / "m", "coreml")
     export(model, tmp_path / "m.pt", "torchscript")
     script = load_model(tmp_path / "m.yaml", device="cpu")
-    with pytest.raises(InputError, match="holds no PyTorch network"):
+    with pytest.raises(InputError, match="does not hold a PyTorch network"):
         export(script, tmp_path / "again.pt", "torchscript")
 
 

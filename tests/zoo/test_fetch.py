@@ -210,7 +210,7 @@ def test_another_file_than_was_published_is_an_integrity_error_and_leaves_nothin
     place: Place,
 ) -> None:
     place.publish("other", size=len(CONTENT))
-    with pytest.raises(ModelIntegrityError, match="another file than was published"):
+    with pytest.raises(ModelIntegrityError, match="a different file from the published one"):
         download("remote")
     assert list(place.target.parent.iterdir()) == []
 

@@ -128,7 +128,7 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(
         weights.write_bytes(pickle.dumps(bomb))
     else:
         torch.save(bomb, weights, _use_new_zipfile_serialization=form != "torch legacy")
-    with pytest.raises(ModelFormatError, match="no safe checkpoint") as caught:
+    with pytest.raises(ModelFormatError, match="not a safe checkpoint") as caught:
         load_model(config=config, weights=weights)
     assert "\n" not in str(caught.value)
     assert not canary.exists()
@@ -300,7 +300,7 @@ def test_arguments_that_do_not_go_together_are_explained(
         load_model(config=config, weights=weights, device="abacus")
     with pytest.raises(ModelNotFoundError, match="no weights file"):
         load_model(config=config, weights=tmp_path / "none.ckpt")
-    with pytest.raises(ModelNotFoundError, match="names no weights file"):
+    with pytest.raises(ModelNotFoundError, match="does not name a weights file"):
         load_model(config=config)
     with pytest.raises(ModelNotFoundError, match="no model folder"):
         load_model(tmp_path / "nothing" / "here")

@@ -2,8 +2,7 @@
 """A bank of music rendered by FluidSynth with General MIDI sound fonts, without drums.
 
 Every file is a song of its own: :mod:`lars_plugin.training.music.song` writes the notes, a MIDI
-file
-carries them (never on channel 10, the drums'), the command-line program ``fluidsynth`` plays it.
+file carries them (never on channel 10, the drums'), and the program ``fluidsynth`` plays it.
 
 Held out for validation are every fourth program (those whose number modulo 4 is 3), the chord
 progressions of the validation split, and, if two are given, a sound font.
@@ -39,7 +38,7 @@ log = logging.getLogger(__name__)
 Wave = NDArray[np.float32]
 
 # Which programs (from 0) may play a part. Taiko, melodic tom, synth drum, reverse cymbal, timpani
-# and the sound effects play none: they sound like what the drum stems are to hold.
+# and the sound effects are left out: they sound like drums.
 _PROGRAMS: dict[str, tuple[int, ...]] = {
     "bass": (*range(32, 40), 43, 58, 87),
     "pads": (*range(16, 24), *range(48, 55), *range(88, 96), 61, 62, 63, 4, 5),

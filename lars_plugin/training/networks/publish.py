@@ -26,8 +26,8 @@ def publish(network: nn.Module, folder: Path, record: Mapping[str, Any]) -> Path
 
     Args:
         network: trained.
-        folder: made if it is not there; its name becomes the model's.
-        record: what the run was (command, time, settings), kept beside the weights.
+        folder: created if missing; its name becomes the model's.
+        record: describes the run (command, time, settings); stored beside the weights.
 
     Returns:
         The folder.
@@ -54,7 +54,7 @@ def publish(network: nn.Module, folder: Path, record: Mapping[str, Any]) -> Path
         presets={} if row.causal else {"fast": 1.1, "balanced": 2.0, "best": 4.0},
         weights=WeightsFile("weights.safetensors", "safetensors"),
         description="a model trained with `lars train`",
-        license="see training.json for what it heard",
+        license="see training.json for its training data",
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fitting a network: AdamW over the time there is, EMA, checkpoints, scores."""
+"""Training a network: AdamW within a time budget, EMA, checkpoints, scores."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ Clip = tuple[str, NDArray[np.float32]]
 class FitConfig:
     """Everything a run depends on; it is stored in every checkpoint.
 
-    The schedule follows the clock, not the step count: ``minutes`` of training give the best
-    model those minutes can buy on whatever machine runs them.
+    The schedule follows the clock, not the step count, so ``minutes`` of training give the best
+    model that is possible in this time on any machine.
     """
 
     kits: str | tuple[str, ...]
@@ -103,7 +103,7 @@ def validate(
 ) -> dict[str, float]:
     """Median SDR in dB per stem over the clips where it sounds.
 
-    "mean" is the mean over the drum stems; with a stem "other", that one is left out of it.
+    "mean" is the mean over the drum stems; a stem "other" is left out of it.
     """
     scores: dict[str, list[float]] = {stem: [] for stem in names}
     network.eval()
@@ -130,13 +130,13 @@ def _whole(network: nn.Module, wave: torch.Tensor) -> torch.Tensor:
 
 
 def _schedule(progress: float, cooldown: float) -> float:
-    """Warm-up, constant rate, linear cool-down: a run can be prolonged before it cools."""
+    """Warm-up, constant rate, linear cool-down. A run can be prolonged before the cool-down."""
     warmup = min(1.0, progress / 0.01)
     return warmup * min(1.0, max(0.0, 1 - progress) / max(cooldown, 1e-9)) + 1e-3
 
 
 def _has_bfloat16(device: str) -> bool:
-    """Whether arithmetic in bfloat16 is faster there: some processors only emulate it."""
+    """Whether bfloat16 is faster on this device: some processors only emulate it."""
     if not device.startswith("cpu"):
         return True
     try:
@@ -163,7 +163,7 @@ class Trainer:
         config: the run.
         folder: gets ``checkpoint.pt`` (resumed from, if it is there), ``steps.csv`` and
             ``scores.csv``.
-        report: called with a line now and then.
+        report: called with progress lines.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Trainer:
     ) -> None:
         self.config = config
         row = of_network(network)
-        # One that no row knows is taken as it is.
+        # A network without a row is used as it is.
         self._training = (row.training if row is not None else None) or Training("")
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -209,11 +209,11 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the run's minutes that is spent, 0 to 1."""
+        """Share of the run's minutes that has passed, 0 to 1."""
         return min(1.0, self.spent / (self.config.minutes * 60))
 
     def run(self) -> nn.Module:
-        """Train until the minutes are spent, over all resumed runs together.
+        """Train until the minutes are over, counting all resumed runs together.
 
         Returns:
             The exponential moving average of the network, in eval mode.
@@ -235,7 +235,7 @@ class Trainer:
                 pool=config.pool,
                 workers=config.workers,
                 synthetic_kits=config.synthetic_kits,
-                # A resumed run goes on with new excerpts.
+                # A resumed run continues with new excerpts.
                 seed=config.seed * 1_000_003 + self.step,
                 exclude=config.exclude_kits,
                 stemgmd=config.stemgmd,
@@ -277,7 +277,7 @@ class Trainer:
         if torch.isfinite(norm):
             self.optimizer.step()
         else:
-            self.report(f"step {self.step}: the gradient is not finite, step left out")
+            self.report(f"step {self.step}: the gradient is not finite; step skipped")
         _update_ema(self.ema, self.network, min(config.ema, (1 + self.step) / (10 + self.step)))
         row = [self.step, f"{self.spent:.1f}", f"{loss.item():.5f}", f"{norm.item():.4f}"]
         self._append("steps.csv", [*row, pool.rendered, *(f"{v:.2f}" for v in scores.tolist())])

@@ -14,8 +14,8 @@ __all__ = ["sdr_loss", "wave_loss"]
 def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
     """Equation 1 of LARS 2.0 for a batch, and its SDR per stem for the log.
 
-    Mixtures are brought to one level (RMS 1) first, so loud excerpts do not rule the batch;
-    between the stems of a mixture nothing is evened out, which is the paper's choice.
+    Mixtures are scaled to one level (RMS 1) first, so loud excerpts do not dominate the batch.
+    Within a mixture the stems keep their levels, as in the paper.
 
     Args:
         network: ``(B, C, L)`` to ``(B, S, C, L)``, in training mode.
@@ -42,7 +42,7 @@ def sdr_loss(
     """The terms of :func:`~lars_plugin.training.networks.losses.band_loss`, of waves instead of
     spectra.
 
-    For networks that map to spectra directly, whose error is not to be had before the inverse
+    For networks that map to spectra directly, whose error is known only after the inverse
     transform. By Parseval's theorem the logarithmic term is the same; the absolute one is of
     samples instead of bins.
 
@@ -75,7 +75,7 @@ def sdr_loss(
 
 
 def _levelled(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
-    """Estimates and references of mixtures that were brought to RMS 1."""
+    """Estimates and references of mixtures scaled to RMS 1."""
     mixture = stems.sum(1)
     scale = mixture.square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
     return network(mixture / scale).float(), stems / scale[:, None]

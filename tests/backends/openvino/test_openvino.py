@@ -21,11 +21,13 @@ from lars_plugin.backends.openvino.cache import GRAPH, cached
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.networks.bandunet.device import DeviceBandUNet
-from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
+from lars_plugin.networks.bandunet.network import BandUNet
 from lars_plugin.networks.bandunet.prepost import BandPrePost
-from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
+from lars_plugin.networks.mdx23c.network import MDX23C
 from lars_plugin.networks.mdx23c.prepost import MDX23CPrePost
 from lars_plugin.networks.shared.prepost import Core
+from tests import models
+from tests.models import ROOT, trained
 
 Wave = NDArray[np.float32]
 
@@ -36,51 +38,12 @@ BFLOAT16_SNR = 25.0
 INT8_SNR = 12.0
 
 
-def _filled(network: nn.Module) -> nn.Module:
-    generator = torch.Generator().manual_seed(1)
-    for key, value in network.state_dict().items():
-        if value.is_floating_point():
-            noise = torch.randn(value.shape, generator=generator)
-            if key.endswith("running_var"):
-                value.copy_(0.5 + noise.abs())
-            else:
-                value.add_(0.05 * noise)
-    return network.eval().requires_grad_(False)
-
-
 def bandunet(levels: bool = True) -> BandUNet:
-    config = BandUNetConfig(
-        stems=3,
-        n_fft=256,
-        hop_length=64,
-        head=8,
-        dilations=(1, 2),
-        band_widths=(*(2,) * 16, *(4,) * 8, *(8,) * 8),
-        features=(8, 12, 16),
-        levels=levels,
-    )
-    torch.manual_seed(0)
-    network = _filled(BandUNet(config))
-    assert isinstance(network, BandUNet)
-    return network
+    return trained(models.bandunet(3, levels=levels))
 
 
 def mdx23c() -> MDX23C:
-    config = MDX23CConfig(
-        stems=2,
-        n_fft=256,
-        hop_length=64,
-        dim_f=96,
-        num_channels=4,
-        growth=4,
-        num_scales=2,
-        num_subbands=4,
-        num_blocks_per_scale=1,
-    )
-    torch.manual_seed(0)
-    network = _filled(MDX23C(config))
-    assert isinstance(network, MDX23C)
-    return network
+    return trained(models.mdx23c(2))
 
 
 def prepost_of(kind: str) -> tuple[nn.Module, BandPrePost | MDX23CPrePost]:
@@ -187,7 +150,7 @@ def test_silence_that_is_not_computed_is_what_the_network_makes_of_silence(kind:
 SCRIPT = """
 import sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {paths!r}
 from test_openvino import prepost_of, waves
 from lars_plugin.backends.openvino.backend import OpenVINOBackend
 OpenVINOBackend(
@@ -251,7 +214,7 @@ class TestWithOpenVINO:
         """The libraries keep an identity for their reports in the home folder."""
         if precision == "int8":
             pytest.importorskip("nncf", reason="the extra `int8` is not installed")
-        script = SCRIPT.format(tests=str(Path(__file__).parent), precision=precision)
+        script = SCRIPT.format(paths=[str(Path(__file__).parent), str(ROOT)], precision=precision)
         environment = {k: v for k, v in os.environ.items() if k not in ("CI", "NNCF_CI")}
         environment |= {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
         done = subprocess.run(

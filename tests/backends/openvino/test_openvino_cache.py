@@ -19,32 +19,17 @@ import pytest
 
 from lars_plugin.backends.openvino.cache import GRAPH, CacheError, cached, kept
 from lars_plugin.errors import EngineError
-from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
 from lars_plugin.networks.mdx23c.prepost import MDX23CPrePost
 from lars_plugin.zoo.registry import cache_folder, find_weights, get_config
+from tests.models import mdx23c
 
 WAVES = np.random.default_rng(3).standard_normal((1, 2, 960)).astype(np.float32) * 0.1
 
 
 def backend(cache: Path) -> Any:
-    import torch
-
     from lars_plugin.backends.openvino.backend import OpenVINOBackend
 
-    torch.manual_seed(0)
-    network = MDX23C(
-        MDX23CConfig(
-            stems=2,
-            n_fft=256,
-            hop_length=64,
-            dim_f=96,
-            num_channels=4,
-            growth=4,
-            num_scales=2,
-            num_subbands=4,
-            num_blocks_per_scale=1,
-        )
-    )
+    network = mdx23c(2)
     prepost = MDX23CPrePost(network.config, lambda: network.eval().requires_grad_(False))
     return OpenVINOBackend(prepost, identity={"weights": "a"}, cache=cache, threads=1)
 

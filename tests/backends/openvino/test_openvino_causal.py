@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -22,10 +21,11 @@ from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
 from lars_plugin.backends.torch_causal import TorchCausalBackend
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.model import CausalBackend, Chunking, Model, ModelConfig
-from lars_plugin.networks.livenet.network import LiveNet, LiveNetConfig
+from lars_plugin.networks.livenet.network import LiveNet
 from lars_plugin.networks.livenet.prepost import LivePrePost
 from lars_plugin.separation.streams.causal import CausalStream
 from lars_plugin.zoo import load_model
+from tests.models import livenet
 
 Wave = NDArray[np.float32]
 
@@ -37,27 +37,7 @@ CLOSE = 2e-5
 
 @functools.cache
 def network(levels: bool = True) -> LiveNet:
-    """Wide and narrow bands, dilations, and batch norms that have seen something."""
-    torch.manual_seed(0)
-    made = LiveNet(
-        LiveNetConfig(
-            n_fft=256,
-            hop_length=HOP,
-            synthesis=128,
-            band_widths=(*(2,) * 8, *(14,) * 8),
-            features=(8, 10, 12),
-            dilations=(1, 2),
-            bottom=(1, 3),
-            recurrent=16,
-            head=8,
-            levels=levels,
-        )
-    )
-    with torch.no_grad():
-        made.train()
-        for _ in range(3):
-            made(torch.randn(2, 2, 3000))
-    return made.eval().requires_grad_(False)
+    return livenet(levels=levels)
 
 
 def prepost(made: LiveNet) -> LivePrePost:

@@ -11,22 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lars_plugin.audio import read_audio, write_audio
-from lars_plugin.backends.torch_causal import TorchCausalBackend
 from lars_plugin.bridge.client.streams import Client
 from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.errors import EngineError, InputError, LarsError, NonFiniteError
 from lars_plugin.model import Chunking, Model, ModelConfig
-from lars_plugin.networks.livenet.network import LiveNet
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.streams.live_rate import LiveRateStream
 from lars_plugin.separation.streams.rate import RateStream
-from lars_plugin.zoo.checkpoints import build_network
+from tests.models import causal
 
 Wave = NDArray[np.float32]
 
@@ -38,21 +35,7 @@ SHARES = np.array([1, 0.5, 0.25, 0.125, 2, 4], np.float32)[:, None, None]
 @functools.cache
 def tiny() -> Model:
     """A small random network of the live kind."""
-    torch.manual_seed(1)
-    config = ModelConfig(
-        name="tiny",
-        stems=STEMS,
-        chunking=Chunking(HOP, 1, "causal", lookahead=64),
-        architecture="livenet",
-        network={
-            "n_fft": 256, "hop_length": HOP, "synthesis": 128,
-            "band_widths": (*(2,) * 8, *(14,) * 8), "features": (8, 10, 12),
-            "dilations": (1, 2), "bottom": (1, 3), "recurrent": 16, "head": 8,
-        },
-    )  # fmt: skip
-    network = build_network(config)
-    assert isinstance(network, LiveNet)
-    return Model(config, TorchCausalBackend(network))
+    return causal()
 
 
 class Delayed:

@@ -12,21 +12,12 @@ import torch
 from lars_plugin.training import prepare
 from lars_plugin.training.networks.publish import publish
 from lars_plugin.training.networks.start import build, read_weights
-
-SMALL = {
-    "stems": 6,
-    "n_fft": 256,
-    "hop_length": 64,
-    "band_widths": (*(4,) * 8, *(12,) * 8),
-    "features": (8, 12),
-    "dilations": (1,),
-    "head": 8,
-}
+from tests.models import SMALL_BANDUNET
 
 
 def model(folder: Path, seed: int, **other: object) -> str:
     torch.manual_seed(seed)
-    publish(build("bandunet", {**SMALL, **other}), folder, {"seed": seed})
+    publish(build("bandunet", {**SMALL_BANDUNET, "stems": 6, **other}), folder, {"seed": seed})
     return str(folder)
 
 

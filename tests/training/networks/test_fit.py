@@ -20,15 +20,9 @@ from lars_plugin.training.networks.trainer import (
     load_clips,
     validate,
 )
+from tests.models import SMALL_BANDUNET
 
-SMALL = BandUNetConfig(
-    n_fft=256,
-    hop_length=64,
-    band_widths=(*(4,) * 8, *(12,) * 8),
-    features=(8, 12),
-    dilations=(1,),
-    head=8,
-)
+SMALL = BandUNetConfig(**SMALL_BANDUNET)
 
 
 def test_band_loss_is_what_the_separated_spectrogram_says() -> None:
