@@ -161,10 +161,10 @@ class _Delay:
         return f"{self._inner.name}, {self._samples} samples late"
 
     def __call__(self, batch: Wave) -> Wave:
-        made = self._inner(batch)
-        late = np.zeros_like(made)
-        kept = max(0, made.shape[-1] - self._samples)
-        late[..., made.shape[-1] - kept :] = made[..., :kept]
+        result = self._inner(batch)
+        late = np.zeros_like(result)
+        kept = max(0, result.shape[-1] - self._samples)
+        late[..., result.shape[-1] - kept :] = result[..., :kept]
         return late
 
 

@@ -156,9 +156,9 @@ def causal(stems: tuple[str, ...] = STEMS, seed: int = 1, **changes: Any) -> Mod
         network=network,
     )
     torch.manual_seed(seed)
-    made = build_network(config)
-    assert isinstance(made, LiveNet)
-    return Model(config, TorchCausalBackend(made))
+    result = build_network(config)
+    assert isinstance(result, LiveNet)
+    return Model(config, TorchCausalBackend(result))
 
 
 def config(architecture: str = "bandunet", **fields: Any) -> ModelConfig:

@@ -143,7 +143,7 @@ def _masked(
 
     Powers, by stem and channel, are computed twice, so that only one of them is held at a time.
     """
-    made = {name: np.zeros_like(mix) for name in names}
+    result = {name: np.zeros_like(mix) for name in names}
     for channel in range(mix.shape[0]):
         spectrum = _stft(mix[channel])
         total = np.full(spectrum.shape, np.finfo(np.float32).tiny, np.float32)
@@ -151,8 +151,8 @@ def _masked(
             total += power(name, channel)
         for name in names:
             mask = power(name, channel) / total
-            made[name][channel] = _istft(spectrum * mask, mix.shape[1])
-    return made
+            result[name][channel] = _istft(spectrum * mask, mix.shape[1])
+    return result
 
 
 def _stft(wave: NDArray[np.float32]) -> NDArray[np.complex64]:

@@ -256,7 +256,7 @@ def _write_files(
         outcome,
         summary,
         command=["lars", *map(shlex.quote, sys.argv[1:])],
-        facts={
+        entries={
             "date": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             "folder": args.folder.name,
             "layout": layout,

@@ -208,11 +208,11 @@ def _articulation_table(scores: Sequence[MidiScores]) -> Table:
     """The share of the strokes found in their own stem that were also named correctly."""
 
     def cells(stem: str, played: str | None = None) -> list[str]:
-        made = []
+        result = []
         for score in scores:
             right, total = score.named_right(stem, played)
-            made.append(f"{right / total:.2f} of {total}" if total else "-")
-        return made
+            result.append(f"{right / total:.2f} of {total}" if total else "-")
+        return result
 
     rows = []
     for stem in DRUMS:
@@ -235,7 +235,7 @@ def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
     def plain(value: float) -> float | None:
         return None if math.isnan(value) else round(value, 5)
 
-    made: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for score in scores:
         classes = {}
         for name in CLASSES:
@@ -252,7 +252,7 @@ def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
                 "late_ms": plain(1000 * one.timing[0]),
                 "spread_ms": plain(1000 * one.timing[1]),
             }
-        made[score.name] = {
+        result[score.name] = {
             "classes": classes,
             **{f"mean_f_{_ms(t)}ms": plain(score.mean_f(t)) for t in TOLERANCES},
             **{f"all_f_{_ms(t)}ms": plain(score.total(t, *CLASSES).f_measure) for t in TOLERANCES},
@@ -261,7 +261,7 @@ def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
                 for (stem, truth, heard), count in sorted(score.named.items())
             ],
         }
-    return {"clips": len(scores[0].clips[TOLERANCES[0]]), "systems": made}
+    return {"clips": len(scores[0].clips[TOLERANCES[0]]), "systems": result}
 
 
 def _two(value: float) -> str:

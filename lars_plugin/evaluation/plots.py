@@ -36,8 +36,8 @@ _GREYS = {"mixture": "#dadada", "nmf": "#b4b4b4", "oracle": "#8c8c8c"}
 def colours(summary: Summary) -> dict[str, str]:
     """A colour for each system, ``#rrggbb``."""
     models = [name for name in summary.systems if name not in _GREYS or name in summary.models]
-    made = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(models)}
-    return {name: made.get(name) or _GREYS[name] for name in summary.systems}
+    result = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(models)}
+    return {name: result.get(name) or _GREYS[name] for name in summary.systems}
 
 
 def figure_3(summary: Summary, title: str = "") -> Figure:

@@ -29,7 +29,7 @@ def document(
     summary: Summary,
     *,
     command: Sequence[str],
-    facts: Mapping[str, Any],
+    entries: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything about a run.
 
@@ -37,7 +37,7 @@ def document(
         outcome: rows and failures.
         summary: their figures.
         command: the arguments of the command, ``lars`` first.
-        facts: further entries: folder, layout, jobs ...
+        entries: more of them: folder, layout, jobs ...
 
     Returns:
         Only JSON types; decibels are finite, or None where no clip counts.
@@ -70,7 +70,7 @@ def document(
     return {
         "format": FORMAT,
         "command": list(command),
-        **facts,
+        **entries,
         "silence_db": summary.threshold_db,
         "versions": versions(),
         "machine": machine(),
@@ -80,9 +80,9 @@ def document(
     }
 
 
-def to_json(made: Mapping[str, Any]) -> str:
+def to_json(result: Mapping[str, Any]) -> str:
     """As text. A NaN that slipped through is a bug, and an error."""
-    return json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def versions() -> dict[str, str]:

@@ -59,12 +59,12 @@ class Row:
 
 def derived(stems: Mapping[str, Wave]) -> dict[str, Wave]:
     """The stems and their sums: cymbals, and the drums of a full mix."""
-    made = dict(stems)
-    if "cymbals" not in made and {"ride", "crash"} <= made.keys():
-        made["cymbals"] = made["ride"] + made["crash"]
-    if "drums" not in made and made.keys() & set(_REST) and set(FIVE) <= made.keys():
-        made["drums"] = np.sum([made[name] for name in FIVE], axis=0, dtype=np.float32)
-    return made
+    result = dict(stems)
+    if "cymbals" not in result and {"ride", "crash"} <= result.keys():
+        result["cymbals"] = result["ride"] + result["crash"]
+    if "drums" not in result and result.keys() & set(_REST) and set(FIVE) <= result.keys():
+        result["drums"] = np.sum([result[name] for name in FIVE], axis=0, dtype=np.float32)
+    return result
 
 
 def pair(

@@ -57,12 +57,12 @@ def overheads(
         for microphone in pair
     )
     level = float(np.linalg.norm(stool + np.array(_PLACES["snare"]) - pair[0]))
-    made = {}
+    result = {}
     for name in stems:
         source = np.clip(stool + np.array(_PLACES[name]), 0.05, room - 0.05)
         responses = [_response(source, one, room, reflection, lead, rate) for one in pair]
-        made[name] = np.stack(responses) * level
-    return made
+        result[name] = np.stack(responses) * level
+    return result
 
 
 def _response(

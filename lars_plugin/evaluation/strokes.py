@@ -140,16 +140,16 @@ def _heard(model: ModelSystem, recording: Recording) -> Recording:
 
 def _five(stems: Mapping[str, Wave]) -> dict[str, Wave]:
     """The drums among the stems, ride and crash as cymbals."""
-    made = {name: wave for name, wave in stems.items() if name in FIVE}
+    result = {name: wave for name, wave in stems.items() if name in FIVE}
     cymbals = [stems[name] for name in ("ride", "crash") if name in stems]
-    if cymbals and "cymbals" not in made:
-        made["cymbals"] = np.sum(cymbals, axis=0, dtype=np.float32)
-    return made
+    if cymbals and "cymbals" not in result:
+        result["cymbals"] = np.sum(cymbals, axis=0, dtype=np.float32)
+    return result
 
 
 def stroke_tables(scores: Sequence[StrokeScores]) -> list[Table]:
     """For each system: drum struck by stem, mean share in per cent."""
-    made = []
+    result = []
     for score in scores:
         rows = []
         for struck in FIVE:
@@ -163,5 +163,5 @@ def stroke_tables(scores: Sequence[StrokeScores]) -> list[Table]:
                     )
                 )
         title = f"{score.name}: where the energy of lone strokes goes, per cent"
-        made.append(Table(title, ("struck", *FIVE, "strokes"), tuple(rows)))
-    return made
+        result.append(Table(title, ("struck", *FIVE, "strokes"), tuple(rows)))
+    return result

@@ -85,12 +85,12 @@ class Summary:
         """Name of each mean over stems, and the stems that count for it."""
         sums = {name for name, parts in _PARTS.items() if set(parts) <= set(self.stems)}
         whole = tuple(stem for stem in self.stems if stem not in sums)
-        made = {"mean": whole}
+        result = {"mean": whole}
         if set(SIX) < set(whole):
-            made["mean of 6"] = SIX  # the drums of a full mix
+            result["mean of 6"] = SIX  # the drums of a full mix
         if whole != FIVE and set(FIVE) <= set(self.stems):
-            made["mean of 5"] = FIVE
-        return made
+            result["mean of 5"] = FIVE
+        return result
 
     def over_stems(self, system: str, figure: str, stems: Sequence[str]) -> float | None:
         """Mean over these stems of ``mean``, ``median`` or ``leakage``.

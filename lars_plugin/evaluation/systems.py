@@ -188,13 +188,13 @@ def make_systems(
     labels = [name if _is_composite(name) else Path(name).name or name for name in models]
     if len({*labels, *baselines}) < len(labels) + len(baselines):
         labels = list(models)
-    made: list[System] = []
+    result: list[System] = []
     for label, name in zip(labels, models, strict=True):
         plain = ModelSystem(label, ", ".join(settings), opener(name))
-        made.append(plain)
+        result.append(plain)
         for post in variants:
-            made.append(ModelSystem(f"{label}, {post}", plain.settings, changed(plain, post)))
-    return [*made, *(BaselineSystem(name) for name in baselines)]
+            result.append(ModelSystem(f"{label}, {post}", plain.settings, changed(plain, post)))
+    return [*result, *(BaselineSystem(name) for name in baselines)]
 
 
 def _is_composite(name: str) -> bool:

@@ -168,7 +168,7 @@ def variant_tables(rows: Iterable[Row], summary: Summary) -> list[Table]:
         ]
         return Table(title, ("", *figures), tuple(lines))
 
-    made = [
+    result = [
         table(
             f"SDR in dB by variant, {of_five} stems" if of_five != "mean" else
             "SDR in dB by variant, mean over stems",
@@ -176,13 +176,13 @@ def variant_tables(rows: Iterable[Row], summary: Summary) -> list[Table]:
         )
     ]  # fmt: skip
     for stem in shown:
-        made.append(
+        result.append(
             table(
                 f"SDR in dB by variant, {stem}",
                 lambda part, system, stem=stem: part.cell(system, stem).mean,  # type: ignore[misc]
             )
         )
-    return made
+    return result
 
 
 def _decibels(value: float | None) -> str:

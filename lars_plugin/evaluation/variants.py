@@ -95,7 +95,7 @@ def _room(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Ste
     tail = np.asarray(_lowpass(9000)(noise.astype(np.float32), rate), np.float64)
     tail /= np.sqrt(np.square(tail).sum(1)).mean()
     wet = rng.uniform(0.25, 0.55)
-    made: Stems = {}
+    result: Stems = {}
     for name, wave in stems.items():
         taps = np.zeros((2, int(0.03 * rate)))
         pan = rng.uniform(-0.6, 0.6)
@@ -106,8 +106,8 @@ def _room(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Ste
                 taps[side, int(rng.uniform(0.002, 0.028) * rate)] += rng.uniform(-0.35, 0.35)
         heard = wet * tail
         heard[:, : taps.shape[1]] += taps
-        made[name] = _heard_by_two(wave, heard) if name in _DRUMS else wave
-    return made
+        result[name] = _heard_by_two(wave, heard) if name in _DRUMS else wave
+    return result
 
 
 def _hall(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Stems:
@@ -158,10 +158,10 @@ def _held(level: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
 def _low_toms(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Stems:
     """Each tom stroke as if on a larger drum: seven semitones lower, longer, -6 dB."""
     del rng
-    made = dict(stems)
-    if "toms" in made:
-        made["toms"] = _lower(made["toms"], rate, 2 ** (7 / 12)) * np.float32(0.5)
-    return made
+    result = dict(stems)
+    if "toms" in result:
+        result["toms"] = _lower(result["toms"], rate, 2 ** (7 / 12)) * np.float32(0.5)
+    return result
 
 
 def _lower(wave: Wave, rate: int, factor: float) -> Wave:

@@ -128,37 +128,37 @@ def from_energies(
     return Analysis(stems, fine, levels, curves, hop, sample_rate)
 
 
-def picker_levels(made: Analysis, settings: Settings) -> Wave:
+def picker_levels(analysis: Analysis, settings: Settings) -> Wave:
     """Fine levels in the settings' order of stems, absent ones silent."""
-    if made.stems == settings.stems:
-        return made.fine
-    full = np.full((len(settings.stems) + 1, *made.fine.shape[1:]), FLOOR_DB, np.float32)
-    for index, name in enumerate(made.stems):
-        full[settings.stems.index(name)] = made.fine[index]
-    full[-1] = made.fine[-1]
+    if analysis.stems == settings.stems:
+        return analysis.fine
+    full = np.full((len(settings.stems) + 1, *analysis.fine.shape[1:]), FLOOR_DB, np.float32)
+    for index, name in enumerate(analysis.stems):
+        full[settings.stems.index(name)] = analysis.fine[index]
+    full[-1] = analysis.fine[-1]
     return full
 
 
-def score(made: Analysis, settings: Settings | None) -> list[Candidates]:
+def score(analysis: Analysis, settings: Settings | None) -> list[Candidates]:
     """For each stem the candidates for strokes and their confidences."""
-    if settings is None or not suits(settings, made.stems):
-        return [by_rules(made, stem) for stem in range(len(made.stems))]
-    chances = settings.picker(picker_levels(made, settings))
+    if settings is None or not suits(settings, analysis.stems):
+        return [by_rules(analysis, stem) for stem in range(len(analysis.stems))]
+    chances = settings.picker(picker_levels(analysis, settings))
     return [
-        picked(chances[settings.stems.index(name)], settings.parts[name], made)
-        for name in made.stems
+        picked(chances[settings.stems.index(name)], settings.parts[name], analysis)
+        for name in analysis.stems
     ]
 
 
-def picked(row: Wave, part: StemSettings, made: Analysis, first: int = 0) -> Candidates:
+def picked(row: Wave, part: StemSettings, analysis: Analysis, first: int = 0) -> Candidates:
     """Candidates of one stem from its chances ``(n,)``, whose first frame has this number."""
     frames = find_peaks(row)
-    times = (moments(row, frames) + first) * (made.hop / made.sample_rate) + part.offset
+    times = (moments(row, frames) + first) * (analysis.hop / analysis.sample_rate) + part.offset
     return Candidates(frames, row[frames].astype(np.float64), part.threshold, times)
 
 
-def by_rules(made: Analysis, stem: int, frames: NDArray[np.intp] | None = None) -> Candidates:
+def by_rules(analysis: Analysis, stem: int, frames: NDArray[np.intp] | None = None) -> Candidates:
     """Candidates of one stem, all or the given ones, rated by rules."""
     if frames is None:
-        frames = find_candidates(made.curves[stem])
-    return Candidates(frames, judge(made.levels, made.curves, stem, frames), THRESHOLD)
+        frames = find_candidates(analysis.curves[stem])
+    return Candidates(frames, judge(analysis.levels, analysis.curves, stem, frames), THRESHOLD)

@@ -36,7 +36,7 @@ _LOW, _HIGH = 100.0, 150.0
 
 
 def articulations(
-    made: Analysis,
+    analysis: Analysis,
     stem: int,
     frames: NDArray[np.intp],
     wave: Floats,
@@ -45,43 +45,43 @@ def articulations(
     """The articulation of every hit of one stem.
 
     Args:
-        made: the analysis.
+        analysis: of all stems.
         stem: index of the stem.
         frames: ``(m,)`` of its hits, in rising order.
         wave: ``(channels, samples)`` of the stem.
         settings: may have scorers.
     """
-    name = made.stems[stem]
+    name = analysis.stems[stem]
     if not len(frames):
         return []
     if name == "toms":
-        pitches = [tom_pitch(wave, made.sample_rate, int(k) * made.hop) for k in frames]
+        pitches = [tom_pitch(wave, analysis.sample_rate, int(k) * analysis.hop) for k in frames]
         return group_pitches(pitches)
     if settings is not None and settings.articulations:
-        found = _by_scorers(made, stem, frames, settings)
+        found = _by_scorers(analysis, stem, frames, settings)
     else:
-        found = _by_rules(made, stem, frames)
+        found = _by_rules(analysis, stem, frames)
     if name in ("crash", "cymbals"):
-        return _two_crashes(made, stem, frames, wave, found)
+        return _two_crashes(analysis, stem, frames, wave, found)
     return found
 
 
 def _by_scorers(
-    made: Analysis, stem: int, frames: NDArray[np.intp], settings: StemSettings
+    analysis: Analysis, stem: int, frames: NDArray[np.intp], settings: StemSettings
 ) -> list[str]:
-    until = np.append(frames[1:], made.levels.shape[1])
-    known = features(made.fine, made.levels, stem, frames, until)
+    until = np.append(frames[1:], analysis.levels.shape[1])
+    known = features(analysis.fine, analysis.levels, stem, frames, until)
     names = list(settings.articulations)
     chances = np.stack([settings.articulations[name](known) for name in names])
     best = chances.argmax(axis=0)
-    usual = DEFAULT_ARTICULATION[made.stems[stem]]
+    usual = DEFAULT_ARTICULATION[analysis.stems[stem]]
     return [names[index] if chances[index, hit] >= 0.5 else usual for hit, index in enumerate(best)]
 
 
-def _by_rules(made: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
-    name = made.stems[stem]
+def _by_rules(analysis: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
+    name = analysis.stems[stem]
     usual = DEFAULT_ARTICULATION[name]
-    levels = made.levels[stem]
+    levels = analysis.levels[stem]
     n = len(levels)
     peaks = levels[np.clip(frames[:, None] + np.arange(5), 0, n - 1)].max(axis=1)
     if name == "hihat":
@@ -89,7 +89,7 @@ def _by_rules(made: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
         last = np.clip(np.minimum(until - 4, frames + 50), frames + 6, n - 1)
         first = np.minimum(frames + 4, n - 1)
         top = levels[:, 6:].mean(axis=1)
-        seconds = np.maximum(last - first, 1) * made.hop / made.sample_rate
+        seconds = np.maximum(last - first, 1) * analysis.hop / analysis.sample_rate
         fall = (top[first] - top[last]) / seconds
         loud = peaks[:, 6:].mean(axis=1)
         soft = np.median(loud) - loud > _PEDAL_BELOW_DB
@@ -112,21 +112,21 @@ def _by_rules(made: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
 
 
 def _two_crashes(
-    made: Analysis, stem: int, frames: NDArray[np.intp], wave: Floats, found: list[str]
+    analysis: Analysis, stem: int, frames: NDArray[np.intp], wave: Floats, found: list[str]
 ) -> list[str]:
     """Find a second crash by its timbre and its place, if there is one. The more frequent one is
     the first."""
     which = [index for index, name in enumerate(found) if name == "crash"]
     if len(which) < 4:
         return found
-    n = made.levels.shape[1]
+    n = analysis.levels.shape[1]
     described = []
     for index in which:
         frame = int(frames[index])
-        part = made.levels[stem][min(frame + 4, n - 1) : frame + 40]
+        part = analysis.levels[stem][min(frame + 4, n - 1) : frame + 40]
         profile = part.mean(axis=0)[3:]
-        start = frame * made.hop
-        power = np.square(wave[:, start : start + 40 * made.hop], dtype=np.float64).sum(axis=1)
+        start = frame * analysis.hop
+        power = np.square(wave[:, start : start + 40 * analysis.hop], dtype=np.float64).sum(axis=1)
         place = 10 * np.log10((power[0] + 1e-12) / (power[-1] + 1e-12))
         described.append([*(profile - profile.mean()), place])
     points = np.asarray(described)

@@ -91,15 +91,15 @@ def to_midi(
     played = sorted(hits)
     if grid is not None:
         played = quantise(played, tempos, grid, strength)
-    made = mido.MidiFile(type=1, ticks_per_beat=ticks_per_beat)
-    made.tracks.append(_tempo_track(tempos, ticks_per_beat))
-    made.tracks.append(_drum_track(played, tempos, notes, ticks_per_beat))
+    result = mido.MidiFile(type=1, ticks_per_beat=ticks_per_beat)
+    result.tracks.append(_tempo_track(tempos, ticks_per_beat))
+    result.tracks.append(_drum_track(played, tempos, notes, ticks_per_beat))
     if path is not None:
         buffer = io.BytesIO()
-        made.save(file=buffer)
+        result.save(file=buffer)
         with AtomicFiles() as files:
             files.create(Path(path)).write(buffer.getvalue())
-    return made
+    return result
 
 
 def _tempos(

@@ -147,9 +147,9 @@ class LiveTranscriber:
     def _step(self, part: Wave) -> None:
         self._pushed += part.shape[2]
         self._wave = np.concatenate([self._wave, part], axis=2)
-        made = self._bands.push(np.concatenate([part, part.sum(axis=0, keepdims=True)]))
-        for index in range(made.shape[1]):
-            self._add(made[:, index : index + 1])
+        energies = self._bands.push(np.concatenate([part, part.sum(axis=0, keepdims=True)]))
+        for index in range(energies.shape[1]):
+            self._add(energies[:, index : index + 1])
         keep = (self._count - _KEPT) * self._bands.hop - round(0.06 * self._rate)
         if keep > self._begin:
             self._wave = self._wave[:, :, keep - self._begin :]
@@ -162,37 +162,39 @@ class LiveTranscriber:
         self._energies = np.concatenate([self._energies[:, 1:], energies], axis=1)
         self._count += 1
         number = self._count - 1 - LOOK_AHEAD
-        made = from_energies(self._energies, self._rate, self.stems, self._bands.hop, self._loud)
-        found = self._rules(made) if self._settings is None else self._picked(made)
+        analysis = from_energies(
+            self._energies, self._rate, self.stems, self._bands.hop, self._loud
+        )
+        found = self._rules(analysis) if self._settings is None else self._picked(analysis)
         if number >= 0:
             for stem, (candidates, index) in enumerate(found):
                 if index is not None:
                     self._hit(candidates, index, stem, number)
 
-    def _picked(self, made: Analysis) -> list[tuple[Candidates, int | None]]:
+    def _picked(self, analysis: Analysis) -> list[tuple[Candidates, int | None]]:
         """Candidates of each stem, and the index of the one whose turn it is, if there is one."""
         settings = self._settings
         assert settings is not None
         picker = settings.picker
-        newest = prepared(picker_levels(made, settings)[:, -CONTEXT - 1 :])
+        newest = prepared(picker_levels(analysis, settings)[:, -CONTEXT - 1 :])
         chances = picker.run(newest.transpose(1, 0, 2).reshape(newest.shape[1], -1))
         self._chances = np.concatenate([self._chances[:, 1:], chances], axis=1)
         first = self._count - CONTEXT + PAST - self._chances.shape[1]
         found: list[tuple[Candidates, int | None]] = []
         for name in self.stems:
             row = self._chances[settings.stems.index(name)]
-            candidates = picked(row, settings.parts[name], made, first)
+            candidates = picked(row, settings.parts[name], analysis, first)
             here = np.flatnonzero(candidates.frames == len(row) - 1 - LATER)
             found.append((candidates, int(here[0]) if len(here) else None))
         return found
 
-    def _rules(self, made: Analysis) -> list[tuple[Candidates, int | None]]:
+    def _rules(self, analysis: Analysis) -> list[tuple[Candidates, int | None]]:
         """The same by rules."""
         frame = _KEPT - 1 - LOOK_AHEAD
         found: list[tuple[Candidates, int | None]] = []
         for stem in range(len(self.stems)):
-            frames = find_candidates(made.curves[stem])
-            candidates = by_rules(made, stem, frames[frames == frame])
+            frames = find_candidates(analysis.curves[stem])
+            candidates = by_rules(analysis, stem, frames[frames == frame])
             found.append((candidates, 0 if len(candidates.frames) else None))
         return found
 

@@ -52,7 +52,7 @@ class NoteMap:
     """
 
     def __init__(self, notes: Mapping[str, Mapping[str, int]]) -> None:
-        made = {stem: dict(inner) for stem, inner in _GM.items()}
+        result = {stem: dict(inner) for stem, inner in _GM.items()}
         for stem, inner in notes.items():
             if stem not in DRUMS:
                 raise InputError(f"note map: no drum {stem!r}; there are {', '.join(DRUMS)}")
@@ -66,8 +66,8 @@ class NoteMap:
                     raise InputError(
                         f"note map: {stem} {articulation} must be 0 to 127, got {number!r}"
                     )
-                made[stem][articulation] = number
-        self._notes = made
+                result[stem][articulation] = number
+        self._notes = result
 
     def note(self, hit: DrumHit) -> int:
         """The number of the note that plays this hit."""

@@ -103,8 +103,8 @@ class Gate:
         rest = self._filled
         # Silence follows; its output is dropped.
         missing = np.zeros((*self._shape, 3 * self._slot), np.float32)
-        made: Wave = self.push(missing)[..., :rest]
-        return made
+        result: Wave = self.push(missing)[..., :rest]
+        return result
 
     def _listen(self, slot: Wave) -> NDArray[np.bool_]:
         """Which stems are active in a slot."""

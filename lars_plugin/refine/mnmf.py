@@ -112,8 +112,8 @@ class MultichannelNMF:
 
     def powers(self, part: slice) -> Wave:
         """v of some bins, ``(S, n, T)``, new memory."""
-        made: Wave = self.spectra[part].transpose(1, 0, 2) @ self.gains
-        return made
+        result: Wave = self.spectra[part].transpose(1, 0, 2) @ self.gains
+        return result
 
     def filter(
         self, part: slice, powers: Wave, out: Spectrum, mixture: Spectrum | None = None
@@ -134,9 +134,9 @@ class MultichannelNMF:
             shares = self._summed(powers * model, axis=0)
             np.multiply(mixture, shares.transpose(0, 2, 1)[:, None], out=out)
             return
-        made = _products_with(places, z)  # (n, S, 4, T)
-        made *= powers.transpose(1, 0, 2)[:, :, None]
-        planes = self._summed(made, axis=1).transpose(1, 2, 0, 3)
+        result = _products_with(places, z)  # (n, S, 4, T)
+        result *= powers.transpose(1, 0, 2)[:, :, None]
+        planes = self._summed(result, axis=1).transpose(1, 2, 0, 3)
         turned = out.swapaxes(2, 3)
         turned.real = planes[:, ::2]
         turned.imag = planes[:, 1::2]
@@ -296,8 +296,8 @@ def _products_with(places: Wave, z: Wave) -> Wave:
         *((3, 3, d), (3, 0, -im), (3, 1, re)),
     ):
         matrices[..., row, column] = entry
-    made: Wave = matrices.reshape(len(a), -1, 4) @ z.transpose(1, 0, 2)
-    return made.reshape(*matrices.shape[:3], z.shape[2])
+    result: Wave = matrices.reshape(len(a), -1, 4) @ z.transpose(1, 0, 2)
+    return result.reshape(*matrices.shape[:3], z.shape[2])
 
 
 def _products(z: Wave) -> Wave:

@@ -160,11 +160,11 @@ def _stages(post: PostProcessing, stems: int, channels: int, sample_rate: float)
     from lars_plugin.refine.gate import Gate
     from lars_plugin.refine.spectral import Redistribution, WienerFilter  # bring in scipy
 
-    made: list[PostStage] = []
+    result: list[PostStage] = []
     if post.wiener is not None:
-        made.append(WienerFilter(post.wiener, stems, channels, sample_rate))
+        result.append(WienerFilter(post.wiener, stems, channels, sample_rate))
     if post.gate is not None:
-        made.append(
+        result.append(
             Gate(
                 post.gate,
                 stems,
@@ -176,5 +176,5 @@ def _stages(post: PostProcessing, stems: int, channels: int, sample_rate: float)
             )
         )
     if post.redistribute:
-        made.append(Redistribution(stems, channels, sample_rate))
-    return made
+        result.append(Redistribution(stems, channels, sample_rate))
+    return result

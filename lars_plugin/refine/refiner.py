@@ -61,8 +61,8 @@ class Refiner:
             try:
                 next(steps)
             except StopIteration as stop:
-                made: Wave = stop.value
-                return made
+                result: Wave = stop.value
+                return result
 
     def updates(self, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
         """The same as a generator: it pauses after each update, so the caller can do other work.
@@ -79,20 +79,20 @@ class Refiner:
         if not (fits and bool(np.isfinite(mixture).all() and np.isfinite(stems).all())):
             return np.array(stems)
         threads = default_threads()
-        gain, seen, made = self._spectra.beside(mixture, stems, threads)
+        gain, seen, result = self._spectra.beside(mixture, stems, threads)
         settings, total = self.settings, None
         for index in range(settings.fits):
             seeded = replace(settings, seed=settings.seed + index)
-            found = yield from _fit(seen, made, seeded, self._places, self._trust)
+            found = yield from _refined(seen, result, seeded, self._places, self._trust)
             total = found if total is None else np.add(total, found, out=total)
         if total is not None:
             if settings.fits > 1:
                 total /= np.float32(settings.fits)
-            made = total
-        return self._spectra.stems_of(made, mixture, gain, threads)
+            result = total
+        return self._spectra.stems_of(result, mixture, gain, threads)
 
 
-def _fit(
+def _refined(
     mixture: Spectrum,
     stems: Spectrum,
     settings: Refinement,

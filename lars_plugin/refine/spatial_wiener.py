@@ -98,15 +98,15 @@ class SpatialFilter:
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:
         spectra, threads = self._spectra, default_threads()
-        gain, mixture, made = spectra.beside(wave, stems, threads)
+        gain, mixture, result = spectra.beside(wave, stems, threads)
 
         def work(first: int) -> None:
             bins = slice(first, first + _BINS)
-            made[..., bins] = _wiener(mixture[..., bins], made[..., bins])
+            result[..., bins] = _wiener(mixture[..., bins], result[..., bins])
 
-        run_parts(work, range(0, made.shape[-1], _BINS), threads)
+        run_parts(work, range(0, result.shape[-1], _BINS), threads)
         # Nearly mono mixtures make nearly singular matrices: rounding takes a little.
-        return spectra.stems_of(made, wave, gain, threads)
+        return spectra.stems_of(result, wave, gain, threads)
 
 
 def _wiener(mixture: Spectrum, stems: Spectrum) -> Spectrum:

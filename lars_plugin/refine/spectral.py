@@ -100,8 +100,8 @@ class _SpectralStage(ABC):
         """Process a whole frame and return the samples that no later frame changes."""
         hop, keep = self._hop, self._size - self._hop
         spectra: Spectra = fft.rfft(self._frame * self._window, axis=2)
-        made = fft.irfft(self.change(spectra), self._size, axis=2)
-        self._sum += made * (self._window / np.float32(_SQUARES))
+        result = fft.irfft(self.change(spectra), self._size, axis=2)
+        self._sum += result * (self._window / np.float32(_SQUARES))
         out = np.concatenate([self._frame[:1, :, :hop], self._finish(self._frame, hop)])
         self._frame[..., :keep] = self._frame[..., hop:].copy()
         self._sum[..., :keep] = self._sum[..., hop:].copy()
@@ -137,8 +137,8 @@ class WienerFilter(_SpectralStage):
         self._exponent = exponent
 
     def change(self, spectra: Spectra) -> Spectra:
-        made: Spectra = spectra[:1] * shares(np.abs(spectra[1:]), self._exponent)
-        return made
+        result: Spectra = spectra[:1] * shares(np.abs(spectra[1:]), self._exponent)
+        return result
 
 
 class Redistribution(_SpectralStage):
@@ -151,9 +151,9 @@ class Redistribution(_SpectralStage):
         part = shares(np.abs(spectra[1:]), 2.0)
         part[:, part.sum(axis=0) == 0] = 1 / len(part)
         rest = spectra[0] - spectra[1:].sum(axis=0)
-        made: Spectra = rest * part
-        return made
+        result: Spectra = rest * part
+        return result
 
     def _finish(self, frame: Wave, hop: int) -> Wave:
-        made: Wave = frame[1:, :, :hop] + self._sum[..., :hop]
-        return made
+        result: Wave = frame[1:, :, :hop] + self._sum[..., :hop]
+        return result

@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _kits(args: argparse.Namespace) -> None:
-    made = make_free_kits(args.folder)
-    log.info("%s: %d kits, %d hits", args.folder, len(made), sum(made.values()))
+    result = make_free_kits(args.folder)
+    log.info("%s: %d kits, %d hits", args.folder, len(result), sum(result.values()))
 
 
 def _average(args: argparse.Namespace) -> None:
@@ -77,13 +77,13 @@ def _bank(args: argparse.Namespace) -> None:
         args.soundfont, args.validation_soundfont, args.count, args.validation_count,
         args.seconds, args.seed,
     )  # fmt: skip
-    made = make_bank(args.folder, config)
-    log.info("%s: %d files rendered", args.folder, made)
+    result = make_bank(args.folder, config)
+    log.info("%s: %d files rendered", args.folder, result)
 
 
 def _fullmix_clips(args: argparse.Namespace) -> None:
-    made = make_fullmix_clips(args.clips, args.folder, args.bank, args.seed, args.each)
-    log.info("%s: %d clips", args.folder, made)
+    result = make_fullmix_clips(args.clips, args.folder, args.bank, args.seed, args.each)
+    log.info("%s: %d clips", args.folder, result)
 
 
 def main(words: Sequence[str] | None = None) -> int:

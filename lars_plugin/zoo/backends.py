@@ -202,9 +202,9 @@ def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np
     from lars_plugin.synthesis import random_kit
 
     rng = np.random.default_rng(0)
-    made = np.zeros((_CALIBRATION_CHUNKS, channels, samples), np.float32)
+    result = np.zeros((_CALIBRATION_CHUNKS, channels, samples), np.float32)
     rate = config.sample_rate
-    for chunk in made:
+    for chunk in result:
         kit = random_kit(rng)
         sounds = [wave for stem in kit.sounds.values() for wave in stem.values()]
         for _ in range(max(4, 12 * samples // rate)):  # about twelve strokes a second
@@ -213,4 +213,4 @@ def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np
             wave = wave[: samples - start] * np.float32(rng.uniform(0.05, 0.5))
             pan = rng.uniform(0.6, 1.0, channels).astype(np.float32)
             chunk[:, start : start + len(wave)] += pan[:, None] * wave
-    return made
+    return result

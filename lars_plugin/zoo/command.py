@@ -109,7 +109,7 @@ def describe(config: ModelConfig, folder: Path | None = None) -> str:
         f"  chunks       {chunking.chunk_size} samples ({seconds:.2f} s), "
         f"overlap {chunking.overlap:g}, convention {chunking.convention}",
         *([f"  presets      {presets}"] if presets else []),
-        *([f"  fit          {refined}"] if refined else []),
+        *([f"  refinement   {refined}"] if refined else []),
         f"  licence      {config.license or 'not stated'}",
     ]
     for part in part_names(config):

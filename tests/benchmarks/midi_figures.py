@@ -74,9 +74,9 @@ def tables(folder: Path, preset: str) -> str:
 
     scores = evaluate_midi(clips, folder, make_systems(MODELS, preset=preset), progress=progress)
     print(file=sys.stderr)
-    made = {table.title: table for table in midi_tables(scores)}
-    f_measures, named, *_ = made.values()
-    return "\n".join(table.markdown() for table in (f_measures, made[MODELS[0]], named))
+    result = {table.title: table for table in midi_tables(scores)}
+    f_measures, named, *_ = result.values()
+    return "\n".join(table.markdown() for table in (f_measures, result[MODELS[0]], named))
 
 
 def put(document: Path, text: str) -> None:

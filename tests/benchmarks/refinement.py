@@ -35,10 +35,10 @@ def scores(model: Model, clips: list[Wave], overlap: float, changes: dict[str, A
     separator = Separator(Model(config, model.backend), overlap=overlap)
     found = []
     for stems in clips:
-        made = separator.separate(stems.sum(0), 44100)
+        result = separator.separate(stems.sum(0), 44100)
         names = list(STEMS)
-        pairs = [(stems[names.index(name)], made[name]) for name in names[:4]]
-        pairs.append((stems[4] + stems[5], made["ride"] + made["crash"]))
+        pairs = [(stems[names.index(name)], result[name]) for name in names[:4]]
+        pairs.append((stems[4] + stems[5], result["ride"] + result["crash"]))
         found.append([sdr(truth, guess) for truth, guess in pairs])
     return [float(value) for value in np.mean(found, axis=0)]
 

@@ -104,10 +104,10 @@ def test_the_rest_of_a_cascade_is_all_that_is_not_drums(models: Path, songs: Pat
     name = f"cascade:{models / 'music'},{models / 'kit'}"
     (system,) = make_systems([name], device="cpu")
     assert system.name == name
-    made = system.estimate(recording, lambda: False)
-    reference, estimate = pair(recording.references, made)["other"]
+    result = system.estimate(recording, lambda: False)
+    reference, estimate = pair(recording.references, result)["other"]
     np.testing.assert_array_equal(reference, recording.references["other"])
-    rest = made["vocals"] + made["bass"] + made["other"]
+    rest = result["vocals"] + result["bass"] + result["other"]
     np.testing.assert_allclose(estimate, rest, atol=1e-6)
 
 
@@ -150,8 +150,8 @@ def test_variants_share_the_loaded_model(models: Path) -> None:
     assert plain.model is filtered.model
     noise = np.random.default_rng(0).standard_normal((2, 5000)).astype(np.float32)
     recording = Recording(0.1 * noise, {}, 44100)
-    made = [system.estimate(recording, lambda: False)["kick"] for system in systems]
-    assert not np.allclose(made[0], made[1])
+    result = [system.estimate(recording, lambda: False)["kick"] for system in systems]
+    assert not np.allclose(result[0], result[1])
 
 
 @pytest.mark.parametrize("name", ["cascade:kit", "kit+", "cascade:kit,kit,kit"])

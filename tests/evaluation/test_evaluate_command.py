@@ -73,10 +73,12 @@ def test_one_command_makes_the_whole_table_and_all_files(
     rows = table(files["csv"])
     assert len(rows) == 3 * 4 * 7
     assert {row["system"] for row in rows} == {"tiny", "mixture", "oracle", "nmf"}
-    made = json.loads(files["json"].read_text())
-    assert made["layout"] == "clips"
-    assert made["backends"] == {"tiny": "torch cpu float32"}
-    assert made["systems"]["oracle"]["mean"]["mean"] > made["systems"]["mixture"]["mean"]["mean"]
+    result = json.loads(files["json"].read_text())
+    assert result["layout"] == "clips"
+    assert result["backends"] == {"tiny": "torch cpu float32"}
+    assert (
+        result["systems"]["oracle"]["mean"]["mean"] > result["systems"]["mixture"]["mean"]["mean"]
+    )
     assert files["html"].read_text(encoding="utf-8").count("<audio") == 1 + 2 * 6
     assert files["png"].read_bytes().startswith(b"\x89PNG")
     assert all(f"wrote {path}" in err for path in files.values())

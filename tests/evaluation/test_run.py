@@ -25,8 +25,8 @@ Wave = NDArray[np.float32]
 HALF = GainModel([0.5] * 6)
 
 
-def model(made: Model, name: str = "half") -> ModelSystem:
-    return ModelSystem(name, "", lambda: Separator(made))
+def model(result: Model, name: str = "half") -> ModelSystem:
+    return ModelSystem(name, "", lambda: Separator(result))
 
 
 class Counting:
@@ -54,8 +54,8 @@ def timeless(rows: tuple[Row, ...]) -> list[Row]:
 def test_every_clip_is_scored_by_every_system(clips: list[Clip]) -> None:
     outcome = evaluate(clips, [model(HALF), BaselineSystem("oracle")], Ledger())
     assert not outcome.failures
-    made = [(row.clip, row.system) for row in outcome.rows if row.stem == "kick"]
-    assert made == [(clip.name, name) for clip in clips for name in ("half", "oracle")]
+    result = [(row.clip, row.system) for row in outcome.rows if row.stem == "kick"]
+    assert result == [(clip.name, name) for clip in clips for name in ("half", "oracle")]
     assert {row.kit for row in outcome.rows if row.clip == "clip1"} == {"b"}
     half = [row for row in outcome.rows if row.system == "half" and row.stem != "cymbals"]
     assert [row.leakage_db for row in half] == pytest.approx([-6.02] * len(half), abs=0.01)
@@ -183,10 +183,10 @@ def test_nothing_to_do_and_names_given_twice_are_refused(clips: list[Clip]) -> N
 
 
 def test_systems_are_named_by_the_last_part_of_a_folder() -> None:
-    made = make_systems(["lars-mini", "a/b", "c/d/"], ["oracle"], overlap=1.5)
-    assert [system.name for system in made] == ["lars-mini", "b", "d", "oracle"]
-    assert [system.settings for system in made] == ["overlap 1.5"] * 3 + [""]
-    assert [system.is_model for system in made] == [True] * 3 + [False]
+    result = make_systems(["lars-mini", "a/b", "c/d/"], ["oracle"], overlap=1.5)
+    assert [system.name for system in result] == ["lars-mini", "b", "d", "oracle"]
+    assert [system.settings for system in result] == ["overlap 1.5"] * 3 + [""]
+    assert [system.is_model for system in result] == [True] * 3 + [False]
     twins = make_systems(["a/b", "c/b"], preset="fast", precision="bfloat16")
     assert [system.name for system in twins] == ["a/b", "c/b"]
     assert twins[0].settings == "preset fast, bfloat16"

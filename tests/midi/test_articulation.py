@@ -27,9 +27,9 @@ def found(play: Play, stem: str, kinds: list[str], seed: int) -> list[str]:
     """By rules, of strokes whose times are known."""
     hits = [DrumHit(0.1 + 0.9 * k, stem, kind, 100) for k, kind in enumerate(kinds)]
     wave = play(hits, seed, 0.9 * len(kinds) + 0.5)[stem]
-    made = analyse(wave[None], SAMPLE_RATE, (stem,))
-    frames = np.array([round(hit.time * SAMPLE_RATE / made.hop) for hit in hits])
-    return articulations(made, 0, frames, wave)
+    result = analyse(wave[None], SAMPLE_RATE, (stem,))
+    frames = np.array([round(hit.time * SAMPLE_RATE / result.hop) for hit in hits])
+    return articulations(result, 0, frames, wave)
 
 
 @pytest.mark.parametrize("seed", range(3))

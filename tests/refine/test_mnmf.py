@@ -42,8 +42,8 @@ def matrices(places: NDArray[np.float32]) -> Matrices:
         return alone
     a, d, re, im = places.astype(np.float64)
     rows = np.stack([a + 0j, re + 1j * im], -1), np.stack([re - 1j * im, d + 0j], -1)
-    made: Matrices = np.stack(rows, -2)
-    return made
+    result: Matrices = np.stack(rows, -2)
+    return result
 
 
 def sigma_of(model: MultichannelNMF) -> Matrices:

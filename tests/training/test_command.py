@@ -71,9 +71,9 @@ def test_the_published_kind_of_network_is_trained_by_the_same_command(
     words = [*QUICK, "--architecture", "mdx23c", "--network", json.dumps(shape)]
     assert run_train(parse(tmp_path, *folders(data), *words)) == 0
     wave = np.random.default_rng(0).standard_normal((2, 40000)).astype(np.float32) * 0.1
-    made = Separator(tmp_path / "model").separate(wave, 44100)
-    assert tuple(made) == ("kick", "snare", "toms", "hihat", "ride", "crash")
-    assert all(np.isfinite(stem).all() for stem in made.values())
+    result = Separator(tmp_path / "model").separate(wave, 44100)
+    assert tuple(result) == ("kick", "snare", "toms", "hihat", "ride", "crash")
+    assert all(np.isfinite(stem).all() for stem in result.values())
 
 
 def test_a_training_goes_on_from_a_model_with_a_stem_more(data: Any, tmp_path: Path) -> None:

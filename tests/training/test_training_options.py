@@ -94,10 +94,10 @@ def test_the_wave_loss_is_equation_1_of_mixtures_at_one_level() -> None:
     loss, score = wave_loss(network, stems)
     scale = stems.sum(1).square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
     with torch.no_grad():
-        made = network(stems.sum(1) / scale)
+        result = network(stems.sum(1) / scale)
     wanted = stems / scale[:, None]
-    assert loss.item() == pytest.approx(paper_loss(made, wanted).item(), rel=1e-4)
-    error, power = (made - wanted).square().mean((2, 3)), wanted.square().mean((2, 3))
+    assert loss.item() == pytest.approx(paper_loss(result, wanted).item(), rel=1e-4)
+    error, power = (result - wanted).square().mean((2, 3)), wanted.square().mean((2, 3))
     expected = (10 * torch.log10(power / error)).mean(0)
     np.testing.assert_allclose(score.numpy(), expected.numpy(), atol=1e-3)
     # The level of an excerpt does not change what it asks for.

@@ -58,10 +58,10 @@ def configs() -> dict[str, ModelConfig]:
 @pytest.fixture
 def networks(configs: dict[str, ModelConfig]) -> dict[str, nn.Module]:
     """The networks of :func:`configs` with random weights."""
-    made = {name: trained(build_network(config)) for name, config in configs.items()}
-    assert isinstance(made["mdx23c"], MDX23C)
-    assert isinstance(made["bandunet"], BandUNet)
-    return made
+    result = {name: trained(build_network(config)) for name, config in configs.items()}
+    assert isinstance(result["mdx23c"], MDX23C)
+    assert isinstance(result["bandunet"], BandUNet)
+    return result
 
 
 @pytest.fixture

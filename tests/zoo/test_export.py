@@ -59,8 +59,8 @@ def test_onnx_loads_back_and_agrees_with_its_source(
     assert list(tmp_path.glob("*.yaml")) == []
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     wave = chunk(model)
-    made = session.run(["stems"], {"wave": wave})[0]
-    np.testing.assert_allclose(made, model.backend(wave), atol=1e-4)
+    result = session.run(["stems"], {"wave": wave})[0]
+    np.testing.assert_allclose(result, model.backend(wave), atol=1e-4)
     notes = session.get_modelmeta().custom_metadata_map
     assert notes["stems"] == ",".join(model.config.stems)
     assert notes["sample_rate"] == "44100"

@@ -266,14 +266,14 @@ def test_a_server_that_never_ends_is_cut_off(place: Place, monkeypatch: pytest.M
 
 def test_downloads_at_once_do_not_write_into_one_file(place: Place) -> None:
     place.publish("good")
-    made: list[object] = []
+    result: list[object] = []
     others: list[threading.Thread] = []
 
     def fetch_too() -> None:
         try:
-            made.append(download("remote"))
+            result.append(download("remote"))
         except ModelError as error:
-            made.append(error)
+            result.append(error)
 
     def progress(done: int, total: int) -> bool:
         # In the middle of one download another begins and ends, as from a second process: locks
@@ -285,6 +285,6 @@ def test_downloads_at_once_do_not_write_into_one_file(place: Place) -> None:
         return True
 
     assert download("remote", progress) == place.target
-    assert made == [place.target]
+    assert result == [place.target]
     assert place.target.read_bytes() == CONTENT
     assert [path.name for path in place.target.parent.iterdir()] == ["weights.bin"]

@@ -43,8 +43,8 @@ def expected(network: nn.Module, wave: Tensor) -> np.ndarray[tuple[int, ...], np
 def test_a_published_checkpoint_with_its_yaml_gives_the_golden_output(golden_files: Golden) -> None:
     config, weights, tensors = golden_files
     model = load_model(config=config, weights=weights, device="cpu")
-    made = model.backend(tensors["forward.input"].numpy())
-    assert np.abs(made - tensors["forward.output"].numpy()).max() <= 1e-5
+    result = model.backend(tensors["forward.input"].numpy())
+    assert np.abs(result - tensors["forward.output"].numpy()).max() <= 1e-5
     assert model.config.stems == ("kick", "snare", "hihat")
     assert model.backend.name == "torch cpu float32"
 
@@ -55,8 +55,8 @@ def test_checkpoints_may_be_wrapped(golden_files: Golden, wrapper: str, prefix: 
     config, weights, tensors = golden_files
     state = {prefix + k: v for k, v in torch.load(weights, weights_only=True).items()}
     torch.save({"epoch": 3, "optimizer": {"lr": 0.1}, wrapper: state}, weights)
-    made = load_model(config=config, weights=weights).backend(tensors["forward.input"].numpy())
-    assert np.abs(made - tensors["forward.output"].numpy()).max() <= 1e-5
+    result = load_model(config=config, weights=weights).backend(tensors["forward.input"].numpy())
+    assert np.abs(result - tensors["forward.output"].numpy()).max() <= 1e-5
 
 
 @pytest.mark.parametrize("suffix", [".th", ".pt", ".bin"])
@@ -87,9 +87,9 @@ def test_a_model_folder_runs_as_its_network_does(
     save_file(state, folder / "weights.safetensors")
     wave = torch.randn(1, 2, configs[kind].chunking.chunk_size)
     for source in (folder, str(folder), folder / "config.yaml"):
-        made = load_model(source).backend(wave.numpy())
-        assert made.dtype == np.float32
-        np.testing.assert_array_equal(made, expected(network, wave))
+        result = load_model(source).backend(wave.numpy())
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result, expected(network, wave))
 
 
 def test_a_name_finds_the_users_model_even_beside_a_folder_of_that_name(

@@ -75,12 +75,12 @@ def separate_excerpts(
         if path.is_file():
             continue
         stems = separator.separate(excerpt.waves.sum(axis=0), SAMPLE_RATE)
-        made = np.stack([stems[name] for name in STEMS])
+        result = np.stack([stems[name] for name in STEMS])
         with AtomicFiles() as files:
             np.savez(
                 files.create(path),
                 true=excerpt.waves.astype(np.float16),
-                estimated=made.astype(np.float16),
+                estimated=result.astype(np.float16),
                 notes=np.array(json.dumps([asdict(note) for note in excerpt.notes])),
             )
         log.info("separated excerpt %d of %d", number + 1, count)
@@ -91,10 +91,10 @@ def _read(path: Path) -> Example:
     try:
         with np.load(path) as data:
             notes = tuple(Note(**note) for note in json.loads(str(data["notes"])))
-            true, made = data["true"].astype(np.float32), data["estimated"].astype(np.float32)
+            true, result = data["true"].astype(np.float32), data["estimated"].astype(np.float32)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DatasetError(f"cannot read {path}: {error}; remove it and run again") from error
-    return Example(true, made, notes)
+    return Example(true, result, notes)
 
 
 def unseparated(excerpts: Iterator[Excerpt]) -> Iterator[Example]:

@@ -63,12 +63,12 @@ class _Scribe(Renderer):
     def _instrument(
         self, sounds: dict[str, list[Instrument]], note: Note, half: bool
     ) -> Instrument:
-        made = super()._instrument(sounds, note, half)
+        result = super()._instrument(sounds, note, half)
         # The first instrument of a note is what it sounds like; others are layered under it.
         for articulation, instruments in sounds.items():
-            if any(one is made for one in instruments):
-                self._struck.setdefault((note.stem, note.number), (articulation, made.name))
-        return made
+            if any(one is result for one in instruments):
+                self._struck.setdefault((note.stem, note.number), (articulation, result.name))
+        return result
 
     def heard(self, notes: list[Note]) -> list[Note]:
         """The same strokes with articulations by what sounded."""
@@ -119,8 +119,8 @@ def render_excerpts(
     """
     scribe = _Scribe(kits, grooves, seed, config)
     samples = round(seconds * SAMPLE_RATE)
-    made = 0
-    while made < count:
+    result = 0
+    while result < count:
         waves = scribe.render(samples)
         assert waves.shape[0] == len(STEMS)
         notes, total = scribe.played
@@ -131,7 +131,7 @@ def render_excerpts(
             if begin <= note.onset < begin + seconds
         ]
         if inside:
-            made += 1
+            result += 1
             yield Excerpt(waves, tuple(scribe.heard(inside)))
 
 

@@ -4,8 +4,8 @@
 ``python -m lars_plugin.training.prepare kits FOLDER`` reads three kinds of packages (Hydrogen's
 drum kits, General MIDI sound fonts, folders of one-shots), converts every hit to one form
 (44.1 kHz, attack first, trimmed after the decay, usual levels) and writes them with a
-``manifest.csv`` that ``lars train --kits`` reads, and a ``licences.csv`` for the model's card. Packages that are not
-installed are skipped and named.
+``manifest.csv`` that ``lars train --kits`` reads, and a ``licences.csv`` for the model's card.
+Packages that are not installed are skipped and named.
 
 Two kits of these packages are left out on purpose: The Black Pearl and Gimme A Hand are Glen
 MacArthur's, and so are the kits of our validation clips.
@@ -154,9 +154,9 @@ def hydrogen_hits(folder: Path) -> Iterator[Hit]:
         layers = [child for child in instrument.iter() if _tag(child) == "layer"]
         for layer in layers or [instrument]:  # old kits have one file and no layers
             file = _text(layer, "filename")
-            told = drum_of(file)
+            named = drum_of(file)
             # Some kits put a crash on a ride's pad; then neither name is trusted.
-            if not file or file in taken or (told is not None and told[0] != drum[0]):
+            if not file or file in taken or (named is not None and named[0] != drum[0]):
                 continue
             taken.add(file)
             hit = _read(folder / file)

@@ -108,15 +108,15 @@ def tune(
     """
     rng = np.random.default_rng(seed)
     stems = (*STEMS[:4], "cymbals") if cymbals else STEMS
-    made = [_heard(example, source, rng, stems) for example in examples]
+    result = [_heard(example, source, rng, stems) for example in examples]
     for index, stem in enumerate(stems):
-        count = sum(len(one.onsets[index]) for one in made)
+        count = sum(len(one.onsets[index]) for one in result)
         if count < _LEAST:
             raise DatasetError(f"only {count} strokes of {stem} were rendered; tune on more")
     training = [
-        heard for number, one in enumerate(made) if number % _HELD_OUT for heard in one.training
+        heard for number, one in enumerate(result) if number % _HELD_OUT for heard in one.training
     ]
-    held_out = made[::_HELD_OUT]
+    held_out = result[::_HELD_OUT]
     picker = (
         start
         if start is not None and not steps
@@ -138,22 +138,22 @@ def tune(
         parts[stem] = StemSettings(
             threshold,
             -late,
-            MappingProxyType(_articulations(stem, index, made, seed)),
+            MappingProxyType(_articulations(stem, index, result, seed)),
         )
         figures[stem] = round(f, 3)
-        strokes = sum(len(one.onsets[index]) for one in made)
+        strokes = sum(len(one.onsets[index]) for one in result)
         tell(
             f"{stem}: F {f:.3f} on excerpts held out, threshold {threshold:.3f},"
             f" offset {parts[stem].offset * 1000:+.1f} ms, {strokes} strokes"
         )
-    facts = {
+    record = {
         "model": model,
         "source": source,
-        "excerpts": len(made),
+        "excerpts": len(result),
         "steps": steps,
         "f_measure": figures,
     }
-    return Settings(stems, picker, MappingProxyType(parts), MappingProxyType(facts))
+    return Settings(stems, picker, MappingProxyType(parts), MappingProxyType(record))
 
 
 def _waves(example: Example, source: Source, rng: np.random.Generator) -> Wave:
@@ -172,8 +172,8 @@ def _heard(
     example: Example, source: Source, rng: np.random.Generator, stems: tuple[str, ...]
 ) -> _Excerpt:
     waves, notes = _named(_waves(example, source, rng), example.notes, stems, source)
-    energies, made = _analysed(waves, stems)
-    seconds = made.hop / SAMPLE_RATE
+    energies, result = _analysed(waves, stems)
+    seconds = result.hop / SAMPLE_RATE
     mine = [_apart([note for note in notes if note.stem == stem]) for stem in stems]
     onsets = tuple([note.onset for note in strokes] for strokes in mine)
     strokes = tuple(np.asarray(times) / seconds for times in onsets)
@@ -187,7 +187,9 @@ def _heard(
         tuple(training),
         onsets,
         tuple(
-            _features(made, index, np.array([round(note.onset / seconds) for note in one], np.intp))
+            _features(
+                result, index, np.array([round(note.onset / seconds) for note in one], np.intp)
+            )
             for index, one in enumerate(mine)
         ),
         tuple([note.articulation for note in one] for one in mine),
@@ -215,9 +217,9 @@ def _analysed(waves: Wave, stems: tuple[str, ...]) -> tuple[NDArray[np.float32],
     return energies, from_energies(energies, SAMPLE_RATE, stems, hop, 1.0)
 
 
-def _features(made: Analysis, stem: int, frames: NDArray[np.intp]) -> NDArray[np.float32]:
-    until = np.append(frames[1:], made.levels.shape[1])[: len(frames)]
-    return features(made.fine, made.levels, stem, frames, until)
+def _features(result: Analysis, stem: int, frames: NDArray[np.intp]) -> NDArray[np.float32]:
+    until = np.append(frames[1:], result.levels.shape[1])[: len(frames)]
+    return features(result.fine, result.levels, stem, frames, until)
 
 
 def _apart(notes: list[Note]) -> list[Note]:
@@ -235,9 +237,9 @@ def _threshold(
     """A threshold with about the best F-measure, that F-measure, and the median delay of its
     hits in seconds."""
     peaks = []
-    for one, made in zip(excerpts, chances, strict=True):
-        frames = find_peaks(made[stem])
-        peaks.append((made[stem][frames], moments(made[stem], frames) * one.hop))
+    for one, result in zip(excerpts, chances, strict=True):
+        frames = find_peaks(result[stem])
+        peaks.append((result[stem][frames], moments(result[stem], frames) * one.hop))
     tried: list[tuple[float, float, float]] = []
     for threshold in _THRESHOLDS:
         late: list[float] = []

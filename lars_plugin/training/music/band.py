@@ -35,11 +35,11 @@ def _perform_notes(patch: Patch, events: Sequence[Event], samples: int) -> Wave:
     for event in events:
         longest = min(_LONGEST, max(lengths.get(event.pitch, 0), event.seconds))
         lengths[event.pitch] = longest
-    made = {pitch: patch(pitch, seconds) for pitch, seconds in lengths.items()}
+    result = {pitch: patch(pitch, seconds) for pitch, seconds in lengths.items()}
     out = np.zeros(samples, np.float32)
     fade = np.linspace(1, 0, 441, dtype=np.float32)
     for event in events:
-        wave = made[event.pitch]
+        wave = result[event.pitch]
         length = min(len(wave), int(event.seconds * SAMPLE_RATE) + 441)
         begin = int(event.onset * SAMPLE_RATE)
         first, stop = max(0, -begin), min(length, samples - begin)

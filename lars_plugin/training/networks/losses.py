@@ -150,6 +150,6 @@ def paper_loss(estimate: Tensor, reference: Tensor) -> Tensor:
     for n_fft in (4096, 8192):
         window = torch.hann_window(n_fft, device=flat.device)
         spec = torch.stft(flat, n_fft, n_fft // 4, window=window, return_complex=True).abs()
-        made, wanted = spec.chunk(2)
-        loss = loss + functional.l1_loss(made, wanted)
+        result, wanted = spec.chunk(2)
+        loss = loss + functional.l1_loss(result, wanted)
     return loss

@@ -110,10 +110,10 @@ def validate(
     with torch.inference_mode():
         for _, stems in clips:
             mixture = stems.sum(0)
-            made = _whole(network, torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
+            estimate = _whole(network, torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
             for index, stem in enumerate(names):
                 if is_sounding(stems[index], mixture):
-                    scores[stem].append(sdr(stems[index], made[index]))
+                    scores[stem].append(sdr(stems[index], estimate[index]))
     result = {stem: float(np.median(values)) for stem, values in scores.items() if values}
     result["mean"] = float(np.mean([v for stem, v in result.items() if stem in STEMS]))
     return result
@@ -125,8 +125,8 @@ def _whole(network: nn.Module, wave: torch.Tensor) -> torch.Tensor:
     shape = getattr(network, "config", None)
     if isinstance(shape, Shape):  # some take some numbers of frames only
         wave = nn.functional.pad(wave, (0, shape.whole_length(length) - length))
-    made: torch.Tensor = network(wave)
-    return made[..., :length]
+    result: torch.Tensor = network(wave)
+    return result[..., :length]
 
 
 def _schedule(progress: float, cooldown: float) -> float:

@@ -25,10 +25,10 @@ def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples;
         NaN where a stem sounds in none.
     """
-    made, stems = _levelled(network, stems)
+    result, stems = _levelled(network, stems)
     with torch.autocast(stems.device.type, enabled=False):
-        loss = paper_loss(made, stems)
-    return loss, _scores(made, stems, 1e-3)
+        loss = paper_loss(result, stems)
+    return loss, _scores(result, stems, 1e-3)
 
 
 def sdr_loss(
@@ -57,8 +57,8 @@ def sdr_loss(
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached; NaN where a stem sounds in none.
     """
-    made, stems = _levelled(network, stems)
-    off = made - stems
+    result, stems = _levelled(network, stems)
+    off = result - stems
     mixture = stems.sum(1)
     power = mixture.square().sum((1, 2))[:, None]
     energy = stems.square().sum((2, 3))
@@ -71,7 +71,7 @@ def sdr_loss(
         terms = terms + log_weight * torch.log10((error + floor) / (energy + floor))
     weight = torch.where(sounding, 1.0, 0.2)
     loss = (terms * weight / weight.mean()).mean()
-    return loss, _scores(made, stems, floor_power)
+    return loss, _scores(result, stems, floor_power)
 
 
 def _levelled(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,9 +82,9 @@ def _levelled(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _scores(made: Tensor, stems: Tensor, quietest: float) -> Tensor:
+def _scores(result: Tensor, stems: Tensor, quietest: float) -> Tensor:
     """SDR in dB ``(S,)`` over the examples in which a stem's power exceeds ``quietest``."""
-    error = (made - stems).square().mean(dim=(2, 3))
+    error = (result - stems).square().mean(dim=(2, 3))
     energy = stems.square().mean(dim=(2, 3))
     sounding = energy > quietest
     ratio = 10 * torch.log10(energy.clamp_min(1e-9) / error.clamp_min(1e-9))

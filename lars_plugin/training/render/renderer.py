@@ -282,16 +282,16 @@ class _Voice:
         self.level = level
         angle = (pan + 1) * np.pi / 4
         self.left, self.right = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-        self.made: dict[tuple[int, int], Wave] = {}
+        self.rendered: dict[tuple[int, int], Wave] = {}
 
     def hit(self, velocity: float, rng: np.random.Generator, width: float) -> Wave:
         """One stroke ``(2, samples)``; not to be changed."""
         layer, take, gain = self.instrument.choose(velocity, rng)
-        wave = self.made.get((layer, take))
+        wave = self.rendered.get((layer, take))
         if wave is None:
             raw = self.instrument.layers[layer][take].astype(np.float32) / np.float32(32768)
             wave = self._place(self.timbre.apply(raw), width)
-            self.made[layer, take] = wave
+            self.rendered[layer, take] = wave
         return np.asarray(wave * np.float32(gain * self.level), np.float32)
 
     def _place(self, wave: Wave, width: float) -> Wave:

@@ -92,13 +92,13 @@ def test_an_excerpt_is_one_kits_stems_with_its_pieces_added_up(
     chosen = source._choose
     monkeypatch.setattr(source, "_choose", choose)
     for _ in range(3):
-        made = source.render(40000)
+        result = source.render(40000)
         likeness = []
         for kit in ("brooklyn", "portland"):
             true = truth(tree, kit, starts[-1], 40000)[:, 0]
             for index in range(6):
                 # Panned by constant power: the channels' powers add up to the recording's.
-                power = np.sqrt(np.square(made[index], dtype=np.float64).sum(0))
+                power = np.sqrt(np.square(result[index], dtype=np.float64).sum(0))
                 norm = np.linalg.norm(true[index]) * np.linalg.norm(power)
                 likeness.append(np.abs(true[index]) @ power / norm if norm > 0 else 1.0)
         assert max(min(likeness[:6]), min(likeness[6:])) > 0.999
@@ -131,8 +131,8 @@ def test_files_of_another_rate_keep_their_pitch(tmp_path: Path) -> None:
     for path in top.rglob("*.wav"):
         wave = np.sin(2 * np.pi * 1000 * np.arange(4 * 48000) / 48000)
         soundfile.write(path, np.stack([wave, wave], axis=1) * 0.3, 48000)
-    made = StemGMDRenderer(top, 0, STILL).render(30000)[0, 0]
-    spectrum = np.abs(np.fft.rfft(made * np.hanning(len(made))))
+    result = StemGMDRenderer(top, 0, STILL).render(30000)[0, 0]
+    spectrum = np.abs(np.fft.rfft(result * np.hanning(len(result))))
     assert np.argmax(spectrum) * 44100 / 30000 == pytest.approx(1000, abs=3)
 
 

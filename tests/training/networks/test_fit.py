@@ -34,10 +34,10 @@ def test_band_loss_is_what_the_separated_spectrogram_says() -> None:
     mixture = stems.sum(1)
     scale = mixture.square().mean(dim=(1, 2)).sqrt() + 1e-5
     spec = network.stft(mixture / scale[:, None, None])
-    made = network.separate(spec)[..., :-1, :]
+    result = network.separate(spec)[..., :-1, :]
     wanted = network.stft((stems / scale[:, None, None, None]).flatten(1, 2))
     wanted = wanted.unflatten(1, (6, 2))[..., :-1, :]
-    off, power = (made - wanted).square().sum(-1), wanted.square().sum(-1)
+    off, power = (result - wanted).square().sum(-1), wanted.square().sum(-1)
     axes = (2, 3, 4)
     mix = spec[..., :-1, :].square().sum(-1)
     loud = power.sum(axes) > 2e-4 * mix.sum((1, 2, 3))[:, None]

@@ -58,10 +58,10 @@ def test_a_neutral_timbre_changes_nothing_and_no_timbre_changes_its_input() -> N
     assert np.array_equal(Timbre().apply(wave), wave)
     rng = np.random.default_rng(1)
     for stem in STEMS:
-        made = draw_timbre(rng, stem, 5).apply(wave)
-        assert made.dtype == np.float32
-        assert np.isfinite(made).all()
-        assert not np.shares_memory(made, wave)
+        result = draw_timbre(rng, stem, 5).apply(wave)
+        assert result.dtype == np.float32
+        assert np.isfinite(result).all()
+        assert not np.shares_memory(result, wave)
     assert np.array_equal(wave, before)
 
 
@@ -84,9 +84,9 @@ def test_a_colour_is_minimum_phase_so_onsets_stay_where_they_are() -> None:
         if timbre.colour is None:
             continue
         coloured += 1
-        made = Timbre(colour=timbre.colour).apply(impulse)
-        assert np.abs(made[0, :1000]).max() < 1e-4
-        assert int(np.abs(made[0]).argmax()) < 1012
+        result = Timbre(colour=timbre.colour).apply(impulse)
+        assert np.abs(result[0, :1000]).max() < 1e-4
+        assert int(np.abs(result[0]).argmax()) < 1012
     assert coloured > 5
 
 
@@ -108,11 +108,11 @@ def test_what_is_done_to_the_mixture_leaves_the_sum_of_stems_true(
 ) -> None:
     stems = np.stack([np.roll(hit(), 100 * k, axis=1) * 0.1 * (k + 1) for k in range(6)])
     before = stems.copy()
-    made = effect(np.random.default_rng(3), stems)
+    result = effect(np.random.default_rng(3), stems)
     alone = effect(np.random.default_rng(3), stems.sum(0, keepdims=True))
-    np.testing.assert_allclose(made.sum(0), alone[0], atol=1e-5)
+    np.testing.assert_allclose(result.sum(0), alone[0], atol=1e-5)
     np.testing.assert_array_equal(stems, before)
-    assert np.abs(made - stems).max() > 1e-3
+    assert np.abs(result - stems).max() > 1e-3
 
 
 def test_early_reflections_stay_within_35_ms_and_silent_stems_silent() -> None:
@@ -140,9 +140,9 @@ def test_toms_may_be_as_low_as_kicks_and_kicks_as_high_as_toms() -> None:
 def test_mono_mixtures_may_be_one_sided_or_inverted(sign: float) -> None:
     stems = np.stack([hit() for _ in range(6)])
     for seed in range(20):
-        made = mix_down(
+        result = mix_down(
             np.random.default_rng(seed), stems, bus=0, dull=0, mono=1, one_sided=1, level_db=0
         )
-        if np.array_equal(made[:, 1], sign * made[:, 0]):
+        if np.array_equal(result[:, 1], sign * result[:, 0]):
             return
     raise AssertionError(f"no mixture of twenty has {sign} times the left channel on the right")
