@@ -32,7 +32,7 @@ def make_song() -> tuple[np.ndarray, int]:
 
 
 def open_cascade(music: str, drums: str) -> Cascade:
-    """The two stages; the stand-in where the first one's weights are not here."""
+    """The two stages; a test model replaces the first one if its weights are missing."""
     try:
         return Cascade(music, drums)
     except ModelNotFoundError as error:

@@ -94,7 +94,7 @@ class PostStage(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Back to the initial state."""
         ...
 
 
@@ -127,7 +127,7 @@ class PostStream:
         return sum(stage.latency_samples for stage in self._stages)
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Back to the initial state."""
         self._mixture.clear()
         for stage in self._stages:
             stage.reset()

@@ -128,7 +128,7 @@ def test_evaluate_makes_the_table(
     said = capsys.readouterr().out
     assert "true stems, 50 ms" in said
     assert "mixture, 30 ms" in said
-    assert "Articulations named right" in said
+    assert "Articulations named correctly" in said
     figures = json.loads(out.read_text())
     assert figures["clips"] == 1
     true = figures["systems"]["true stems"]
