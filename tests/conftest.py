@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tests rely on."""
+"""Set-up of all tests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Separating in children: forked, spawned, and with separators that came by pickle."""
+"""Separating in child processes: forked, spawned, and with pickled separators."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Separators, nodes and models that go to other processes, or are copied."""
+"""Separators, nodes and models that are pickled for other processes, or copied."""
 
 from __future__ import annotations
 

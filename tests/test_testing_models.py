@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The models for tests do what they are for."""
+"""The models for tests have their stated property."""
 
 from __future__ import annotations
 

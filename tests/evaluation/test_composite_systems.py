@@ -84,12 +84,12 @@ def test_full_mixes_compare_one_stage_with_cascades(
     everything = {*SIX, "cymbals", "drums", "other"}
     for name in ("full", "cascade:music,kit", "mixture", "oracle"):
         assert scored[name] == everything, name
-    # Ride and crash are one where a model of the ensemble does not tell them apart.
+    # Ride and crash are one stem if a model of the ensemble does not separate them.
     assert scored["cascade:music,kit+five"] == everything - {"ride", "crash"}
     assert scored["kit"] == {*SIX, "cymbals"}
     header = capsys.readouterr().out.splitlines()[2]
     assert " ".join(header.split()[7:]) == "drums other mean mean of 6 mean of 5 RTR"
-    # The vocals, bass and rest of a cascade answer together to what is not drums.
+    # Vocals, bass and the rest of a cascade together are compared with everything except drums.
     assert float(rows["song0", "cascade:music,kit", "other"]["sdr_db"]) > -60
 
 

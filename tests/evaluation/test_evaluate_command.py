@@ -181,7 +181,7 @@ def test_wrong_use_is_told_in_one_line(
     assert "Traceback" not in err
 
 
-def test_a_folder_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(run: Run, tmp_path: Path) -> None:
     code, _, err = run(tmp_path / "none", "--model", "none")
     assert code == 1
     assert "is not a folder" in err

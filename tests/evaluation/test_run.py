@@ -30,7 +30,7 @@ def model(result: Model, name: str = "half") -> ModelSystem:
 
 
 class Counting:
-    """The mixture baseline, and how often it was asked."""
+    """The mixture baseline, which counts its calls."""
 
     name, settings, is_model = "counting", "", False
 
@@ -69,7 +69,7 @@ def test_several_clips_at_a_time_give_the_same_rows(clips: list[Clip]) -> None:
     assert timeless(three.rows) == timeless(one.rows)
 
 
-def test_a_run_goes_on_where_it_was_stopped(clips: list[Clip], tmp_path: Path) -> None:
+def test_a_run_continues_where_it_was_stopped(clips: list[Clip], tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     system = Counting()
 
@@ -143,7 +143,7 @@ def test_a_clip_that_cannot_be_read_is_a_failure_of_every_system(
     assert {row.clip for row in outcome.rows} == {"clip0"}
 
 
-def test_a_missing_model_is_told_before_anything_is_written(
+def test_a_missing_model_is_an_error_before_anything_is_written(
     clips: list[Clip], tmp_path: Path
 ) -> None:
     path = tmp_path / "s.csv"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variants of clips: what each does, and ``lars evaluate --variants``."""
+"""Variants of clips, one by one and with ``lars evaluate --variants``."""
 
 from __future__ import annotations
 

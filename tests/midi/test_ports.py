@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ports: what is refused, and a real one.
+"""Ports: refused ones, and a real one.
 
 A machine without a sound card has no ALSA sequencer, but JACK runs there with its dummy driver:
 MIDI goes from port to port through a real server. Debian: jackd2; pip: python-rtmidi.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was tuned for a model: kept, found, and refused when broken."""
+"""Tuned settings of models: saved, found, and refused when broken."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_our_models_and_the_package_bring_settings_for_the_six_stems() -> None:
     ):
         assert result is not None
         assert set(result.stems) == six
-        # As the file says: "hihat" tells closed, pedal and open by their sounds.
+        # As in the file: "hihat" distinguishes closed, pedal and open by their sounds.
         assert set(result.parts["hihat"].articulations) == {"pedal", "open"}
         sources.append((result.made["model"], result.made["source"]))
     assert sources == [

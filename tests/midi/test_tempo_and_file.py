@@ -45,7 +45,7 @@ def tempo_maps(draw: st.DrawFn) -> TempoMap:
 
 
 def played(midi: mido.MidiFile) -> list[tuple[float, int, int]]:
-    """(seconds, note, velocity) of what a player of the file would play."""
+    """(seconds, note, velocity) as a player of the file would play them."""
     buffer = io.BytesIO()
     midi.save(file=buffer)
     now, found = 0.0, []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The algebra of multichannel NMF, against the same with matrices of complex numbers."""
+"""The algebra of multichannel NMF, compared with complex matrices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRAMES, BINS, COMPONENTS = 30, 7, 2
 
 
 def spectra(channels: int, seed: int = 0) -> tuple[Spectrum, Spectrum]:
-    """A mixture ``(C, T, F)`` and two stems that make it up."""
+    """A mixture ``(C, T, F)`` and its two stems."""
     rng = np.random.default_rng(seed)
     shape = (2, channels, FRAMES, BINS)
     stems = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)

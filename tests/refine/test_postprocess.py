@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Post-processing: what each step promises, in blocks and as a whole."""
+"""Post-processing: the properties of each step, in blocks and as a whole."""
 
 from __future__ import annotations
 

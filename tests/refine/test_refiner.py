@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stems refined on the recording: what the fit gains, what it never does, and the stream of it."""
+"""Refinement of stems on the recording: its gain, its limits, and its stream."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The multichannel Wiener filter behind a network."""
+"""The multichannel Wiener filter after a network."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_the_published_kind_of_network_is_trained_by_the_same_command(
     assert all(np.isfinite(stem).all() for stem in result.values())
 
 
-def test_a_training_goes_on_from_a_model_with_a_stem_more(data: Any, tmp_path: Path) -> None:
+def test_training_starts_from_a_model_and_adds_a_stem(data: Any, tmp_path: Path) -> None:
     six = build("bandunet", {**SMALL_BANDUNET, "stems": 6})
     seven = build("bandunet", {**SMALL_BANDUNET, "stems": 7})
     assert isinstance(six, BandUNet)

@@ -81,7 +81,7 @@ def test_the_loss_option_chooses_the_weights(data: Any, tmp_path: Path) -> None:
         (["--stemgmd", "/nowhere"], "stemgmd /nowhere: no such folder"),
     ],
 )
-def test_a_folder_that_is_not_there_is_one_clear_error(
+def test_a_missing_folder_is_one_clear_error(
     words: list[str], message: str, data: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
@@ -100,7 +100,7 @@ def test_the_wave_loss_is_equation_1_of_mixtures_at_one_level() -> None:
     error, power = (result - wanted).square().mean((2, 3)), wanted.square().mean((2, 3))
     expected = (10 * torch.log10(power / error)).mean(0)
     np.testing.assert_allclose(score.numpy(), expected.numpy(), atol=1e-3)
-    # The level of an excerpt does not change what it asks for.
+    # The level of an excerpt does not change its gradient.
     louder, _ = wave_loss(network, stems * 20)
     assert louder.item() == pytest.approx(loss.item(), rel=2e-3)
 

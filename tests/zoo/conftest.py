@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small models for the zoo's tests, and a cache folder of each test's own."""
+"""Small models for the zoo's tests, and a separate cache folder for each test."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing of the user's own is seen or touched, and PyTorch runs what names no backend: bits
-    are compared here, and converting each tiny network would take most of the time."""
+    """The user's own files are not used, and PyTorch is the default backend: tests compare bits,
+    and converting each tiny network would take most of the time."""
     monkeypatch.setenv("LARS_BACKEND", "torch")
     monkeypatch.setenv("LARS_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("LARS_MODELS_PATH", raising=False)

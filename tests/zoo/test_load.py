@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Loading: what fits runs as its source does, what does not fit is named, nothing runs code."""
+"""Loading: a matching file runs as its source does, others are named errors, no code is run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Save = Callable[[ModelConfig, nn.Module], Path]
 
 
 def expected(network: nn.Module, wave: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """By the backend, whose sums come in another order than the network's; tests/backends compare
+    """By the backend, whose sums have another order than the network's; tests/backends compares
     the two."""
     return TorchBackend(network, device="cpu")(wave.numpy())
 
@@ -108,7 +108,7 @@ def test_a_name_finds_the_users_model_even_beside_a_folder_of_that_name(
 
 
 class Bomb:
-    """Its pickle makes a file when it is opened carelessly."""
+    """Its pickle creates a file when it is loaded unsafely."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = canary

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configurations: the field's, ours, and what they refuse."""
+"""Configurations: the field's, ours, and invalid ones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kits out of packages: what a name says, alignment and levels, Hydrogen's files, sound fonts."""
+"""Kits from packages: names, alignment and levels, Hydrogen's files, sound fonts."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from lars_plugin.training.data.sources import Alternating
 from lars_plugin.training.data.stemgmd import StemGMDRenderer
 from lars_plugin.training.render.renderer import STEMS, RendererConfig
 
-# Piece: stem and articulation of our own synthesis that plays it.
+# Piece: the stem and articulation of our own synthesis that play it.
 PIECES = {
     "kick": ("kick", "kick"),
     "snare": ("snare", "center"),
@@ -34,7 +34,7 @@ PIECES = {
 SESSION = "drummer1/session1"
 NAMES = {"1_rock_120_beat_4-4": "train", "2_funk_100_beat_4-4": "test"}
 
-# Nothing varies: what is read comes out, up to one gain.
+# No variation: the output is the input up to one gain.
 STILL = RendererConfig(
     whole_kit=1.0, studio=1.0, timbre=0, pitch_semitones=0, gain_db=0, extra=0, solo=0, eq=0,
     saturation=0, room=0, bus=0, lowpass=0, mono=0, level_db=0, equaliser=0, tape=0, one_sided=0,
@@ -42,7 +42,7 @@ STILL = RendererConfig(
 
 
 def write_tree(top: Path, kits: tuple[str, ...] = ("brooklyn", "portland", "roots")) -> Path:
-    """Two performances of two seconds by each kit; "roots" is one that is kept for testing."""
+    """Two performances of two seconds by each kit; "roots" is reserved for testing."""
     for number, kit in enumerate(kits):
         sounds = random_kit(np.random.default_rng(number)).sounds
         for name in NAMES:
@@ -105,7 +105,7 @@ def test_an_excerpt_is_one_kits_stems_with_its_pieces_added_up(
         assert min(likeness) < 0.99
 
 
-def test_only_training_performances_and_kits_are_heard(tree: Path) -> None:
+def test_only_training_performances_and_kits_are_used(tree: Path) -> None:
     source = StemGMDRenderer(tree, 0)
     assert [[take.kit for take in takes] for takes in source.performances] == [
         ["brooklyn", "portland"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Music without drums: what is drawn, and that the splits share nothing."""
+"""Music without drums: random songs, and splits that share nothing."""
 
 from __future__ import annotations
 

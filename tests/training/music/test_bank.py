@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bank of music: its MIDI files, and what FluidSynth makes of them."""
+"""The bank of music: its MIDI files, and FluidSynth's renderings of them."""
 
 from __future__ import annotations
 

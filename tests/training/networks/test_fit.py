@@ -67,7 +67,7 @@ def test_band_loss_of_silence_is_finite_and_has_no_gradient_of_nan() -> None:
 def test_paper_loss_is_zero_for_the_truth_and_adds_wave_and_magnitude_errors() -> None:
     stems = torch.randn(1, 2, 2, 9000)
     assert paper_loss(stems, stems).item() == 0
-    # A flipped sign leaves magnitudes alone: only the wave term is left.
+    # A flipped sign leaves magnitudes alone: only the wave term remains.
     expected = 2 * stems.abs().mean()
     assert paper_loss(-stems, stems).item() == pytest.approx(expected.item(), rel=1e-5)
 
@@ -111,7 +111,7 @@ def test_a_run_spends_its_minutes_and_resumes_where_it_stopped(data: Any, tmp_pa
     assert (again.step, again.spent) == (first.step, first.spent)
     for mine, theirs in zip(first.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    again.run()  # nothing is left to spend
+    again.run()  # no time is left
     assert again.step == first.step
     longer = Trainer(BandUNet(SMALL), config(data, 0.06), tmp_path)
     longer.run()

@@ -106,7 +106,7 @@ def pool_config(data: Any, **settings: Any) -> PoolConfig:
     )
 
 
-def test_the_pools_source_has_a_stem_more_with_accompaniment(data: Any) -> None:
+def test_the_pools_source_has_one_more_stem_with_accompaniment(data: Any) -> None:
     assert make_source(pool_config(data), 1).render(8192).shape == (6, 2, 8192)
     source = make_source(pool_config(data, accompaniment="synthetic"), 1)
     assert source.render(8192).shape == (7, 2, 8192)
@@ -114,7 +114,7 @@ def test_the_pools_source_has_a_stem_more_with_accompaniment(data: Any) -> None:
         make_source(pool_config(data, accompaniment=str(data.kits)), 1)
 
 
-def test_an_excluded_kit_is_not_heard_and_a_misspelt_one_is_an_error(data: Any) -> None:
+def test_an_excluded_kit_is_not_used_and_a_misspelt_one_is_an_error(data: Any) -> None:
     source: Any = make_source(pool_config(data, exclude=("kit0",)), 1)
     assert set(source.kits.kits) == {"kit1", "synth_0"}
     with pytest.raises(DatasetError, match="no kit kit9; there are kit0, kit1, kit2"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Imaginary cymbals, timbres and placements: what training relies on."""
+"""Imaginary cymbals, timbres and placements have the properties that training needs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_imaginary_cymbals_start_at_their_attack_and_the_open_hat_rings_longest(
                 assert wave.dtype == np.float32
                 assert np.isfinite(wave).all()
                 assert np.abs(wave).max() == pytest.approx(1)
-                # Heard within 5 ms: excerpts are aligned by onsets.
+                # Audible within 5 ms: excerpts are aligned by onsets.
                 assert np.abs(wave[:220]).max() > 0.05
                 assert abs(float(wave[-1])) < 1e-3
         hats = {name: decay_seconds(wave) for name, wave in sounds["hihat"].items()}
