@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Engines for the tests of the bridge, and models that go live."""
+"""Engines and models for the tests of the bridge."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.models import chunked, live, python_path
 
 
 def refined() -> Model:
-    """Its stems are fitted to the recording when it is used offline."""
+    """Its stems are refined when it is used offline."""
     model = chunked()
-    fit = Refinement(window=4096, n_fft=258, components=2, iterations=3)
-    return Model(dataclasses.replace(model.config, refinement=fit), model.backend)
+    settings = Refinement(window=4096, n_fft=258, components=2, iterations=3)
+    return Model(dataclasses.replace(model.config, refinement=settings), model.backend)
 
 
 MODELS = {

@@ -114,7 +114,7 @@ def test_damage_inside_is_told_with_its_line(tmp_path: Path) -> None:
         Ledger(path, resume=True)
 
 
-def test_a_read_only_place_is_an_error(tmp_path: Path) -> None:
+def test_a_place_below_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LarsError, match="cannot write"), Ledger(tmp_path / "file" / "s.csv") as it:
         it.begin()
