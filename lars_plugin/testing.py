@@ -108,7 +108,7 @@ class DelayModel(_Altered):
 
     def __init__(self, samples: int, model: Model | None = None) -> None:
         if samples < 0:
-            raise InputError(f"a delay must be 0 or more samples, got {samples}")
+            raise InputError(f"a delay must not be negative, got {samples}")
         super().__init__(model, lambda backend: _Delay(backend, samples))
 
 

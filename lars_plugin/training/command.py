@@ -59,7 +59,7 @@ def add_train_parser(subparsers: Any) -> None:
     parser.add_argument("--workers", type=int, default=1, help="rendering processes (default 1)")
     parser.add_argument(
         "--reuse", type=float, default=1.0,
-        help="how often an excerpt is used before it is replaced; more saves time on a small"
+        help="how often an excerpt is used before another is rendered; more saves time on a small"
         " machine (default 1)",
     )  # fmt: skip
     parser.add_argument(

@@ -290,7 +290,7 @@ def test_arguments_that_do_not_go_together_are_explained(
     config, weights, _ = golden_files
     with pytest.raises(InputError, match="name a model"):
         load_model()
-    with pytest.raises(InputError, match="say which config"):
+    with pytest.raises(InputError, match="give its config"):
         load_model(weights)
     with pytest.raises(InputError, match="not all of them"):
         load_model("lars-mini", config=config, weights=weights)
