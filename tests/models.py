@@ -38,6 +38,13 @@ SMALL_BANDUNET: dict[str, Any] = {
     "dilations": (1, 2),
     "head": 8,
 }
+# Fewer bands and scales, for tests that train.
+QUICK_BANDUNET: dict[str, Any] = {
+    **SMALL_BANDUNET,
+    "band_widths": (*(4,) * 8, *(12,) * 8),
+    "features": (8, 12),
+    "dilations": (1,),
+}
 # Few frames and one downscaling, for tests that separate seconds of audio.
 COARSE_BANDUNET: dict[str, Any] = {
     "n_fft": 512,

@@ -17,7 +17,7 @@ from lars_plugin.networks.bandunet.network import BandUNet
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training.command import add_train_parser, run_train
 from lars_plugin.training.networks.start import adopt, build, read_weights
-from tests.models import SMALL_BANDUNET, SMALL_LIVENET
+from tests.models import QUICK_BANDUNET, SMALL_LIVENET
 
 QUICK = ["--minutes", 0.02, "--batch", 2, "--synthetic-kits", 1]
 
@@ -36,7 +36,7 @@ def test_training_makes_a_model_that_separates(
     data: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        run_train(parse(tmp_path, *folders(data), *QUICK, "--network", json.dumps(SMALL_BANDUNET)))
+        run_train(parse(tmp_path, *folders(data), *QUICK, "--network", json.dumps(QUICK_BANDUNET)))
         == 0
     )
     printed = capsys.readouterr().out
@@ -77,8 +77,8 @@ def test_the_published_kind_of_network_is_trained_by_the_same_command(
 
 
 def test_training_starts_from_a_model_and_adds_a_stem(data: Any, tmp_path: Path) -> None:
-    six = build("bandunet", {**SMALL_BANDUNET, "stems": 6})
-    seven = build("bandunet", {**SMALL_BANDUNET, "stems": 7})
+    six = build("bandunet", {**QUICK_BANDUNET, "stems": 6})
+    seven = build("bandunet", {**QUICK_BANDUNET, "stems": 7})
     assert isinstance(six, BandUNet)
     assert isinstance(seven, BandUNet)
     adopt(seven, six.state_dict())
@@ -92,13 +92,13 @@ def test_training_starts_from_a_model_and_adds_a_stem(data: Any, tmp_path: Path)
     torch.save({"ema": six.state_dict()}, tmp_path / "checkpoint.pt")
     found = read_weights(str(tmp_path / "checkpoint.pt"))
     assert all(torch.equal(found[name], value) for name, value in six.state_dict().items())
-    words = [*QUICK, "--network", json.dumps(SMALL_BANDUNET), "--init", tmp_path / "checkpoint.pt"]
+    words = [*QUICK, "--network", json.dumps(QUICK_BANDUNET), "--init", tmp_path / "checkpoint.pt"]
     assert run_train(parse(tmp_path / "out", *folders(data), *words)) == 0
 
 
 @pytest.mark.parametrize("architecture", ["bandunet", "livenet"])
 def test_a_network_that_is_given_levels_starts_as_the_one_without(architecture: str) -> None:
-    settings = SMALL_BANDUNET if architecture == "bandunet" else SMALL_LIVENET
+    settings = QUICK_BANDUNET if architecture == "bandunet" else SMALL_LIVENET
     old = build(architecture, settings).eval()
     new = build(architecture, {**settings, "levels": True}).eval()
     adopt(new, old.state_dict())
@@ -112,13 +112,13 @@ def test_a_network_that_is_given_levels_starts_as_the_one_without(architecture: 
 def test_weights_of_another_network_are_refused() -> None:
     other = build("livenet", SMALL_LIVENET)
     with pytest.raises(InputError, match="another architecture"):
-        adopt(build("bandunet", SMALL_BANDUNET), other.state_dict())
-    wider = build("bandunet", {**SMALL_BANDUNET, "head": 12})
+        adopt(build("bandunet", QUICK_BANDUNET), other.state_dict())
+    wider = build("bandunet", {**QUICK_BANDUNET, "head": 12})
     with pytest.raises(InputError, match="does not fit"):
-        adopt(build("bandunet", SMALL_BANDUNET), wider.state_dict())
-    seven = build("bandunet", {**SMALL_BANDUNET, "stems": 7})
+        adopt(build("bandunet", QUICK_BANDUNET), wider.state_dict())
+    seven = build("bandunet", {**QUICK_BANDUNET, "stems": 7})
     with pytest.raises(InputError, match="7 stems for one of 6"):
-        adopt(build("bandunet", SMALL_BANDUNET), seven.state_dict())
+        adopt(build("bandunet", QUICK_BANDUNET), seven.state_dict())
 
 
 @pytest.mark.parametrize(

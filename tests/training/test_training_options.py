@@ -19,7 +19,7 @@ from lars_plugin.training.command import _settings, add_train_parser, run_train
 from lars_plugin.training.networks.losses import paper_loss
 from lars_plugin.training.networks.trainer import load_clips
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
-from tests.models import SMALL_BANDUNET, bandunet
+from tests.models import QUICK_BANDUNET, bandunet
 
 
 def parse(*words: object) -> argparse.Namespace:
@@ -38,7 +38,7 @@ def test_a_model_of_whole_songs_has_a_seventh_stem_and_scores_for_it(
     clips = tmp_path / "clips"
     assert prepare.main(["fullmix-clips", str(clips), "--clips", str(data.clips)]) == 0
     words = [*folders(data)[:4], "--clips", clips, "--minutes", 0.02, "--batch", 2]
-    words += ["--network", json.dumps(SMALL_BANDUNET), "--accompaniment", "synthetic"]
+    words += ["--network", json.dumps(QUICK_BANDUNET), "--accompaniment", "synthetic"]
     words += ["--exclude-kits", "kit0", "--loss", "both", "--synthetic-kits", 1]
     out = tmp_path / "out"
     assert run_train(parse(out, *words)) == 0
@@ -89,7 +89,7 @@ def test_a_missing_folder_is_one_clear_error(
 
 
 def test_the_wave_loss_is_equation_1_of_mixtures_at_one_level() -> None:
-    network = bandunet().eval()
+    network = bandunet(**QUICK_BANDUNET).eval()
     stems = torch.randn(2, 6, 2, 9000) * 0.1
     loss, score = wave_loss(network, stems)
     scale = stems.sum(1).square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
@@ -106,7 +106,7 @@ def test_the_wave_loss_is_equation_1_of_mixtures_at_one_level() -> None:
 
 
 def test_the_wave_loss_of_silence_has_finite_gradients() -> None:
-    network = bandunet()
+    network = bandunet(**QUICK_BANDUNET)
     stems = torch.zeros(1, 6, 2, 9000)
     loss, _ = wave_loss(network, stems)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -21,7 +21,7 @@ from lars_plugin.refine.refiner import Refiner
 from lars_plugin.refine.spatial_wiener import SpatialFilter
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.streams.live_rate import LiveRateStream
-from tests.models import bandunet, causal
+from tests.models import QUICK_BANDUNET, bandunet, causal
 
 Wave = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ LEVELS = (1e-44, 1e-40, 1e-38, 1e-35, 1e-30, 1e-26, 1e-21, 1e-15, 1e-10)
 
 
 def network() -> BandUNet:
-    return bandunet(len(STEMS)).eval()
+    return bandunet(len(STEMS), **QUICK_BANDUNET).eval()
 
 
 def noise(level: float, samples: int = 5000) -> Wave:

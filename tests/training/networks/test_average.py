@@ -12,12 +12,12 @@ import torch
 from lars_plugin.training import prepare
 from lars_plugin.training.networks.publish import publish
 from lars_plugin.training.networks.start import build, read_weights
-from tests.models import SMALL_BANDUNET
+from tests.models import QUICK_BANDUNET
 
 
 def model(folder: Path, seed: int, **other: object) -> str:
     torch.manual_seed(seed)
-    publish(build("bandunet", {**SMALL_BANDUNET, "stems": 6, **other}), folder, {"seed": seed})
+    publish(build("bandunet", {**QUICK_BANDUNET, "stems": 6, **other}), folder, {"seed": seed})
     return str(folder)
 
 

@@ -20,9 +20,9 @@ from lars_plugin.training.networks.trainer import (
     load_clips,
     validate,
 )
-from tests.models import SMALL_BANDUNET
+from tests.models import QUICK_BANDUNET
 
-SMALL = BandUNetConfig(**SMALL_BANDUNET)
+SMALL = BandUNetConfig(**QUICK_BANDUNET)
 
 
 def test_band_loss_is_what_the_separated_spectrogram_says() -> None:
