@@ -85,6 +85,7 @@ NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
             "lars_plugin/files.py",
             "lars_plugin/midi/",  # the key `made` of midi.json
             "lars_plugin/networks/",
+            "lars_plugin/refine/mnmf.py",
             "lars_plugin/separation/",
         ),
     ),

@@ -54,7 +54,7 @@ caption { text-align: left; white-space: nowrap; color: #555; font-size: .87rem;
 details { margin: .6rem 0; } summary { cursor: pointer; }
 """
 
-# Only one player at a time. The page works without it.
+# Two players at once are no use. The page works without it.
 _SCRIPT = """
 document.addEventListener('play', event => {
   for (const other of document.querySelectorAll('audio')) if (other !== event.target) other.pause();

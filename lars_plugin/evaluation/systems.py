@@ -177,7 +177,7 @@ def make_systems(
             overlap=overlap,
             device=device,
             precision=precision,
-            # One backend for all figures, on every machine; the command's --jobs shares
+            # One backend for all figures, wherever they are made; the command's --jobs shares
             # out its threads.
             backend="torch",
         )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How well hits agree with what was played.
 
-A found hit counts if a stroke of its class lies within the tolerance. Each stroke and each hit
-is used once, and the number of pairs is the maximum possible. Strokes of one class within
-30 ms of each other (a flam, a double trigger, two crashes at once) count once, in the truth
-and in the found hits.
+A found hit counts if a stroke of its class lies within the tolerance; each stroke and each hit
+is used once, and as many pairs are made as possible. Strokes of one class within 30 ms of each
+other (a flam, a double trigger, two crashes at once) count once, in the
+truth and in what was found.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ valued data", equations 42 to 47 (there for tied bases). W, H and R are updated 
 Sigma, which halves the work and converges to the same result. Each step of W and H includes part of
 the previous step (Polyak's heavy ball, here of logarithms), which halves the number of steps.
 
-Axes: S sources, C channels (2, or 1 if both are equal), K components, T frames, F bins, n bins of
-a part. Hermitian 2 x 2 matrices are four real planes: both diagonal entries, then real and
-imaginary part of the upper right one. Mono needs one plane. A spectrum of C channels is 2 C real
-planes, real and imaginary part of each.
+Axes: S sources, C channels (2, or 1 where both are alike), K components, T frames, F bins, n bins
+of a part.
+Hermitian 2 x 2 matrices are four real planes: both diagonal entries, real and imaginary part of
+the upper right one. Mono needs one plane. A spectrum of C channels is 2 C real planes, real and
+imaginary part of each.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ __all__ = ["MultichannelNMF"]
 
 Wave = NDArray[np.float32]
 
-# This share of a source's power comes from all directions, as in rooms; matrices stay invertible.
+# Of a source's power this much comes from everywhere: rooms do, and matrices stay invertible.
 _DIFFUSE = np.float32(1e-3)
 # Power in each bin that belongs to no source, for mixtures of RMS 1: far below hearing.
 _FLOOR = np.float32(1e-4)
 _TINY = np.float32(1e-10)
-# Updates that fit the spectra to the estimates, before those that fit them to the mixture.
+# Updates that fit the spectra to the estimates before they are fitted to the mixture.
 _FIRST = 8
 # Exponent of an update, and of the previous one within it. An exponent of 0.5 alone is proven never
 # to worsen the fit, for W or H at a time. But 20 updates with these two get further than 40 with
@@ -134,9 +135,9 @@ class MultichannelNMF:
             shares = self._summed(powers * model, axis=0)
             np.multiply(mixture, shares.transpose(0, 2, 1)[:, None], out=out)
             return
-        result = _products_with(places, z)  # (n, S, 4, T)
-        result *= powers.transpose(1, 0, 2)[:, :, None]
-        planes = self._summed(result, axis=1).transpose(1, 2, 0, 3)
+        made = _products_with(places, z)  # (n, S, 4, T)
+        made *= powers.transpose(1, 0, 2)[:, :, None]
+        planes = self._summed(made, axis=1).transpose(1, 2, 0, 3)
         turned = out.swapaxes(2, 3)
         turned.real = planes[:, ::2]
         turned.imag = planes[:, 1::2]
@@ -237,9 +238,9 @@ def _covariances(stems: Spectrum, power: Wave) -> Wave:
 
 
 def _solved(seen: Wave, sigma: Wave) -> tuple[Wave, Wave]:
-    """Sigma^-1, with the off-diagonal entry negated, and Sigma^-1 X.
+    """Sigma^-1, the off-diagonal entry with its sign turned, and Sigma^-1 X.
 
-    Every number is used about fifty times, so needless writes are avoided.
+    Every number is touched some fifty times, so nothing is written that need not be.
 
     Args:
         seen: X, ``(2 C, n, T)``.
@@ -296,8 +297,8 @@ def _products_with(places: Wave, z: Wave) -> Wave:
         *((3, 3, d), (3, 0, -im), (3, 1, re)),
     ):
         matrices[..., row, column] = entry
-    result: Wave = matrices.reshape(len(a), -1, 4) @ z.transpose(1, 0, 2)
-    return result.reshape(*matrices.shape[:3], z.shape[2])
+    made: Wave = matrices.reshape(len(a), -1, 4) @ z.transpose(1, 0, 2)
+    return made.reshape(*matrices.shape[:3], z.shape[2])
 
 
 def _products(z: Wave) -> Wave:

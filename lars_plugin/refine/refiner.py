@@ -30,10 +30,10 @@ __all__ = ["Refiner"]
 
 Wave = NDArray[np.float32]
 
-# If the difference of the channels is below this, against the whole, it gives no direction.
+# Below this, against the whole, what differs between the channels says nothing about direction.
 _MONO = 1e-4
 _TINY = np.float32(1e-10)
-_BINS = 128  # bins at a time: fits a core's cache
+_BINS = 128  # at a time, in a core's cache
 
 
 class Refiner:
@@ -139,7 +139,7 @@ def _refined(
 def _is_mono(mixture: Spectrum) -> bool:
     side = float(np.square(np.abs(mixture[0] - mixture[1]), dtype=np.float64).sum())
     whole = float(np.square(np.abs(mixture), dtype=np.float64).sum())
-    return not side > _MONO * whole  # comparisons with NaN are false
+    return not side > _MONO * whole  # NaN compares false
 
 
 def _agreed(stem: Spectrum, power: Wave, share: float) -> Wave:

@@ -29,13 +29,13 @@ __all__ = ["SpatialFilter"]
 
 Wave = NDArray[np.float32]
 
-# If the difference of the channels is below this, against the whole, it gives no direction.
+# Below this, against the whole, what differs between the channels says nothing about direction.
 _MONO = 1e-4
-# This share of a stem's power comes from all directions, as in rooms; matrices stay invertible.
+# Of a stem's power this much comes from everywhere: rooms do, and matrices stay invertible.
 _DIFFUSE = np.float32(1e-3)
-# Power in each bin that all stems share, for mixtures of RMS 1: inaudible.
+# Power in each bin that belongs to all stems alike, for mixtures of RMS 1: far below hearing.
 _FLOOR = np.float32(1e-6)
-_BINS = 256  # bins at a time: fits a core's cache
+_BINS = 256  # at a time, in a core's cache
 
 
 class SpatialFilter:
@@ -93,7 +93,7 @@ class SpatialFilter:
             return False
         power = float(np.mean(np.square(wave, dtype=np.float64)))
         side = float(np.mean(np.square(wave[0] - wave[1], dtype=np.float64)))
-        # Comparisons with NaN are false.
+        # NaN compares false.
         return side > _MONO * power and bool(np.isfinite(stems).all())
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:

@@ -40,7 +40,7 @@ def open_backend(
     Raises:
         ModelError: the file is not what the configuration says.
         InputError: an invalid choice.
-        EngineError: the device does not exist.
+        EngineError: the device is not there.
     """
     assert config.weights is not None
     check_file(path, config.weights)
@@ -129,7 +129,7 @@ def network_backend(
 
     Raises:
         InputError: a package is missing, or the backend cannot run this architecture.
-        EngineError: the device does not exist.
+        EngineError: the device is not there.
     """
     if choice.backend == "openvino":
         from lars_plugin.backends.openvino.backend import OpenVINOBackend

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights files on disk: hashing, checking, and writing them completely or not at all."""
+"""Weights files on disk: hashing, checking, and writing them whole or not at all."""
 
 from __future__ import annotations
 

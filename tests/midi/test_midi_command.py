@@ -196,7 +196,7 @@ def test_tuning_is_one_call_and_its_settings_work(data: Path, tmp_path: Path) ->
     assert (made["made"]["excerpts"], made["made"]["source"]) == (32, "stems")
     assert 100_000 < out.stat().st_size < 300_000
     assert made["picker"] != json.loads(start.read_text())["picker"]
-    # On drums outside the training data.
+    # On drums that it was not trained on.
     assert np.mean(list(made["made"]["f_measure"].values())) > 0.8
     # Starting from it without a step keeps the picker and gives the same thresholds.
     assert main([*command, "--steps", "0", "--start", str(out), "-o", str(again)]) == 0

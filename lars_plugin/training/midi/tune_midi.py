@@ -128,7 +128,7 @@ def tune(
             tell=tell,
         )
     )
-    # The rest uses the numbers as they will be written, rounded.
+    # Everything else is for the numbers as they will be written.
     picker = Picker.from_text(picker.to_text(), len(stems))
     chances = [picker(levels_db(one.heard.energies, 1.0)) for one in held_out]
     parts: dict[str, StemSettings] = {}
