@@ -87,6 +87,8 @@ NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
             "lars_plugin/networks/",
             "lars_plugin/refine/mnmf.py",
             "lars_plugin/separation/",
+            "lars_plugin/training/music/bank.py",
+            "lars_plugin/zoo/convert.py",
         ),
     ),
     "told": (

@@ -73,11 +73,11 @@ def convert(
     # Weights first: after a crash in between, the old configuration's SHA-256 does not match them.
     save_state(network.state_dict(), file, STORED[dtype])
     written = WeightsFile(WEIGHTS_FILE, "safetensors", sha256_of(file), file.stat().st_size)
-    result = dataclasses.replace(
+    made = dataclasses.replace(
         source, name=config_name(name or target.parent.resolve().name), weights=written
     )
     with replacing(target) as temporary:
-        temporary.write_text(dump_config(result), encoding="utf-8")
+        temporary.write_text(dump_config(made), encoding="utf-8")
     return target.parent
 
 

@@ -163,7 +163,7 @@ def make_bank(folder: Path, config: BankConfig) -> int:
         with index.open(newline="", encoding="utf-8") as handle:
             there = {row["file"] for row in csv.DictReader(handle)}
     digests = {font: hashlib.sha256(font.read_bytes()).hexdigest() for font in fonts.values()}
-    result = 0
+    made = 0
     with index.open("a", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         if not there:
@@ -185,10 +185,10 @@ def make_bank(folder: Path, config: BankConfig) -> int:
                 ]  # fmt: skip
                 writer.writerow(row)
                 handle.flush()
-                result += 1
-                if result % 20 == 0:
-                    log.info("%d files rendered", result)
-    return result
+                made += 1
+                if made % 20 == 0:
+                    log.info("%d files rendered", made)
+    return made
 
 
 def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: bool = True) -> Wave:
