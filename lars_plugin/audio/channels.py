@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.audio.atomic import printable
 from lars_plugin.audio.riffchunks import riff_chunks
 from lars_plugin.errors import InputError
+from lars_plugin.files import printable
 
 __all__ = ["ChannelChoice", "channel_places", "check_channel_names", "choose_channels"]
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lars_plugin.audio.atomic import printable
 from lars_plugin.audio.riffchunks import MOST_BYTES, is_aiff, riff_chunks
+from lars_plugin.files import printable
 
 __all__ = ["Metadata", "flac_blocks", "read_metadata"]
 

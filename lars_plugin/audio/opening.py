@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 import soundfile
 
-from lars_plugin.audio.atomic import printable
 from lars_plugin.audio.chain import Chain
 from lars_plugin.audio.foreign import ForeignFile, can_decode, missing_decoder, open_foreign
 from lars_plugin.audio.headers import header_facts
@@ -29,6 +28,7 @@ from lars_plugin.audio.riff import (
 from lars_plugin.audio.sniff import foreign_kind, tag_length
 from lars_plugin.audio.virtual import ForwardFile, QuietFile
 from lars_plugin.errors import AudioFileError
+from lars_plugin.files import printable
 
 __all__ = ["STDIN", "Opened", "input_path"]
 

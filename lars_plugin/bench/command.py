@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError
+from lars_plugin.options import PRESET_CHOICES, add_model_option, count, name_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,24 +45,25 @@ def add_bench_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument_group("speed").add_argument
-    add("--only", type=_names, metavar="A,B",
+    add("--only", type=name_list, metavar="A,B",
         help="small, large (the paper's networks), lars-mini, lars-live (default: all)",
     )  # fmt: skip
     add("--lengths", type=_numbers, default=(15.0, 30.0, 45.0), metavar="A,B",
         help="seconds of audio (default: 15,30,45)")  # fmt: skip
-    add("--threads", type=_count, metavar="N", help="default: the cores that may be used")
+    add("--threads", type=count, metavar="N", help="default: the cores that may be used")
     add("--budget", type=float, default=11.0, metavar="MINUTES",
         help="for all rows; rows that do not fit are named (default: %(default)g)")  # fmt: skip
     add("--isa", choices=("native", "avx512", "avx2"), default="native",
         help="mask off newer instructions: an ordinary machine's stand-in")  # fmt: skip
     add("--quick", action="store_true", help="tiny networks: a test of the command, no figures")
-    add = parser.add_argument_group("prices").add_argument
+    group = parser.add_argument_group("prices")
+    add = group.add_argument
     add("--price", choices=("overlap", "precision"), help="measure this instead of speed")
     add("--clips", type=Path, metavar="FOLDER", help="clips with stems")
-    add("--limit", type=_count, metavar="N", help="at most N clips, evenly spread")
-    add("-m", "--model", default="lars-mini",
-        help="default: %(default)s; precision: also small, large, with random weights")  # fmt: skip
-    add("--preset", choices=("fast", "balanced", "best"), help="for --price precision")
+    add("--limit", type=count, metavar="N", help="at most N clips, evenly spread")
+    add_model_option(group,
+        more="for --price precision also small and large, with random weights")  # fmt: skip
+    add("--preset", choices=PRESET_CHOICES, help="for --price precision")
     add("--overlaps", type=_numbers, metavar="A,B", help="for --price overlap")
     add = parser.add_argument_group("output").add_argument
     add("--json", type=Path, metavar="FILE", help="all figures, machine, versions, commit")
@@ -219,19 +221,8 @@ def _tell(args: argparse.Namespace, line: str) -> None:
         print(f"lars: {line}", file=sys.stderr)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
 def _numbers(text: str) -> tuple[float, ...]:
     numbers = tuple(float(part) for part in text.split(",") if part.strip())
     if not numbers or min(numbers) <= 0:
         raise argparse.ArgumentTypeError(f"must be numbers above 0, got {text}")
     return numbers
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number

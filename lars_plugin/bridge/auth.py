@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.errors import AuthError, BridgeError
+from lars_plugin.files import replacing
 
 __all__ = [
     "check_engine",
@@ -131,22 +132,17 @@ def read_private(path: Path, most: int, folder: int | None = None) -> bytes:
 def write_private(path: Path, data: str) -> None:
     """Write a file of mode 0600 in one go; readers see the old one or the new one.
 
+    Args:
+        path: in a folder that is there: only ``private_folder`` makes one that is private.
+        data: the content.
+
     Raises:
         BridgeError: it cannot be written.
     """
-    spare = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        descriptor = os.open(spare, flags, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(data)
-            os.replace(spare, path)
-        except BaseException:
-            spare.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise BridgeError(f"cannot write {path}: {error.strerror}; make room for it") from error
+    if not path.parent.is_dir():
+        raise BridgeError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    with replacing(path, error=BridgeError, mode=0o600) as temporary:
+        temporary.write_text(data, encoding="utf-8")
 
 
 def read_token(path: Path) -> str:

@@ -16,7 +16,7 @@ from lars_plugin.cli.records import Making, Run, Source, Written
 from lars_plugin.separation.files import RESIDUAL
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.composite_specs import part_names
-from lars_plugin.zoo.integrity import sha256_of
+from lars_plugin.zoo.integrity import weights_sha256
 from lars_plugin.zoo.load import resolve
 
 __all__ = ["MIDI", "makings", "runs_of"]
@@ -58,7 +58,7 @@ def makings(
     if MIDI in made:
         notes = {name: getattr(args, name, None) for name in _MIDI_SETTINGS}
         if Path(args.note_map).is_file():
-            notes["note_map"] = f"{args.note_map} ({sha256_of(Path(args.note_map))})"
+            notes["note_map"] = f"{args.note_map} ({weights_sha256(Path(args.note_map))})"
         made[MIDI] = dataclasses.replace(together, settings={**together.settings, **notes})
     return made
 
@@ -85,11 +85,11 @@ def _model(name: str, separator: Separator) -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     """Of a file, or of all files in a folder of checkpoints."""
     if not path.is_dir():
-        return sha256_of(path)
+        return weights_sha256(path)
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            digest.update(f"{file.relative_to(path)} {sha256_of(file)}\n".encode())
+            digest.update(f"{file.relative_to(path)} {weights_sha256(file)}\n".encode())
     return digest.hexdigest()
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lars_plugin.audio import printable
-from lars_plugin.audio.leftovers import remove_leftovers
 from lars_plugin.cli.inputs import Found
 from lars_plugin.cli.makings import MIDI, makings, runs_of
 from lars_plugin.cli.naming import OutputNames, conflicts
@@ -19,6 +18,7 @@ from lars_plugin.cli.records import Making, Record, Source, Written
 from lars_plugin.cli.report import Outcome
 from lars_plugin.cli.verdicts import judge
 from lars_plugin.errors import AudioFileError, InputError
+from lars_plugin.leftovers import remove_leftovers
 from lars_plugin.separation.files import RESIDUAL
 from lars_plugin.separation.separator import Separator
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import stat
@@ -21,11 +20,11 @@ from typing import Any
 
 from lars_plugin.audio import AtomicFiles, printable
 from lars_plugin.errors import AudioFileError
+from lars_plugin.files import sha256_of
 
 __all__ = ["Making", "Record", "Run", "Source", "Written"]
 
 _MOST = 1 << 20  # bytes that are believed to be a record
-_BLOCK = 1 << 20
 
 # Seconds by which times of files may be off where they are copied, or kept on FAT.
 _CLOCK = 2.0
@@ -61,15 +60,12 @@ class Source:
         Raises:
             AudioFileError: it cannot be read.
         """
-        digest = hashlib.sha256()
         try:
-            with open(self.path, "rb") as handle:
-                while block := handle.read(_BLOCK):
-                    digest.update(block)
+            digest = sha256_of(Path(self.path))
         except OSError as error:
             raise AudioFileError(f"cannot read {printable(self.path)}: {error.strerror}") from error
         same = Source.of(Path(self.path)) == dataclasses.replace(self, sha256="")
-        return dataclasses.replace(self, sha256=digest.hexdigest() if same else "")
+        return dataclasses.replace(self, sha256=digest if same else "")
 
     def same_as(self, now: Source) -> bool:
         """Whether a file that is there now has the content that this one had."""

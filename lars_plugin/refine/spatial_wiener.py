@@ -64,11 +64,6 @@ class SpatialFilter:
     def name(self) -> str:
         return self._backend.name
 
-    @property
-    def instant(self) -> bool:
-        """Never: see :class:`~lars_plugin.model.Backend`."""
-        return False
-
     def share(self, jobs: int) -> None:
         """Be ready for that many callers at once, if the backend can prepare for them."""
         share = getattr(self._backend, "share", None)

@@ -16,7 +16,7 @@ from lars_plugin.backends.choice import Choice, choose_backend
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.model import Backend, ModelConfig
 from lars_plugin.networks.registry import find, of_network
-from lars_plugin.zoo.integrity import check_file, sha256_of
+from lars_plugin.zoo.integrity import check_file, weights_sha256
 from lars_plugin.zoo.registry import cache_folder
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def open_backend(
 
     digest = ""
     if choice.backend == "openvino":
-        digest = config.weights.sha256 or sha256_of(path)
+        digest = config.weights.sha256 or weights_sha256(path)
         if not config.weights.sha256:
             load()  # nothing is known of this file: tell now, not at the first chunk, if it fails
     return network_backend(config, load, choice, device=device, digest=digest)
