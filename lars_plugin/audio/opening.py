@@ -14,7 +14,7 @@ import soundfile
 
 from lars_plugin.audio.chain import Chain
 from lars_plugin.audio.foreign import ForeignFile, can_decode, missing_decoder, open_foreign
-from lars_plugin.audio.headers import header_facts
+from lars_plugin.audio.headers import header_lengths
 from lars_plugin.audio.ogg import read_links
 from lars_plugin.audio.pieces import ENDLESS, Pieces, PipeWav, Readable, Spool
 from lars_plugin.audio.riff import (
@@ -215,17 +215,17 @@ class Opened:
         # libsndfile's way to say that a FLAC file does not tell.
         unknown = file.frames >= 1 << 62
         self.frames = 0 if unknown else int(file.frames)
-        facts = header_facts(self._handle, self._size, self.frames)
+        lengths = header_lengths(self._handle, self._size, self.frames)
         if self.frames <= 0 and not unknown:
             file.close()
             raise AudioFileError(f"{self._name} holds no audio (its header says 0 frames)")
         rate = file.samplerate
-        if facts.promised is not None and facts.promised > self.frames:
-            self.warn_short(f"{facts.promised / rate:.3f} s", f"{self.frames / rate:.3f} s")
-        elif facts.held is not None and facts.held > self.frames:
+        if lengths.promised is not None and lengths.promised > self.frames:
+            self.warn_short(f"{lengths.promised / rate:.3f} s", f"{self.frames / rate:.3f} s")
+        elif lengths.held is not None and lengths.held > self.frames:
             self.warnings.append(
                 f"its header covers {self.frames / rate:.3f} s of about"
-                f" {facts.held / rate:.3f} s; only that part is used; re-encode it to get all"
+                f" {lengths.held / rate:.3f} s; only that part is used; re-encode it to get all"
             )
         if file.format in ("WAV", "FLAC"):
             self.tolerance = 0

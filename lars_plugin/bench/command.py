@@ -77,9 +77,9 @@ def run_bench(args: argparse.Namespace) -> int:
     Raises:
         LarsError: nothing could be measured.
     """
-    from lars_plugin.bench.environment import facts
+    from lars_plugin.bench.environment import environment
 
-    described = facts()
+    described = environment()
     found, tables = _prices(args) if args.price else _speed(args)
     for table in tables:
         print(table.markdown() if args.markdown else table.text())
@@ -119,14 +119,14 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         cases = tuple(case for case in cases if case.model in args.only)
     lengths = (3.0,) if args.quick else args.lengths
     threads = args.threads or machine()["cores"]
-    made = run_cases(
+    rows = run_cases(
         cases,
         lengths=lengths,
         budget=60 * args.budget,
         threads=threads,
         isa=args.isa,
         quick=args.quick,
-        told=lambda line: _tell(args, line),
+        on_progress=lambda line: _tell(args, line),
     )
     environment = {**os.environ, **ISAS[args.isa], "OMP_NUM_THREADS": str(threads)}
     ceiling: list[dict[str, Any]] = []
@@ -149,13 +149,13 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         "isa": args.isa,
         "threads": threads,
         "lengths": list(lengths),
-        "rows": made,
+        "rows": rows,
         "ceiling": ceiling,
         "chunk_operations": operations,
         "startup": starts,
         "command": whole,
     }
-    tables = [*speed_tables(made, lengths), *ceiling_tables(ceiling, operations)]
+    tables = [*speed_tables(rows, lengths), *ceiling_tables(ceiling, operations)]
     return found, [*tables, *startup_tables(starts, whole)]
 
 
@@ -181,19 +181,19 @@ def _prices(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
     if args.limit:
         clips = spread(clips, args.limit)
 
-    def told(line: str) -> None:
+    def on_progress(line: str) -> None:
         _tell(args, line)
 
     if args.price == "overlap":
         overlaps = args.overlaps or OVERLAPS
-        found = price_of_overlap(args.model, clips, overlaps=overlaps, told=told)
+        found = price_of_overlap(args.model, clips, overlaps=overlaps, on_progress=on_progress)
     else:
-        found = _price_of_precision(args, clips, told)
+        found = _price_of_precision(args, clips, on_progress)
     return {"format": "lars-bench-1", **found}, price_tables(found)
 
 
 def _price_of_precision(
-    args: argparse.Namespace, clips: Sequence[Clip], told: Callable[[str], None]
+    args: argparse.Namespace, clips: Sequence[Clip], on_progress: Callable[[str], None]
 ) -> dict[str, Any]:
     import os
     import tempfile
@@ -202,13 +202,15 @@ def _price_of_precision(
     from lars_plugin.bench.price import price_of_precision
 
     if args.model not in RANDOM:
-        return price_of_precision(args.model, clips, preset=args.preset, told=told)
+        return price_of_precision(args.model, clips, preset=args.preset, on_progress=on_progress)
     # Random networks of hundreds of megabytes do not belong into the user's cache.
     kept = os.environ.get("LARS_CACHE")
     with tempfile.TemporaryDirectory(prefix="lars-bench-") as cache:
         os.environ["LARS_CACHE"] = cache
         try:
-            return price_of_precision(args.model, clips, preset=args.preset, told=told)
+            return price_of_precision(
+                args.model, clips, preset=args.preset, on_progress=on_progress
+            )
         finally:
             if kept is None:
                 del os.environ["LARS_CACHE"]

@@ -209,14 +209,14 @@ def _main() -> None:
     # What libraries print on the way must not end up in the result.
     real, sys.stdout = sys.stdout, sys.stderr
     logging.disable(logging.WARNING)
-    told = json.loads(sys.argv[1])
-    case = Case(**told.pop("case"))
+    arguments = json.loads(sys.argv[1])
+    case = Case(**arguments.pop("case"))
     if hasattr(os, "sched_setaffinity"):
         # Pinned, so that no thread wanders; on the first of the cores we may use.
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: told["threads"]])
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments["threads"]])
     try:
-        result = measure(case, **told)
+        result = measure(case, **arguments)
     except LarsError as error:
         result = {"error": str(error)}
     real.write(json.dumps(result, allow_nan=False) + "\n")

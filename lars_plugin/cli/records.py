@@ -103,13 +103,13 @@ class Making:
         for key in sorted({*self.settings, *other.settings}):
             old, new = self.settings.get(key), other.settings.get(key)
             if old != new:
-                found.append(f"{key} {_told(old)}, now {_told(new)}")
+                found.append(f"{key} {_words(old)}, now {_words(new)}")
         if self.version != other.version:
             found.append(f"lars {self.version}, now {other.version}")
         return "; ".join(found)
 
 
-def _told(value: Any) -> str:
+def _words(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
     if isinstance(value, bool):

@@ -76,7 +76,7 @@ def open_backend(
 def _choice(
     config: ModelConfig, device: str, precision: str, backend: str | None, *, torchscript: bool
 ) -> Choice:
-    from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
+    from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
 
     choice = choose_backend(
         backend,
@@ -133,6 +133,7 @@ def network_backend(
     """
     if choice.backend == "openvino":
         from lars_plugin.backends.openvino.backend import OpenVINOBackend
+        from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
 
         identity = {
             "weights": digest,
@@ -143,15 +144,12 @@ def network_backend(
         cache = cache_folder() / "openvino"
         row = find(config.architecture)
         if row is not None and row.causal:
-            # Here, because it imports PyTorch, which the other does not need.
-            from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
-
             return OpenVINOCausalBackend(
                 network_prepost(config, load),
                 identity=identity,
                 cache=cache,
                 precision=choice.precision,
-                told=log.warning,
+                on_warning=log.warning,
             )
         return OpenVINOBackend(
             network_prepost(config, load),
@@ -160,7 +158,7 @@ def network_backend(
             precision=choice.precision,
             threads=threads,
             calibration=lambda channels, samples: _calibration(config, channels, samples),
-            told=log.warning,
+            on_warning=log.warning,
         )
     from lars_plugin.backends.torch_backend import TorchBackend
     from lars_plugin.backends.torch_causal import TorchCausalBackend
@@ -202,9 +200,9 @@ def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np
     from lars_plugin.synthesis import random_kit
 
     rng = np.random.default_rng(0)
-    made = np.zeros((_CALIBRATION_CHUNKS, channels, samples), np.float32)
+    result = np.zeros((_CALIBRATION_CHUNKS, channels, samples), np.float32)
     rate = config.sample_rate
-    for chunk in made:
+    for chunk in result:
         kit = random_kit(rng)
         sounds = [wave for stem in kit.sounds.values() for wave in stem.values()]
         for _ in range(max(4, 12 * samples // rate)):  # about twelve strokes a second
@@ -213,4 +211,4 @@ def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np
             wave = wave[: samples - start] * np.float32(rng.uniform(0.05, 0.5))
             pan = rng.uniform(0.6, 1.0, channels).astype(np.float32)
             chunk[:, start : start + len(wave)] += pan[:, None] * wave
-    return made
+    return result

@@ -74,11 +74,11 @@ def convert(
     # The weights first: if this ends in between, an older configuration's SHA-256 refuses them.
     save_state(network.state_dict(), file, STORED[dtype])
     written = WeightsFile(WEIGHTS_FILE, "safetensors", weights_sha256(file), file.stat().st_size)
-    made = dataclasses.replace(
+    result = dataclasses.replace(
         source, name=config_name(name or target.parent.resolve().name), weights=written
     )
     with replacing(target, error=ModelError) as temporary:
-        temporary.write_text(dump_config(made), encoding="utf-8")
+        temporary.write_text(dump_config(result), encoding="utf-8")
     return target.parent
 
 

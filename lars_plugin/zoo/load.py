@@ -62,13 +62,13 @@ def load_model(
         EngineError: the device is not there.
     """
     how: dict[str, Any] = {"device": device, "precision": precision, "backend": backend}
-    made = None
+    result = None
     if model is not None and weights is None and config is None:
-        made = load_composite(model, functools.partial(load_model, **how))
-    if made is None:
-        made = _load_one(model, weights, config, how)
+        result = load_composite(model, functools.partial(load_model, **how))
+    if result is None:
+        result = _load_one(model, weights, config, how)
     places = {"weights": _lasting(weights), "config": _lasting(config)}
-    return remember(made, load_model, _lasting(model), **places, **how)
+    return remember(result, load_model, _lasting(model), **places, **how)
 
 
 def _load_one(

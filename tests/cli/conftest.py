@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.convert import write_weights
 from lars_plugin.zoo.yaml_configs import dump_config
+from tests.cli.runs import Separate
 
 RATE = 44100
 
@@ -81,6 +83,22 @@ def lars(
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         code = main(["separate", "-m", str(tiny), "-d", "cpu", *map(str, arguments)])
         return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def separate(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Separate:
+    """Runs ``lars separate --json`` into ``o``; gives (exit code, document, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, model: Path = tiny) -> tuple[int, dict[str, Any], str]:
+        command = ["separate", "-m", str(model), "-d", "cpu", "-o", "o", "--json", *arguments]
+        code = main(command)
+        out, err = capsys.readouterr()
+        return code, json.loads(out), err
 
     return run
 

@@ -43,9 +43,9 @@ class CacheError(EngineError):
     """A conversion could not be written."""
 
 
-def key_of(facts: Mapping[str, Any]) -> str:
+def key_of(environment: Mapping[str, Any]) -> str:
     """A name for a conversion: a digest of all that its result depends on."""
-    text = json.dumps(facts, sort_keys=True)
+    text = json.dumps(environment, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
