@@ -67,8 +67,8 @@ def new_part(folder: Path, mode: int = 0o666) -> tuple[Path, int]:
 def hold(descriptor: int) -> int | None:
     """A second descriptor that keeps a temporary file locked when the first is closed.
 
-    It is for the time until the file has its final name. None where that cannot be: there the
-    file has to be closed before it is renamed.
+    It is for the time until the file has its final name. None where the system has no locks: there
+    the file has to be closed before it is renamed.
     """
     return None if _locks is None else os.dup(descriptor)
 

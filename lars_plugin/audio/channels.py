@@ -120,7 +120,7 @@ class ChannelChoice:
         name: of the audio, for messages.
 
     Raises:
-        InputError: more than two channels without a choice, or a choice that cannot be.
+        InputError: more than two channels without a choice, or an invalid choice.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ def choose_channels(
         ``(1 or 2, samples)`` float32.
 
     Raises:
-        InputError: a choice that cannot be.
+        InputError: an invalid choice.
     """
     wave = np.asarray(audio, np.float32)
     if wave.ndim != 2:

@@ -66,7 +66,7 @@ class Metadata:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:
-    """What a file carries; nothing where it is no plain file, damaged, or of another format."""
+    """What a file carries; nothing where it is damaged, not a plain file or not known."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return Metadata()

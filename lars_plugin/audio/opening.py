@@ -35,7 +35,7 @@ __all__ = ["STDIN", "Opened", "input_path"]
 # Standard input, on systems that have no such file too.
 STDIN = Path("/dev/stdin")
 
-# A lossy file may miss its promise by the decoder's delay; that is no loss of audio.
+# A lossy file may miss its promise by the decoder's delay; no audio is lost.
 _TOLERANCE = 4096
 
 # What libsndfile says of files whose header it understands.
@@ -273,7 +273,7 @@ class Opened:
             quiet.check()
 
     def close(self) -> None:
-        """Give the file back; twice is fine."""
+        """Give the file back; may be called twice."""
         self.file.close()
         self._handle.close()
 

@@ -167,7 +167,7 @@ class AudioReader:
         self._opened.stop()
 
     def close(self) -> None:
-        """Give the file back; twice is fine."""
+        """Give the file back; may be called twice."""
         self._opened.close()
 
     def __enter__(self) -> AudioReader:

@@ -54,7 +54,7 @@ def add_bench_parser(subparsers: Any) -> None:
     add("--budget", type=float, default=11.0, metavar="MINUTES",
         help="for all rows; rows that do not fit are named (default: %(default)g)")  # fmt: skip
     add("--isa", choices=("native", "avx512", "avx2"), default="native",
-        help="mask off newer instructions: an ordinary machine's stand-in")  # fmt: skip
+        help="leave newer instructions unused, as on an ordinary machine")  # fmt: skip
     add("--quick", action="store_true", help="tiny networks: a test of the command, no figures")
     group = parser.add_argument_group("prices")
     add = group.add_argument

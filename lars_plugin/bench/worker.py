@@ -6,7 +6,7 @@ the environment leaves it.
 
 What is timed is the whole stream, cutting and overlap-add included. Where a network takes
 seconds a chunk, it runs for as many chunks as the time allows; for the others its last answer
-stands in and the median of its times is added instead. How many were timed is in the result.
+is used and the median of its times is added instead. How many were timed is in the result.
 """
 
 from __future__ import annotations

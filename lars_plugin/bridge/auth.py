@@ -51,7 +51,7 @@ def private_folder(folder: Path) -> Path:
     """Create a folder with mode 0700, or check that it is one and ours.
 
     Raises:
-        AuthError: others own it or can look into it, or it is no folder.
+        AuthError: others own it or can look into it, or it is not a folder.
         BridgeError: it cannot be made.
     """
     try:
@@ -85,7 +85,7 @@ def open_folder(folder: Path) -> Iterator[int | None]:
 
     Raises:
         OSError: it is not there.
-        AuthError: others own it or can look into it, or it is a link or no folder.
+        AuthError: others own it or can look into it, or it is a link or not a folder.
     """
     _check_folder(folder, folder.lstat())
     if os.name != "posix":
@@ -109,7 +109,7 @@ def read_private(path: Path, most: int, folder: int | None = None) -> bytes:
 
     Raises:
         OSError: it cannot be opened; links are not followed.
-        AuthError: it is another user's, open to others, or no plain file.
+        AuthError: it is another user's, open to others, or not a plain file.
     """
     # A pipe in the file's place must not make us wait for a writer.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -149,7 +149,7 @@ def read_token(path: Path) -> str:
     """The token in a file of mode 0600.
 
     Raises:
-        AuthError: the file is not there, holds no token, or others may read it.
+        AuthError: the file is missing, does not hold a token, or others may read it.
     """
     try:
         token = read_private(path, 4 * limits.TOKEN_BYTES).decode("ascii", "replace").strip()

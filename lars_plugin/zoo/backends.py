@@ -39,7 +39,7 @@ def open_backend(
 
     Raises:
         ModelError: the file is not what the configuration says.
-        InputError: a choice that cannot be.
+        InputError: an invalid choice.
         EngineError: the device is not there.
     """
     assert config.weights is not None

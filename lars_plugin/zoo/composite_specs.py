@@ -72,7 +72,7 @@ def load_composite(
         load: loads a part by its name; each name once.
 
     Raises:
-        InputError: it means a composite, but one that cannot be.
+        InputError: it is the name of a composite that is invalid.
         ModelError: a part cannot be loaded, or a file cannot be read.
     """
     spec = spec_of(source)

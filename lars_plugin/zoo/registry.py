@@ -54,7 +54,7 @@ def model_folders() -> dict[str, Path]:
     roots = [Path(root).expanduser() for root in chosen if root]
     for root in roots:
         if not root.is_dir():
-            log.warning("LARS_MODELS_PATH names %s, which is no folder", root)
+            log.warning("LARS_MODELS_PATH names %s, which is not a folder", root)
     found: dict[str, Path] = {}
     for root in [*(root for root in roots if root.is_dir()), _own_models()]:
         for config in sorted(root.glob(f"*/{CONFIG_FILE}")):

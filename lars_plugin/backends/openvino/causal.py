@@ -76,7 +76,7 @@ class OpenVINOCausalBackend(NotPickled):
         )
         self._model, self._forks = self._compile(), fork_count()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # The first run allocates; no live stream shall wait for that.
+        # The first run allocates; no live stream must wait for that.
         self.step(np.zeros((prepost.shape[1], prepost.hop), np.float32), self._start)
 
     @property

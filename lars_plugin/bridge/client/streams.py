@@ -116,7 +116,7 @@ class Client(EngineClient):
             channels: 1, or the model's.
             mode: ``live`` has a fixed latency and replaces what is late; ``offline`` waits.
             max_block: the largest block to come; decides about live buffering.
-            fallback: what stands in for stems that are late: a share of the mixture, or silence.
+            fallback: what replaces stems that are late: a share of the mixture, or silence.
             stems: those wanted, in this order; all for None.
             step, lookahead: live: samples at the model's rate; see PROTOCOL.md.
             buffering: live: samples that the engine may take for its work.

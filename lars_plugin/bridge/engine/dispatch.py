@@ -191,7 +191,7 @@ class Dispatcher:
             )
 
     def _too_late(self, connection: Connection, message: Message) -> None:
-        """Answer what came for a stream that is no more.
+        """Answer what came for a stream that has ended.
 
         A client that has not yet read why the engine ended its stream goes on sending: that audio
         is dropped, or its answer would hide the reason, and requests are answered with the reason.

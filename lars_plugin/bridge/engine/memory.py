@@ -67,6 +67,6 @@ class Memory:
             self._taken[session] = count
 
     def give(self, session: int) -> None:
-        """The stream is no more; again is fine."""
+        """The stream has ended; may be called twice."""
         with self._lock:
             self._taken.pop(session, None)

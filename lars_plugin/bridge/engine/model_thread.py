@@ -134,7 +134,7 @@ class ModelThread:
         """The model once it is loaded; for other threads.
 
         Args:
-            check: called now and then; it raises what shall end the wait.
+            check: called now and then; it raises what ends the wait.
 
         Raises:
             ModelError or another LarsError: it could not be loaded.
@@ -179,7 +179,7 @@ class ModelThread:
                 self._read_news()
             except BaseException as error:
                 self._recover(error)
-                time.sleep(_CALM_SECONDS)  # if it goes on like this, others shall have a core too
+                time.sleep(_CALM_SECONDS)  # if it goes on like this, others need the core too
         self.clear()
 
     def clear(self) -> None:

@@ -36,7 +36,7 @@ __all__ = ["Server", "Settings"]
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
-_BACKLOG = 512  # who comes beyond the limits shall be told so, not left standing
+_BACKLOG = 512  # clients beyond the limits get an error instead of no answer
 _ACCEPTS = 64  # in one go
 _GRACE_SECONDS = 1.0
 _JOB_SECONDS = 3.0  # for jobs to stop: they do in half a second, on a busy machine in more
