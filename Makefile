@@ -47,7 +47,7 @@ vst3:
 	else echo "no zam-plugins: the tests of a third-party VST3 will be skipped"; fi
 
 check: lint
-	$(BIN)/python -m pytest -q tests/audio/test_atomic.py tests/audio/test_reader.py \
+	$(BIN)/python -m pytest -q tests/test_files.py tests/audio/test_reader.py \
 		tests/audio/test_writer.py tests/midi/test_tempo_and_file.py tests/networks/test_mdx23c.py \
 		tests/separation/streams/test_chunked.py tests/bridge/protocol/test_wire.py \
 		tests/bridge/client/test_alignment.py \

@@ -286,10 +286,6 @@ class Backend(Protocol):
     and returns new memory ``(batch, stems, channels, samples)`` float32. It raises
     :class:`~lars_plugin.errors.EngineError` when the machine fails it. NaN and Inf in its result
     are the caller's to find.
-
-    A backend may have an attribute ``instant = True``, a promise that it is arithmetic which never
-    waits and takes microseconds; the engine of the bridge then runs it in its network thread. No
-    network does.
     """
 
     @property

@@ -150,11 +150,15 @@ def make_systems(
     overlap: float | None = None,
     device: str = "auto",
     precision: str = "float32",
+    backend: str | None = "torch",
 ) -> list[System]:
     """Models by name or folder, then baselines by name; nothing is loaded yet.
 
     A folder is named by its last part, unless two systems would have the same name. Each model is
     followed by its variants, which share the loaded model and are called "lars-mini, wiener 1".
+
+    Device, precision and backend are those of :func:`~lars_plugin.zoo.load.load_model`. The
+    defaults give the same figures wherever they are made.
 
     Raises:
         InputError: see :class:`BaselineSystem`.
@@ -165,7 +169,9 @@ def make_systems(
     elif preset is not None:
         settings.append(f"preset {preset}")
     if precision != "float32":
-        settings.append(precision)
+        settings.append("precision auto" if precision == "auto" else precision)
+    if backend != "torch":
+        settings.append(f"backend {backend or 'auto'}")
 
     def opener(name: str) -> Callable[[], Separator]:
         # A name that looks like a path, or is one, is a folder; names of the zoo hold no
@@ -177,9 +183,7 @@ def make_systems(
             overlap=overlap,
             device=device,
             precision=precision,
-            # One backend for all figures, wherever they are made; the command's --jobs shares
-            # out its threads.
-            backend="torch",
+            backend=backend,
         )
 
     def changed(plain: ModelSystem, post: PostProcessing) -> Callable[[], Separator]:

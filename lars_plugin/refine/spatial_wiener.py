@@ -64,11 +64,6 @@ class SpatialFilter:
     def name(self) -> str:
         return self._backend.name
 
-    @property
-    def instant(self) -> bool:
-        """Never: see :class:`~lars_plugin.model.Backend`."""
-        return False
-
     def share(self, jobs: int) -> None:
         """Prepare for that many simultaneous callers, if the backend can."""
         share = getattr(self._backend, "share", None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError
 from lars_plugin.networks.registry import ARCHITECTURES, trainable_names
+from lars_plugin.options import add_device_option
 
 if TYPE_CHECKING:
     from lars_plugin.training.networks.trainer import FitConfig
@@ -67,7 +68,7 @@ def add_train_parser(subparsers: Any) -> None:
         help="leakage into a silent stem is punished above this level against the mixture; raise it"
         " if the network learns only silence (default -30)",
     )  # fmt: skip
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
+    add_device_option(parser, default="cpu")
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler"
     )

@@ -16,7 +16,7 @@ from lars_plugin.backends.choice import Choice, choose_backend
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.model import Backend, ModelConfig
 from lars_plugin.networks.registry import find, of_network
-from lars_plugin.zoo.integrity import check_file, sha256_of
+from lars_plugin.zoo.integrity import check_file, weights_sha256
 from lars_plugin.zoo.registry import cache_folder
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def open_backend(
 
     digest = ""
     if choice.backend == "openvino":
-        digest = config.weights.sha256 or sha256_of(path)
+        digest = config.weights.sha256 or weights_sha256(path)
         if not config.weights.sha256:
             load()  # nothing is known about this file: it should fail now, not at the first chunk
     return network_backend(config, load, choice, device=device, digest=digest)
@@ -76,7 +76,7 @@ def open_backend(
 def _choice(
     config: ModelConfig, device: str, precision: str, backend: str | None, *, torchscript: bool
 ) -> Choice:
-    from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
+    from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
 
     choice = choose_backend(
         backend,
@@ -133,6 +133,7 @@ def network_backend(
     """
     if choice.backend == "openvino":
         from lars_plugin.backends.openvino.backend import OpenVINOBackend
+        from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
 
         identity = {
             "weights": digest,
@@ -143,15 +144,12 @@ def network_backend(
         cache = cache_folder() / "openvino"
         row = find(config.architecture)
         if row is not None and row.causal:
-            # Here, because it imports PyTorch, which the other does not need.
-            from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
-
             return OpenVINOCausalBackend(
                 network_prepost(config, load),
                 identity=identity,
                 cache=cache,
                 precision=choice.precision,
-                told=log.warning,
+                on_warning=log.warning,
             )
         return OpenVINOBackend(
             network_prepost(config, load),
@@ -160,7 +158,7 @@ def network_backend(
             precision=choice.precision,
             threads=threads,
             calibration=lambda channels, samples: _calibration(config, channels, samples),
-            told=log.warning,
+            on_warning=log.warning,
         )
     from lars_plugin.backends.torch_backend import TorchBackend
     from lars_plugin.backends.torch_causal import TorchCausalBackend

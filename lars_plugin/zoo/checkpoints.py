@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lars_plugin.errors import ModelError, ModelFormatError
+from lars_plugin.files import replacing
 from lars_plugin.forks import settle_torch
 from lars_plugin.model import ModelConfig
 from lars_plugin.networks.registry import ARCHITECTURES, find
-from lars_plugin.zoo.integrity import replacing
 
 __all__ = ["build_network", "load_state", "read_state", "save_state"]
 
@@ -183,7 +183,7 @@ def save_state(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> N
         # Cloned: tensors that share memory cannot be stored.
         stored[key] = tensor.clone(memory_format=torch.contiguous_format)
     metadata: dict[str, Any] = {"format": "pt"}
-    with replacing(path) as temporary:
+    with replacing(path, error=ModelError) as temporary:
         try:
             # Not save_file, which creates a file that only its owner may read.
             temporary.write_bytes(save(stored, metadata))

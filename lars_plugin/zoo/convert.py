@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lars_plugin.errors import InputError, ModelFormatError
+from lars_plugin.errors import InputError, ModelError, ModelFormatError
+from lars_plugin.files import replacing
 from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo.checkpoints import build_network, load_state, read_state, save_state
-from lars_plugin.zoo.integrity import check_file, replacing, sha256_of
+from lars_plugin.zoo.integrity import check_file, weights_sha256
 from lars_plugin.zoo.load import resolve
 from lars_plugin.zoo.registry import CONFIG_FILE
 from lars_plugin.zoo.yaml_configs import config_name, dump_config, read_config
@@ -72,12 +73,12 @@ def convert(
     file = target.with_name(WEIGHTS_FILE)
     # Weights first: after a crash in between, the old configuration's SHA-256 does not match them.
     save_state(network.state_dict(), file, STORED[dtype])
-    written = WeightsFile(WEIGHTS_FILE, "safetensors", sha256_of(file), file.stat().st_size)
-    made = dataclasses.replace(
+    written = WeightsFile(WEIGHTS_FILE, "safetensors", weights_sha256(file), file.stat().st_size)
+    result = dataclasses.replace(
         source, name=config_name(name or target.parent.resolve().name), weights=written
     )
-    with replacing(target) as temporary:
-        temporary.write_text(dump_config(made), encoding="utf-8")
+    with replacing(target, error=ModelError) as temporary:
+        temporary.write_text(dump_config(result), encoding="utf-8")
     return target.parent
 
 
@@ -120,9 +121,9 @@ def write_weights(
     load_state(build_network(config), state, "the network")
     weights = path.with_name(config.weights.file)
     save_state(state, weights, STORED[dtype])
-    sha256 = sha256_of(weights)
+    sha256 = weights_sha256(weights)
     for key, value in (("sha256", sha256), ("size", str(weights.stat().st_size))):
         text = re.sub(rf"(?m)^(\s+{key}:).*$", rf"\g<1> {value}", text, count=1)
-    with replacing(path) as temporary:
+    with replacing(path, error=ModelError) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return sha256

@@ -23,9 +23,10 @@ from torch import nn
 
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError, ModelError
+from lars_plugin.files import replacing
 from lars_plugin.model import Model, ModelConfig, WeightsFile
 from lars_plugin.networks.shared.stft import STFT
-from lars_plugin.zoo.integrity import replacing, sha256_of
+from lars_plugin.zoo.integrity import weights_sha256
 from lars_plugin.zoo.yaml_configs import dump_config
 
 __all__ = ["FORMATS", "export"]
@@ -74,7 +75,7 @@ def export(model: Model, path: str | os.PathLike[str], format: str) -> float:  #
     with torch.inference_mode():
         # Compared with the original, not with its portable copy, to verify all steps.
         expected = _on_cpu(model.backend.module, portable=False)(wave).numpy()
-    with replacing(path) as temporary:
+    with replacing(path, error=ModelError) as temporary:
         write(network, wave, temporary)
         if format == "onnx":
             _label_onnx(temporary, config)
@@ -117,9 +118,9 @@ def _run_script(path: Path, wave: torch.Tensor) -> NDArray[np.float32]:
 
 
 def _write_sidecar(config: ModelConfig, path: Path) -> None:
-    file = WeightsFile(path.name, "torchscript", sha256_of(path), path.stat().st_size)
+    file = WeightsFile(path.name, "torchscript", weights_sha256(path), path.stat().st_size)
     config = dataclasses.replace(config, architecture="torchscript", network={}, weights=file)
-    with replacing(path.with_suffix(".yaml")) as temporary:
+    with replacing(path.with_suffix(".yaml"), error=ModelError) as temporary:
         temporary.write_text(dump_config(config), encoding="utf-8")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import re
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from lars_plugin.errors import CancelledError, ModelError, ModelIntegrityError, ModelNotFoundError
+from lars_plugin.files import put_in_place
 from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo.claims import part_of
 from lars_plugin.zoo.integrity import difference
@@ -82,7 +82,7 @@ def _fetch(config: ModelConfig, weights: WeightsFile, progress: DownloadProgress
                     log.info("%s", failures[-1])
                     continue
                 if problem is None:
-                    os.replace(part, target)
+                    put_in_place(part, target)
                     return target
                 wrong = f"{url} gave a different file from the published one: {problem}"
                 log.info("%s", wrong)

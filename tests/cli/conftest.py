@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from lars_plugin.audio import write_audio
 from lars_plugin.cli import main
 from lars_plugin.separation.separator import Separator
+from tests.cli.runs import Separate
 from tests.models import config, model_folder
 
 RATE = 44100
@@ -59,6 +61,22 @@ def lars(
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         code = main(["separate", "-m", str(tiny), "-d", "cpu", *map(str, arguments)])
         return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def separate(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Separate:
+    """Runs ``lars separate --json`` into ``o``; gives (exit code, document, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, model: Path = tiny) -> tuple[int, dict[str, Any], str]:
+        command = ["separate", "-m", str(model), "-d", "cpu", "-o", "o", "--json", *arguments]
+        code = main(command)
+        out, err = capsys.readouterr()
+        return code, json.loads(out), err
 
     return run
 

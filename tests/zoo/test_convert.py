@@ -18,7 +18,7 @@ from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo import load_model
 from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.convert import convert, write_weights
-from lars_plugin.zoo.integrity import sha256_of
+from lars_plugin.zoo.integrity import weights_sha256 as sha256_of
 from lars_plugin.zoo.registry import model_folders
 from lars_plugin.zoo.yaml_configs import dump_config, read_config
 

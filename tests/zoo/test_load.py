@@ -27,7 +27,7 @@ from lars_plugin.errors import (
 from lars_plugin.model import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo import get_config, load_model
 from lars_plugin.zoo.checkpoints import build_network
-from lars_plugin.zoo.integrity import sha256_of
+from lars_plugin.zoo.integrity import weights_sha256 as sha256_of
 from lars_plugin.zoo.yaml_configs import dump_config
 
 Golden = tuple[Path, Path, dict[str, Tensor]]

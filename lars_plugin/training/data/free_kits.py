@@ -26,6 +26,7 @@ import numpy as np
 import soundfile
 
 from lars_plugin.errors import DatasetError
+from lars_plugin.files import replacing
 from lars_plugin.training.data.font_kits import font_hits
 from lars_plugin.training.data.one_shots import Hit, write_kit
 
@@ -214,10 +215,12 @@ def make_free_kits(folder: Path) -> dict[str, int]:
         table = csv.writer(handle)
         table.writerow(["kit", "package", "author", "licence"])
         table.writerows([kit, s.package, s.author, s.licence] for kit, s in kits)
-    partial = folder / "manifest.csv.part"
-    with partial.open("w", newline="", encoding="utf-8") as handle:
+    manifest = folder / "manifest.csv"
+    with (
+        replacing(manifest, error=DatasetError) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as handle,
+    ):
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(folder / "manifest.csv")
     return {kit: sum(row["kit"] == kit for row in rows) for kit, _ in kits}

@@ -11,7 +11,6 @@ progressions of the validation split, and, if two are given, a sound font.
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
 import shutil
 import subprocess
@@ -26,6 +25,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError, InputError
+from lars_plugin.files import replacing, sha256_of
 from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.music import song as music
 from lars_plugin.training.music.accompaniment import BANK_INDEX
@@ -162,7 +162,7 @@ def make_bank(folder: Path, config: BankConfig) -> int:
     if index.is_file():
         with index.open(newline="", encoding="utf-8") as handle:
             there = {row["file"] for row in csv.DictReader(handle)}
-    digests = {font: hashlib.sha256(font.read_bytes()).hexdigest() for font in fonts.values()}
+    digests = {font: sha256_of(font) for font in fonts.values()}
     made = 0
     with index.open("a", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
@@ -234,6 +234,6 @@ def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: boo
 def _render(font: Path, midi: mido.MidiFile, out: Path, seconds: float) -> None:
     """MIDI to 16-bit FLAC of the given length, peaking at -1 dBFS."""
     wave = render_midi(font, midi, seconds)
-    partial = out.with_name(f"{out.stem}.part.flac")
-    soundfile.write(partial, wave.T * (0.89 / np.abs(wave).max()), SAMPLE_RATE, subtype="PCM_16")
-    partial.replace(out)
+    loud = wave.T * (0.89 / np.abs(wave).max())
+    with replacing(out, error=DatasetError) as temporary:
+        soundfile.write(temporary, loud, SAMPLE_RATE, subtype="PCM_16", format="FLAC")

@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from lars_plugin.errors import InputError
+from lars_plugin.errors import InputError, ModelError
+from lars_plugin.files import replacing
 from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.networks.registry import of_network
 from lars_plugin.training.render.fullmix import FULLMIX_STEMS
@@ -57,7 +58,9 @@ def publish(network: nn.Module, folder: Path, record: Mapping[str, Any]) -> Path
         license="see training.json for its training data",
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    with replacing(folder / "config.yaml", error=ModelError) as temporary:
+        temporary.write_text(dump_config(config), encoding="utf-8")
     write_weights(network, folder)
-    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / "training.json", error=ModelError) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return folder

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lars_plugin.allocator import keep_freed_memory
-from lars_plugin.errors import DatasetError
+from lars_plugin.errors import DatasetError, ModelError
 from lars_plugin.evaluation.metrics import is_sounding, sdr
+from lars_plugin.files import replacing
 from lars_plugin.networks.registry import Training, of_network
 from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.data.pool import Pool, PoolConfig
@@ -313,19 +314,16 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint, replacing the previous one only when it is whole."""
-        partial = self.checkpoint.with_suffix(".part")
-        torch.save(
-            {
-                "network": self.network.state_dict(),
-                "ema": self.ema.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "spent": self.spent,
-                "step": self.step,
-                "config": asdict(self.config),
-            },
-            partial,
-        )
-        partial.replace(self.checkpoint)
+        state = {
+            "network": self.network.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "spent": self.spent,
+            "step": self.step,
+            "config": asdict(self.config),
+        }
+        with replacing(self.checkpoint, error=ModelError) as temporary:
+            torch.save(state, temporary)
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True, map_location=self.config.device)

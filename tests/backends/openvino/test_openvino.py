@@ -253,7 +253,7 @@ class TestWithOpenVINO:
             converted.append(shapes)
             return real(prepost, shapes, *rest, **more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr("lars_plugin.backends.openvino.backend.convert", counting)
+        monkeypatch.setattr("lars_plugin.backends.openvino.runtime.convert", counting)
         first = self.backend("bandunet", tmp_path)[1](waves())  # type: ignore[operator]
         assert len(converted) == 1
         # bfloat16 is a matter of running, not of the file.

@@ -164,23 +164,23 @@ def test_it_streams_like_any_causal_backend(backend: OpenVINOCausalBackend) -> N
 
 
 def test_a_conversion_is_made_once_and_another_network_gets_its_own(cache: Path) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     for weights in ("once", "once", "other"):
         OpenVINOCausalBackend(
-            prepost(network()), identity={"weights": weights}, cache=cache, told=told.append
+            prepost(network()), identity={"weights": weights}, cache=cache, on_warning=lines.append
         )
-    assert len(told) == 2
+    assert len(lines) == 2
 
 
 def test_a_damaged_conversion_is_made_again(tmp_path: Path) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     for _ in range(2):
         made = OpenVINOCausalBackend(
-            prepost(network()), identity={}, cache=tmp_path, told=told.append
+            prepost(network()), identity={}, cache=tmp_path, on_warning=lines.append
         )
         (graph,) = tmp_path.glob(f"*/{GRAPH}")
         graph.write_text("<net>")
-    assert len(told) == 2
+    assert len(lines) == 2
     assert np.isfinite(run(made, noise(HOP), [1])).all()
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["hold", "new_part", "remove_leftovers"]
+__all__ = ["hold", "new_part", "part_name", "remove_leftovers"]
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,17 @@ def _load_locks() -> ModuleType | None:
 _locks = _load_locks()
 
 
-def new_part(folder: Path) -> tuple[Path, int]:
+def part_name(folder: Path) -> Path:
+    """A name in a folder that nothing has yet, for what will be renamed when it is complete."""
+    return folder / f".lars-{secrets.token_hex(8)}.part"
+
+
+def new_part(folder: Path, mode: int = 0o666) -> tuple[Path, int]:
     """A new temporary file in a folder: its path, and its descriptor, for reading and writing.
+
+    Args:
+        folder: that is there.
+        mode: of the file, from its first moment on; the umask takes its part.
 
     Raises:
         OSError: it cannot be made.
@@ -48,8 +57,8 @@ def new_part(folder: Path) -> tuple[Path, int]:
     # Not tempfile: its files can be read by their owner only, and keep that mode.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     while True:
-        path = folder / f".lars-{secrets.token_hex(8)}.part"
-        descriptor = os.open(path, flags, 0o666)
+        path = part_name(folder)
+        descriptor = os.open(path, flags, mode)
         if _lock(descriptor) and (_locks is None or os.fstat(descriptor).st_nlink):
             return path, descriptor
         os.close(descriptor)  # removed, between making and locking, by one who looked for leftovers
@@ -58,8 +67,8 @@ def new_part(folder: Path) -> tuple[Path, int]:
 def hold(descriptor: int) -> int | None:
     """A second descriptor that keeps a temporary file locked when the first is closed.
 
-    It is for the time until the file has its final name. None where that cannot be: there the
-    file has to be closed before it is renamed.
+    It is for the time until the file has its final name. None where the system has no locks: there
+    the file has to be closed before it is renamed.
     """
     return None if _locks is None else os.dup(descriptor)
 

@@ -1,23 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AtomicFiles: several files that appear together, complete, or not at all."""
+"""Files that appear complete or not at all, and SHA-256 of files.
+
+Every file is written under a temporary name in its folder and then renamed. ``AtomicFiles`` does so
+for one or more files that belong together and gives handles; ``replacing`` does so for one file and
+gives a path, for libraries that open files themselves. Only the cache of converted networks, which
+holds folders that must never replace each other, has its own way.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from lars_plugin.audio.leftovers import hold, new_part, remove_leftovers
-from lars_plugin.errors import AudioFileError
+from lars_plugin.errors import AudioFileError, LarsError
+from lars_plugin.leftovers import hold, new_part, remove_leftovers
 
-__all__ = ["AtomicFiles", "discard_unfinished", "printable", "write_failure"]
+__all__ = [
+    "AtomicFiles",
+    "discard_unfinished",
+    "printable",
+    "put_in_place",
+    "replacing",
+    "sha256_of",
+    "write_failure",
+]
 
 log = logging.getLogger(__name__)
+
+_BLOCK = 1 << 20
 
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -40,15 +58,45 @@ _lock = threading.Lock()
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """A path for messages: bytes that are no UTF-8 become U+FFFD, control characters ``?``."""
+    """A path for messages: bytes that are not UTF-8 become U+FFFD, control characters ``?``."""
     text = os.fsencode(path).decode("utf-8", "replace")
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def write_failure(path: Path, error: OSError) -> AudioFileError:
-    """The one-line error for a file that could not be written."""
+def write_failure(path: Path, error: OSError, kind: type[LarsError] = AudioFileError) -> LarsError:
+    """The one-line error for a file that could not be written.
+
+    Args:
+        path: of the file.
+        error: the system's.
+        kind: of the new error.
+    """
     cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
-    return AudioFileError(f"cannot write {printable(path)}: {cause}")
+    return kind(f"cannot write {printable(path)}: {cause}")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a whole file, lower-case hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Bring a complete file to the disk, then give it its name in the same folder.
+
+    Raises:
+        OSError: it could not be written or renamed.
+    """
+    with temporary.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
 
 
 def discard_unfinished(*, exiting: bool = False) -> None:
@@ -98,6 +146,9 @@ class AtomicFiles:
     They get their names in the order in which they were created. What a process that was killed
     has left in the same folders is removed.
 
+    Args:
+        error: raised when a file cannot be written.
+
     Example::
 
         with AtomicFiles() as files:
@@ -105,7 +156,8 @@ class AtomicFiles:
             files.create(Path("out/b.txt")).write(b"b")
     """
 
-    def __init__(self) -> None:
+    def __init__(self, error: type[LarsError] = AudioFileError) -> None:
+        self._error = error
         self._open: list[tuple[Path, Path, BinaryIO]] = []  # final name, temporary name, handle
         self._cleared: set[Path] = set()  # folders in which there is nothing of dead processes
 
@@ -123,14 +175,23 @@ class AtomicFiles:
         else:
             self.rollback()
 
-    def create(self, path: Path) -> BinaryIO:
+    def create(self, path: Path, mode: int = 0o666) -> BinaryIO:
         """A new file, open for reading and writing, that will be called ``path``.
 
         Missing folders are made. The handle is closed by this object.
 
+        Args:
+            path: the final name.
+            mode: of the file; the umask takes its part.
+
         Raises:
-            AudioFileError: the file cannot be made here, or could not get that name later.
+            AudioFileError, or the chosen error: the file cannot be made here, or could not get
+                that name later.
         """
+        return self.begin(path, mode)[1]
+
+    def begin(self, path: Path, mode: int = 0o666) -> tuple[Path, BinaryIO]:
+        """See ``create``; returns the temporary name and the handle."""
         with _lock:
             try:
                 _make_folders(path.parent)
@@ -142,20 +203,20 @@ class AtomicFiles:
                 if path.parent not in self._cleared:
                     remove_leftovers(path.parent)
                     self._cleared.add(path.parent)
-                temporary, descriptor = new_part(path.parent)
+                temporary, descriptor = new_part(path.parent, mode)
                 handle = os.fdopen(descriptor, "w+b")
             except OSError as error:
                 _remove_folders(path.parent)
-                raise write_failure(path, error) from error
+                raise write_failure(path, error, self._error) from error
             _unfinished.add(temporary)
             self._open.append((path, temporary, handle))
-        return handle
+        return temporary, handle
 
     def stat(self, path: Path) -> os.stat_result:
         """What the system says of the file that will be called ``path``, as written so far.
 
         Raises:
-            AudioFileError: what was written does not get to the file.
+            AudioFileError, or the chosen error: what was written does not get to the file.
             KeyError: no such file in this group.
         """
         for final, _, handle in self._open:
@@ -164,14 +225,15 @@ class AtomicFiles:
                     handle.flush()
                     return os.fstat(handle.fileno())
                 except OSError as error:
-                    raise write_failure(path, error) from error
+                    raise write_failure(path, error, self._error) from error
         raise KeyError(path)
 
     def commit(self) -> None:
         """Bring everything to the disk and give all files their names.
 
         Raises:
-            AudioFileError: one of them could not be completed; none is left then.
+            AudioFileError, or the chosen error: one of them could not be completed; none is left
+                then.
         """
         named: list[Path] = []
         held: list[int] = []
@@ -202,7 +264,7 @@ class AtomicFiles:
                     done.unlink()
             self.rollback()
             if isinstance(error, OSError):
-                raise write_failure(path, error) from error
+                raise write_failure(path, error, self._error) from error
             raise
         finally:
             for lock in held:
@@ -224,3 +286,24 @@ class AtomicFiles:
             for final, _, _ in self._open:
                 _remove_folders(final.parent)
             self._open.clear()
+
+
+@contextlib.contextmanager
+def replacing(
+    path: Path, *, error: type[LarsError] = AudioFileError, mode: int = 0o666
+) -> Iterator[Path]:
+    """A temporary file beside ``path`` that becomes it when the block ends well.
+
+    Missing folders are made. When the block fails, ``path`` stays as it was.
+
+    Args:
+        path: the final name.
+        error: raised when the file cannot be written; OSErrors of the block become it too.
+        mode: of the file; the umask takes its part.
+    """
+    with AtomicFiles(error) as files:
+        temporary, _ = files.begin(path, mode)
+        try:
+            yield temporary
+        except OSError as failure:
+            raise write_failure(path, failure, error) from failure

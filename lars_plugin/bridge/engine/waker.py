@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Waking a thread that sleeps: a byte through a pair of sockets.
 
-A queue's lock would do the same in three times the time: whoever is woken by it finds that the
-one who woke it still holds the interpreter, and goes to sleep once more.
+A queue's lock takes three times as long: the thread that it wakes finds that the other still holds
+the interpreter, and goes to sleep once more.
 """
 
 from __future__ import annotations
 
 import socket
 
-__all__ = ["Wake"]
+__all__ = ["Waker"]
 
 
-class Wake:
-    """One thread sleeps in ``wait`` (or selects on ``fileno``); any other may ``ring``.
+class Waker:
+    """One thread sleeps in ``wait`` (or selects on ``fileno``); any other may ``wake`` it.
 
-    What the ringers have to say lies elsewhere, in a deque: it is put there before ``ring`` and
-    looked at after ``wait`` or ``clear``, so that nothing is missed.
+    The news lies elsewhere, in a deque: it is put there before ``wake`` and looked at after
+    ``wait`` or ``clear``, so that nothing is missed.
 
     Args:
         seconds: that ``wait`` sleeps at most.
@@ -26,29 +26,29 @@ class Wake:
         self._in, self._out = socket.socketpair()
         self._in.setblocking(False)
         self._out.settimeout(seconds)
-        self._rung = False
+        self._woken = False
 
     def fileno(self) -> int:
-        """For ``select``: readable after ``ring``; then ``clear``."""
+        """For ``select``: readable after ``wake``; then ``clear``."""
         return self._out.fileno()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """End the sleep, or the next one at once. From any thread or signal handler."""
-        if not self._rung:
-            self._rung = True
+        if not self._woken:
+            self._woken = True
             try:
                 self._in.send(b"\0")
             except OSError:
                 return  # full: it is awake anyway; closed: it never sleeps again
 
     def wait(self) -> bool:
-        """Sleep until ``ring``; False when the time was up first."""
+        """Sleep until ``wake``; False when the time was up first."""
         try:
             self._out.recv(64)
         except TimeoutError:
             return False
-        # Only now: a ring in between sends no byte, but what it is about is looked at next.
-        self._rung = False
+        # Only now: a wake in between sends no byte, but its news is looked at next.
+        self._woken = False
         return True
 
     clear = wait

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model's thread: loads the model and runs it for every session that shares it.
+"""A model thread: loads the model and runs it for every session that shares it.
 
 Live sessions come first and their chunks are run together; between them there is one run for an
 offline session or a job, in turns by time, and the live ones are looked at again. Live sessions
@@ -7,7 +7,7 @@ that leave no gap, because they need more than real time, get three quarters of 
 must be those of ``Separator`` to the bit, so their batches stay as they are.
 
 What goes wrong with one session ends that session. What goes wrong beyond that, down to an error
-that is no ``Exception``, ends all that had something to do; the thread goes on with the others.
+that is not an ``Exception``, ends all that had something to do; the thread goes on with the others.
 """
 
 from __future__ import annotations
@@ -25,30 +25,28 @@ from numpy.typing import NDArray
 from lars_plugin.bridge.engine.session import Session
 from lars_plugin.bridge.engine.tasks import Tasks
 from lars_plugin.bridge.engine.turns import Turns
-from lars_plugin.bridge.engine.wake import Wake
+from lars_plugin.bridge.engine.waker import Waker
 from lars_plugin.errors import ConnectionLostError, EngineError, LarsError, ModelError
 from lars_plugin.model import Model
 
-__all__ = ["Worker"]
+__all__ = ["ModelThread"]
 
 log = logging.getLogger(__name__)
 
 Wave = NDArray[np.float32]
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 # Chunks of live sessions in one run: enough to pay, few enough to be in time.
 _MAX_BATCH = 16
 _POLL_SECONDS = 0.5
 _CHECK_SECONDS = 0.1  # how often one who waits for a run looks whether it still wants it
-# Live sessions that leave no gap stand back after so much more time than the last run of another
-# kind took, and at least so many seconds.
+# Live sessions that leave no gap let another kind run after this many times the seconds that its
+# last run took, and at least this many seconds.
 _LIVE_SHARE = 3.0
 _LIVE_SECONDS = 0.25
-# By so much may a live session's use of the network exceed another's before it must wait for it.
+# Seconds by which a live session may have used the network more than another before it waits.
 _LIVE_AHEAD = 0.05
 _CALM_SECONDS = 0.02
-# Runs of an instant network that the network thread makes before it hands over.
-_ROUNDS = 8
 
 
 class _JobOf(NamedTuple):
@@ -57,14 +55,14 @@ class _JobOf(NamedTuple):
     owner: Hashable
 
 
-class Worker:
+class ModelThread:
     """One loaded model and the thread that runs it.
 
     Args:
         name: of the model.
         load: loads it; called on the thread.
-        retire: asked when the worker has been idle; True lets it end.
-        progressed: told, from the thread, that a session has taken audio from its inbox.
+        retire: called when the thread has been idle; True lets it end.
+        progressed: called, on the thread, when a session has taken audio from its inbox.
     """
 
     def __init__(
@@ -72,7 +70,7 @@ class Worker:
         name: str,
         load: Callable[[str], Model],
         *,
-        retire: Callable[[Worker], bool],
+        retire: Callable[[ModelThread], bool],
         progressed: Callable[[Session], None],
     ) -> None:
         self.name = name
@@ -84,7 +82,7 @@ class Worker:
         self._load = load
         self._retire = retire
         self._progressed = progressed
-        self._wake = Wake(_POLL_SECONDS)
+        self._waker = Waker(_POLL_SECONDS)
         self._news: deque[Session] = deque()  # sessions with something to do, or closed
         self._tasks = Tasks()
         self._sessions: dict[int, Session] = {}  # those that may have something to do
@@ -93,43 +91,24 @@ class Worker:
         self._shared = False  # whether there are several live sessions
         self._live_used = 0.0  # seconds of live runs without a gap
         self._live_due = _LIVE_SECONDS  # after so many another kind has a run
-        self._turn = threading.Lock()  # who holds it looks after the sessions
-        self._instant = False
         self._loaded = threading.Event()
         self._error: LarsError | None = None
         self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
         self._thread.start()
 
-    def notify(self, session: Session, *, ring: bool = True) -> None:
+    def notify(self, session: Session, *, wake: bool = True) -> None:
         """A session has something to do, or was closed. From any thread, never waits.
 
         Args:
-            ring: now; else the caller must, when it is through with what it does.
+            wake: wake the thread now; else the caller must call ``wake`` when it is done.
         """
         self._news.append(session)
-        if ring:
-            self._wake.ring()
+        if wake:
+            self.wake()
 
-    def ring(self) -> None:
-        """Look at the news: for the network thread, which does it itself where it may.
-
-        It may where the backend says of itself that it is ``instant``, some arithmetic that never
-        waits for anything, when the model's thread is at rest, and for small pieces of live audio
-        only. Waking a thread would then be most of the work.
-        """
-        if self._instant and self._turn.acquire(blocking=False):
-            try:
-                self._read_news()
-                rounds = _ROUNDS if all(one.brief for one in self._sessions.values()) else 0
-                while rounds and self._work_live():
-                    rounds -= 1
-                if not (self._sessions or self._news or self._tasks):
-                    return
-            except Exception as error:
-                self._recover(error)
-            finally:
-                self._turn.release()
-        self._wake.ring()
+    def wake(self) -> None:
+        """Wake the thread, so that it looks at the sessions it was notified of."""
+        self._waker.wake()
 
     @property
     def alive(self) -> bool:
@@ -148,14 +127,14 @@ class Worker:
     def stop(self, timeout: float | None = None) -> None:
         """Ask the thread to end after the run it is in, and wait for that."""
         self._stopping = True
-        self._wake.ring()
+        self._waker.wake()
         self._thread.join(timeout)
 
     def wait_model(self, check: Callable[[], None] | None = None) -> Model:
         """The model once it is loaded; for other threads.
 
         Args:
-            check: called now and then; it raises what shall end the wait.
+            check: called now and then; it raises what ends the wait.
 
         Raises:
             ModelError or another LarsError: it could not be loaded.
@@ -169,7 +148,7 @@ class Worker:
             raise self._error or ModelError(f"model {self.name!r} could not be loaded")
         return self.model
 
-    def run_task(self, run: Callable[[], Made], owner: Hashable = None) -> Made:
+    def run_task(self, run: Callable[[], Result], owner: Hashable = None) -> Result:
         """Have the thread run something when it is its turn; the caller's waits, and stops
         waiting when its own ``stop_check`` says so.
 
@@ -184,7 +163,7 @@ class Worker:
         return self._tasks.ask(
             run,
             owner,
-            ring=self._wake.ring,
+            wake=self._waker.wake,
             over=lambda: self._stopping or not self.alive,
         )
 
@@ -194,21 +173,18 @@ class Worker:
         self._load_model()
         while not self._stopping:
             try:
-                with self._turn:
-                    busy = self._work() if self.model is not None else self._refuse()
-                if not busy and not self._wake.wait() and self._retire(self):
+                busy = self._work() if self.model is not None else self._refuse()
+                if not busy and not self._waker.wait() and self._retire(self):
                     break
-                with self._turn:
-                    self._read_news()
+                self._read_news()
             except BaseException as error:
-                with self._turn:
-                    self._recover(error)
-                time.sleep(_CALM_SECONDS)  # if it goes on like this, others shall have a core too
+                self._recover(error)
+                time.sleep(_CALM_SECONDS)  # if it goes on like this, others need the core too
         self.clear()
 
     def clear(self) -> None:
         """At the thread's end, by it, or after it if that was its death."""
-        self._wake.close()
+        self._waker.close()
         self._tasks.fail(ConnectionLostError("the engine stops; try again when it is back"))
 
     def _load_model(self) -> None:
@@ -218,7 +194,6 @@ class Worker:
             self._error = error if isinstance(error, LarsError) else _wrapped(self.name, error)
             log.warning("model not loaded", extra={"model": self.name, "error": str(self._error)})
         finally:
-            self._instant = bool(getattr(self.model and self.model.backend, "instant", False))
             self._loaded.set()
 
     def _recover(self, error: BaseException) -> None:
@@ -359,7 +334,7 @@ class Worker:
         """Run the network and hand out the results; if that fails, each one alone."""
         start = time.perf_counter()
         try:
-            made = self.infer(chunks, sessions[0].backend)
+            result = self.infer(chunks, sessions[0].backend)
         except Exception as error:
             if len(sessions) == 1:
                 sessions[0].fail(error)
@@ -369,11 +344,11 @@ class Worker:
             return
         share = (time.perf_counter() - start) / len(sessions)
         if len(sessions) == 1:
-            parts: Iterable[Wave] = [made]
-        elif made.shape[0] == chunks.shape[0]:
-            parts = np.split(made, len(sessions))
+            parts: Iterable[Wave] = [result]
+        elif result.shape[0] == chunks.shape[0]:
+            parts = np.split(result, len(sessions))
         else:
-            parts = [made] * len(sessions)  # of a shape that each will refuse
+            parts = [result] * len(sessions)  # of a shape that each will refuse
         for session, part in zip(sessions, parts, strict=True):
             session.busy += share
             if session.live and self._shared:

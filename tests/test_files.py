@@ -2,7 +2,10 @@
 # ruff: noqa: PT012  # what happens before the error is what these tests are about
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -12,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import lars_plugin
 from lars_plugin.audio import AtomicFiles, discard_unfinished, printable
-from lars_plugin.audio.leftovers import remove_leftovers
-from lars_plugin.errors import AudioFileError
+from lars_plugin.errors import AudioFileError, BridgeError, ModelError
+from lars_plugin.files import replacing, sha256_of
+from lars_plugin.leftovers import remove_leftovers
 
 
 def names(folder: Path) -> list[str]:
@@ -254,3 +259,71 @@ def test_the_size_of_a_file_in_the_making_is_told(tmp_path: Path) -> None:
             files.stat(tmp_path / "b")
         info = files.stat(tmp_path / "a")
     assert (tmp_path / "a").stat().st_mtime_ns == info.st_mtime_ns
+
+
+def test_a_file_that_a_library_writes_by_its_path_appears_complete_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "new" / "a"
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"first")
+        assert not path.exists()
+    assert path.read_bytes() == b"first"
+    with pytest.raises(ValueError, match="stop"), replacing(path) as temporary:
+        temporary.write_bytes(b"second")
+        raise ValueError("stop")
+    with pytest.raises(ModelError, match="the disk is full"), replacing(path, error=ModelError):
+        raise OSError(errno.ENOSPC, "no space")
+    assert path.read_bytes() == b"first"
+    assert names(tmp_path) == ["new", "new/a"]
+
+
+def test_errors_are_of_the_kind_that_was_chosen(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BridgeError, match="cannot write"), AtomicFiles(BridgeError) as files:
+        files.create(tmp_path / "file" / "below")
+    with (
+        pytest.raises(ModelError, match="a folder of that name"),
+        replacing(tmp_path, error=ModelError),
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_a_private_file_is_private_from_its_first_moment_on(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a", mode=0o600) as temporary:
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+def test_a_forced_exit_removes_what_a_library_was_writing(tmp_path: Path) -> None:
+    with pytest.raises(AudioFileError), replacing(tmp_path / "a") as temporary:
+        temporary.write_bytes(b"x")
+        discard_unfinished()
+        assert names(tmp_path) == []
+    assert names(tmp_path) == []
+
+
+def test_the_digest_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
+    content = os.urandom((1 << 20) + 17)
+    (tmp_path / "a").write_bytes(content)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+    with pytest.raises(OSError, match="No such file"):
+        sha256_of(tmp_path / "b")
+
+
+def test_temporary_names_and_digests_of_files_are_written_once() -> None:
+    package = Path(lars_plugin.__file__).parent
+    texts = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+
+    def users(pattern: str) -> set[str]:
+        return {
+            str(path.relative_to(package))
+            for path, text in texts.items()
+            if re.search(pattern, text)
+        }
+
+    assert users(r"os\.replace\(|partial\.replace\(") == {"files.py"}
+    # A folder of a converted network never replaces another: see there.
+    assert users(r"os\.rename\(") == {"backends/openvino/cache.py"}
+    assert users(r"digest\.update\(block\)") == {"files.py"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who runs the network: its own thread, but for small pieces and backends that never wait."""
+"""Networks run on the thread of their model, whoever asks and however little there is to do."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ class Witness:
 
     name = "witness"
 
-    def __init__(self, instant: bool) -> None:
-        self.instant = instant
+    def __init__(self) -> None:
         self.threads: list[str] = []
 
     def __call__(self, batch: Wave) -> Wave:
@@ -35,17 +34,13 @@ class Witness:
         return batch[:, None] * SHARES
 
 
-BACKENDS = {"instant": Witness(True), "ordinary": Witness(False)}
-MODELS = {
-    name: (lambda backend=backend: Model(IdentityModel(chunking=CHUNKING).config, backend))
-    for name, backend in BACKENDS.items()
-}
+WITNESS = Witness()
+MODELS = {"witness": lambda: Model(IdentityModel(chunking=CHUNKING).config, WITNESS)}
 
 
 @pytest.fixture
 def engine() -> Iterator[EngineThread]:
-    for backend in BACKENDS.values():
-        backend.threads.clear()
+    WITNESS.threads.clear()
     with EngineThread(MODELS) as engine:
         yield engine
 
@@ -56,55 +51,32 @@ def exact(client: Client, audio: Wave, block: int) -> None:
         for at in range(0, audio.shape[1], block)
     ]
     parts.append(client.flush())
-    made = np.concatenate([np.stack(list(part.values())) for part in parts], axis=2)
-    np.testing.assert_array_equal(made[..., client.latency_samples :], SHARES * audio)
+    result = np.concatenate([np.stack(list(part.values())) for part in parts], axis=2)
+    np.testing.assert_array_equal(result[..., client.latency_samples :], SHARES * audio)
 
 
 def noise(samples: int) -> Wave:
     return np.random.default_rng(samples).uniform(-0.5, 0.5, (2, samples)).astype(np.float32)
 
 
-def test_an_ordinary_network_never_runs_on_the_network_thread(engine: EngineThread) -> None:
+def test_a_network_runs_on_its_models_thread_only_live_or_offline(engine: EngineThread) -> None:
     with engine.client() as client:
-        client.open("ordinary", max_block=100)
+        client.open("witness", max_block=100)
         exact(client, noise(3000), 100)
-    assert set(BACKENDS["ordinary"].threads) == {"model ordinary"}
-
-
-def test_an_instant_one_does_for_small_blocks_and_is_exact(engine: EngineThread) -> None:
-    with engine.client() as client:
-        client.open("instant", max_block=100)
-        exact(client, noise(3000), 100)
-    assert "engine" in BACKENDS["instant"].threads
-
-
-def test_large_pieces_offline_streams_and_boards_are_left_to_the_models_thread(
-    engine: EngineThread, tmp_path: object
-) -> None:
-    board = f"{tmp_path}/board.json"
-    with open(board, "w", encoding="utf-8") as file:
-        file.write('{"stems": {"kick": [{"plugin": "Gain", "gain_db": 0}]}}')
-    with engine.client() as client:
-        client.open("instant", max_block=20000)
+        client.open("witness", max_block=20000)
         exact(client, noise(60000), 20000)
-        client.open("instant", mode="offline")
+        client.open("witness", mode="offline")
         client.separate(noise(5000))
-        client.open("instant", max_block=500, board=board)
-        for _ in range(10):
-            client.process(noise(500), patience=30)
-    # The last, partial chunk of a stream is a small piece again.
-    names = BACKENDS["instant"].threads
-    assert names.count("engine") <= 16
-    assert names.count("model instant") > 900
+    assert set(WITNESS.threads) == {"model witness"}
 
 
-def test_many_clients_of_an_instant_model_are_all_exact(engine: EngineThread) -> None:
+def test_many_clients_of_one_model_are_all_exact(engine: EngineThread) -> None:
     clients = [engine.client() for _ in range(6)]
     failures: list[BaseException] = []
 
     def play(client: Client, block: int) -> None:
         try:
-            client.open("instant", max_block=block)
+            client.open("witness", max_block=block)
             for _ in range(3):
                 exact(client, noise(40 * block), block)
                 client.reset()
