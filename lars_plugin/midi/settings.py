@@ -88,7 +88,9 @@ class Settings:
             AudioFileError: they cannot be written.
         """
         parts: dict[str, dict[str, Any]] = {}
-        arrays = {f"picker.{name}": array for name, array in self.picker.to_arrays().items()}
+        arrays: dict[str, NDArray[Any]] = {
+            f"picker.{name}": array for name, array in self.picker.to_arrays().items()
+        }
         for stem, part in self.parts.items():
             parts[stem] = {
                 "threshold": round(part.threshold, 4),
@@ -128,7 +130,7 @@ def read_settings(path: Path) -> Settings:
                 " or write it anew with read_settings(path).save(path)",
                 printable(path),
             )
-            arrays: dict[str, NDArray[Any]] = weights_of_version_2(data)
+            arrays = weights_of_version_2(data)
         elif data["version"] == _VERSION:
             arrays = _weights(path, data["weights"])
         else:

@@ -90,8 +90,8 @@ def test_scores_of_a_clip_are_those_of_mir_eval_for_notes_without_offsets(
         return np.array([[time, time + 0.1] for time in times]).reshape(-1, 2)
 
     truth, found = apart(truth), apart(found)
-    strokes = [[Stroke(time, "snare", 100) for time in times] for times in (truth, found)]
-    one = score_hits(*strokes, tolerance)["snare"]
+    played, heard = ([Stroke(time, "snare", 100) for time in times] for times in (truth, found))
+    one = score_hits(played, heard, tolerance)["snare"]
     ours = np.nan_to_num([one.precision, one.recall, one.f_measure])
     wanted = mir_eval.transcription.onset_precision_recall_f1(
         intervals(truth), intervals(found), onset_tolerance=tolerance

@@ -72,5 +72,5 @@ def fit_scorer(
         history_size=10,
         line_search_fn="strong_wolfe",
     )
-    optimiser.step(loss)  # type: ignore[arg-type]
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
     return Scorer(mean, scale, *(one.detach().numpy().copy() for one in weights))
