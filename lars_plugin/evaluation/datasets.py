@@ -55,7 +55,7 @@ def find_clips(
         InputError: a split for a layout without any, or a kit that is not there.
     """
     if not folder.is_dir():
-        raise DatasetError(f"{printable(folder)} is no folder; give one that holds clips")
+        raise DatasetError(f"{printable(folder)} is not a folder; give one that holds clips")
     if layout is None:
         layout = _recognise(folder)
     if layout == "stemgmd":

@@ -39,7 +39,7 @@ class Ledger:
         resume: go on from what the file holds; without, it will be replaced.
 
     Raises:
-        DatasetError: the file to go on from is no such table.
+        DatasetError: the file to go on from is not such a table.
     """
 
     def __init__(self, path: Path | None = None, *, resume: bool = False) -> None:
@@ -127,7 +127,7 @@ def _read(path: Path) -> dict[tuple[str, str, str], tuple[Row, ...]]:
     lines = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     if tuple(next(lines, ())) != COLUMNS:
         raise DatasetError(
-            f"{printable(path)} is no table of scores of this version; give another name, or"
+            f"{printable(path)} is not a table of scores of this version; give another name, or"
             " leave resume out to replace it"
         )
     found: dict[tuple[str, str, str], list[Row]] = {}

@@ -102,7 +102,7 @@ def read_notes(path: Path) -> list[Stroke]:
         ) from error
     wrong = {stroke.stem for stroke in strokes} - set(DRUMS)
     if wrong:
-        raise DatasetError(f"{path} names classes that are no drums: {', '.join(sorted(wrong))}")
+        raise DatasetError(f"{path} names classes that are not drums: {', '.join(sorted(wrong))}")
     for one in strokes:
         if one.articulation and one.articulation not in ARTICULATIONS[one.stem]:
             raise DatasetError(f"{path}: {one.stem} has no articulation {one.articulation!r}")

@@ -52,7 +52,7 @@ class StrokeScores:
 def lone_strokes(path: Path) -> list[tuple[float, str]]:
     """Strokes ``(seconds, class)`` of an ``onsets.csv`` with no other stroke within 60 ms.
 
-    Ride and crash count as cymbals. Strokes of classes that are no drum of ours ("other") are
+    Ride and crash count as cymbals. Strokes of classes that are not our drums ("other") are
     left out, but no stroke near one is alone.
 
     Raises:

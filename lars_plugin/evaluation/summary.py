@@ -65,7 +65,7 @@ class Summary:
         clips: number of clips with rows.
         real_time: of each system: seconds of work per second of audio.
         threshold_db: at and below this level against its mixture a reference counts as silent.
-        models: those of the systems that are no baselines.
+        models: those of the systems that are not baselines.
     """
 
     systems: tuple[str, ...]
@@ -121,7 +121,7 @@ def summarise(
     Args:
         rows: of any clips and systems.
         systems: those wanted, in the order of the table.
-        models: those of them that are no baselines.
+        models: those of them that are not baselines.
         five: leave ride and crash out where there are cymbals.
         threshold_db: see :class:`Summary`.
     """

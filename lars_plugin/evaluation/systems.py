@@ -123,7 +123,7 @@ def make_variants(
     together if there are several kinds.
 
     Raises:
-        InputError: a setting that cannot be.
+        InputError: an invalid setting.
     """
     alone = [
         *(PostProcessing(wiener=exponent) for exponent in wiener),

@@ -48,7 +48,7 @@ Change = Callable[[Mapping[str, Wave], int, np.random.Generator], Stems]
 _CYMBALS = ("hihat", "ride", "crash", "cymbals")
 # Peak of a variant's mixture, as of a mastered recording.
 _PEAK = 0.89
-# What is no drum stays where it is when drums are put into a room.
+# What is not a drum stays where it is when drums are put into a room.
 _DRUMS = ("kick", "snare", "toms", *_CYMBALS, "drums")
 
 

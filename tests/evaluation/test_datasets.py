@@ -96,7 +96,7 @@ def test_a_folder_without_clips_says_what_was_looked_for(
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no folder"):
+    with pytest.raises(DatasetError, match="not a folder"):
         find_clips(tmp_path / "none")
 
 

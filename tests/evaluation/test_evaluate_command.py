@@ -206,7 +206,7 @@ def test_wrong_use_is_told_in_one_line(
 def test_a_folder_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
     code, _, err = run(tmp_path / "none", "--model", "none")
     assert code == 1
-    assert "is no folder" in err
+    assert "is not a folder" in err
 
 
 def test_nothing_is_half_written_where_a_file_cannot_be(

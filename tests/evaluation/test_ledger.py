@@ -99,7 +99,7 @@ def test_without_resume_the_file_is_replaced(tmp_path: Path) -> None:
 def test_another_table_is_not_gone_on_from_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     path.write_text("name,age\nx,3\n")
-    with pytest.raises(DatasetError, match="no table of scores"):
+    with pytest.raises(DatasetError, match="not a table of scores"):
         Ledger(path, resume=True)
     assert path.read_text() == "name,age\nx,3\n"
 
