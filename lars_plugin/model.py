@@ -15,6 +15,7 @@ from lars_plugin.errors import InputError
 from lars_plugin.pickling import Picklable, made_again, recipe_of
 
 __all__ = [
+    "SAMPLE_RATE",
     "STEM_NAMES",
     "Backend",
     "CausalBackend",
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 Wave = NDArray[np.float32]
+
+# Hz, of models that say nothing else.
+SAMPLE_RATE = 44100
 
 Convention = Literal["msst", "lars", "hann", "live", "causal"]
 
@@ -249,7 +253,7 @@ class ModelConfig(Picklable):
     name: str
     stems: tuple[str, ...]
     chunking: Chunking
-    sample_rate: int = 44100
+    sample_rate: int = SAMPLE_RATE
     channels: int = 2
     architecture: str = ""
     network: Mapping[str, Any] = field(default_factory=_no_entries)

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from lars_plugin.model import SAMPLE_RATE
+
 __all__ = ["Redistribution", "WienerFilter", "frame_length", "shares"]
 
 Wave = NDArray[np.float32]
 Spectra = NDArray[np.complex64]  # (waves, channels, bins)
 
-_SECONDS = 4096 / 44100
+_SECONDS = 4096 / SAMPLE_RATE
 _OVERLAP = 4
 # The sum of squares of a periodic Hann window over frames a quarter of it apart.
 _SQUARES = 1.5
