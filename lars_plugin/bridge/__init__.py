@@ -4,8 +4,8 @@
 wire, layout, messages, limits    the protocol: bytes and frozen messages, no I/O; codes: errors
 auth, runtime                     who may connect, and where the engine is
 server, connection, dispatch      the network side, one thread
-pool, worker, session, plan, rack the inference side, one thread per model; wake: its alarm clock
-live_rate, stand_in               live streams: quick rate conversion, what stands in for a network
+pool, worker, session, plan       the inference side, one thread per model; wake: its alarm clock
+board, fallback                   chains behind the stems; what replaces a network that is late
 jobs, worker_backend              separating files for clients, with the models' threads
 latency                           what a live stream is late by, without an engine
 client, alignment, link           the reference client

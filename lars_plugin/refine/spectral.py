@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,17 +48,18 @@ class _SpectralStage(ABC):
     """Overlapping frames of mixture and stems in, changed stems out, the mixture as it was.
 
     Args:
-        stems: how many.
+        stems: their names.
         channels: of each.
         sample_rate: Hz.
     """
 
-    def __init__(self, stems: int, channels: int, sample_rate: float) -> None:
+    def __init__(self, stems: Sequence[str], channels: int, sample_rate: float) -> None:
         self._size = frame_length(sample_rate)
         self._hop = self._size // _OVERLAP
         ramp = np.arange(self._size, dtype=np.float64) / self._size
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * ramp)).astype(np.float32)
-        self._shape = (1 + stems, channels)
+        self.stems = ("mixture", *stems)  # along the first axis of the output
+        self._shape = (1 + len(stems), channels)
         self.reset()
 
     @property
@@ -134,7 +136,9 @@ class WienerFilter(_SpectralStage):
         stems, channels, sample_rate: see above.
     """
 
-    def __init__(self, exponent: float, stems: int, channels: int, sample_rate: float) -> None:
+    def __init__(
+        self, exponent: float, stems: Sequence[str], channels: int, sample_rate: float
+    ) -> None:
         super().__init__(stems, channels, sample_rate)
         self._exponent = exponent
 
