@@ -15,7 +15,7 @@ from lars_plugin.audio.levels import QUIETEST
 from lars_plugin.chain import StemSeparator
 from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import EngineError
-from lars_plugin.model import Chunking, Model, ModelConfig
+from lars_plugin.model import AnyModel, Chunking, Model, ModelConfig
 from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.streams.open import open_stream
@@ -79,7 +79,7 @@ def missing_db(stems: Wave, audio: Wave) -> float:
     return float(10 * np.log10(np.square(left).sum() / power + 1e-30))
 
 
-def separated(model: Model, audio: Wave, rate: float, **settings: object) -> Wave:
+def separated(model: AnyModel, audio: Wave, rate: float, **settings: object) -> Wave:
     made = Separator(model, **settings).separate(audio, rate)  # type: ignore[arg-type]
     return np.stack(list(made.values()))
 

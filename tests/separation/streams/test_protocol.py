@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pedalboard
@@ -196,8 +197,8 @@ def native() -> NativeRun:
     return NativeRun([pedalboard.Gain(-3)], RATE, 2, 64)
 
 
-def subclasses(kind: type[ModelStream]) -> set[type[ModelStream]]:
-    found = set(kind.__subclasses__())
+def subclasses(kind: Any) -> set[Any]:
+    found: set[Any] = set(kind.__subclasses__())
     return found.union(*(subclasses(one) for one in found))
 
 
