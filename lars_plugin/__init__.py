@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from lars_plugin.midi.transcribe import transcribe
     from lars_plugin.refine.postprocess import PostProcessing
     from lars_plugin.separation.separator import Separator
-    from lars_plugin.separation.streams.cascade import Cascade
     from lars_plugin.separation.streams.chunked import StreamingSeparator
-    from lars_plugin.separation.streams.ensemble import Ensemble
     from lars_plugin.zoo import list_models, load_model
+    from lars_plugin.zoo.composites import Cascade, Ensemble
 
 __version__ = "0.1.0"
 
@@ -69,8 +68,8 @@ __all__ = [
 
 # Resolved on first use, so that `import lars_plugin` costs no heavy import.
 _LAZY = {
-    "Cascade": "lars_plugin.separation.streams.cascade",
-    "Ensemble": "lars_plugin.separation.streams.ensemble",
+    "Cascade": "lars_plugin.zoo.composites",
+    "Ensemble": "lars_plugin.zoo.composites",
     "PostProcessing": "lars_plugin.refine.postprocess",
     "DrumHit": "lars_plugin.midi.hits",
     "Separator": "lars_plugin.separation.separator",

@@ -6,7 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, SupportsIndex, get_args, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    SupportsIndex,
+    get_args,
+    runtime_checkable,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +22,13 @@ from numpy.typing import NDArray
 from lars_plugin.errors import InputError
 from lars_plugin.pickling import Picklable, made_again, recipe_of
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 __all__ = [
+    "SAMPLE_RATE",
     "STEM_NAMES",
+    "AnyModel",
     "Backend",
     "CausalBackend",
     "Chunking",
@@ -29,6 +42,9 @@ __all__ = [
 ]
 
 Wave = NDArray[np.float32]
+
+# Hz, of models that say nothing else.
+SAMPLE_RATE = 44100
 
 Convention = Literal["msst", "lars", "hann", "live", "causal"]
 
@@ -249,7 +265,7 @@ class ModelConfig(Picklable):
     name: str
     stems: tuple[str, ...]
     chunking: Chunking
-    sample_rate: int = 44100
+    sample_rate: int = SAMPLE_RATE
     channels: int = 2
     architecture: str = ""
     network: Mapping[str, Any] = field(default_factory=_no_entries)
@@ -325,23 +341,38 @@ class CausalBackend(Backend, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Model:
-    """A configuration with a backend that runs its network: everything that separation needs.
+class AnyModel:
+    """What separation needs: a configuration, and a backend that runs on chunks.
 
-    Pickling stores how the model was loaded, and unpickling loads it again; see
-    :mod:`lars_plugin.pickling`. Copies share the network, which never changes.
+    A network that was loaded is a :class:`Model`, models put together are a
+    :class:`~lars_plugin.composites.composite.Composite`; nothing of either ever changes.
+
+    Pickling one stores how it was made, and unpickling makes it again; see
+    :mod:`lars_plugin.pickling`. Copies share the network.
     """
 
-    config: ModelConfig
-    backend: Backend
+    if TYPE_CHECKING:  # attributes of the subclasses
+
+        @property
+        def config(self) -> ModelConfig: ...
+
+        @property
+        def backend(self) -> Backend: ...
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         recipe = recipe_of(self)
         return super().__reduce_ex__(protocol) if recipe is None else (made_again, (recipe,))
 
-    def __copy__(self) -> Model:
+    def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: object) -> Model:
+    def __deepcopy__(self, memo: object) -> Self:
         return self
+
+
+@dataclass(frozen=True)
+class Model(AnyModel):
+    """A configuration with a backend that runs its network."""
+
+    config: ModelConfig
+    backend: Backend

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from lars_plugin.errors import InputError
 
 if TYPE_CHECKING:
-    from lars_plugin.model import Model
+    from lars_plugin.model import AnyModel
 
 __all__ = ["NotPickled", "Picklable", "made_again", "recipe_of", "remember"]
 
-AModel = TypeVar("AModel", bound="Model")
+AModel = TypeVar("AModel", bound="AnyModel")
 Recipe = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
 
 # The last unpickled model: a worker of a pool gets the same one with each task.
@@ -33,7 +33,7 @@ def remember(model: AModel, make: Callable[..., Any], *args: Any, **kwargs: Any)
     return model
 
 
-def recipe_of(model: Model) -> Recipe | None:
+def recipe_of(model: AnyModel) -> Recipe | None:
     """What :func:`remember` noted, or None."""
     return getattr(model, "_recipe", None)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.model import Backend, Chunking, Model, ModelConfig
+from lars_plugin.model import AnyModel, Backend, Chunking, Model, ModelConfig
 
 __all__ = [
     "DelayModel",
@@ -97,7 +97,7 @@ class IdentityModel(GainModel):
 class _Altered(Model):
     """A model with a backend that wraps another one."""
 
-    def __init__(self, model: Model | None, backend: Callable[[Backend], Backend]) -> None:
+    def __init__(self, model: AnyModel | None, backend: Callable[[Backend], Backend]) -> None:
         model = model or IdentityModel()
         config = dataclasses.replace(model.config, name=type(self).__name__)
         super().__init__(config, backend(model.backend))
@@ -106,7 +106,7 @@ class _Altered(Model):
 class DelayModel(_Altered):
     """Stems that are ``samples`` late within each chunk, after silence."""
 
-    def __init__(self, samples: int, model: Model | None = None) -> None:
+    def __init__(self, samples: int, model: AnyModel | None = None) -> None:
         if samples < 0:
             raise InputError(f"a delay must not be negative, got {samples}")
         super().__init__(model, lambda backend: _Delay(backend, samples))
@@ -115,14 +115,14 @@ class DelayModel(_Altered):
 class SlowModel(_Altered):
     """Takes ``seconds`` per chunk."""
 
-    def __init__(self, seconds: float, model: Model | None = None) -> None:
+    def __init__(self, seconds: float, model: AnyModel | None = None) -> None:
         super().__init__(model, lambda backend: _Slow(backend, seconds))
 
 
 class NaNModel(_Altered):
     """Returns NaN for the chunk of number ``at_chunk`` (from 0, counted over its life)."""
 
-    def __init__(self, at_chunk: int = 0, model: Model | None = None) -> None:
+    def __init__(self, at_chunk: int = 0, model: AnyModel | None = None) -> None:
         super().__init__(model, lambda backend: _Faulty(backend, at_chunk, None))
 
 
@@ -130,7 +130,7 @@ class FailingModel(_Altered):
     """Raises ``error`` at the chunk of number ``at_chunk`` (from 0, counted over its life)."""
 
     def __init__(
-        self, at_chunk: int = 0, model: Model | None = None, *, error: Exception | None = None
+        self, at_chunk: int = 0, model: AnyModel | None = None, *, error: Exception | None = None
     ) -> None:
         raised = error or EngineError("this model fails on purpose; use another one")
         super().__init__(model, lambda backend: _Faulty(backend, at_chunk, raised))

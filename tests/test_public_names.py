@@ -25,8 +25,6 @@ ROOMS = (
     ("demo", "testing"), ("cli",), ("bench",),
 )  # fmt: skip
 PLACE = {name: number for number, names in enumerate(ROOMS) for name in names}
-# Composites are made from names, too; loading those is the zoo's, asked when it is needed.
-EXCEPTIONS = {("composites/composite.py", "zoo.load")}
 
 
 def test_every_public_name_is_there_and_listed_in_order() -> None:
@@ -101,8 +99,7 @@ def test_imports_point_one_way() -> None:
         here = file.parts[0].removesuffix(".py")
         for name in imports(path) - {"__version__"}:
             there = name.split(".")[0]
-            back = there != here and PLACE[there] >= PLACE[here]
-            if back and (file.as_posix(), name) not in EXCEPTIONS:
+            if there != here and PLACE[there] >= PLACE[here]:
                 wrong.append(f"{file} imports {name}")
     assert wrong == []
 

@@ -21,7 +21,7 @@ from lars_plugin.evaluation.clips import Clip, load_clip
 from lars_plugin.evaluation.metrics import SILENCE_DB
 from lars_plugin.evaluation.scoring import score
 from lars_plugin.evaluation.tables import Table
-from lars_plugin.model import Backend, Convention, Model
+from lars_plugin.model import AnyModel, Backend, Convention, Model
 from lars_plugin.networks.registry import find
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo import load_model
@@ -207,7 +207,7 @@ def price_of_precision(
     return {"price": "precision", "model": name, "clips": len(clips), "rows": rows}
 
 
-def _loaded(name: str, backend: str, precision: str) -> Model:
+def _loaded(name: str, backend: str, precision: str) -> AnyModel:
     if name not in RANDOM:
         return load_model(name, device="cpu", backend=backend, precision=precision)
     case = Case(name, backend, precision, "balanced")

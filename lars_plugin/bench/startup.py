@@ -200,7 +200,7 @@ def _watch(started: float) -> None:
                 def checked(self: Any, chunks: Any, result: Any) -> Any:
                     until = time.time() - started
                     before = time.perf_counter()
-                    self.backend(chunks)
+                    self._model.backend(chunks)
                     alone = time.perf_counter() - before
                     plain(self, chunks, result)
                     line = json.dumps({"startup_s": round(until - alone, 4)}) + "\n"

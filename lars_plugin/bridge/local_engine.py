@@ -17,7 +17,7 @@ from lars_plugin.bridge.client.streams import Client
 from lars_plugin.bridge.engine.server import Server, Settings
 from lars_plugin.bridge.scratch import scratch_folder
 from lars_plugin.errors import BridgeError, ConnectionLostError
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel
 
 __all__ = ["EngineProcess", "EngineThread"]
 
@@ -33,7 +33,7 @@ class EngineThread:
         settings: of ``lars_plugin.bridge.engine.server.Settings``, instead of its own socket.
     """
 
-    def __init__(self, models: Mapping[str, Callable[[], Model]], **settings: Any) -> None:
+    def __init__(self, models: Mapping[str, Callable[[], AnyModel]], **settings: Any) -> None:
         self._folder = scratch_folder()
         self.socket: Path | None = None
         if "host" not in settings:

@@ -22,12 +22,12 @@ from lars_plugin.chain.processor import (
     open_items,
     run_items,
 )
-from lars_plugin.chain.stages import Stage
 from lars_plugin.chain.stem_stream import StemStream
 from lars_plugin.chain.strips import Strips
 from lars_plugin.errors import InputError
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel
 from lars_plugin.separation.separator import Progress, Separator
+from lars_plugin.separation.streams.base import Stream
 from lars_plugin.stems import Stems
 
 __all__ = ["StemBoard"]
@@ -71,7 +71,7 @@ class StemBoard(Processor, PluginList):
         plugins: Iterable[Item] | None = None,
         *,
         pre: Iterable[Item] | None = None,
-        separator: StemSeparator | Separator | Model | str | Path | None = None,
+        separator: StemSeparator | Separator | AnyModel | str | Path | None = None,
         stems: Mapping[str, Iterable[Item]] | None = None,
         gains: Mapping[str, float] | None = None,
         post: Iterable[Item] | None = None,
@@ -126,7 +126,7 @@ class StemBoard(Processor, PluginList):
         rate, size = check_sample_rate(sample_rate), check_buffer_size(buffer_size)
         with self._lock:
             wave = self._layouts.read(input_array)
-            self._stage = None
+            self._open_stream = None
             check_shared(self)
             audio = run_items(self._before(), wave, rate, size)
             return self.separator.run_stems(audio, rate, size, progress)
@@ -145,7 +145,7 @@ class StemBoard(Processor, PluginList):
     def _run(self, audio: Wave, sample_rate: float, buffer_size: int) -> Wave:
         return run_items(list(self), audio, sample_rate, buffer_size)
 
-    def _stream(self, sample_rate: float, channels: int, buffer_size: int) -> Stage:
+    def _stream(self, sample_rate: float, channels: int, buffer_size: int) -> Stream:
         return open_items(list(self), sample_rate, channels, buffer_size)
 
     @reprlib.recursive_repr()

@@ -10,7 +10,8 @@ import pedalboard
 from numpy.typing import NDArray
 from pedalboard import Pedalboard  # type: ignore[attr-defined]  # not marked as exported
 
-from lars_plugin.chain.stages import Delayed, Fifo
+from lars_plugin.chain.serial import Delayed
+from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
 
 __all__ = ["NativeRun", "nested", "run_native"]
@@ -66,14 +67,14 @@ def _names(plugins: Sequence[pedalboard.Plugin]) -> str:
 
 
 class NativeRun:
-    """A run of pedalboard plugins as a stage.
+    """A run of pedalboard plugins as a stream of one wave.
 
     Blocks are gathered and handed on at exactly one size. Any other way of streaming through
     pedalboard (0.9.26) depends on how the input is split: a plugin that meets a larger block
     than before prepares itself anew and forgets its state.
 
     Args:
-        plugins: effects; their state is cleared now, and they belong to this stage until it
+        plugins: effects; their state is cleared now, and they belong to this stream until it
             is no longer used.
         sample_rate: Hz.
         channels: of input and output.
@@ -82,6 +83,8 @@ class NativeRun:
     Raises:
         InputError: a plugin that cannot be used block by block.
     """
+
+    stems = ()
 
     def __init__(
         self,
@@ -95,8 +98,8 @@ class NativeRun:
         self._channels = channels
         self._block = min(max(buffer_size, _SMALLEST), _LARGEST)
         self._board = Pedalboard(self._plugins)
-        self._waiting = Fifo(channels)
-        self._ready = Fifo(channels)
+        self._waiting = Fifo((channels,))
+        self._ready = Fifo((channels,))
         self._delayed = Delayed(self._block - 1 + self._measure())
 
     @property
@@ -105,7 +108,7 @@ class NativeRun:
         return self._delayed.latency_samples
 
     def push(self, block: Wave) -> Wave:
-        self._waiting.append(block)
+        self._waiting.append(block.copy())  # the caller may fill its block again
         while self._waiting.samples >= self._block:
             self._ready.append(self._run(self._waiting.take(self._block)))
         return self._ready.take(self._delayed.due(block.shape[1], self._ready.samples))

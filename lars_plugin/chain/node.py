@@ -19,12 +19,14 @@ from lars_plugin.chain.processor import (
     open_items,
     run_items,
 )
-from lars_plugin.chain.stages import Serial, Stage
+from lars_plugin.chain.serial import Serial
+from lars_plugin.chain.stem_chains import StemChains
 from lars_plugin.chain.stem_stream import MixedStream, StemStream
 from lars_plugin.chain.strips import Strips
 from lars_plugin.errors import InputError
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel
 from lars_plugin.separation.separator import Progress, Separator
+from lars_plugin.separation.streams.base import Stream
 from lars_plugin.stems import Stems
 
 __all__ = ["StemSeparator"]
@@ -53,7 +55,7 @@ class StemSeparator(Processor):
 
     def __init__(
         self,
-        separator: Separator | Model | str | Path = "lars-mini",
+        separator: Separator | AnyModel | str | Path = "lars-mini",
         *,
         stems: str | Sequence[str] | None = None,
         gains: Mapping[str, float] | None = None,
@@ -111,7 +113,7 @@ class StemSeparator(Processor):
         rate, size = check_sample_rate(sample_rate), check_buffer_size(buffer_size)
         with self._lock:
             wave = self._layouts.read(input_array)
-            self._stage = None
+            self._open_stream = None
             check_shared(self)
             return self.run_stems(wave, rate, size, progress)
 
@@ -141,20 +143,20 @@ class StemSeparator(Processor):
         return self.open_stems(Serial((), channels), sample_rate, channels, buffer_size)
 
     def open_stems(
-        self, before: Stage, sample_rate: float, channels: int, buffer_size: int
+        self, before: Stream, sample_rate: float, channels: int, buffer_size: int
     ) -> StemStream:
-        """:meth:`stem_stream` behind another stage."""
-        chains = [
-            open_items(list(strip.plugins), sample_rate, channels, buffer_size)
-            for strip in self._strips.values()
-        ]
+        """:meth:`stem_stream` behind another stream."""
+        chains = {
+            name: open_items(list(strip.plugins), sample_rate, channels, buffer_size)
+            for name, strip in self._strips.items()
+        }
         stream = self._separator.stream(sample_rate, channels)
-        return StemStream(before, stream, self._strips, chains)
+        return StemStream(before, stream, StemChains(chains, channels), self._strips)
 
     def _run(self, audio: Wave, sample_rate: float, buffer_size: int) -> Wave:
         return self.run_stems(audio, sample_rate, buffer_size).sum()
 
-    def _stream(self, sample_rate: float, channels: int, buffer_size: int) -> Stage:
+    def _stream(self, sample_rate: float, channels: int, buffer_size: int) -> Stream:
         before = Serial((), channels)
         return MixedStream(self.open_stems(before, sample_rate, channels, buffer_size))
 

@@ -22,8 +22,9 @@ from lars_plugin.chain.layout import (
     check_sample_rate,
 )
 from lars_plugin.chain.native import NativeRun, nested, run_native
-from lars_plugin.chain.stages import Serial, Stage
+from lars_plugin.chain.serial import Serial
 from lars_plugin.errors import InputError
+from lars_plugin.separation.streams.base import Stream
 
 __all__ = ["DEFAULT_BUFFER_SIZE", "Item", "Processor", "open_items", "run_items"]
 
@@ -31,7 +32,7 @@ Wave = NDArray[np.float32]
 
 DEFAULT_BUFFER_SIZE = 8192  # pedalboard's
 
-# A long block is streamed in slices, so that what lies between the stages stays small.
+# A long block is streamed in slices, so that what lies between the streams stays small.
 _SLICE = 1 << 16
 
 
@@ -50,13 +51,13 @@ class Processor(ABC):
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._layouts = LayoutMemory()
-        self._stage: Stage | None = None
+        self._open_stream: Stream | None = None
         self._format: tuple[float, int] = (0.0, 0)
 
     def __getstate__(self) -> dict[str, Any]:
         """Settings only: pickles and copies have no open stream."""
         kept = dict(vars(self))
-        for name in ("_lock", "_layouts", "_stage", "_format"):
+        for name in ("_lock", "_layouts", "_open_stream", "_format"):
             del kept[name]
         return kept
 
@@ -109,7 +110,7 @@ class Processor(ABC):
         with self._lock:
             wave = self._layouts.read(input_array)
             if whole:
-                self._stage = None
+                self._open_stream = None
                 check_shared(self)
                 out = self._run(wave, rate, size)
             else:
@@ -140,7 +141,7 @@ class Processor(ABC):
         rate, size = check_sample_rate(sample_rate), check_buffer_size(buffer_size)
         count = check_channels(channels)
         with self._lock:
-            self._stage = None
+            self._open_stream = None
             if self._layouts.last is None or self._layouts.last.channels != count:
                 self._layouts.last = Layout(count)
             return self._open(rate, count, size).latency_samples
@@ -148,8 +149,8 @@ class Processor(ABC):
     @property
     def latency_samples(self) -> int:
         """Samples by which the open stream's output trails its input; 0 without a stream."""
-        stage = self._stage
-        return 0 if stage is None else stage.latency_samples
+        stream = self._open_stream
+        return 0 if stream is None else stream.latency_samples
 
     def flush(self) -> Wave:
         """End the stream and return what it still holds, in the layout of its last block.
@@ -158,20 +159,20 @@ class Processor(ABC):
         open stream the result is empty.
         """
         with self._lock:
-            stage, self._stage = self._stage, None
+            stream, self._open_stream = self._open_stream, None
             channels = self._layouts.last.channels if self._layouts.last else self._format[1]
-            rest = np.empty((channels, 0), np.float32) if stage is None else stage.flush()
+            rest = np.empty((channels, 0), np.float32) if stream is None else stream.flush()
             return self._write(rest)
 
     def reset(self) -> None:
         """Drop the stream and what is known about the caller's layout. Settings stay."""
         with self._lock:
-            self._stage = None
+            self._open_stream = None
             self._layouts = LayoutMemory()
 
     def stream(
         self, sample_rate: float, channels: int, buffer_size: int = DEFAULT_BUFFER_SIZE
-    ) -> Stage:
+    ) -> Stream:
         """A stream of its own, for ``(channels, n)`` float32 blocks.
 
         Lists of plugins are taken as they are now; gains, mute, solo and the plugins' own
@@ -189,28 +190,28 @@ class Processor(ABC):
         """A whole signal ``(channels, n)``."""
 
     @abstractmethod
-    def _stream(self, sample_rate: float, channels: int, buffer_size: int) -> Stage: ...
+    def _stream(self, sample_rate: float, channels: int, buffer_size: int) -> Stream: ...
 
-    def _open(self, sample_rate: float, channels: int, buffer_size: int) -> Stage:
-        self._stage = self.stream(sample_rate, channels, buffer_size)
+    def _open(self, sample_rate: float, channels: int, buffer_size: int) -> Stream:
+        self._open_stream = self.stream(sample_rate, channels, buffer_size)
         self._format = (sample_rate, channels)
-        return self._stage
+        return self._open_stream
 
     def _continue(self, wave: Wave, sample_rate: float, buffer_size: int) -> Wave:
         channels, samples = wave.shape
-        stage = self._stage or self._open(sample_rate, channels, buffer_size)
+        stream = self._open_stream or self._open(sample_rate, channels, buffer_size)
         if self._format != (sample_rate, channels):
-            self._stage = None
+            self._open_stream = None
             rate, count = self._format
             raise InputError(
                 f"the stream has {count} channels at {rate:g} Hz, this block {channels} at"
                 f" {sample_rate:g} Hz; call flush() or reset() between them"
             )
-        self._stage = None  # until this has gone well
-        parts = [stage.push(wave[:, :_SLICE])]
+        self._open_stream = None  # until this has gone well
+        parts = [stream.push(wave[:, :_SLICE])]
         for start in range(_SLICE, samples, _SLICE):
-            parts.append(stage.push(wave[:, start : start + _SLICE]))
-        self._stage = stage
+            parts.append(stream.push(wave[:, start : start + _SLICE]))
+        self._open_stream = stream
         return np.concatenate(parts, axis=1)
 
     def _write(self, wave: Wave) -> Wave:
@@ -273,11 +274,11 @@ def run_items(items: Sequence[Item], audio: Wave, sample_rate: float, buffer_siz
 def open_items(
     items: Sequence[Item], sample_rate: float, channels: int, buffer_size: int
 ) -> Serial:
-    """The items as one stage."""
-    stages = [
+    """The items as one stream."""
+    streams = [
         group._stream(sample_rate, channels, buffer_size)
         if isinstance(group, Processor)
         else NativeRun(group, sample_rate, channels, buffer_size)
         for group in _grouped(items)
     ]
-    return Serial(stages, channels)
+    return Serial(streams, channels)

@@ -3,47 +3,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from lars_plugin.chain.stages import Delayed, Fifo, Stage
+from lars_plugin.chain.serial import Delayed
+from lars_plugin.chain.stem_chains import StemChains
 from lars_plugin.chain.strips import Strips
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.dsp.fifo import Fifo
+from lars_plugin.model import Wave
+from lars_plugin.separation.streams.base import ModelStream, Stream
 
 __all__ = ["MixedStream", "StemStream"]
-
-Wave = NDArray[np.float32]
 
 
 class StemStream:
     """Blocks ``(channels, n)`` in, stems as they go into the mix out, all equally late.
 
-    Used as :class:`~lars_plugin.separation.streams.rate.RateStream` is, with one difference: its
-    latency is constant. After t samples in it has given ``max(0, t - latency_samples)``,
-    however the network's chunks lie.
+    Used as any stream, but its latency is constant: after t samples in it has given
+    ``max(0, t - latency_samples)``, however the network's chunks lie.
 
     Args:
         before: what the mixture passes through first.
         stream: the separation.
+        chains: what its stems pass through.
         strips: where the gains come from.
-        chains: what each stem passes through, in the order of the stems.
     """
 
     def __init__(
-        self, before: Stage, stream: RateStream, strips: Strips, chains: Sequence[Stage]
+        self, before: Stream, stream: ModelStream, chains: StemChains, strips: Strips
     ) -> None:
         self._before = before
         self._stream = stream
-        self._strips = strips
         self._chains = chains
-        self._ready = [Fifo(stream.channels) for _ in chains]
-        self._delayed = Delayed(
-            before.latency_samples
-            + stream.latency_samples
-            + max(chain.latency_samples for chain in chains)
-        )
+        self._strips = strips
+        self._ready = Fifo((len(stream.stems), stream.channels))
+        self._delayed = Delayed(sum(part.latency_samples for part in (before, stream, chains)))
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -67,34 +60,27 @@ class StemStream:
 
     def push(self, block: Wave) -> Wave:
         """Take ``(channels, n)``, return ``(stems, channels, m)``, m <= n."""
-        self._distribute(self._stream.push(self._before.push(block)))
-        available = min(fifo.samples for fifo in self._ready)
-        return self._take(self._delayed.due(block.shape[1], available))
+        self._ready.append(self._chains.push(self._stream.push(self._before.push(block))))
+        return self._take(self._delayed.due(block.shape[1], self._ready.samples))
 
     def flush(self) -> Wave:
         """End the stream and return the rest; in all exactly as long as the input."""
-        self._distribute(self._stream.push(self._before.flush()))
-        self._distribute(self._stream.flush())
-        for chain, fifo in zip(self._chains, self._ready, strict=True):
-            fifo.append(chain.flush())
+        for stems in (self._stream.push(self._before.flush()), self._stream.flush()):
+            self._ready.append(self._chains.push(stems))
+        self._ready.append(self._chains.flush())
         return self._take(self._delayed.rest())
 
     def reset(self) -> None:
         """Forget everything, as if new."""
         self._before.reset()
         self._stream.reset()
-        for chain, fifo in zip(self._chains, self._ready, strict=True):
-            chain.reset()
-            fifo.clear()
+        self._chains.reset()
+        self._ready.clear()
         self._delayed.restart()
-
-    def _distribute(self, stems: Wave) -> None:
-        for chain, fifo, wave in zip(self._chains, self._ready, stems, strict=True):
-            fifo.append(chain.push(wave))
 
     def _take(self, count: int) -> Wave:
         """``count`` samples of each stem, with the gains of this moment."""
-        stems = np.stack([fifo.take(count) for fifo in self._ready])
+        stems = np.array(self._ready.take(count))  # the fifo's may be part of what it keeps
         for wave, factor in zip(stems, self._strips.factors(), strict=True):
             if factor != 1:
                 wave *= np.float32(factor)
@@ -102,23 +88,25 @@ class StemStream:
 
 
 class MixedStream:
-    """A stem stream with its stems added up: a stage."""
+    """A stem stream with its stems added up: one wave."""
 
-    def __init__(self, stems: StemStream) -> None:
-        self._stems = stems
+    stems = ()
+
+    def __init__(self, inner: StemStream) -> None:
+        self._inner = inner
 
     @property
     def latency_samples(self) -> int:
-        return self._stems.latency_samples
+        return self._inner.latency_samples
 
     def push(self, block: Wave) -> Wave:
-        return _sum(self._stems.push(block))
+        return _sum(self._inner.push(block))
 
     def flush(self) -> Wave:
-        return _sum(self._stems.flush())
+        return _sum(self._inner.flush())
 
     def reset(self) -> None:
-        self._stems.reset()
+        self._inner.reset()
 
 
 def _sum(stems: Wave) -> Wave:

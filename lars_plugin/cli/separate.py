@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lars_plugin.cli.display import Display
     from lars_plugin.cli.plan import Task
     from lars_plugin.cli.report import Outcome, Report
-    from lars_plugin.model import Model
+    from lars_plugin.model import AnyModel
     from lars_plugin.separation.separator import Separator
 
 log = logging.getLogger(__name__)
@@ -314,7 +314,7 @@ def _with_midi(args: argparse.Namespace, task: Task, outcome: Outcome) -> Outcom
     return dataclasses.replace(outcome, result=dataclasses.replace(outcome.result, outputs=outputs))
 
 
-def _share_cores(model: Model, jobs: int) -> None:
+def _share_cores(model: AnyModel, jobs: int) -> None:
     """Give each of several files its part of the cores, instead of all of them to each."""
     if jobs == 1:
         return
@@ -324,7 +324,7 @@ def _share_cores(model: Model, jobs: int) -> None:
     _share(model, jobs)
 
 
-def _share(model: Model, jobs: int) -> None:
+def _share(model: AnyModel, jobs: int) -> None:
     """Tell backends that have threads of their own."""
     for part in getattr(model, "parts", ()):
         _share(part, jobs)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Models made of models: cascades and ensembles, which stand wherever a model can.
 
+Here they are made of models that are loaded; :mod:`lars_plugin.zoo.composites` loads those that are
+given by name.
+
 A composite whose parts see the same chunks of the same audio is *fused*: its backend runs all
 parts on a chunk, so that there is one overlap-add and nothing else in the package notices. The
 others are composed as streams, each part with its own chunks, by
@@ -9,10 +12,8 @@ others are composed as streams, each part with its own chunks, by
 
 from __future__ import annotations
 
-import functools
 import math
-import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -20,39 +21,35 @@ from numpy.typing import NDArray
 
 from lars_plugin.composites.drum_sum import DRUMS, with_drum_stem
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.model import STEM_NAMES, Backend, Chunking, Model, ModelConfig
+from lars_plugin.model import STEM_NAMES, AnyModel, Backend, Chunking, ModelConfig
 from lars_plugin.pickling import remember
 
-__all__ = ["Cascade", "Composite", "Ensemble", "ModelSource", "mixed"]
+__all__ = ["Cascade", "Composite", "Ensemble", "mixed"]
 
 Wave = NDArray[np.float32]
 
-# A name of the zoo, a model folder, or a loaded model.
-ModelSource = str | os.PathLike[str] | Model
 
-
-class Composite(Model):
+class Composite(AnyModel, ABC):
     """A model of several parts.
 
     Attributes:
+        config: what it gives, as of any model.
+        backend: runs all parts on one chunk where it is fused; otherwise it only has a name.
         parts: the models it is made of.
-        fused: whether its backend runs all parts on one chunk; else it runs as streams only.
+        fused: whether its parts can run on one chunk; otherwise it runs as streams only.
     """
 
-    parts: tuple[Model, ...]
-    fused: bool
+    def __init__(
+        self, config: ModelConfig, parts: Sequence[AnyModel], backend: Backend | None
+    ) -> None:
+        self.config: ModelConfig = config
+        self.parts: tuple[AnyModel, ...] = tuple(parts)
+        self.fused = backend is not None
+        self.backend: Backend = backend or _Parts(config.name, parts)
 
     @abstractmethod
-    def with_parts(self, parts: Sequence[Model]) -> Composite:
+    def with_parts(self, parts: Sequence[AnyModel]) -> Composite:
         """The same of other parts, in the same order: the same models, cut in another way."""
-
-    def _settle(
-        self, config: ModelConfig, parts: Sequence[Model], fused: bool, backend: Backend | None
-    ) -> None:
-        super().__init__(config, backend if fused and backend else _Parts(config.name, parts))
-        # A frozen dataclass: this is the one moment at which attributes can be set.
-        object.__setattr__(self, "parts", tuple(parts))
-        object.__setattr__(self, "fused", fused)
 
 
 class Cascade(Composite):
@@ -62,38 +59,24 @@ class Cascade(Composite):
 
     Args:
         music: a model with a stem ``drums``, or one of whole songs that gives each drum, whose sum
-            is taken: a name of the zoo, a folder, or a loaded model.
-        drums: what separates that stem: likewise.
+            is taken.
+        drums: what separates that stem.
         name: what to call it; made of the names of the two for None.
         fuse: run both on each chunk where their chunks, rates and channels agree. The drum
             stage then hears the music stage's stem of that chunk alone, not the mean over the
             chunks that overlap there; False composes the streams, which is the same as running
             one separator after the other.
-        device: for names and folders: see :func:`~lars_plugin.zoo.load.load_model`.
-        precision: likewise.
-        backend: likewise.
 
     Raises:
         InputError: the music model has no drum stem, both have a stem of one name, or the drum
             model cannot take the music model's channels.
-        ModelError: a model cannot be loaded.
     """
 
     def __init__(
-        self,
-        music: ModelSource = "mdx23c-music",
-        drums: ModelSource = "mdx23c-small",
-        *,
-        name: str | None = None,
-        fuse: bool = True,
-        device: str = "auto",
-        precision: str = "float32",
-        backend: str | None = None,
+        self, music: AnyModel, drums: AnyModel, *, name: str | None = None, fuse: bool = True
     ) -> None:
-        first, second = _loaded((music, drums), device, precision, backend)
-        if not isinstance(first, Composite):
-            first = with_drum_stem(first)
-        above, below = first.config, second.config
+        first = music if isinstance(music, Composite) else with_drum_stem(music)
+        above, below = first.config, drums.config
         if DRUMS not in above.stems:
             raise InputError(
                 f"a cascade needs a music model with a drum stem, but {above.name} gives"
@@ -119,28 +102,26 @@ class Cascade(Composite):
             channels=above.channels,
             architecture="cascade",
             description=f"{above.name}, whose drums go to {below.name}",
-            license=_licenses((first, second)),
+            license=_licenses((first, drums)),
         )
-        fused = fuse and _agree((first, second))
-        self._settle(config, (first, second), fused, _InTurn(first, second))
-        object.__setattr__(self, "_fuse", fuse)
-        remember(self, Cascade, first, second, name=config.name, fuse=fuse)
+        fused = fuse and _agree((first, drums))
+        super().__init__(config, (first, drums), _InTurn(first, drums) if fused else None)
+        self._fuse = fuse
+        remember(self, type(self), first, drums, name=config.name, fuse=fuse)
 
     @property
-    def music(self) -> Model:
+    def music(self) -> AnyModel:
         """The first stage."""
         return self.parts[0]
 
     @property
-    def drums(self) -> Model:
+    def drums(self) -> AnyModel:
         """The second stage."""
         return self.parts[1]
 
-    def with_parts(self, parts: Sequence[Model]) -> Cascade:
+    def with_parts(self, parts: Sequence[AnyModel]) -> Cascade:
         first, second = parts
         return Cascade(first, second, name=self.config.name, fuse=self._fuse)
-
-    _fuse: bool
 
 
 class Ensemble(Composite):
@@ -151,32 +132,28 @@ class Ensemble(Composite):
     those. Models may differ in chunks and in rate; the first one's rate is the ensemble's.
 
     Args:
-        models: at least one: names of the zoo, folders, or loaded models.
+        models: at least one.
         weights: stem to weights by model name: positive or 0, divided by their sum. Only these
             stems are given. ``{"kick": {"a": 1}}`` takes the kick from ``a``. None: every
             model's stems, each model counting alike.
         name: what to call it; the models' names joined with ``+`` for None.
-        device: for names and folders: see :func:`~lars_plugin.zoo.load.load_model`.
-        precision: likewise.
-        backend: likewise.
+
+    Attributes:
+        mixing: of each part the factors ``(stems of the ensemble, stems of the part)``.
 
     Raises:
         InputError: no models, weights that name another model or a stem which that model does
             not give, channels that differ, or cymbals with and without the hi-hat.
-        ModelError: a model cannot be loaded.
     """
 
     def __init__(
         self,
-        models: Sequence[ModelSource],
+        models: Sequence[AnyModel],
         weights: Mapping[str, Mapping[str, float]] | None = None,
         *,
         name: str | None = None,
-        device: str = "auto",
-        precision: str = "float32",
-        backend: str | None = None,
     ) -> None:
-        parts = _loaded(models, device, precision, backend)
+        parts = tuple(models)
         if not parts:
             raise InputError("an ensemble needs at least one model")
         configs = [part.config for part in parts]
@@ -197,17 +174,12 @@ class Ensemble(Composite):
             description=f"mean of {_names(configs)}",
             license=_licenses(parts),
         )
-        self._settle(config, parts, _agree(parts), _SideBySide(parts, mixing))
-        object.__setattr__(self, "mixing", mixing)
-        object.__setattr__(self, "_weights", weights)
-        remember(self, Ensemble, parts, weights and _plain(weights), name=config.name)
+        super().__init__(config, parts, _SideBySide(parts, mixing) if _agree(parts) else None)
+        self.mixing = mixing
+        self._weights = weights
+        remember(self, type(self), parts, weights and _plain(weights), name=config.name)
 
-    mixing: tuple[Wave, ...]
-    """Of each part the factors ``(stems of the ensemble, stems of the part)``."""
-
-    _weights: Mapping[str, Mapping[str, float]] | None
-
-    def with_parts(self, parts: Sequence[Model]) -> Ensemble:
+    def with_parts(self, parts: Sequence[AnyModel]) -> Ensemble:
         return Ensemble(parts, self._weights, name=self.config.name)
 
 
@@ -238,7 +210,7 @@ def mixed(parts: Sequence[Wave], factors: Sequence[Wave], axis: int) -> Wave:
 class _Parts:
     """Stands for the backends of a composite that is not fused; it cannot run a chunk."""
 
-    def __init__(self, name: str, parts: Sequence[Model]) -> None:
+    def __init__(self, name: str, parts: Sequence[AnyModel]) -> None:
         self._model = name
         self._backends = [part.backend for part in parts]
 
@@ -256,7 +228,7 @@ class _Parts:
 class _InTurn(_Parts):
     """A fused cascade."""
 
-    def __init__(self, music: Model, drums: Model) -> None:
+    def __init__(self, music: AnyModel, drums: AnyModel) -> None:
         super().__init__(music.config.name, (music, drums))
         stems = music.config.stems
         self._drums = stems.index(DRUMS)
@@ -275,7 +247,7 @@ class _InTurn(_Parts):
 class _SideBySide(_Parts):
     """A fused ensemble."""
 
-    def __init__(self, parts: Sequence[Model], mixing: Sequence[Wave]) -> None:
+    def __init__(self, parts: Sequence[AnyModel], mixing: Sequence[Wave]) -> None:
         super().__init__("an ensemble", parts)
         self._mixing = mixing
         self._wanted = [(len(part.config.stems), part.config.name) for part in parts]
@@ -295,27 +267,18 @@ def _check(made: Wave, wanted: tuple[int, str], batch: Wave) -> None:
         raise EngineError(f"model {name!r} returned {made.shape}, expected {shape}")
 
 
-def _loaded(
-    models: Sequence[ModelSource], device: str, precision: str, backend: str | None
-) -> tuple[Model, ...]:
-    from lars_plugin.zoo.load import load_model  # which itself makes composites
-
-    load = functools.partial(load_model, device=device, precision=precision, backend=backend)
-    return tuple(model if isinstance(model, Model) else load(model) for model in models)
-
-
 def _names(configs: Sequence[ModelConfig]) -> str:
     return ", ".join(config.name for config in configs)
 
 
-def _licenses(parts: Sequence[Model]) -> str:
+def _licenses(parts: Sequence[AnyModel]) -> str:
     return "; ".join(f"{p.config.name}: {p.config.license or 'not stated'}" for p in parts)
 
 
-def _agree(parts: Sequence[Model]) -> bool:
+def _agree(parts: Sequence[AnyModel]) -> bool:
     """Whether all parts run on the same chunks: then they can be fused."""
 
-    def grid(part: Model) -> tuple[Chunking, int, int]:
+    def grid(part: AnyModel) -> tuple[Chunking, int, int]:
         config = part.config
         return config.chunking, config.sample_rate, config.channels
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.model import Backend, Model, Refinement
+from lars_plugin.model import AnyModel, Backend, Model, Refinement
 from lars_plugin.pickling import remember
 
 __all__ = ["DRUMS", "with_drum_stem"]
@@ -36,7 +36,7 @@ class _DrumSum:
         return np.concatenate([stems[:, self._kept], drums], axis=1)
 
 
-def with_drum_stem(model: Model) -> Model:
+def with_drum_stem(model: AnyModel) -> AnyModel:
     """The model, with a stem "drums" in the place of its single drums.
 
     Returns:
@@ -53,7 +53,7 @@ def with_drum_stem(model: Model) -> Model:
     return remember(Model(config, _DrumSum(model.backend, added, kept)), with_drum_stem, model)
 
 
-def _together(model: Model, added: list[int]) -> Refinement | None:
+def _together(model: AnyModel, added: list[int]) -> Refinement | None:
     """The refinement, with all places of the drums for their sum."""
     settings = model.config.refinement
     if settings is None:

@@ -7,45 +7,49 @@ import dataclasses
 import math
 
 from lars_plugin.composites.composite import Composite
-from lars_plugin.model import Chunking, Model
+from lars_plugin.model import AnyModel, Chunking, Model
 
-__all__ = ["cut", "overlap_of", "recut"]
+__all__ = ["cut", "overlap_of", "rechunk"]
 
 
-def recut(model: Model, asked: Chunking) -> Model:
-    """A model cut as another was asked to be: its own chunks, their number and steps as asked.
+def rechunk(model: AnyModel, requested: Chunking) -> AnyModel:
+    """A part of a composite with the chunking that was requested of the whole.
+
+    Its chunks keep their length; their steps and number become those requested.
 
     Args:
         model: of any kind; parts are cut one by one.
-        asked: the chunking that was asked of the composite. ``live``: its step, lookahead and
-            fade count, in samples, as far as they fit; else its overlap.
+        requested: of the whole. ``live``: its step, lookahead and fade count, in samples, as far
+            as they fit; otherwise its overlap.
     """
     if isinstance(model, Composite):
-        return model.with_parts([recut(part, asked) for part in model.parts])
+        return model.with_parts([rechunk(part, requested) for part in model.parts])
     own = model.config.chunking
     if own.convention == "causal":
-        chunking = dataclasses.replace(own, batch_size=asked.batch_size)
-    elif asked.convention == "live":
+        chunking = dataclasses.replace(own, batch_size=requested.batch_size)
+    elif requested.convention == "live":
         size = own.chunk_size
-        step = min(asked.step, size)
-        fade = min(asked.fade, step, size - step)
-        overlap = asked.overlap if asked.chunk_size == size else overlap_of(size, step)
+        step = min(requested.step, size)
+        fade = min(requested.fade, step, size - step)
+        overlap = requested.overlap if requested.chunk_size == size else overlap_of(size, step)
         chunking = dataclasses.replace(
             own,
             overlap=overlap,
             convention="live",
-            batch_size=asked.batch_size,
+            batch_size=requested.batch_size,
             fade=fade,
-            lookahead=min(asked.lookahead, size - step - fade),
+            lookahead=min(requested.lookahead, size - step - fade),
         )
-    elif asked.convention == "causal":
+    elif requested.convention == "causal":
         chunking = own
     else:
-        chunking = dataclasses.replace(own, overlap=asked.overlap, batch_size=asked.batch_size)
+        chunking = dataclasses.replace(
+            own, overlap=requested.overlap, batch_size=requested.batch_size
+        )
     return cut(model, chunking)
 
 
-def cut(model: Model, chunking: Chunking) -> Model:
+def cut(model: AnyModel, chunking: Chunking) -> Model:
     """The model with another chunking."""
     return Model(dataclasses.replace(model.config, chunking=chunking), model.backend)
 

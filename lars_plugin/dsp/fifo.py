@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fifo: blocks in, any number of samples out."""
+"""Blocks in, any number of samples out; the only fifo in the package."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fifo"]
+__all__ = ["Aligned", "Fifo"]
 
 Wave = NDArray[np.float32]
 
@@ -48,3 +49,33 @@ class Fifo:
         """Forget all."""
         self._parts.clear()
         self.samples = 0
+
+
+class Aligned:
+    """Several fifos whose samples belong together: each waits for the same one of the others.
+
+    Args:
+        shapes: of the blocks of each, without their last axis.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        self._fifos = [Fifo(shape) for shape in shapes]
+
+    @property
+    def samples(self) -> int:
+        """How many all of them have."""
+        return min(fifo.samples for fifo in self._fifos)
+
+    def append(self, index: int, block: Wave) -> None:
+        """Add a block at the end of one; it must not be changed afterwards."""
+        self._fifos[index].append(block)
+
+    def take(self, count: int | None = None) -> list[Wave]:
+        """The oldest ``count`` samples of each, as many as all have for None."""
+        samples = self.samples if count is None else count
+        return [fifo.take(samples) for fifo in self._fifos]
+
+    def clear(self) -> None:
+        """Forget all."""
+        for fifo in self._fifos:
+            fifo.clear()

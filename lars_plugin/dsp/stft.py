@@ -5,6 +5,28 @@ The same numbers as :class:`~lars_plugin.networks.shared.stft.STFT`, for process
 spectrograms out of spectrograms does it piece by piece, while a piece is in a core's cache, and
 no spectrogram of all stems is ever in memory.
 
+The package has these transforms, each for a reason:
+
+- this one: networks' pre- and postprocessing around compiled cores, the spatial Wiener filter and
+  the refinement, which see whole chunks or windows on a processor;
+- ``networks/shared/stft.py``: the same in PyTorch, for training (gradients), graphics cards and,
+  written as convolutions, for graphs that leave PyTorch; all centred transforms of networks are
+  this one, LarsNet's and the form for graphics cards included;
+- ``networks/livenet/stft.py``: an asymmetric window, half as late as a symmetric one of its length;
+  ``networks/livenet/prepost.py`` has one frame of it in numpy, where a network is compiled and a
+  call of PyTorch takes longer than the transform;
+- ``refine/spectral.py``: frames of a stream with silence before the start, one by one, because
+  what follows a live stream must not depend on its blocks; frames here are centred, and reflected
+  at the ends, which are not known in a stream;
+- ``midi/bands.py``: powers in bands of a stream's frames, never turned back into a wave;
+- ``training/networks/losses.py``: the magnitudes of a published loss, with gradients, at window
+  lengths that no network has (the other losses use the network's own transform);
+- ``evaluation/baselines.py`` and ``evaluation/plots.py``: SciPy's, because what is measured with
+  must not share code with what is measured, and pictures need no inverse.
+
+Single spectra, convolutions by FFT and cymbals made of random spectra (``midi/articulation.py``,
+``training/sounds``, ``training/music``) analyse no frames, hence are none of these.
+
 Axes: R rows (channels, or stems times channels), T frames, F bins (``n_fft // 2``), L samples.
 """
 

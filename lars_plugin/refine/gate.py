@@ -13,6 +13,8 @@ there are no clicks. Active parts pass unchanged, to the bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,7 @@ class Gate:
 
     Args:
         threshold: dB against the reference, below 0.
-        stems: how many.
+        stems: their names.
         channels: of each.
         sample_rate: Hz.
         attack: seconds, the length of a slot.
@@ -40,7 +42,7 @@ class Gate:
     def __init__(
         self,
         threshold: float,
-        stems: int,
+        stems: Sequence[str],
         channels: int,
         sample_rate: float,
         *,
@@ -55,7 +57,8 @@ class Gate:
         self._hold = round(hold / seconds)
         self._fall = min(1.0, seconds / release) if release > 0 else 1.0
         self._ramp = (np.arange(1, self._slot + 1) / self._slot)[None, :]
-        self._shape = (1 + stems, channels)
+        self.stems = ("mixture", *stems)  # along the first axis of the output
+        self._shape = (1 + len(stems), channels)
         self.reset()
 
     @property

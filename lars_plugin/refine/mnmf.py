@@ -14,9 +14,7 @@ the previous step (Polyak's heavy ball, here of logarithms), which halves the nu
 
 Axes: S sources, C channels (2, or 1 where both are alike), K components, T frames, F bins, n bins
 of a part.
-Hermitian 2 x 2 matrices are four real planes: both diagonal entries, real and imaginary part of
-the upper right one. Mono needs one plane. A spectrum of C channels is 2 C real planes, real and
-imaginary part of each.
+Matrices and spectra are in the planes of :mod:`lars_plugin.dsp.hermitian`.
 """
 
 from __future__ import annotations
@@ -26,19 +24,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.dsp.hermitian import geometric_mean, inverse, sandwich
+from lars_plugin.dsp.hermitian import applied, geometric_mean, inverse, outer, sandwich, solved
 from lars_plugin.dsp.parallel import one_thread_each, run_parts, stop_check
+from lars_plugin.dsp.spatial import DIFFUSE
 from lars_plugin.dsp.stft import Spectrum
 
-__all__ = ["MultichannelNMF"]
+__all__ = ["TINY", "MultichannelNMF"]
 
 Wave = NDArray[np.float32]
 
-# Of a source's power this much comes from everywhere: rooms do, and matrices stay invertible.
-_DIFFUSE = np.float32(1e-3)
 # Power in each bin that belongs to no source, for mixtures of RMS 1: far below hearing.
 _FLOOR = np.float32(1e-4)
-_TINY = np.float32(1e-10)
+# Added to what is divided by.
+TINY = np.float32(1e-10)
 # Updates that fit the spectra to the estimates before they are fitted to the mixture.
 _FIRST = 8
 # Exponent of an update, and of the previous one within it. An exponent of 0.5 alone is proven never
@@ -109,7 +107,7 @@ class MultichannelNMF:
             self._move()
         gains, before = (one.reshape(more.shape) for one in (self.gains, self._gains_step))
         gains *= _step(more, less, before, _STEEPEST_GAIN)
-        np.maximum(gains, _TINY, out=gains)
+        np.maximum(gains, TINY, out=gains)
 
     def powers(self, part: slice) -> Wave:
         """v of some bins, ``(S, n, T)``, new memory."""
@@ -130,12 +128,14 @@ class MultichannelNMF:
         places = self.places[:, part]
         # (n, planes, S) times (n, S, T), a product for each bin.
         sigma = (places.transpose(1, 0, 2) @ powers.transpose(1, 0, 2)).transpose(1, 0, 2)
-        model, z = _solved(self._seen[:, part], np.ascontiguousarray(sigma))
+        sigma = np.ascontiguousarray(sigma)
+        sigma[:2] += _FLOOR
+        model, z = solved(sigma, self._seen[:, part])
         if mixture is not None:
             shares = self._summed(powers * model, axis=0)
             np.multiply(mixture, shares.transpose(0, 2, 1)[:, None], out=out)
             return
-        made = _products_with(places, z)  # (n, S, 4, T)
+        made = applied(places, z)  # (n, S, 4, T)
         made *= powers.transpose(1, 0, 2)[:, :, None]
         planes = self._summed(made, axis=1).transpose(1, 2, 0, 3)
         turned = out.swapaxes(2, 3)
@@ -156,9 +156,10 @@ class MultichannelNMF:
         planes, frames = len(r), self._seen.shape[2]
         placed: Wave = (r[..., None] * w).reshape(planes * len(w), -1)
         flat = self.gains.reshape(-1, frames)
-        sigma: Wave = placed @ flat
-        model, z = _solved(self._seen[:, part], sigma.reshape(planes, len(w), frames))
-        observed = _products(z).reshape(-1, frames)
+        sigma: Wave = (placed @ flat).reshape(planes, len(w), frames)
+        sigma[:2] += _FLOOR
+        model, z = solved(sigma, self._seen[:, part])
+        observed = outer(z).reshape(-1, frames)
         expected = model.reshape(-1, frames)
         shape = self._up[:, part].shape
         self._up[:, part] = (observed @ flat.T).reshape(shape)
@@ -186,7 +187,7 @@ class MultichannelNMF:
             one, other = (np.einsum("nsk,pnsk->pns", w, sums) for sums in (up, down))
             r[:], trace = _moved(r, one, other)
             w *= trace[..., None]
-        np.maximum(w, _TINY, out=w)
+        np.maximum(w, TINY, out=w)
 
 
 def _start(
@@ -213,8 +214,8 @@ def _start(
         # Kullback-Leibler divergence (Lee and Seung 2001): more stable than likelihood at first.
         for _ in range(_FIRST):
             check()  # each takes a tenth of a second
-            h *= (w.T @ (wanted / (w @ h + _TINY))) / (w.sum(axis=0)[:, None] + _TINY)
-            w *= ((wanted / (w @ h + _TINY)) @ h.T) / (h.sum(axis=1) + _TINY)
+            h *= (w.T @ (wanted / (w @ h + TINY))) / (w.sum(axis=0)[:, None] + TINY)
+            w *= ((wanted / (w @ h + TINY)) @ h.T) / (h.sum(axis=1) + TINY)
         own = slice(firsts[index], firsts[index + 1])
         spectra[:, own] = w.reshape(bins, places[index], components)
         gains[own] = h.reshape(places[index], components, frames)
@@ -233,88 +234,8 @@ def _covariances(stems: Spectrum, power: Wave) -> Wave:
     across = (stems[:, 0] * stems[:, 1].conj()).sum(axis=1) / whole
     planes = energy[:, 0] / whole, energy[:, 1] / whole, across.real, across.imag
     places = np.stack([plane.T for plane in planes])
-    places[:2] += _DIFFUSE
+    places[:2] += DIFFUSE
     return np.ascontiguousarray(places)
-
-
-def _solved(seen: Wave, sigma: Wave) -> tuple[Wave, Wave]:
-    """Sigma^-1, the off-diagonal entry with its sign turned, and Sigma^-1 X.
-
-    Every number is touched some fifty times, so nothing is written that need not be.
-
-    Args:
-        seen: X, ``(2 C, n, T)``.
-        sigma: ``(planes, n, T)``; overwritten.
-    """
-    sigma[:2] += _FLOOR
-    if len(sigma) == 1:
-        alone: Wave = np.reciprocal(sigma)
-        return alone, seen * alone
-    a, d, re, im = sigma
-    xr, xi, yr, yi = seen
-    z = np.empty_like(seen)
-    model = np.empty_like(sigma)
-    scale, product = np.empty_like(a), np.empty_like(a)
-    np.multiply(a, d, out=scale)
-    for one in (re, im):
-        scale -= np.multiply(one, one, out=product)
-    np.maximum(scale, np.float32(1e-20), out=scale)
-    np.reciprocal(scale, out=scale)
-    for out, (first, less, other, more) in zip(
-        z,
-        (
-            (d * xr, (re, yr), (im, yi), True),
-            (d * xi, (re, yi), (im, yr), False),
-            (a * yr, (re, xr), (im, xi), False),
-            (a * yi, (re, xi), (im, xr), True),
-        ),
-        strict=True,
-    ):
-        first -= np.multiply(*less, out=product)
-        np.multiply(*other, out=product)
-        (np.add if more else np.subtract)(first, product, out=first)
-        np.multiply(first, scale, out=out)
-    np.multiply(d, scale, out=model[0])
-    np.multiply(a, scale, out=model[1])
-    np.multiply(sigma[2:], scale, out=model[2:])
-    return model, z
-
-
-def _products_with(places: Wave, z: Wave) -> Wave:
-    """R_j Z of all sources ``(n, S, 4, T)``: planes of spectra of two channels.
-
-    Args:
-        places: R, ``(4, n, S)``.
-        z: Z, ``(4, n, T)``.
-    """
-    a, d, re, im = places
-    # R with complex numbers written as matrices of real ones.
-    matrices = np.zeros((*a.shape, 4, 4), np.float32)
-    for row, column, entry in (
-        *((0, 0, a), (0, 2, re), (0, 3, -im)),
-        *((1, 1, a), (1, 2, im), (1, 3, re)),
-        *((2, 2, d), (2, 0, re), (2, 1, im)),
-        *((3, 3, d), (3, 0, -im), (3, 1, re)),
-    ):
-        matrices[..., row, column] = entry
-    made: Wave = matrices.reshape(len(a), -1, 4) @ z.transpose(1, 0, 2)
-    return made.reshape(*matrices.shape[:3], z.shape[2])
-
-
-def _products(z: Wave) -> Wave:
-    """Z Z^H of ``(2 C, n, T)``: ``(planes, n, T)``."""
-    out = np.empty_like(z[: len(z) ** 2 // 4])  # 1 plane of 2, 4 of 4
-    product = np.empty_like(out[0])
-    np.multiply(z[0], z[0], out=out[0])
-    out[0] += np.multiply(z[1], z[1], out=product)
-    if len(out) == 4:
-        np.multiply(z[2], z[2], out=out[1])
-        out[1] += np.multiply(z[3], z[3], out=product)
-        np.multiply(z[0], z[2], out=out[2])
-        out[2] += np.multiply(z[1], z[3], out=product)
-        np.multiply(z[1], z[2], out=out[3])
-        out[3] -= np.multiply(z[0], z[3], out=product)
-    return out
 
 
 def _step(more: Wave, less: Wave, before: Wave, most: np.float32) -> Wave:
@@ -343,7 +264,7 @@ def _moved(places: Wave, up: Wave, down: Wave) -> tuple[Wave, Wave]:
     mean = geometric_mean(inverse(down), sandwich(places, up)) * np.sqrt(sizes[0] / sizes[1])
     trace = (mean[0] + mean[1]) / 2 + np.float32(1e-20)
     mean /= trace
-    mean[:2] += _DIFFUSE
+    mean[:2] += DIFFUSE
     good = np.isfinite(mean).all(axis=0)
     grown = np.where(good, np.clip(trace, 0.5, 2), np.float32(1))
     return np.where(good, mean, places).astype(np.float32), grown.astype(np.float32)

@@ -3,25 +3,17 @@
 
 Each step works block by block with a stated latency, and gives the same result for any block split.
 With redistribution the stems add up to the mixture. The gate comes before it, so the signal that
-the gate removes goes to other stems.
+the gate removes goes to other stems. :mod:`lars_plugin.separation.streams.post` runs them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import InputError
 
-__all__ = ["PostProcessing", "PostStage", "PostStream"]
-
-Wave = NDArray[np.float32]
+__all__ = ["PostProcessing"]
 
 
 @dataclass(frozen=True)
@@ -75,106 +67,3 @@ class PostProcessing:
             *(["redistribute"] if self.redistribute else []),
         ]
         return ", ".join(steps)
-
-
-class PostStage(Protocol):
-    """A step on mixture and stems together, ``(1 + stems, channels, n)``, the mixture first."""
-
-    @property
-    def latency_samples(self) -> int:
-        """Maximum delay of the output against the input in samples; constant."""
-        ...
-
-    def push(self, block: Wave) -> Wave:
-        """Take a block and return the finished samples. The mixture is only delayed."""
-        ...
-
-    def flush(self) -> Wave:
-        """End the input and return the rest; the total is as long as the input."""
-        ...
-
-    def reset(self) -> None:
-        """Back to the initial state."""
-        ...
-
-
-class PostStream:
-    """A chain of steps, for stems that are late against their mixture.
-
-    Args:
-        post: the steps.
-        stems: how many stems go in.
-        channels: of mixture and stems.
-        sample_rate: Hz.
-        keep: indices of the stems that are returned, in this order.
-    """
-
-    def __init__(
-        self,
-        post: PostProcessing,
-        stems: int,
-        channels: int,
-        sample_rate: float,
-        keep: Sequence[int],
-    ) -> None:
-        self._stages = _stages(post, stems, channels, sample_rate)
-        self._keep = [1 + index for index in keep]
-        self._mixture = Fifo((channels,))
-
-    @property
-    def latency_samples(self) -> int:
-        """Delay in samples in addition to that of the stems."""
-        return sum(stage.latency_samples for stage in self._stages)
-
-    def reset(self) -> None:
-        """Back to the initial state."""
-        self._mixture.clear()
-        for stage in self._stages:
-            stage.reset()
-
-    def push(self, mixture: Wave, stems: Wave) -> Wave:
-        """Take ``(channels, n)`` and the newly finished stems ``(stems, channels, m)``.
-
-        Returns:
-            Stems ``(kept, channels, k)``.
-        """
-        # Copied: the caller may overwrite its block before it is used.
-        self._mixture.append(mixture.copy())
-        block = self._join(stems)
-        for stage in self._stages:
-            block = stage.push(block)
-        return block[self._keep]
-
-    def flush(self, stems: Wave) -> Wave:
-        """Take the rest of the stems and return the rest of the result."""
-        block = self._join(stems)
-        for stage in self._stages:
-            block = np.concatenate([stage.push(block), stage.flush()], axis=2)
-        return block[self._keep]
-
-    def _join(self, stems: Wave) -> Wave:
-        return np.concatenate([self._mixture.take(stems.shape[2])[None], stems])
-
-
-def _stages(post: PostProcessing, stems: int, channels: int, sample_rate: float) -> list[PostStage]:
-    from lars_plugin.refine.gate import Gate
-    from lars_plugin.refine.spectral import Redistribution, WienerFilter  # bring in scipy
-
-    result: list[PostStage] = []
-    if post.wiener is not None:
-        result.append(WienerFilter(post.wiener, stems, channels, sample_rate))
-    if post.gate is not None:
-        result.append(
-            Gate(
-                post.gate,
-                stems,
-                channels,
-                sample_rate,
-                attack=post.attack,
-                hold=post.hold,
-                release=post.release,
-            )
-        )
-    if post.redistribute:
-        result.append(Redistribution(stems, channels, sample_rate))
-    return result

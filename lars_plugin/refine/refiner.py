@@ -22,17 +22,15 @@ from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import is_silent
 from lars_plugin.dsp.parallel import default_threads, one_thread_each, run_parts
+from lars_plugin.dsp.spatial import MONO
 from lars_plugin.dsp.stft import Spectra, Spectrum
 from lars_plugin.model import Refinement
-from lars_plugin.refine.mnmf import MultichannelNMF
+from lars_plugin.refine.mnmf import TINY, MultichannelNMF
 
 __all__ = ["Refiner"]
 
 Wave = NDArray[np.float32]
 
-# Below this, against the whole, what differs between the channels says nothing about direction.
-_MONO = 1e-4
-_TINY = np.float32(1e-10)
 _BINS = 128  # at a time, in a core's cache
 
 
@@ -139,7 +137,7 @@ def _refined(
 def _is_mono(mixture: Spectrum) -> bool:
     side = float(np.square(np.abs(mixture[0] - mixture[1]), dtype=np.float64).sum())
     whole = float(np.square(np.abs(mixture), dtype=np.float64).sum())
-    return not side > _MONO * whole  # NaN compares false
+    return not side > MONO * whole  # NaN compares false
 
 
 def _agreed(stem: Spectrum, power: Wave, share: float) -> Wave:
@@ -154,5 +152,5 @@ def _agreed(stem: Spectrum, power: Wave, share: float) -> Wave:
         share: weight of the network, 0 to 1.
     """
     heard = (np.square(stem.real) + np.square(stem.imag)).mean(axis=0).T
-    ratio: Wave = ((heard + _TINY) / (power + _TINY)) ** np.float32(share)
+    ratio: Wave = ((heard + TINY) / (power + TINY)) ** np.float32(share)
     return ratio

@@ -20,7 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import is_silent
+from lars_plugin.dsp.hermitian import power as power_of
+from lars_plugin.dsp.hermitian import solved_complex
 from lars_plugin.dsp.parallel import default_threads, run_parts
+from lars_plugin.dsp.spatial import DIFFUSE, MONO
 from lars_plugin.dsp.stft import Spectra, Spectrum
 from lars_plugin.errors import InputError
 from lars_plugin.model import Backend, CausalBackend
@@ -29,10 +32,6 @@ __all__ = ["SpatialFilter"]
 
 Wave = NDArray[np.float32]
 
-# Below this, against the whole, what differs between the channels says nothing about direction.
-_MONO = 1e-4
-# Of a stem's power this much comes from everywhere: rooms do, and matrices stay invertible.
-_DIFFUSE = np.float32(1e-3)
 # Power in each bin that belongs to all stems alike, for mixtures of RMS 1: far below hearing.
 _FLOOR = np.float32(1e-6)
 _BINS = 256  # at a time, in a core's cache
@@ -89,7 +88,7 @@ class SpatialFilter:
         power = float(np.mean(np.square(wave, dtype=np.float64)))
         side = float(np.mean(np.square(wave[0] - wave[1], dtype=np.float64)))
         # NaN compares false.
-        return side > _MONO * power and bool(np.isfinite(stems).all())
+        return side > MONO * power and bool(np.isfinite(stems).all())
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:
         spectra, threads = self._spectra, default_threads()
@@ -107,24 +106,16 @@ class SpatialFilter:
 def _wiener(mixture: Spectrum, stems: Spectrum) -> Spectrum:
     """Stems ``(S, 2, T, F)`` from a mixture ``(2, T, F)`` and estimates of them."""
     left, right = stems[:, 0], stems[:, 1]
-    powers = (_power(left), _power(right))
+    powers = (power_of(left), power_of(right))
     total = powers[0] + powers[1]
     whole = total.sum(axis=1) / 2 + np.float32(1e-20)
-    r00 = (powers[0].sum(axis=1) / whole + _DIFFUSE)[:, None]
-    r11 = (powers[1].sum(axis=1) / whole + _DIFFUSE)[:, None]
+    r00 = (powers[0].sum(axis=1) / whole + DIFFUSE)[:, None]
+    r11 = (powers[1].sum(axis=1) / whole + DIFFUSE)[:, None]
     r01 = ((left * right.conj()).sum(axis=1) / whole)[:, None]  # (S, 1, F)
     v = total / 2 + _FLOOR / np.float32(len(stems))
-    # The sum over the stems is a Hermitian 2 x 2 matrix in every bin, inverted by hand.
-    c00, c11, c01 = (v * r00).sum(0), (v * r11).sum(0), (v * r01).sum(0)
-    scale = 1 / (c00 * c11 - _power(c01))
-    x0, x1 = mixture
-    z0 = (c11 * x0 - c01 * x1) * scale
-    z1 = (c00 * x1 - c01.conj() * x0) * scale
+    # The sum over the stems is a Hermitian 2 x 2 matrix in every bin.
+    z0, z1 = solved_complex((v * r00).sum(0), (v * r11).sum(0), (v * r01).sum(0), mixture)
     out = np.empty_like(stems)
     out[:, 0] = v * (r00 * z0 + r01 * z1)
     out[:, 1] = v * (r01.conj() * z0 + r11 * z1)
     return out
-
-
-def _power(values: Spectrum) -> Wave:
-    return np.square(values.real) + np.square(values.imag)

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
+
+from lars_plugin.model import SAMPLE_RATE
 
 __all__ = ["Redistribution", "WienerFilter", "frame_length", "shares"]
 
 Wave = NDArray[np.float32]
 Spectra = NDArray[np.complex64]  # (waves, channels, bins)
 
-_SECONDS = 4096 / 44100
+_SECONDS = 4096 / SAMPLE_RATE
 _OVERLAP = 4
 # The sum of squares of a periodic Hann window over frames a quarter of it apart.
 _SQUARES = 1.5
@@ -45,17 +48,18 @@ class _SpectralStage(ABC):
     """Overlapping frames of mixture and stems in; changed stems and the same mixture out.
 
     Args:
-        stems: how many.
+        stems: their names.
         channels: of each.
         sample_rate: Hz.
     """
 
-    def __init__(self, stems: int, channels: int, sample_rate: float) -> None:
+    def __init__(self, stems: Sequence[str], channels: int, sample_rate: float) -> None:
         self._size = frame_length(sample_rate)
         self._hop = self._size // _OVERLAP
         ramp = np.arange(self._size, dtype=np.float64) / self._size
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * ramp)).astype(np.float32)
-        self._shape = (1 + stems, channels)
+        self.stems = ("mixture", *stems)  # along the first axis of the output
+        self._shape = (1 + len(stems), channels)
         self.reset()
 
     @property
@@ -132,7 +136,9 @@ class WienerFilter(_SpectralStage):
         stems, channels, sample_rate: see above.
     """
 
-    def __init__(self, exponent: float, stems: int, channels: int, sample_rate: float) -> None:
+    def __init__(
+        self, exponent: float, stems: Sequence[str], channels: int, sample_rate: float
+    ) -> None:
         super().__init__(stems, channels, sample_rate)
         self._exponent = exponent
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from lars_plugin.composites.composite import Composite
 from lars_plugin.composites.rechunk import cut
 from lars_plugin.errors import CancelledError, InputError
-from lars_plugin.model import Chunking, Model
+from lars_plugin.model import AnyModel, Chunking, Model
 from lars_plugin.refine.postprocess import PostProcessing
-from lars_plugin.separation.streams.chunked import choose_stems
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.base import ModelStream, choose_stems
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.stems import Stems
 
 __all__ = ["PRESETS", "Progress", "Separator"]
@@ -62,7 +62,7 @@ class Separator:
 
     def __init__(
         self,
-        model: str | Path | Model = "lars-mini",
+        model: str | Path | AnyModel = "lars-mini",
         *,
         preset: str | None = None,
         overlap: float | None = None,
@@ -96,7 +96,7 @@ class Separator:
         return self.__copy__()
 
     @property
-    def model(self) -> Model:
+    def model(self) -> AnyModel:
         """The loaded model."""
         return self._model
 
@@ -121,9 +121,9 @@ class Separator:
         """The model's rate in Hz; input of any other is resampled, and its stems back."""
         return self._model.config.sample_rate
 
-    def stream(self, sample_rate: float, channels: int) -> RateStream:
+    def stream(self, sample_rate: float, channels: int) -> ModelStream:
         """A stream of blocks ``(channels, n)`` at this rate."""
-        return RateStream(self._settled, sample_rate, channels, stems=self._stems, post=self._post)
+        return open_stream(self._settled, sample_rate, channels, stems=self._stems, post=self._post)
 
     def separate(
         self,
@@ -166,12 +166,14 @@ class Separator:
         return Stems(dict(zip(self._stems, out, strict=True)), sample_rate)
 
 
-def _with_settings(model: Model, settings: Mapping[str, Any]) -> Separator:
+def _with_settings(model: AnyModel, settings: Mapping[str, Any]) -> Separator:
     return Separator(model, **settings)
 
 
-def _load(model: str | Path | Model, device: str, precision: str, backend: str | None) -> Model:
-    if isinstance(model, Model):
+def _load(
+    model: str | Path | AnyModel, device: str, precision: str, backend: str | None
+) -> AnyModel:
+    if isinstance(model, AnyModel):
         return model
     from lars_plugin.zoo import load_model  # brings in torch: only when it is needed
 
@@ -184,9 +186,9 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
 
 
 def _settle(
-    model: Model, preset: str | None, overlap: float | None, batch_size: int | None
-) -> Model:
-    """The model with the chunking that was asked for, part by part."""
+    model: AnyModel, preset: str | None, overlap: float | None, batch_size: int | None
+) -> AnyModel:
+    """The model with the chunking that was requested, part by part."""
     if isinstance(model, Composite):
         return model.with_parts(
             [_settle(part, preset, overlap, batch_size) for part in model.parts]

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
-from lars_plugin.model import Model, ModelConfig, canonical_stem
+from lars_plugin.model import AnyModel, ModelConfig, canonical_stem
+from lars_plugin.zoo.composites import Cascade, Ensemble
 from lars_plugin.zoo.registry import CONFIG_FILE, get_config, model_folders
 from lars_plugin.zoo.yaml_configs import parse_yaml, read_config
 
@@ -63,8 +63,8 @@ Spec = CascadeSpec | EnsembleSpec
 
 
 def load_composite(
-    source: str | os.PathLike[str] | ModelConfig, load: Callable[[str], Model]
-) -> Model | None:
+    source: str | os.PathLike[str] | ModelConfig, load: Callable[[str], AnyModel]
+) -> AnyModel | None:
     """The composite that a name, a file or a configuration describes, or None.
 
     Args:

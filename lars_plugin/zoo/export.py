@@ -24,7 +24,7 @@ from torch import nn
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError, ModelError
 from lars_plugin.files import replacing
-from lars_plugin.model import Model, ModelConfig, WeightsFile
+from lars_plugin.model import AnyModel, ModelConfig, WeightsFile
 from lars_plugin.networks.shared.stft import STFT
 from lars_plugin.zoo.integrity import weights_sha256
 from lars_plugin.zoo.yaml_configs import dump_config
@@ -41,7 +41,7 @@ _OPSET = 17
 _TOLERANCE = {"torchscript": 1e-5, "onnx": 1e-4}
 
 
-def export(model: Model, path: str | os.PathLike[str], format: str) -> float:  # noqa: A002
+def export(model: AnyModel, path: str | os.PathLike[str], format: str) -> float:  # noqa: A002
     """Write a model's network as one file and run that file against the original.
 
     A TorchScript file gets a ``.yaml`` of the same name, which

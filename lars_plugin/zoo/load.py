@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lars_plugin.errors import InputError, ModelNotFoundError
-from lars_plugin.model import Model, ModelConfig, WeightsFile
+from lars_plugin.model import AnyModel, Model, ModelConfig, WeightsFile
 from lars_plugin.networks.registry import find
 from lars_plugin.pickling import remember
 from lars_plugin.refine.spatial_wiener import SpatialFilter
@@ -38,7 +38,7 @@ def load_model(
     device: str = "auto",
     precision: str = "float32",
     backend: str | None = None,
-) -> Model:
+) -> AnyModel:
     """Load a model: check its file, build its network, load the weights, choose the device.
 
     Args:
@@ -62,7 +62,7 @@ def load_model(
         EngineError: the device does not exist.
     """
     how: dict[str, Any] = {"device": device, "precision": precision, "backend": backend}
-    result = None
+    result: AnyModel | None = None
     if model is not None and weights is None and config is None:
         result = load_composite(model, functools.partial(load_model, **how))
     if result is None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.model import Chunking, Model, ModelConfig
+from lars_plugin.model import AnyModel, Chunking, Model, ModelConfig
 from lars_plugin.testing import STEMS, IdentityModel
 from lars_plugin.zoo import list_models, load_model
 
@@ -43,7 +43,7 @@ def chunked(size: int) -> Model:
 
 
 SIZES = (128, 256, 512, 1024)
-MODELS: dict[str, Callable[[], Model]] = {
+MODELS: dict[str, Callable[[], AnyModel]] = {
     **{f"identity-{size}": partial(causal, size) for size in SIZES},
     **{f"identity-chunked-{size}": partial(chunked, size) for size in SIZES},
     "identity": partial(IdentityModel, chunk_size=4096),

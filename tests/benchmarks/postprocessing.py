@@ -14,7 +14,9 @@ import time
 
 import numpy as np
 
-from lars_plugin.refine.postprocess import PostProcessing, PostStream
+from lars_plugin.model import STEM_NAMES
+from lars_plugin.refine.postprocess import PostProcessing
+from lars_plugin.separation.streams.post import post_steps
 
 RATE = 44100
 BLOCK = 4096
@@ -38,15 +40,18 @@ def main() -> None:
     blocks = max(1, round(args.seconds * RATE / BLOCK))
     print(f"{args.stems} stereo stems, {blocks * BLOCK / RATE:.1f} s")
     for post in STEPS:
-        stream = PostStream(post, args.stems, 2, RATE, range(args.stems))
+        steps = post_steps(post, STEM_NAMES[: args.stems], 2, RATE)
         start = time.process_time()
         for _ in range(blocks):
-            stream.push(mixture, stems)
+            both = np.concatenate([mixture[None], stems])
+            for step in steps:
+                both = step.push(both)
         spent = time.process_time() - start
+        latency = sum(step.latency_samples for step in steps)
         print(
             f"{post!s:40} {spent / (blocks * BLOCK / RATE):.4f} s per second,"
-            f" latency {stream.latency_samples} samples"
-            f" ({1000 * stream.latency_samples / RATE:.1f} ms)"
+            f" latency {latency} samples"
+            f" ({1000 * latency / RATE:.1f} ms)"
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.evaluation.metrics import sdr
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel, Model
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training.networks.trainer import load_clips
 from lars_plugin.training.render.renderer import STEMS
@@ -27,7 +27,9 @@ from lars_plugin.zoo.load import load_model
 Wave = NDArray[np.float32]
 
 
-def scores(model: Model, clips: list[Wave], overlap: float, changes: dict[str, Any]) -> list[float]:
+def scores(
+    model: AnyModel, clips: list[Wave], overlap: float, changes: dict[str, Any]
+) -> list[float]:
     """SDR of kick, snare, toms, hi-hat and cymbals, means over the clips."""
     assert model.config.refinement is not None
     fit = dataclasses.replace(model.config.refinement, **changes)

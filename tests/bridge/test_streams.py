@@ -18,8 +18,7 @@ from lars_plugin.bridge.protocol import limits
 from lars_plugin.errors import BridgeError, InputError, LimitError, ModelNotFoundError
 from lars_plugin.model import Chunking
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.live_rate import LiveRateStream
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.stems import Stems
 from lars_plugin.testing import IdentityModel
 
@@ -67,8 +66,7 @@ def test_live_stems_are_those_of_the_stream_in_process_however_blocks_fall(
         made = through(client, audio, blocks)
         assert client.stats().missing == client.stats().replaced == 0
     model = engine.settings.load("live")
-    kind = RateStream if rate == 44100 else LiveRateStream
-    stream = kind(model, rate, channels)
+    stream = open_stream(model, rate, channels, live=True)
     wanted = np.concatenate([stream.push(audio), stream.flush()], axis=2)
     np.testing.assert_array_equal(made, wanted)
 

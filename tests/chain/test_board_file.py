@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Board files, and the rack that runs them in the engine."""
+"""Board files, and what runs them in the engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pedalboard
 import pytest
 
-from lars_plugin.bridge.engine.rack import Rack
+from lars_plugin.bridge.engine.board import Board
 from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.chain.board_file import read_board_file
 from lars_plugin.errors import InputError
@@ -95,32 +95,32 @@ def test_a_board_that_is_not_there_is_an_input_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sizes", [[1000], [1, 77, 300, 128], [4096]])
-def test_the_rack_keeps_stems_aligned_and_is_as_late_as_it_says(
+def test_the_board_keeps_stems_aligned_and_is_as_late_as_it_says(
     board: Path, sizes: list[int]
 ) -> None:
-    rack = Rack(str(board), ("kick", "snare", "hihat"), 44100, 2)
+    chains = Board(str(board), ("kick", "snare", "hihat"), 44100, 2)
     rng = np.random.default_rng(0)
     audio = rng.uniform(-0.2, 0.2, (3, 2, 5000)).astype(np.float32)
     for _ in range(2):
         parts, at, turn, made = [], 0, 0, 0
         while at < 5000:
             part = audio[..., at : at + sizes[turn % len(sizes)]]
-            parts.append(rack.push(part))
+            parts.append(chains.push(part))
             at, turn, made = at + part.shape[2], turn + 1, made + parts[-1].shape[2]
-            assert made == max(0, at - rack.latency_samples)
-        parts.append(rack.flush())
+            assert made == max(0, at - chains.latency_samples)
+        parts.append(chains.flush())
         out = np.concatenate(parts, axis=2)
         factors = np.array([SIX_DB, 1, SIX_DB**-2], np.float32)[:, None, None]
         np.testing.assert_allclose(out, audio * factors, rtol=1e-4, atol=1e-6)
-        rack.reset()
+        chains.reset()
 
 
-def test_a_rack_without_a_board_adds_nothing() -> None:
-    rack = Rack("", ("kick",), 44100, 2)
+def test_no_board_adds_nothing() -> None:
+    chains = Board("", ("kick",), 44100, 2)
     audio = np.ones((1, 2, 5), np.float32)
-    assert rack.latency_samples == 0
-    np.testing.assert_array_equal(rack.push(audio), audio)
-    assert rack.flush().shape == (1, 2, 0)
+    assert chains.latency_samples == 0
+    np.testing.assert_array_equal(chains.push(audio), audio)
+    assert chains.flush().shape == (1, 2, 0)
 
 
 def test_stems_of_a_live_stream_pass_through_their_chains_in_the_engine(board: Path) -> None:

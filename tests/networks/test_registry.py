@@ -27,7 +27,7 @@ from lars_plugin.bench.worker import measure
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.evaluation.datasets import find_clips
-from lars_plugin.model import Chunking, Model, ModelConfig, Wave, WeightsFile
+from lars_plugin.model import AnyModel, Chunking, ModelConfig, Wave, WeightsFile
 from lars_plugin.networks import registry
 from lars_plugin.networks.mdx23c.config import MDX23CConfig
 from lars_plugin.networks.registry import ARCHITECTURES, Architecture, Training
@@ -136,7 +136,7 @@ def noise(samples: int = 10000) -> Wave:
     return (0.1 * np.random.default_rng(0).standard_normal((2, samples))).astype(np.float32)
 
 
-def expected(model: Model, wave: Wave) -> Wave:
+def expected(model: AnyModel, wave: Wave) -> Wave:
     with torch.inference_mode():
         made: Wave = model.backend.module(torch.from_numpy(wave)[None])[0].numpy()  # type: ignore[attr-defined]
     return made

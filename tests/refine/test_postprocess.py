@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from lars_plugin.errors import InputError
+from lars_plugin.model import STEM_NAMES
 from lars_plugin.refine.gate import Gate
-from lars_plugin.refine.postprocess import PostProcessing, PostStage
+from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.refine.spectral import Redistribution, WienerFilter, frame_length, shares
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.base import Stream
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.testing import GainModel, IdentityModel
 
 Wave = NDArray[np.float32]
@@ -31,17 +33,21 @@ def noise(*shape: int, seed: int = 3) -> Wave:
     return rng.uniform(-0.5, 0.5, shape).astype(np.float32)
 
 
-def run(stage: PostStage, block: Wave, cuts: list[int] | None = None) -> Wave:
+def run(stage: Stream, block: Wave, cuts: list[int] | None = None) -> Wave:
     edges = [0, *sorted(cuts or []), block.shape[2]]
     parts = [stage.push(block[..., a:b]) for a, b in itertools.pairwise(edges)]
     return np.concatenate([*parts, stage.flush()], axis=2)
 
 
-def stages(stems: int, channels: int) -> list[PostStage]:
+def names(stems: int) -> tuple[str, ...]:
+    return STEM_NAMES[:stems]
+
+
+def stages(stems: int, channels: int) -> list[Stream]:
     return [
-        WienerFilter(1.5, stems, channels, RATE),
-        Redistribution(stems, channels, RATE),
-        Gate(-20, stems, channels, RATE, attack=0.005, hold=0.01, release=0.02),
+        WienerFilter(1.5, names(stems), channels, RATE),
+        Redistribution(names(stems), channels, RATE),
+        Gate(-20, names(stems), channels, RATE, attack=0.005, hold=0.01, release=0.02),
     ]
 
 
@@ -80,7 +86,7 @@ def test_every_step_gives_as_much_as_it_takes(samples: int) -> None:
 
 def test_wiener_shares_out_the_mixture_as_the_formula_says() -> None:
     block = noise(3, 1, 6000)
-    result = run(WienerFilter(1.7, 2, 1, RATE), block)
+    result = run(WienerFilter(1.7, names(2), 1, RATE), block)
     size = frame_length(RATE)
     transform = signal.ShortTimeFFT(
         signal.windows.hann(size, sym=False), size // 4, RATE, dual_win=None
@@ -94,10 +100,10 @@ def test_wiener_shares_out_the_mixture_as_the_formula_says() -> None:
 
 def test_wiener_stems_add_up_to_the_mixture_where_any_sounds() -> None:
     block = noise(4, 2, 5000)
-    result = run(WienerFilter(1, 3, 2, RATE), block)
+    result = run(WienerFilter(1, names(3), 2, RATE), block)
     np.testing.assert_allclose(result[1:].sum(axis=0), block[0], atol=1e-5)
     block[1:] = 0
-    assert not run(WienerFilter(1, 3, 2, RATE), block)[1:].any()
+    assert not run(WienerFilter(1, names(3), 2, RATE), block)[1:].any()
 
 
 @pytest.mark.parametrize("exponent", [0.1, 1, 2, 40])
@@ -111,14 +117,16 @@ def test_shares_are_parts_of_one_at_any_level(exponent: float) -> None:
 def test_a_larger_exponent_leaves_less_of_the_weaker_stem() -> None:
     block = noise(3, 1, 5000)
     block[2] *= 0.1
-    energies = [float((run(WienerFilter(a, 2, 1, RATE), block)[2] ** 2).sum()) for a in (0.5, 1, 2)]
+    energies = [
+        float((run(WienerFilter(a, names(2), 1, RATE), block)[2] ** 2).sum()) for a in (0.5, 1, 2)
+    ]
     assert energies == sorted(energies, reverse=True)
 
 
 def test_redistributed_stems_add_up_to_the_mixture_even_where_all_are_silent() -> None:
     block = noise(4, 2, 6000)
     block[1:, :, 2000:5000] = 0
-    result = run(Redistribution(3, 2, RATE), block)
+    result = run(Redistribution(names(3), 2, RATE), block)
     np.testing.assert_allclose(result[1:].sum(axis=0), block[0], atol=1e-5)
 
 
@@ -127,7 +135,7 @@ def test_redistribution_gives_a_frequency_to_the_stem_that_has_it() -> None:
     low, high = (np.sin(2 * np.pi * f * time).astype(np.float32) for f in (200, 2000))
     # The stems are too quiet by half.
     block = np.stack([low + high, 0.5 * low, 0.5 * high])[:, None]
-    result = run(Redistribution(2, 1, RATE), block)
+    result = run(Redistribution(names(2), 1, RATE), block)
     inner = slice(1000, -1000)
     np.testing.assert_allclose(result[1, 0, inner], low[inner], atol=1e-3)
     np.testing.assert_allclose(result[2, 0, inner], high[inner], atol=1e-3)
@@ -135,7 +143,7 @@ def test_redistribution_gives_a_frequency_to_the_stem_that_has_it() -> None:
 
 def gated(block: Wave, threshold: float = -30, **settings: float) -> Wave:
     chosen = {"attack": 0.005, "hold": 0.05, "release": 0.1, **settings}
-    return run(Gate(threshold, len(block) - 1, block.shape[1], RATE, **chosen), block)
+    return run(Gate(threshold, names(len(block) - 1), block.shape[1], RATE, **chosen), block)
 
 
 def test_the_gate_silences_leakage_and_passes_what_is_heard_to_the_bit() -> None:
@@ -211,7 +219,7 @@ def test_stems_add_up_at_the_rate_of_the_recording() -> None:
 
 def test_latencies_of_model_and_steps_add_up() -> None:
     model = IdentityModel(sample_rate=RATE)
-    plain = RateStream(model, RATE, 2).latency_samples
+    plain = open_stream(model, RATE, 2).latency_samples
     stream = Separator(model, post=ALL).stream(RATE, 2)
     frame, slot = frame_length(RATE), round(0.005 * RATE)
     assert stream.latency_samples == plain + 2 * (frame - 1) + 2 * slot - 1

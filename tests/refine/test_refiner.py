@@ -21,8 +21,9 @@ from lars_plugin.refine import refiner as refinement
 from lars_plugin.refine.mnmf import MultichannelNMF
 from lars_plugin.refine.refiner import Refiner
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.chunked import Steps, StreamingSeparator, run_steps
-from lars_plugin.separation.streams.open import open_core
+from lars_plugin.separation.streams.base import Steps, run_steps
+from lars_plugin.separation.streams.chunked import StreamingSeparator
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.separation.streams.windowed import RefinedStream, is_refined
 
 Wave = NDArray[np.float32]
@@ -230,18 +231,18 @@ def test_streaming_equals_one_push_for_any_block_split(
     quick = model(dataclasses.replace(SMALL, iterations=2))
 
     def run(sizes: list[int]) -> Wave:
-        stream = open_core(quick, stems=stems)
+        stream = open_stream(quick, stems=stems)
         assert isinstance(stream, RefinedStream)
         at, parts = 0, []
         given_, returned = 0, 0
         for size in [*sizes, length]:
             block = audio[:, at : at + size].copy()
             at += block.shape[1]
-            parts.append(run_steps(stream.push_steps(block), stream.backend))
+            parts.append(stream.push(block))
             block[:] = 9  # the caller's again
             given_, returned = given_ + block.shape[1], returned + parts[-1].shape[2]
             assert given_ - returned <= stream.latency_samples
-        parts.append(run_steps(stream.flush_steps(), stream.backend))
+        parts.append(stream.flush())
         return np.concatenate(parts, axis=2)
 
     whole = run([])
@@ -251,20 +252,20 @@ def test_streaming_equals_one_push_for_any_block_split(
 
 def test_the_fit_pauses_after_each_update_so_that_others_have_their_turn() -> None:
     audio = kit(50000).sum(0)
-    stream = open_core(model(dataclasses.replace(SMALL, iterations=5)))
+    stream = open_stream(model(dataclasses.replace(SMALL, iterations=5)))
     seen: list[int] = []
 
     def watched() -> Steps:
         steps, result = stream.push_steps(audio), None
         while True:
             try:
-                chunks = steps.send(result)
+                run = steps.send(result)
             except StopIteration as stop:
                 return np.asarray(stop.value)
-            seen.append(chunks.shape[0])
-            result = yield chunks
+            seen.append(run.chunks.shape[0])
+            result = yield run
 
-    assert run_steps(watched(), stream.backend).shape[2] > 0
+    assert run_steps(watched()).shape[2] > 0
     windows = (50000 - SMALL.window) // (SMALL.window - SMALL.window // 12)
     # A pause after the start, and after each update; the rest are runs of the network.
     assert seen.count(0) == windows * 6
@@ -294,10 +295,10 @@ def test_no_window_but_that_of_a_short_recording_is_shorter_or_twice_as_long(
 
 def test_a_stream_that_is_reset_is_as_new() -> None:
     audio = kit().sum(0)
-    stream = RefinedStream(model(dataclasses.replace(SMALL, iterations=2)))
-    first = run_steps(stream.push_steps(audio[:, :50000]), stream.backend)
+    stream = open_stream(model(dataclasses.replace(SMALL, iterations=2)))
+    first = stream.push(audio[:, :50000])
     stream.reset()
-    again = run_steps(stream.push_steps(audio[:, :50000]), stream.backend)
+    again = stream.push(audio[:, :50000])
     assert first.shape[2] > 0
     assert np.array_equal(first, again)
 
@@ -321,11 +322,11 @@ def test_presets_choose_the_fits_and_live_streams_are_not_refined() -> None:
         assert settled.config.refinement is not None
         chosen[preset] = settled.config.refinement.fits
     assert chosen == {None: 1, "fast": 0, "balanced": 1, "best": 3}
-    assert isinstance(open_core(Separator(whole, preset="fast")._settled), StreamingSeparator)
+    assert isinstance(open_stream(Separator(whole, preset="fast")._settled), StreamingSeparator)
     live = Chunking(4096, 4.0, "live", lookahead=512, fade=128)
     assert is_refined(whole)
     assert not is_refined(whole, live)
-    assert isinstance(open_core(whole, chunking=live), StreamingSeparator)
+    assert isinstance(open_stream(whole, chunking=live), StreamingSeparator)
 
 
 class Song:

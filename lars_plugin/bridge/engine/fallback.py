@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a live stream's network is taken to have said where it failed or was not run in time."""
+"""What stands for a live stream's network where it failed or was not run in time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["StandIn", "Stateful"]
+from lars_plugin.model import Wave
+from lars_plugin.separation.streams.base import Run
 
-Wave = NDArray[np.float32]
+__all__ = ["Fallback", "Stateful"]
 
 # A causal model comes back over so many samples; chunks fade into each other anyway.
 _FADE = 64
@@ -19,7 +18,7 @@ _FADE = 64
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A backend that belongs to one stream, because it goes on from where it stopped."""
+    """A network that belongs to one stream, because it goes on from where it stopped."""
 
     def __call__(self, batch: Wave, /) -> Wave: ...
 
@@ -28,26 +27,23 @@ class Stateful(Protocol):
         ...
 
 
-class StandIn:
+class Fallback:
     """Stems for the network's input, as late as the network's own would be.
 
     A causal network that missed some input must not go on as if nothing had been: what its state
     still holds would come out in the wrong place. It starts anew, and what belongs to input it
-    has not seen is the stand-in's.
+    has not seen is the fallback's.
 
     Args:
         outputs: stems of the network.
         parts: among which the mixture is shared out.
         delay: samples by which the network's output trails its input; 0 for chunked ones.
-        restart: makes a causal network start anew.
     """
 
-    def __init__(
-        self, outputs: int, parts: int, delay: int, restart: Callable[[], None] | None
-    ) -> None:
+    def __init__(self, outputs: int, parts: int, delay: int) -> None:
         self._outputs, self._parts = outputs, np.float32(parts)
         self._delay = delay
-        self._restart = restart
+        self._network: Stateful | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -56,8 +52,10 @@ class StandIn:
         self._tail: Wave | None = None
         self._cold = self._fading = 0
 
-    def see(self, chunks: Wave) -> None:
-        """What the network is about to be given, ``(n, channels, samples)``; each once."""
+    def see(self, run: Run) -> None:
+        """What a network is about to be given; each once."""
+        chunks = run.chunks
+        self._network = run.network if isinstance(run.network, Stateful) else None
         if not self._delay:
             self._due = chunks
             return
@@ -71,15 +69,15 @@ class StandIn:
         if self._due is None:
             raise ValueError("nothing was seen")
         count, channels, samples = self._due.shape
-        made = np.zeros((count, self._outputs, channels, samples), np.float32)
+        result = np.zeros((count, self._outputs, channels, samples), np.float32)
         if dry:
-            made[:] = self._due[:, None] / self._parts
-        return made
+            result[:] = self._due[:, None] / self._parts
+        return result
 
     def missed(self) -> None:
         """The network has not seen what ``see`` was told of, or failed on it."""
-        if self._restart is not None:
-            self._restart()
+        if self._network is not None:
+            self._network.reset()
             self._cold, self._fading = self._delay, _FADE
 
     @property
@@ -87,12 +85,12 @@ class StandIn:
         """Whether ``mend`` has still something to do."""
         return bool(self._cold or self._fading)
 
-    def mend(self, made: Wave, dry: bool) -> Wave:
-        """The network's stems, with the stand-in where it came too late to know the input."""
+    def mend(self, result: Wave, dry: bool) -> Wave:
+        """The network's stems, with the fallback where it came too late to know the input."""
         if not self.mending:
-            return made
+            return result
         other = self.stems(dry)
-        samples = made.shape[3]
+        samples = result.shape[3]
         cold = min(self._cold, samples)
         self._cold -= cold
         faded = min(self._fading, samples - cold)
@@ -102,5 +100,5 @@ class StandIn:
         begin = _FADE - self._fading
         share[cold : cold + faded] = (np.arange(begin, begin + faded) + 0.5) / _FADE
         self._fading -= faded
-        mended: Wave = share * made + (1 - share) * other
+        mended: Wave = share * result + (1 - share) * other
         return mended

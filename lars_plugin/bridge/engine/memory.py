@@ -9,13 +9,13 @@ from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.messages import Open
 from lars_plugin.composites.composite import Composite
 from lars_plugin.errors import InputError, LimitError
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel
 from lars_plugin.separation.streams.windowed import is_refined
 
 __all__ = ["Memory", "stream_bytes"]
 
 
-def stream_bytes(model: Model, requested: Open) -> int:
+def stream_bytes(model: AnyModel, requested: Open) -> int:
     """Bytes of the buffers of the stream that an OPEN asks for, at most; nothing is allocated.
 
     The network's own memory is the model's matter: it is the same for all who use it, and grows

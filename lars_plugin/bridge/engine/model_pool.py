@@ -12,7 +12,7 @@ from lars_plugin.bridge.engine.model_thread import ModelThread
 from lars_plugin.bridge.engine.session import Session
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.errors import LimitError, ModelNotFoundError
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel
 
 __all__ = ["ModelPool"]
 
@@ -32,7 +32,7 @@ class ModelPool:
     def __init__(
         self,
         names: Sequence[str],
-        load: Callable[[str], Model],
+        load: Callable[[str], AnyModel],
         *,
         progressed: Callable[[Session], None],
         idle_seconds: float,

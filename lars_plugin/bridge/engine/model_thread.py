@@ -27,7 +27,7 @@ from lars_plugin.bridge.engine.tasks import Tasks
 from lars_plugin.bridge.engine.turns import Turns
 from lars_plugin.bridge.engine.waker import Waker
 from lars_plugin.errors import ConnectionLostError, EngineError, LarsError, ModelError
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel
 
 __all__ = ["ModelThread"]
 
@@ -68,7 +68,7 @@ class ModelThread:
     def __init__(
         self,
         name: str,
-        load: Callable[[str], Model],
+        load: Callable[[str], AnyModel],
         *,
         retire: Callable[[ModelThread], bool],
         progressed: Callable[[Session], None],
@@ -76,7 +76,7 @@ class ModelThread:
         self.name = name
         self.leases = 0  # sessions and jobs that hold it; guarded by its owner
         self.idle_since = time.monotonic()
-        self.model: Model | None = None
+        self.model: AnyModel | None = None
         self.runs = self.chunks = 0
         self.restarts = 0  # times that the thread went on after an error that ended all sessions
         self._load = load
@@ -130,7 +130,7 @@ class ModelThread:
         self._waker.wake()
         self._thread.join(timeout)
 
-    def wait_model(self, check: Callable[[], None] | None = None) -> Model:
+    def wait_model(self, check: Callable[[], None] | None = None) -> AnyModel:
         """The model once it is loaded; for other threads.
 
         Args:

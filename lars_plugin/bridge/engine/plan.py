@@ -10,10 +10,10 @@ from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.messages import Open
 from lars_plugin.composites.rechunk import overlap_of
 from lars_plugin.errors import InputError
-from lars_plugin.model import Chunking, Model
+from lars_plugin.model import AnyModel, Chunking
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.live_rate import LiveRateStream, can_convert
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.base import ModelStream
+from lars_plugin.separation.streams.open import open_stream
 
 __all__ = [
     "Latency",
@@ -104,7 +104,9 @@ def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chu
     if own.convention == "causal":
         hops, rest = divmod(size if step is None else step, size)
         if rest or hops < 1:
-            raise InputError(f"this model goes by hops of {size} samples, so step cannot be {step}")
+            raise InputError(
+                f"this model goes by hops of {size} samples: step must be a multiple, got {step}"
+            )
         if lookahead not in (None, own.lookahead):
             raise InputError(f"this model's lookahead is {own.lookahead}, and nothing else")
         return dataclasses.replace(own, batch_size=hops)
@@ -126,7 +128,7 @@ def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chu
     )
 
 
-def plan_stream(model: Model, asked: Open) -> tuple[RateStream | LiveRateStream, Chunking]:
+def plan_stream(model: AnyModel, asked: Open) -> tuple[ModelStream, Chunking]:
     """The stream that an OPEN asks for.
 
     Raises:
@@ -143,16 +145,15 @@ def plan_stream(model: Model, asked: Open) -> tuple[RateStream | LiveRateStream,
         )
         return separator.stream(asked.sample_rate, asked.channels), separator.chunking
     chunking = live_chunking(model.config.chunking, _chosen(asked.step), _chosen(asked.lookahead))
-    inner = model.config.sample_rate
-    kind: type[RateStream] | type[LiveRateStream] = RateStream
-    if asked.sample_rate != inner and can_convert(asked.sample_rate, inner):
-        kind = LiveRateStream
-    return kind(model, asked.sample_rate, asked.channels, chunking=chunking, stems=stems), chunking
+    stream = open_stream(
+        model, asked.sample_rate, asked.channels, chunking=chunking, stems=stems, live=True
+    )
+    return stream, chunking
 
 
 def plan_latency(
     asked: Open,
-    stream: RateStream | LiveRateStream,
+    stream: ModelStream,
     chunking: Chunking,
     model_rate: int,
     board: int,

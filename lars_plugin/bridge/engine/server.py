@@ -29,7 +29,7 @@ from lars_plugin.errors import (
     LarsError,
     LimitError,
 )
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel
 
 __all__ = ["Server", "Settings"]
 
@@ -60,7 +60,7 @@ class Settings:
     """
 
     models: Sequence[str]
-    load: Callable[[str], Model]
+    load: Callable[[str], AnyModel]
     installed: Callable[[str], bool] = lambda _: True
     socket: Path | None = None
     host: str | None = None

@@ -18,7 +18,7 @@ from lars_plugin.errors import BridgeError, ConnectionLostError, InputError
 
 if TYPE_CHECKING:
     from lars_plugin.bridge.engine.server import Server, Settings
-    from lars_plugin.model import Model
+    from lars_plugin.model import AnyModel
 
 __all__ = ["publish", "refuse_second_engine", "set_up_log", "settings_from"]
 
@@ -113,7 +113,7 @@ def _address(text: str) -> tuple[str, int]:
 
 def _models(
     args: argparse.Namespace,
-) -> tuple[tuple[str, ...], Callable[[str], Model], Callable[[str], bool]]:
+) -> tuple[tuple[str, ...], Callable[[str], AnyModel], Callable[[str], bool]]:
     """Names, what loads one, and what tells whether its weights are here."""
     if args.models_from is None:
         from lars_plugin.zoo import list_models, load_model
@@ -132,14 +132,14 @@ def _models(
     return tuple(makers), lambda name: makers[name](), lambda _: True
 
 
-def _for_good(load: Callable[[str], Model]) -> Callable[[str], Model]:
+def _for_good(load: Callable[[str], AnyModel]) -> Callable[[str], AnyModel]:
     """A loader after which the garbage collector leaves alone what there is by then.
 
     A model brings a million objects with it, and to look through them takes as long as ten blocks
     of live audio.
     """
 
-    def loaded(name: str) -> Model:
+    def loaded(name: str) -> AnyModel:
         model = load(name)
         gc.collect()
         gc.freeze()

@@ -13,8 +13,8 @@ import math
 import time
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lars_plugin.bridge.engine.fallback import Stateful
 from lars_plugin.bridge.engine.plan import check_position, late_slack
 from lars_plugin.bridge.engine.session_base import SessionBase
 from lars_plugin.bridge.protocol import limits, messages
@@ -28,12 +28,12 @@ from lars_plugin.errors import (
     NonFiniteError,
     ProtocolError,
 )
+from lars_plugin.model import Wave
+from lars_plugin.separation.streams.base import Steps, run_steps
 
 __all__ = ["Session"]
 
 log = logging.getLogger(__name__)
-
-Wave = NDArray[np.float32]
 
 # One turn of preparing what the network shall see; much of what is overdue is much of that.
 _TURN_SECONDS = 0.02
@@ -79,16 +79,18 @@ class Session(SessionBase):
                 self._inbox.popleft()
                 continue
             try:
-                self._chunks = self._steps.send(self._made)
+                run = self._steps.send(self._result)
             except StopIteration as stop:
-                self._steps = self._made = None
+                self._steps = self._result = None
                 self._finish(stop.value)
             except LarsError as error:
-                self._steps = self._made = None
+                self._steps = self._result = None
                 self._fail(error)
             else:
+                self._chunks = run.chunks
+                self.backend = run.network if isinstance(run.network, Stateful) else None
                 if self.live:
-                    self._stand_in.see(self._chunks)
+                    self._substitute.see(run)
                 if not (self.live and self._too_late()):
                     return self._chunks
                 self._replace()
@@ -99,7 +101,7 @@ class Session(SessionBase):
         self._outbox.clear()
         if self._steps is not None:
             self._steps.close()
-            self._steps = self._made = None
+            self._steps = self._result = None
         if self._flush is not None:
             flush, self._flush = self._flush, None
             self._send(self._error(CancelledError("a RESET ended this FLUSH"), flush.request))
@@ -112,18 +114,18 @@ class Session(SessionBase):
             self._send_bytes(self._outbox.popleft())
         return True
 
-    def deliver(self, made: Wave) -> None:
+    def deliver(self, result: Wave) -> None:
         """The network's answer to the chunks of the last ``advance``."""
         if not self.live:
-            self._made = made  # the stream checks it
-        elif self._chunks is None or made.shape != self._shape(self._chunks):
-            self.fail(EngineError(f"the model returned {made.shape}; the fallback stands in"))
-        elif np.count_nonzero(np.isfinite(made)) != made.size:
-            self.fail(NonFiniteError("the model returned NaN or Inf; the fallback stands in"))
+            self._result = result  # the stream checks it
+        elif self._chunks is None or result.shape != self._shape(self._chunks):
+            self.fail(EngineError(f"the model returned {result.shape}; the fallback replaces it"))
+        elif np.count_nonzero(np.isfinite(result)) != result.size:
+            self.fail(NonFiniteError("the model returned NaN or Inf; the fallback replaces it"))
         else:
-            if self._stand_in.mending:
+            if self._substitute.mending:
                 self._taint()
-            self._made = self._stand_in.mend(made, self._fallback == Open.DRY)
+            self._result = self._substitute.mend(result, self._fallback == Open.DRY)
 
     def fail(self, error: Exception) -> None:
         """The network failed on the chunks of the last ``advance``."""
@@ -133,7 +135,7 @@ class Session(SessionBase):
             self._report(error)
             self._replace()
         else:
-            self._steps = self._made = None
+            self._steps = self._result = None
             self._fail(error)
 
     @property
@@ -192,7 +194,7 @@ class Session(SessionBase):
             return
         self._expected = message.position + message.frames
         self.taken += message.frames
-        self._steps, self._made = self._stream.push_steps(wave), None
+        self._start(self._stream.push_steps(wave))
 
     def _place(self, message: messages.Audio) -> None:
         """Check that a block fits and is where it belongs; a live stream may jump ahead."""
@@ -236,14 +238,18 @@ class Session(SessionBase):
             return
         self._ended = True
         self._flush = message
-        self._steps, self._made = self._stream.flush_steps(), None
+        self._start(self._stream.flush_steps())
+
+    def _start(self, steps: Steps) -> None:
+        """Begin a push or a flush."""
+        self._steps, self._result = _at_once(steps) if self._alone else steps, None
 
     def _finish(self, stems: Wave) -> None:
         """A push or a flush is through."""
         try:
-            stems = self._rack.push(stems)
+            stems = self._board.push(stems)
             if self._flush is not None:
-                stems = np.concatenate([stems, self._rack.flush()], axis=2)
+                stems = np.concatenate([stems, self._board.flush()], axis=2)
         except LarsError as error:
             self._fail(error)
             return
@@ -291,9 +297,9 @@ class Session(SessionBase):
         return self._output + self._step + late_slack(self.asked, self._largest) < needed
 
     def _replace(self) -> None:
-        """Let the fallback stand in for the network: in time, in place and cross-faded."""
-        self._made = self._stand_in.stems(self._fallback == Open.DRY)
-        self._stand_in.missed()
+        """Let the fallback take the network's place: in time, in place and cross-faded."""
+        self._result = self._substitute.stems(self._fallback == Open.DRY)
+        self._substitute.missed()
         self._taint()
 
     def _taint(self) -> None:
@@ -319,3 +325,9 @@ class Session(SessionBase):
         self._failure, self._flush = error, None
         self._send(self._error(error, request))
         log.warning("stream failed", extra={"session": self.number, "error": str(error)})
+
+
+def _at_once(steps: Steps) -> Steps:
+    """A push or flush that runs its networks itself, and so is never waited for."""
+    yield from ()
+    return run_steps(steps)

@@ -7,23 +7,19 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lars_plugin.bridge.engine.fallback import StandIn, Stateful
+from lars_plugin.bridge.engine.board import Board
+from lars_plugin.bridge.engine.fallback import Fallback
 from lars_plugin.bridge.engine.plan import Latency, plan_latency, plan_stream
-from lars_plugin.bridge.engine.rack import Rack
 from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.bridge.protocol.codes import error_message
 from lars_plugin.bridge.protocol.messages import Message, Open
 from lars_plugin.bridge.protocol.wire import encode
+from lars_plugin.composites.composite import Composite
 from lars_plugin.errors import InputError, LarsError, ProtocolError
-from lars_plugin.model import Model
-from lars_plugin.separation.streams.chunked import Steps
+from lars_plugin.model import AnyModel, Wave
+from lars_plugin.separation.streams.base import Network, Steps
 
 __all__ = ["SessionBase"]
-
-Wave = NDArray[np.float32]
 
 _MOST_32, _MOST_64 = (1 << 32) - 1, (1 << 64) - 1
 
@@ -50,9 +46,9 @@ class SessionBase:
         self.latency: Latency | None = None
         self.model_rate = 0
         self.stems: tuple[str, ...] = ()
-        # Runs this stream's network, where it has a state; None for the model's own, which may
-        # run the chunks of several streams together.
-        self.backend: Callable[[Wave], Wave] | None = None
+        # What runs the chunks of the last ``advance``, where it has a state of this stream's; None
+        # for the model's own, which may run the chunks of several streams together.
+        self.backend: Network | None = None
         self.busy = 0.0  # seconds of computation
         self.taken = self.given = self.replaced = self.dropped = self.errors = 0
         self._send_bytes: Callable[[bytes], None] = _nowhere
@@ -61,7 +57,7 @@ class SessionBase:
         self._bytes_in = self._bytes_out = self._largest = 0
         self._fallback = asked.fallback
         self._steps: Steps | None = None
-        self._made: Wave | None = None
+        self._result: Wave | None = None
         self._chunks: Wave | None = None
         self._flush: Message | None = None
         self._outbox: deque[bytes] = deque()  # offline: what waits until the client has read
@@ -92,7 +88,7 @@ class SessionBase:
         """Audio that waits for its turn."""
         return self._bytes_in - self._bytes_out
 
-    def prepare(self, model: Model) -> None:
+    def prepare(self, model: AnyModel) -> None:
         """Make the stream and its chains, before anything else; on a thread of its own, because
         plugins may take their time.
 
@@ -103,19 +99,20 @@ class SessionBase:
         self._stream, chunking = plan_stream(model, asked)
         self.stems, self.model_rate = self._stream.stems, model.config.sample_rate
         self._outputs = len(model.config.stems)
-        self._rack = Rack(asked.board, self.stems, asked.sample_rate, asked.channels)
+        # The parts of a composite run their own networks, in turn: no other stream's chunks join.
+        self._alone = isinstance(model, Composite) and not model.fused
+        self._board = Board(asked.board, self.stems, asked.sample_rate, asked.channels)
         self.latency = plan_latency(
-            asked, self._stream, chunking, self.model_rate, self._rack.latency_samples
+            asked, self._stream, chunking, self.model_rate, self._board.latency_samples
         )
         ratio = asked.sample_rate / self.model_rate
         step = chunking.batch_size * chunking.step
         self._step = math.ceil(step * ratio)
         self._spread = math.ceil((step + chunking.fade) * ratio) + self.latency.resampling
-        restart, backend = None, self._stream.backend
-        if isinstance(backend, Stateful):
-            self.backend, restart = backend, backend.reset
-        delay = chunking.lookahead if chunking.convention == "causal" else 0
-        self._stand_in = StandIn(self._outputs, len(self.stems), delay, restart)
+        causal = chunking.convention == "causal"
+        self._substitute = Fallback(
+            self._outputs, len(self.stems), chunking.lookahead if causal else 0
+        )
         self._opened = messages.Opened(
             position=asked.position,
             epoch=asked.epoch,
@@ -137,19 +134,19 @@ class SessionBase:
     def release(self) -> None:
         """Let go of everything large; for a closed session, by the last to touch it."""
         self._send_bytes = _ignore  # breaks the ring of session and connection
-        self._steps = self._made = self._chunks = None
+        self._steps = self._result = self._chunks = None
         self._inbox.clear()
         self._outbox.clear()
         if self._prepared:
             self._prepared = False
             self.backend = None
-            del self._stream, self._rack, self._stand_in
+            del self._stream, self._board, self._substitute
 
     def _forget(self) -> None:
         """All audio, everywhere."""
         self._stream.reset()
-        self._stand_in.forget()
-        self._rack.reset()
+        self._substitute.forget()
+        self._board.reset()
 
     def _restart(self, position: int, epoch: int) -> None:
         self._failure = None
@@ -174,7 +171,7 @@ class SessionBase:
                 self._fallback = int(message.value)
                 value = float(self._fallback)
             else:
-                value = self._rack.set(message.name, message.value)
+                value = self._board.set(message.name, message.value)
         except LarsError as error:
             self._send(self._error(error, message.request))
             return

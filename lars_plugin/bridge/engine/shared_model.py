@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from lars_plugin.bridge.engine.model_thread import ModelThread
 from lars_plugin.composites.composite import Composite
-from lars_plugin.model import Backend, CausalBackend, Model
+from lars_plugin.model import AnyModel, Backend, CausalBackend, Model
 
 __all__ = ["shared_model"]
 
 Wave = NDArray[np.float32]
 
 
-def shared_model(thread: ModelThread, model: Model, owner: Hashable = None) -> Model:
+def shared_model(thread: ModelThread, model: AnyModel, owner: Hashable = None) -> AnyModel:
     """The thread's model, to be used from another thread like any.
 
     Args:

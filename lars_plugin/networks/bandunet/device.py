@@ -18,6 +18,7 @@ from lars_plugin.networks.bandunet.core import BandCore
 from lars_plugin.networks.bandunet.network import BandUNet
 from lars_plugin.networks.bandunet.prepost import BandPrePost
 from lars_plugin.networks.shared.bands import masks_from
+from lars_plugin.networks.shared.constants import SCALE_FLOOR
 
 __all__ = ["DeviceBandUNet", "on_device"]
 
@@ -67,14 +68,11 @@ class DeviceBandUNet:
         batch, channels, length = wave.shape
         if not wave.any():
             return wave.new_zeros(batch, network.stems, channels, length)
-        scale = wave.square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
+        scale = wave.square().mean(dim=(1, 2), keepdim=True).sqrt() + SCALE_FLOOR
         spec = network.stft(wave / scale).float()
         features = network._trunk(spec)
         stems = self._masked(spec, features)
-        stft = network.stft
-        out = torch.istft(
-            stems.flatten(0, 2), stft.n_fft, stft.hop_length, window=stft.window, length=length
-        )
+        out = network.stft.waves(stems.flatten(0, 2), length)
         return out.reshape(batch, network.stems, channels, length) * scale[:, None]
 
     def _masked(self, spec: Tensor, features: Tensor) -> Tensor:

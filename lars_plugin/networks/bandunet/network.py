@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from lars_plugin.networks.bandunet.config import BandUNetConfig
 from lars_plugin.networks.shared.bands import BandNetwork, apply_masks
+from lars_plugin.networks.shared.constants import SCALE_FLOOR
 from lars_plugin.networks.shared.stft import STFT
 
 __all__ = ["BandUNet", "BandUNetConfig"]
@@ -113,7 +114,7 @@ class BandUNet(BandNetwork):
 
     def forward(self, wave: Tensor) -> Tensor:
         batch, channels, length = wave.shape
-        scale = wave.square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
+        scale = wave.square().mean(dim=(1, 2), keepdim=True).sqrt() + SCALE_FLOOR
         spec = self.separate(self.stft(wave / scale))
         stems = self.config.stems
         frames, bins = spec.shape[3], spec.shape[4]

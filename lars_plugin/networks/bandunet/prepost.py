@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 from lars_plugin.audio.levels import is_silent
 from lars_plugin.dsp.parallel import run_parts
 from lars_plugin.dsp.stft import Spectra, Spectrum
-from lars_plugin.networks.bandunet.config import BandUNetConfig, band_groups, level_count
+from lars_plugin.networks.bandunet.config import BandUNetConfig
+from lars_plugin.networks.shared.band_shapes import band_groups, level_count
+from lars_plugin.networks.shared.constants import (
+    BIN_POWER_FLOOR,
+    COMPRESSION,
+    LEVEL_EXPONENT,
+    LEVEL_OF_SILENCE,
+    SCALE_FLOOR,
+)
 from lars_plugin.networks.shared.prepost import Core, Shapes
 
 if TYPE_CHECKING:
@@ -42,9 +50,10 @@ class BandPrePost:
     core.
 
     The core takes a tensor ``(n, T', 2 * C * W)`` for each run of equal bands, T' >= T frames
-    (with levels, see ``networks.bands.levels_of``, ``(n, T', (2 * C + E) * W)``: first the complex
-    bins of a band, then their levels), and returns one ``(n, 2 * S * C * W, T')`` for each: logits
-    of the real parts of the masks, then their imaginary parts, which sum to zero over the stems.
+    (with levels, see ``networks.shared.bands.levels_of``, ``(n, T', (2 * C + E) * W)``: first the
+    complex bins of a band, then their levels), and returns one ``(n, 2 * S * C * W, T')`` for each:
+    logits of the real parts of the masks, then their imaginary parts, which sum to zero over the
+    stems.
 
     Args:
         config: the shape.
@@ -77,7 +86,7 @@ class BandPrePost:
         stems = self._config.stems
         if is_silent(wave):
             return np.zeros((stems, channels, length), np.float32)
-        scale = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) + 1e-5
+        scale = float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) + SCALE_FLOOR
         mixture, bins = self._bins(wave * np.float32(1 / scale), threads)
         outputs = core(bins)
         out = self._spectra.synthesise(
@@ -106,8 +115,8 @@ class BandPrePost:
             here = spectra.analyse(padded, first, end)
             mixture[:, first:end] = here
             heard = _levels_of(here) if levels else None
-            # Magnitudes to the power 0.3.
-            here.view(np.float32).reshape(*here.shape, 2)[:] *= _raised(here, -0.35)[..., None]
+            factors = _raised(here, COMPRESSION)[..., None]
+            here.view(np.float32).reshape(*here.shape, 2)[:] *= factors
             start = 0
             for (count, width), one in zip(self._groups, bins, strict=True):
                 span, own = slice(start, start + count * width), 2 * channels * width
@@ -147,7 +156,7 @@ def _raised(spec: Spectrum, exponent: float) -> Wave:
     """Powers of bins to an exponent; exp and log are faster than a power."""
     power = np.square(spec.real)
     power += np.square(spec.imag)
-    power += np.float32(1e-8)
+    power += np.float32(BIN_POWER_FLOOR)
     np.log(power, out=power)
     power *= np.float32(exponent)
     np.exp(power, out=power)
@@ -155,13 +164,13 @@ def _raised(spec: Spectrum, exponent: float) -> Wave:
 
 
 def _levels_of(spec: Spectrum) -> Wave:
-    """``networks.bands.levels_of`` of ``(C, T, F + 1)``: ``(E, T, F + 1)``."""
+    """``networks.shared.bands.levels_of`` of ``(C, T, F + 1)``: ``(E, T, F + 1)``."""
     if spec.shape[0] == 2:
         both = np.stack([spec[0] + spec[1], spec[0] - spec[1]])
         both *= np.float32(0.5**0.5)
         spec = np.concatenate([spec, both])
-    levels = _raised(spec, 0.15)
-    levels -= np.float32(1e-8**0.15)
+    levels = _raised(spec, LEVEL_EXPONENT)
+    levels -= np.float32(LEVEL_OF_SILENCE)
     return levels
 
 

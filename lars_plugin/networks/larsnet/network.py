@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lars_plugin.networks.larsnet.config import LEVELS, LarsNetConfig
+from lars_plugin.networks.shared.stft import STFT
 
 __all__ = ["LarsNet", "LarsNetConfig", "LarsUNet"]
 
@@ -99,12 +100,11 @@ class LarsNet(nn.Module):
     Chunks of ``(frames - 1) * hop_length`` samples are what the networks were trained on.
     """
 
-    window: Tensor
-
     def __init__(self, config: LarsNetConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+        # Not called stft: exports replace that by its portable form, which has no complex numbers.
+        self.transform = STFT(config.n_fft, config.hop_length)
         for stem in config.stems:
             self.add_module(stem, LarsUNet(config))
 
@@ -121,9 +121,7 @@ class LarsNet(nn.Module):
         # The mixture's phase is kept: its spectrum over its magnitude.
         phases = spectra / magnitudes.clamp_min(torch.finfo(torch.float32).tiny)
         made = (stems * phases[:, None]).flatten(0, 2)
-        out = torch.istft(
-            made, self.config.n_fft, self.config.hop_length, window=self.window, length=length
-        )
+        out = self.transform.waves(made, length)
         return out.reshape(batch, len(self.config.stems), channels, length)
 
     def _spectra(self, wave: Tensor) -> Tensor:
@@ -131,9 +129,7 @@ class LarsNet(nn.Module):
         config = self.config
         missing = -(wave.shape[-1] - config.n_fft) % config.hop_length
         padded = functional.pad(wave, (0, missing)).flatten(0, 1)
-        made = torch.stft(
-            padded, config.n_fft, config.hop_length, window=self.window, return_complex=True
-        )
+        made = self.transform.spectra(padded)
         return made.reshape(*wave.shape[:2], *made.shape[1:])
 
     def _mask(self, stem: str, magnitudes: Tensor) -> Tensor:

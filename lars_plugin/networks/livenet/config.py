@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking
-from lars_plugin.networks.bandunet.config import check_bands
+from lars_plugin.networks.shared.band_shapes import check_bands
 from lars_plugin.networks.shared.shape import Shape
 
 __all__ = ["LiveNetConfig"]

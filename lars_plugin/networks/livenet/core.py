@@ -20,9 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lars_plugin.networks.bandunet.config import level_count
 from lars_plugin.networks.livenet.network import QUIETEST, Block, LiveNet, State
 from lars_plugin.networks.livenet.step import affine, fold
+from lars_plugin.networks.shared.band_shapes import level_count
+from lars_plugin.networks.shared.constants import (
+    BIN_POWER_FLOOR,
+    COMPRESSION,
+    LEVEL_EXPONENT,
+    LEVEL_OF_SILENCE,
+)
 
 __all__ = ["LiveCore"]
 
@@ -230,12 +236,13 @@ class LiveCore(nn.Module):
     def _split(self, x: Tensor) -> Tensor:
         """Bins ``(2, C, F)`` to features ``(1, D, 1, K)``."""
         power = x[:1].square() + x[1:].square()
-        seen = (x * (power + 1e-8) ** -0.35).flatten(0, 1)  # (2 * C, F)
+        seen = (x * (power + BIN_POWER_FLOOR) ** COMPRESSION).flatten(0, 1)  # (2 * C, F)
         if self.levels:
             if self.channels == 2:
                 both = torch.stack([x[:, 0] + x[:, 1], x[:, 0] - x[:, 1]], dim=1)
                 power = torch.cat([power, both.square().sum(0, keepdim=True) / 2], dim=1)
-            seen = torch.cat([seen, (power[0] + 1e-8) ** 0.15 - 1e-8**0.15])
+            levels = (power[0] + BIN_POWER_FLOOR) ** LEVEL_EXPONENT - LEVEL_OF_SILENCE
+            seen = torch.cat([seen, levels])
         features, bands = self.position.shape[1], self.position.shape[3]
         # Band by band, each in planes of its own.
         parts = []

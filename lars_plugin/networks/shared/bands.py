@@ -20,13 +20,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lars_plugin.networks.bandunet.config import band_groups, check_bands, level_count
+from lars_plugin.networks.shared.band_shapes import band_groups, level_count
+from lars_plugin.networks.shared.constants import (
+    BIN_POWER_FLOOR,
+    COMPRESSION,
+    LEVEL_EXPONENT,
+    LEVEL_OF_SILENCE,
+)
 
 __all__ = [
     "BandNetwork",
     "apply_masks",
-    "band_groups",
-    "check_bands",
     "compressed",
     "levels_of",
     "masks_from",
@@ -45,14 +49,14 @@ def levels_of(spec: Tensor) -> Tensor:
         left, right = spec[..., 0, :], spec[..., 1, :]
         both = torch.stack([left + right, left - right], dim=-2).square().sum(-1) / 2
         power = torch.cat([power, both], dim=-1)
-    levels: Tensor = (power + 1e-8) ** 0.15 - 1e-8**0.15
+    levels: Tensor = (power + BIN_POWER_FLOOR) ** LEVEL_EXPONENT - LEVEL_OF_SILENCE
     return levels
 
 
 def compressed(spec: Tensor) -> Tensor:
     """Bins ``(..., 2)`` with their magnitudes to the power 0.3: cymbals 40 dB below the kick stay
     visible."""
-    return spec * (spec.square().sum(-1, keepdim=True) + 1e-8) ** -0.35
+    return spec * (spec.square().sum(-1, keepdim=True) + BIN_POWER_FLOOR) ** COMPRESSION
 
 
 def masks_from(out: Tensor) -> tuple[Tensor, Tensor]:

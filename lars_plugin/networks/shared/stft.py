@@ -78,10 +78,7 @@ class STFT(nn.Module):
             frames = parts.shape[-1]
             spec = parts.reshape(batch, channels, 2, half + 1, frames).permute(0, 1, 4, 3, 2)
             return spec.contiguous()
-        spec = torch.stft(
-            flat, self.n_fft, self.hop_length, window=self.window, center=True, return_complex=True
-        )
-        spec = torch.view_as_real(spec.transpose(1, 2).contiguous())
+        spec = torch.view_as_real(self.spectra(flat).transpose(1, 2).contiguous())
         return spec.reshape(batch, channels, spec.shape[1], spec.shape[2], 2)
 
     def inverse(self, spec: Tensor, length: int) -> Tensor:
@@ -98,12 +95,17 @@ class STFT(nn.Module):
             )
             wave = wave[:, 0, half : half + length] / envelope[:, 0, half : half + length]
         else:
-            wave = torch.istft(
-                torch.view_as_complex(flat.contiguous()).transpose(1, 2),
-                self.n_fft,
-                self.hop_length,
-                window=self.window,
-                center=True,
-                length=length,
-            )
+            wave = self.waves(torch.view_as_complex(flat.contiguous()).transpose(1, 2), length)
         return wave.reshape(batch, channels, length)
+
+    def spectra(self, waves: Tensor) -> Tensor:
+        """Waves ``(N, L)`` to complex spectrograms ``(N, F, T)``, by FFT."""
+        return torch.stft(
+            waves, self.n_fft, self.hop_length, window=self.window, center=True, return_complex=True
+        )
+
+    def waves(self, spectra: Tensor, length: int) -> Tensor:
+        """Complex spectrograms ``(N, F, T)`` to waves ``(N, length)``, by FFT."""
+        return torch.istft(
+            spectra, self.n_fft, self.hop_length, window=self.window, center=True, length=length
+        )

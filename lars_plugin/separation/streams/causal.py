@@ -3,13 +3,13 @@
 
 Chunked models are cut and cross-faded by
 :class:`~lars_plugin.separation.streams.chunked.StreamingSeparator`; a causal one takes each hop
-once and
-remembers. Hops lie on a fixed grid and are given to the network ``batch_size`` at a time, so the
-output does not depend on the caller's blocks.
+once and remembers. Hops lie on a fixed grid and are given to the network ``batch_size`` at a time,
+so the output does not depend on the caller's blocks.
 
 Its ``push_steps`` yields hops as ``(1, channels, n * hop)`` and wants the stems back as
-``(1, stems, channels, n * hop)``. They must be run by the stream's own ``backend``, which holds the
-state, each once and in order; what could not be run may be answered with anything of that shape.
+``(1, stems, channels, n * hop)``. They must be run by the network they come with, which holds the
+stream's state, each once and in order; what could not be run may be answered with anything of that
+shape.
 
 What the network is shown of the hops is their view:
 :mod:`lars_plugin.separation.streams.causal_views`.
@@ -25,14 +25,18 @@ from numpy.typing import NDArray
 
 from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
-from lars_plugin.model import CausalBackend, Chunking, Model
+from lars_plugin.model import AnyModel, CausalBackend, Chunking, Wave
+from lars_plugin.separation.streams.base import (
+    ModelStream,
+    Run,
+    Steps,
+    check_block,
+    choose_stems,
+)
 from lars_plugin.separation.streams.causal_views import CausalView
-from lars_plugin.separation.streams.chunked import Steps, check_block, choose_stems, run_steps
 from lars_plugin.separation.streams.views import has_views
 
 __all__ = ["CausalStream"]
-
-Wave = NDArray[np.float32]
 
 
 class _Stepper:
@@ -42,12 +46,8 @@ class _Stepper:
         self._backend = backend
         self._state: Any = None
 
-    @property
-    def name(self) -> str:
-        """What runs where."""
-        return self._backend.name
-
     def reset(self) -> None:
+        """Start anew."""
         self._state = None
 
     def __call__(self, batch: Wave) -> Wave:
@@ -56,8 +56,8 @@ class _Stepper:
         return stems[None]
 
 
-class CausalStream:
-    """A stream of a causal model's own rate and channels; used like a ``StreamingSeparator``.
+class CausalStream(ModelStream):
+    """A stream of a causal model's own rate and channels.
 
     Args:
         model: whose backend is a :class:`~lars_plugin.model.CausalBackend`.
@@ -71,7 +71,7 @@ class CausalStream:
 
     def __init__(
         self,
-        model: Model,
+        model: AnyModel,
         *,
         chunking: Chunking | None = None,
         stems: Sequence[str] | None = None,
@@ -88,6 +88,10 @@ class CausalStream:
             raise EngineError(f"{model.backend.name} cannot run the causal {model.config.name!r}")
         self._model = model
         self._chosen = choose_stems(model, stems)
+        config = model.config
+        super().__init__(
+            [config.stems[index] for index in self._chosen], config.channels, config.sample_rate
+        )
         self._all_chosen = self._chosen == tuple(range(len(model.config.stems)))
         self._group = self._chunking.batch_size * self._chunking.chunk_size
         self._stepper = _Stepper(model.backend)
@@ -102,26 +106,6 @@ class CausalStream:
                 self._chunking.lookahead,
             )
         self.reset()
-
-    @property
-    def backend(self) -> _Stepper:
-        """Runs what ``push_steps`` and ``flush_steps`` yield."""
-        return self._stepper
-
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """Names along the first axis of the output."""
-        return tuple(self._model.config.stems[index] for index in self._chosen)
-
-    @property
-    def channels(self) -> int:
-        """Channels of input and output."""
-        return self._model.config.channels
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz, the model's."""
-        return self._model.config.sample_rate
 
     @property
     def latency_samples(self) -> int:
@@ -143,21 +127,7 @@ class CausalStream:
         self._due = self._chunking.lookahead  # samples from before the start still to drop
         self._flushed = False
 
-    def push(self, block: NDArray[np.generic]) -> Wave:
-        """Take a block ``(channels, n)``, n >= 0, and return what is finished.
-
-        Returns:
-            ``(stems, channels, m)`` float32, m >= 0.
-
-        Raises:
-            InputError: wrong shape or dtype, or a push after ``flush`` without ``reset``.
-            NonFiniteError: NaN or Inf in the input (nothing is taken then) or from the network.
-            EngineError: the network failed; ``reset`` before going on.
-        """
-        return run_steps(self.push_steps(block), self._stepper)
-
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        """``push`` with the network left to the caller; see the module's description."""
         if self._flushed:
             raise InputError("the stream was flushed; call reset() before pushing again")
         block = check_block(block, self.channels, self._pushed, self.sample_rate)
@@ -166,14 +136,9 @@ class CausalStream:
         done = []
         while self._input.samples >= self._group:
             done.append((yield from self._run(self._input.take(self._group))))
-        return self._join(done)
-
-    def flush(self) -> Wave:
-        """End the input and return the rest, ``(stems, channels, m)``."""
-        return run_steps(self.flush_steps(), self._stepper)
+        return self._joined(done)
 
     def flush_steps(self) -> Steps:
-        """``flush`` with the network left to the caller; see the module's description."""
         done: list[Wave] = []
         if not self._flushed:
             self._flushed = True
@@ -181,10 +146,11 @@ class CausalStream:
                 rest = self._input.take(min(self._group, self._input.samples))
                 missing = ((0, 0), (0, self._group - rest.shape[1]))
                 done.append((yield from self._run(np.pad(rest, missing))))
-        return self._join(done)
+        return self._joined(done)
 
     def _run(self, hops: Wave) -> Steps:
-        made = yield (hops if self._view is None else self._view.show(hops))[None]
+        shown = hops if self._view is None else self._view.show(hops)
+        made = yield Run(shown[None], self._stepper)
         config = self._model.config
         if made is None:
             raise InputError("send what the network made of the hops")
@@ -206,9 +172,3 @@ class CausalStream:
         out = out[..., drop : drop + self._pushed - self._emitted]
         self._emitted += out.shape[2]
         return out
-
-    def _join(self, parts: list[Wave]) -> Wave:
-        if len(parts) == 1:
-            return parts[0]
-        empty = np.empty((len(self._chosen), self.channels, 0), np.float32)
-        return np.concatenate([empty, *parts], axis=2)

@@ -3,87 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.audio.levels import without_denormals
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
-from lars_plugin.model import Backend, Chunking, Model, canonical_stem
+from lars_plugin.model import AnyModel, Chunking, Wave
 from lars_plugin.separation.streams import chunking as grid
+from lars_plugin.separation.streams.base import (
+    ModelStream,
+    Run,
+    Steps,
+    check_block,
+    choose_stems,
+)
 from lars_plugin.separation.streams.views import has_views, view_of
 
-__all__ = ["Steps", "StreamingSeparator", "check_block", "choose_stems", "run_steps"]
-
-Wave = NDArray[np.float32]
-
-# A push or flush in steps: it yields what the network should see, ``(n, channels, chunk_size)``,
-# wants to be sent what the network made of it, and returns the finished stems. No chunks, n = 0,
-# are a pause: nothing is to be run, and whoever has something more urgent to do may do it now.
-Steps = Generator[Wave, "Wave | None", Wave]
+__all__ = ["StreamingSeparator"]
 
 
-def run_steps(steps: Steps, backend: Callable[[Wave], Wave]) -> Wave:
-    """Run a push or flush to its end, the network included."""
-    made: Wave | None = None
-    while True:
-        try:
-            chunks = steps.send(made)
-        except StopIteration as stop:
-            finished: Wave = stop.value
-            return finished
-        made = backend(chunks) if chunks.shape[0] else chunks
-
-
-def choose_stems(model: Model, stems: Sequence[str] | None) -> tuple[int, ...]:
-    """Indices of the stems asked for, in the order asked for; all of them for None.
-
-    Raises:
-        InputError: a name that the model does not have, or that is named twice.
-    """
-    have = model.config.stems
-    if stems is None:
-        return tuple(range(len(have)))
-    names = [name if name in have else canonical_stem(name) for name in stems]
-    missing = [name for name in names if name not in have]
-    if missing or not names:
-        raise InputError(
-            f"model {model.config.name!r} has no stem {', '.join(missing) or '(none asked for)'};"
-            f" it has {', '.join(have)}"
-        )
-    if len(set(names)) != len(names):
-        raise InputError(f"a stem is asked for twice: {', '.join(names)}")
-    return tuple(have.index(name) for name in names)
-
-
-def check_block(block: NDArray[np.generic], channels: int, position: int, rate: float) -> Wave:
-    """A block as ``(channels, n)`` float32; ``position`` and ``rate`` only serve the message.
-
-    Samples that count as silence (:mod:`lars_plugin.audio.levels`) are zero in it.
-
-    Raises:
-        InputError: wrong type or shape.
-        NonFiniteError: NaN or Inf in it.
-    """
-    array = np.asarray(block)
-    if array.dtype != np.float32 and not np.issubdtype(array.dtype, np.floating):
-        raise InputError(f"audio must be floating point in +-1, got {array.dtype}; scale it first")
-    if array.ndim != 2 or array.shape[0] != channels:
-        raise InputError(f"audio must be ({channels}, samples), got shape {array.shape}")
-    if array.dtype != np.float32:
-        with np.errstate(over="ignore"):
-            array = array.astype(np.float32, copy=False)
-    finite = np.isfinite(array)
-    if np.count_nonzero(finite) != finite.size:  # all() in a third of the time
-        first = position + int(np.argmin(finite.all(axis=0)))
-        raise NonFiniteError(
-            f"the input holds NaN or Inf at sample {first} ({first / rate:.3f} s); repair it first"
-        )
-    return without_denormals(array)
-
-
-class StreamingSeparator:
+class StreamingSeparator(ModelStream):
     """Pushes audio of any block size through a model and returns the finished stems.
 
     However the input is split into blocks, the output is the same to the bit: chunks lie on a
@@ -92,14 +32,15 @@ class StreamingSeparator:
     What the network is shown of a chunk is its view: :mod:`lars_plugin.separation.streams.views`.
 
     Args:
-        model: runs at its own rate and channel count; see ``RateStream`` for any other.
+        model: runs at its own rate and channel count; for any other see
+            :func:`~lars_plugin.separation.streams.open.open_stream`.
         chunking: instead of the model's own.
         stems: canonical names of those wanted, in this order; all for None.
     """
 
     def __init__(
         self,
-        model: Model,
+        model: AnyModel,
         *,
         chunking: Chunking | None = None,
         stems: Sequence[str] | None = None,
@@ -107,7 +48,11 @@ class StreamingSeparator:
         self._model = model
         self._chunking = chunking or model.config.chunking
         self._chosen = choose_stems(model, stems)
-        self._all_chosen = self._chosen == tuple(range(len(model.config.stems)))
+        config = model.config
+        super().__init__(
+            [config.stems[index] for index in self._chosen], config.channels, config.sample_rate
+        )
+        self._all_chosen = self._chosen == tuple(range(len(config.stems)))
         self._weights: dict[tuple[bool, bool], Wave] = {}
         # A batch is ready when it is whole and known not to hold the last chunk.
         size, step, batch = self._chunking.chunk_size, self._chunking.step, self.batch_size
@@ -120,26 +65,6 @@ class StreamingSeparator:
         self._sum = np.empty((len(self._chosen), self.channels, self._group), np.float32)
         self._weight = np.empty(self._group, np.float32)
         self.reset()
-
-    @property
-    def backend(self) -> Backend:
-        """Runs what ``push_steps`` and ``flush_steps`` yield."""
-        return self._model.backend
-
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """Names along the first axis of the output."""
-        return tuple(self._model.config.stems[index] for index in self._chosen)
-
-    @property
-    def channels(self) -> int:
-        """Channels of input and output."""
-        return self._model.config.channels
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz, the model's."""
-        return self._model.config.sample_rate
 
     @property
     def batch_size(self) -> int:
@@ -167,22 +92,7 @@ class StreamingSeparator:
         self._weight[:] = 0
         self._flushed = False
 
-    def push(self, block: NDArray[np.generic]) -> Wave:
-        """Take a block ``(channels, n)``, n >= 0, and return what is finished.
-
-        Returns:
-            New memory ``(stems, channels, m)`` float32, m >= 0.
-
-        Raises:
-            InputError: wrong shape or dtype, or a push after ``flush`` without ``reset``.
-            NonFiniteError: NaN or Inf in the input (nothing is taken then) or from the network.
-            EngineError: the network failed; ``reset`` before going on.
-        """
-        return run_steps(self.push_steps(block), self._model.backend)
-
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        """``push`` with the network left to the caller, who may run several streams' chunks
-        together. It must be run to its end (or thrown away with a ``reset``) before the next."""
         if self._flushed:
             raise InputError("the stream was flushed; call reset() before pushing again")
         block = check_block(block, self.channels, self._pushed, self.sample_rate)
@@ -198,22 +108,14 @@ class StreamingSeparator:
                 self._decide()
             while self._decided and self._filled >= self._group + self._ahead:
                 done.append((yield from self._run_group()))
-        return self._join(done)
-
-    def flush(self) -> Wave:
-        """End the input and return the rest, ``(stems, channels, m)``.
-
-        All that was returned since the last ``reset`` is then exactly as long as the input.
-        """
-        return run_steps(self.flush_steps(), self._model.backend)
+        return self._joined(done)
 
     def flush_steps(self) -> Steps:
-        """``flush`` with the network left to the caller; see ``push_steps``."""
         if self._flushed:
-            return self._join([])
+            return self._joined([])
         self._flushed = True
         if self._pushed == 0:
-            return self._join([])
+            return self._joined([])
         chunking, border = self._chunking, self._chunking.border
         if chunking.convention == "live":
             rest = self._input[:, : self._filled]
@@ -230,7 +132,7 @@ class StreamingSeparator:
         else:
             rest = self._input[:, border : self._filled]
             total = -(-rest.shape[1] // chunking.step)
-        return self._join([(yield from self._run_rest(rest, total))])
+        return self._joined([(yield from self._run_rest(rest, total))])
 
     def _decide(self) -> None:
         border = self._chunking.border
@@ -238,12 +140,6 @@ class StreamingSeparator:
             self._chunking, self._input[:, border : self._filled]
         )
         self._decided, self._left = True, border
-
-    def _join(self, parts: list[Wave]) -> Wave:
-        if len(parts) == 1:
-            return parts[0]
-        empty = np.empty((len(self._chosen), self.channels, 0), np.float32)
-        return np.concatenate([empty, *parts], axis=2)
 
     def _run_group(self) -> Steps:
         """Run one batch of whole chunks from the front of the input and drop what it used."""
@@ -291,7 +187,7 @@ class StreamingSeparator:
 
     def _add(
         self, chunks: Wave, lengths: list[int], *, last: bool, offset: int = 0
-    ) -> Generator[Wave, Wave | None, None]:
+    ) -> Generator[Run, Wave | None, None]:
         """Have the network see ``(n, channels, chunk_size)`` and add the weighted result."""
         step = self._chunking.step
         viewed = has_views(self._model.config)
@@ -300,7 +196,7 @@ class StreamingSeparator:
         if any(views):
             shown = np.stack([view.show(chunk) if view else chunk
                               for view, chunk in zip(views, chunks, strict=True)])  # fmt: skip
-        made = self._checked(shown, (yield shown))
+        made = self._checked(shown, (yield Run(shown, self._model.backend)))
         if shown is not chunks:
             count = len(self._model.config.stems)
             made = np.stack([

@@ -13,15 +13,12 @@ import math
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import firwin, kaiser_beta, upfirdn
 
-from lars_plugin.separation.streams.lost_band import Resampler
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.model import Wave
+from lars_plugin.separation.streams.rate import RateStream, Resampler
 
 __all__ = ["LiveRateStream", "LiveResampler", "can_convert"]
-
-Wave = NDArray[np.float32]
 
 # Half the filter, in samples of the lower rate, and what lies beyond it in dB: 90 dB from half
 # the lower rate on, flat up to 0.88 of that (19.4 of 22.05 kHz).
@@ -54,6 +51,12 @@ def _filter(up: int, down: int) -> tuple[Wave, int]:
     return made, half
 
 
+def _half(source: float, target: float) -> int:
+    """Half the filter from one rate to another, in samples of the source: its delay."""
+    ratio = Fraction(target) / Fraction(source)
+    return _filter(ratio.numerator, ratio.denominator)[1]
+
+
 class LiveResampler:
     """Streaming conversion; sample n of the output belongs to time n / rate.
 
@@ -65,20 +68,20 @@ class LiveResampler:
     def __init__(self, source: float, target: float, channels: int) -> None:
         ratio = Fraction(target) / Fraction(source)
         self._up, self._down = ratio.numerator, ratio.denominator
-        self._taps, self.half = _filter(self._up, self._down)
+        self._taps, self._half = _filter(self._up, self._down)
         self._channels = channels
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: silence before the start."""
-        self._waiting = np.zeros((self._channels, self.half), np.float32)
-        self._begin = -self.half  # position of its first sample
+        self._waiting = np.zeros((self._channels, self._half), np.float32)
+        self._begin = -self._half  # position of its first sample
         self._given = 0
 
     def push(self, block: Wave) -> Wave:
         """``(channels, n)`` to what is ready, ``(channels, m)``."""
         self._waiting = np.concatenate([self._waiting, block], axis=1)
-        up, down, half = self._up, self._down, self.half
+        up, down, half = self._up, self._down, self._half
         # Output n needs the input up to n * down / up + half.
         known = self._begin + self._waiting.shape[1] - half
         count = max(0, -(-known * up // down)) - self._given
@@ -99,18 +102,14 @@ class LiveResampler:
 
     def flush(self) -> Wave:
         """The rest, as if silence followed; in all the input's length at the other rate."""
-        return self.push(np.zeros((self._channels, self.half), np.float32))
+        return self.push(np.zeros((self._channels, self._half), np.float32))
 
 
 class LiveRateStream(RateStream):
     """A ``RateStream`` for live use: the same, but the conversions' delay and quality.
 
     Args:
-        model, sample_rate, channels, chunking, stems, post: see ``RateStream``; ``can_convert`` to
-            the model's rate.
-
-    Raises:
-        InputError: settings that do not fit the model.
+        inner, sample_rate, stems, first: see ``RateStream``; ``can_convert`` to the inner rate.
     """
 
     _apart = 32
@@ -118,13 +117,10 @@ class LiveRateStream(RateStream):
     @property
     def latency_samples(self) -> int:
         """The most samples, at this stream's rate, by which the output trails the input."""
-        if not (isinstance(self._in, LiveResampler) and isinstance(self._out, LiveResampler)):
-            return super().latency_samples
-        ratio = self.sample_rate / self._core.sample_rate
+        outer, inner = self.sample_rate, self._inner.sample_rate
         # A sample at either rate for what lies between two samples of the other.
-        inside = self._core.latency_samples + 1 + self._out.half
-        after = 0 if self._post is None else self._post.latency_samples
-        return math.ceil(self._in.half + inside * ratio) + 1 + after
+        inside = self._inner.latency_samples + 1 + _half(inner, outer)
+        return math.ceil(_half(outer, inner) + inside * (outer / inner)) + 1
 
     def _resampler(self, source: float, target: float, channels: int) -> Resampler:
         return LiveResampler(source, target, channels)

@@ -19,65 +19,19 @@ later sample than their shares do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.composites.composite import Cascade
-from lars_plugin.composites.drum_sum import DRUMS
 from lars_plugin.dsp.fifo import Fifo
-from lars_plugin.model import Model
+from lars_plugin.model import Wave
 
-__all__ = ["LostBand", "Resampler", "heard_stems"]
-
-Wave = NDArray[np.float32]
+__all__ = ["LostBand"]
 
 # Samples of the lower rate from which a stem's power is taken; a power of two.
 _WINDOW = 16
 # Samples worked on at once: few enough to stay in the cache.
 _PIECE = 1 << 13
-
-
-class Resampler(Protocol):
-    """A streaming conversion, each channel by itself; sample n belongs to time n / rate."""
-
-    def push(self, block: Wave) -> Wave:
-        """``(channels, n)`` to what is ready, ``(channels, m)``; new memory."""
-        ...
-
-    def flush(self) -> Wave:
-        """End the input and return the rest; a sample or two more or less than its length."""
-        ...
-
-    def reset(self) -> None:
-        """Forget everything, as if new."""
-        ...
-
-
-def heard_stems(model: Model, wanted: Sequence[str], *, apart: bool) -> tuple[tuple[str, ...], int]:
-    """Which stems the shares of those wanted depend on.
-
-    That is all of them, but for a cascade of two streams: there the music stage's stems and its
-    drums share first, then the drum stage's stems what the drums got. So a drum stage that
-    nobody wants anything of is not needed.
-
-    Args:
-        model: of any kind.
-        wanted: names of its stems.
-        apart: whether a cascade runs as two streams even if it is fused.
-
-    Returns:
-        Names, as a :class:`~lars_plugin.separation.streams.cascade.CascadeStream` knows them, and
-        how many of them, from the first, share first. The last of these shares with the rest.
-    """
-    names = model.config.stems
-    if not isinstance(model, Cascade) or (model.fused and not apart) or DRUMS in names:
-        return names, len(names)
-    inner = model.drums.config.stems
-    above = (*(name for name in names if name not in inner), DRUMS)
-    below = inner if any(name in inner for name in wanted) else ()
-    return (*above, *below), len(above)
 
 
 class LostBand:
@@ -88,7 +42,8 @@ class LostBand:
         inner: Hz, of the model.
         channels: of the recording and of each stem.
         heard: how many stems are measured.
-        first: how many of them share first; see ``heard_stems``.
+        first: how many of them share first, among them the last one; the others share what that
+            one got.
         keep: which of them are given something, by index.
         apart: samples of the lower rate from point to point.
     """

@@ -30,15 +30,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import QUIETEST_POWER
-from lars_plugin.model import ModelConfig
+from lars_plugin.dsp.spatial import MONO
+from lars_plugin.model import SAMPLE_RATE, ModelConfig
 
-__all__ = ["MONO", "NARROW", "OPPOSED", "View", "direction", "has_views", "matrix_of", "view_of"]
+__all__ = ["NARROW", "OPPOSED", "View", "direction", "has_views", "matrix_of", "view_of"]
 
 Wave = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
-# A difference of the channels below this, in power against the whole: mono as it is.
-MONO = 1e-4
 # Power beside the main direction below this, against the power in it: one direction.
 NARROW = 1e-4
 # Correlation of the channels below this: one is inverted. Kits have 0.9.
@@ -47,7 +46,7 @@ OPPOSED = -0.5
 # more in short pieces, of which few swings are seen: it takes twice as much in four seconds, and
 # in less than 0.06 no current is told from a stroke.
 _CURRENT = 2.5e-4
-_STEADY = 4 * 44100
+_STEADY = 4 * SAMPLE_RATE
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,21 @@ each is shown to the fit as its view (:mod:`lars_plugin.separation.streams.views
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.dsp.fifo import Fifo
-from lars_plugin.model import Chunking, Model
+from lars_plugin.model import AnyModel, Chunking, Refinement, Wave
 from lars_plugin.refine.refiner import Refiner
-from lars_plugin.separation.streams.chunked import Steps, StreamingSeparator, choose_stems
-from lars_plugin.separation.streams.views import has_views, view_of
+from lars_plugin.separation.streams.base import ModelStream, Steps, pause
+from lars_plugin.separation.streams.views import view_of
 
 __all__ = ["RefinedStream", "is_refined"]
 
-Wave = NDArray[np.float32]
 
-
-def is_refined(model: Model, chunking: Chunking | None = None) -> bool:
+def is_refined(model: AnyModel, chunking: Chunking | None = None) -> bool:
     """Whether stems of this model are refined: offline only. Live there is no time for it, nor
     enough of the recording."""
     settings = model.config.refinement
@@ -33,53 +31,35 @@ def is_refined(model: Model, chunking: Chunking | None = None) -> bool:
     return settings is not None and settings.fits > 0 and offline
 
 
-class RefinedStream:
-    """Used like a :class:`~lars_plugin.separation.streams.chunked.StreamingSeparator`.
+class RefinedStream(ModelStream):
+    """Stems of another stream, refined.
 
     Args:
-        model: whose configuration has a refinement.
-        chunking: of the network, instead of the model's own.
-        stems: canonical names of those wanted, in this order; all for None. All are computed.
+        rough: gives all stems of a model, at its rate.
+        settings: of the refinement.
+        stems: names of those that are returned, in this order; all for None. All are computed.
+        viewed: whether windows are shown to the fit as their views.
     """
 
     def __init__(
         self,
-        model: Model,
+        rough: ModelStream,
+        settings: Refinement,
         *,
-        chunking: Chunking | None = None,
         stems: Sequence[str] | None = None,
+        viewed: bool = False,
     ) -> None:
-        settings = model.config.refinement
-        assert settings is not None
-        self._rough = StreamingSeparator(model, chunking=chunking)
-        self._keep = list(choose_stems(model, stems))
-        self._refine = Refiner(settings, model.config.stems)
-        self._viewed = has_views(model.config)
+        kept = rough.stems if stems is None else tuple(stems)
+        super().__init__(kept, rough.channels, rough.sample_rate)
+        self._rough = rough
+        self._keep = [rough.stems.index(stem) for stem in kept]
+        self._refine = Refiner(settings, rough.stems)
+        self._viewed = viewed
         self._fade = max(1, settings.window // 12)
         self._step = settings.window - self._fade
         rising = (np.arange(self._fade, dtype=np.float32) + np.float32(0.5)) / self._fade
         self._rising: Wave = rising
         self.reset()
-
-    @property
-    def backend(self) -> Callable[[Wave], Wave]:
-        """Runs what ``push_steps`` and ``flush_steps`` yield."""
-        return self._rough.backend
-
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """Names along the first axis of the output."""
-        return tuple(self._rough.stems[index] for index in self._keep)
-
-    @property
-    def channels(self) -> int:
-        """Channels of input and output."""
-        return self._rough.channels
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz, the model's."""
-        return self._rough.sample_rate
 
     @property
     def latency_samples(self) -> int:
@@ -96,14 +76,12 @@ class RefinedStream:
         self._tail: Wave | None = None  # the same, refined and fading out
 
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        """Take ``(channels, n)`` and return what is finished, ``(stems, channels, m)``."""
         made = yield from self._rough.push_steps(block)
         # Copied: the caller may fill its block again.
         self._mixture.append(np.array(block, np.float32))
         return (yield from self._run_whole(made))
 
     def flush_steps(self) -> Steps:
-        """End the input and return the rest; in all exactly as long as the input."""
         made = yield from self._run_whole((yield from self._rough.flush_steps()))
         if not self._ready:
             return made
@@ -160,4 +138,4 @@ class RefinedStream:
                 if view is not None:
                     made = view.give_back(mixture, shown, made, len(made))
                 return made
-            yield mixture[None, :, :0][:0]
+            yield pause()

@@ -21,8 +21,7 @@ from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.errors import EngineError, InputError, LarsError, NonFiniteError
 from lars_plugin.model import Chunking, Model, ModelConfig
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.live_rate import LiveRateStream
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.open import open_stream
 from tests.models import causal
 
 Wave = NDArray[np.float32]
@@ -130,8 +129,7 @@ def test_live_causal_stems_are_those_of_the_stream_in_process_however_blocks_fal
     channels = data.draw(st.sampled_from([1, 2]))
     blocks = data.draw(st.lists(st.sampled_from([17, 64, 128, 500, 2048]), min_size=1))
     audio = noise(data.draw(st.integers(1, 3000)), channels)
-    kind = RateStream if rate == 44100 else LiveRateStream
-    stream = kind(tiny(), rate, channels)
+    stream = open_stream(tiny(), rate, channels, live=True)
     wanted = np.concatenate([stream.push(audio), stream.flush()], axis=2)
     with engine.client() as client:
         opened = client.open("tiny", rate, channels, max_block=max(blocks))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lars_plugin.audio import read_audio, write_audio
 from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.composites.composite import Cascade, Ensemble
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel, Model
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import GainModel
 
@@ -35,7 +35,7 @@ def ensemble() -> Ensemble:
     return Ensemble([one, Model(dataclasses.replace(two.config, name="two"), two.backend)])
 
 
-MODELS: dict[str, Callable[[], Model]] = {
+MODELS: dict[str, Callable[[], AnyModel]] = {
     "cascade": cascade,
     "fused": lambda: cascade(1024),
     "ensemble": ensemble,

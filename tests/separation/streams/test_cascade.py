@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lars_plugin.composites.composite import Cascade
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
 from lars_plugin.model import Chunking, Model, ModelConfig
 from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.cascade import Cascade
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.stems import Stems
 from lars_plugin.testing import DelayModel, FailingModel, GainModel, NaNModel
 
@@ -75,7 +75,7 @@ def test_a_cascade_is_the_same_to_the_bit_for_any_block_split(cuts: list[int], r
     audio = noise(2000)
     cascade = Cascade(music(), kit(sample_rate=22050))
     whole = np.stack(list(Separator(cascade).separate(audio, rate).values()))
-    stream = RateStream(cascade, rate, 2)
+    stream = open_stream(cascade, rate, 2)
     edges = [0, *sorted(cuts), 2000]
     parts = [stream.push(audio[:, a:b]) for a, b in itertools.pairwise(edges)]
     parts.append(stream.flush())
@@ -84,8 +84,8 @@ def test_a_cascade_is_the_same_to_the_bit_for_any_block_split(cuts: list[int], r
 
 def test_no_block_comes_later_than_the_latency_says_and_latencies_add_up() -> None:
     cascade = Cascade(music(), kit())
-    stream = RateStream(cascade, 44100, 2)
-    alone = [RateStream(part, 44100, 2).latency_samples for part in cascade.parts]
+    stream = open_stream(cascade, 44100, 2)
+    alone = [open_stream(part, 44100, 2).latency_samples for part in cascade.parts]
     assert stream.latency_samples == sum(alone)
     given_, worst = 0, 0
     for taken in range(7, 3000, 7):
@@ -103,8 +103,8 @@ def test_agreeing_chunks_are_run_once_and_added_up_once() -> None:
     made = Separator(cascade).separate(audio, 44100)
     # Gains do not mind where chunks lie, so here it has to be the same.
     assert_same(made, in_turn(first, second, audio))
-    one, two = (RateStream(c, 44100, 2).latency_samples for c in (cascade, Cascade(first, kit())))
-    assert one == RateStream(first, 44100, 2).latency_samples < two
+    one, two = (open_stream(c, 44100, 2).latency_samples for c in (cascade, Cascade(first, kit())))
+    assert one == open_stream(first, 44100, 2).latency_samples < two
 
 
 def test_a_fused_cascade_is_the_second_network_on_the_first_ones_chunk() -> None:
@@ -137,7 +137,7 @@ def test_one_overlap_for_all_fuses_what_a_preset_tells_apart() -> None:
     separator = Separator(Cascade(first, second), overlap=2)
     assert separator.chunking == Chunking(128, 2)
     stream = separator.stream(44100, 2)
-    assert stream.latency_samples == RateStream(second, 44100, 2).latency_samples
+    assert stream.latency_samples == open_stream(second, 44100, 2).latency_samples
 
 
 def test_stages_of_different_rates_and_channels_work_together() -> None:
@@ -224,8 +224,8 @@ def test_a_causal_model_can_be_a_stage_and_is_never_fused() -> None:
     cascade = Cascade(music(), causal)
     made = Separator(cascade).separate(audio, 44100)
     assert_same(made, in_turn(music(), causal, audio))
-    assert RateStream(cascade, 44100, 2).latency_samples == (
-        RateStream(music(), 44100, 2).latency_samples + 64 - 1 + 16
+    assert open_stream(cascade, 44100, 2).latency_samples == (
+        open_stream(music(), 44100, 2).latency_samples + 64 - 1 + 16
     )
     assert not Cascade(GainModel([1, 1], ("drums", "other"), chunking=chunking), causal).fused
 

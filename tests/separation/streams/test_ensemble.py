@@ -12,12 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking, Model
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.cascade import Cascade
-from lars_plugin.separation.streams.ensemble import Ensemble
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.testing import DelayModel, FailingModel, GainModel, IdentityModel
 
 Wave = NDArray[np.float32]
@@ -62,7 +61,7 @@ def test_an_ensemble_is_the_same_to_the_bit_for_any_block_split(cuts: list[int],
     audio = noise(2000)
     ensemble = Ensemble([six(), five(sample_rate=22050)])
     whole = np.stack(list(Separator(ensemble).separate(audio, rate).values()))
-    stream = RateStream(ensemble, rate, 2)
+    stream = open_stream(ensemble, rate, 2)
     parts = [stream.push(audio[:, a:b]) for a, b in itertools.pairwise([0, *sorted(cuts), 2000])]
     parts.append(stream.flush())
     np.testing.assert_array_equal(np.concatenate(parts, axis=2), whole)
@@ -70,8 +69,8 @@ def test_an_ensemble_is_the_same_to_the_bit_for_any_block_split(cuts: list[int],
 
 def test_the_slowest_model_decides_about_latency() -> None:
     slow, fast = six(), five()
-    stream = RateStream(Ensemble([fast, slow]), 44100, 2)
-    assert stream.latency_samples == RateStream(slow, 44100, 2).latency_samples
+    stream = open_stream(Ensemble([fast, slow]), 44100, 2)
+    assert stream.latency_samples == open_stream(slow, 44100, 2).latency_samples
     given_, worst = 0, 0
     for taken in range(7, 2000, 7):
         given_ += stream.push(noise(7)).shape[2]
@@ -135,7 +134,7 @@ def test_an_ensemble_can_be_the_drum_stage_of_a_cascade() -> None:
 def test_live_chunks_reach_every_part() -> None:
     live = Chunking(256, 8, "live", lookahead=16, fade=8)
     ensemble = Ensemble([six(), five()])
-    stream = RateStream(ensemble, 44100, 2, chunking=live)
+    stream = open_stream(ensemble, 44100, 2, chunking=live)
     # step 32, lookahead and fade fit into both
     assert stream.latency_samples == 32 - 1 + 16 + 8
     made = np.concatenate([stream.push(noise(1000)), stream.flush()], axis=2)

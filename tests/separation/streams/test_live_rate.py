@@ -10,12 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lars_plugin.model import Chunking
-from lars_plugin.separation.streams.live_rate import (
-    LiveRateStream,
-    LiveResampler,
-    _filter,
-    can_convert,
-)
+from lars_plugin.separation.streams.live_rate import LiveResampler, _filter, can_convert
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.testing import DelayModel, IdentityModel
 
 Wave = NDArray[np.float32]
@@ -82,7 +78,7 @@ def test_the_output_of_a_stream_is_never_later_than_it_says_nor_much_sooner(
     rate: float, block: int
 ) -> None:
     model = IdentityModel(chunking=LIVE)
-    stream = LiveRateStream(model, rate, 2)
+    stream = open_stream(model, rate, 2, live=True)
     wave = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 3000)).astype(np.float32)
     given_samples = worst = 0
     for at in range(0, wave.shape[1], block):
@@ -101,7 +97,7 @@ def test_live_stems_add_up_to_the_input_at_every_rate(rate: int, channels: int) 
     model = IdentityModel(chunking=LIVE)
     audio = np.random.default_rng(rate).uniform(-0.5, 0.5, (channels, rate // 4 + 1))
     audio = audio.astype(np.float32)
-    stream = LiveRateStream(model, rate, channels)
+    stream = open_stream(model, rate, channels, live=True)
     made = np.concatenate([stream.push(audio), stream.flush()], axis=2)
     assert made.shape == (6, channels, audio.shape[1])
     left = audio - made.sum(axis=0, dtype=np.float64)
@@ -121,9 +117,9 @@ def test_a_live_stream_is_the_same_to_the_bit_for_any_block_split_and_choice_of_
     shares = [0.5, 0.25, 0.125, 0.0625, 0.0625, 0]
     model = DelayModel(1, IdentityModel(chunking=LIVE, shares=shares))
     audio = np.random.default_rng(samples).uniform(-1, 1, (channels, samples)).astype(np.float32)
-    whole = LiveRateStream(model, rate, channels)
+    whole = open_stream(model, rate, channels, live=True)
     expected = np.concatenate([whole.push(audio), whole.flush()], axis=2)
-    parted = LiveRateStream(model, rate, channels, stems=["hihat", "kick"])
+    parted = open_stream(model, rate, channels, stems=["hihat", "kick"], live=True)
     for _ in range(2):
         parts, at = [], 0
         for size in [*blocks, samples]:
@@ -137,7 +133,7 @@ def test_a_live_stream_is_the_same_to_the_bit_for_any_block_split_and_choice_of_
 def test_two_conversions_cost_about_two_milliseconds_and_no_more() -> None:
     model = IdentityModel(chunking=LIVE)
     for rate in (48000.0, 88200.0, 96000.0):
-        stream = LiveRateStream(model, rate, 2)
+        stream = open_stream(model, rate, 2, live=True)
         added = (stream.latency_samples - stream.model_latency) / rate
         assert 0.002 < added < 0.0023
 

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import QUIETEST
 from lars_plugin.chain import StemSeparator
+from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import EngineError
-from lars_plugin.model import Chunking, Model, ModelConfig
+from lars_plugin.model import AnyModel, Chunking, Model, ModelConfig
 from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.cascade import Cascade
-from lars_plugin.separation.streams.ensemble import Ensemble
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.testing import FailingModel, GainModel, IdentityModel
 
 Wave = NDArray[np.float32]
@@ -80,7 +79,7 @@ def missing_db(stems: Wave, audio: Wave) -> float:
     return float(10 * np.log10(np.square(left).sum() / power + 1e-30))
 
 
-def separated(model: Model, audio: Wave, rate: float, **settings: object) -> Wave:
+def separated(model: AnyModel, audio: Wave, rate: float, **settings: object) -> Wave:
     made = Separator(model, **settings).separate(audio, rate)  # type: ignore[arg-type]
     return np.stack(list(made.values()))
 
@@ -121,7 +120,7 @@ def test_shares_are_the_same_to_the_bit_for_any_block_split(
     rate: float, channels: int, samples: int, cuts: list[int]
 ) -> None:
     audio = noise(samples, channels, seed=samples)
-    stream = RateStream(bands(), rate, channels)
+    stream = open_stream(bands(), rate, channels)
     expected = np.concatenate([stream.push(audio), stream.flush()], axis=2)
     stream.reset()
     edges = [0, *sorted(min(cut, samples) for cut in cuts), samples]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""RateStream and Separator: any rate, mono and stereo, any length."""
+"""Streams and Separator: any rate, mono and stereo, any length."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lars_plugin.errors import CancelledError, InputError, NonFiniteError
 from lars_plugin.model import Chunking, Model, ModelConfig
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.open import open_stream
 
 Wave = NDArray[np.float32]
 
@@ -58,9 +58,9 @@ def test_any_rate_is_bit_identical_for_any_block_split(
     rate: int, channels: int, samples: int, blocks: list[int]
 ) -> None:
     wave = np.random.default_rng(samples).standard_normal((channels, samples)).astype(np.float32)
-    whole = RateStream(MODEL, rate, channels)
+    whole = open_stream(MODEL, rate, channels)
     expected = np.concatenate([whole.push(wave), whole.flush()], axis=2)
-    parted = RateStream(MODEL, rate, channels)
+    parted = open_stream(MODEL, rate, channels)
     parts, start = [], 0
     for length in [*blocks, samples]:
         parts.append(parted.push(wave[:, start : start + length]))
@@ -73,7 +73,7 @@ def test_any_rate_is_bit_identical_for_any_block_split(
 @pytest.mark.parametrize("rate", [8000, 44100, 48000, 96000])
 @pytest.mark.parametrize("block", [1024, 333, 64])
 def test_output_never_trails_by_more_than_the_reported_latency(rate: int, block: int) -> None:
-    stream = RateStream(MODEL, rate, 2)
+    stream = open_stream(MODEL, rate, 2)
     wave = np.zeros((2, block), np.float32)
     given_, returned, worst = 0, 0, 0
     while given_ < rate:

@@ -20,7 +20,7 @@ from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.refine.refiner import Refiner
 from lars_plugin.refine.spatial_wiener import SpatialFilter
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.live_rate import LiveRateStream
+from lars_plugin.separation.streams.open import open_stream
 from tests.models import QUICK_BANDUNET, bandunet, causal
 
 Wave = NDArray[np.float32]
@@ -69,7 +69,7 @@ def test_ten_milliseconds_of_denormals_in_silence_are_silence_also_for_live_stre
     for stem in chosen.separate(audio, 44100).values():
         assert not stem.any()
     live = Chunking(4096, 4, "live", lookahead=256, fade=64)
-    stream = LiveRateStream(chosen.model, 48000, 2, chunking=live)
+    stream = open_stream(chosen.model, 48000, 2, chunking=live, live=True)
     made = np.concatenate([stream.push(audio), stream.flush()], axis=2)
     assert not made.any()
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lars_plugin.model import Chunking, Model, ModelConfig, Refinement
 from lars_plugin.separation.separator import Separator
-from lars_plugin.separation.streams.chunked import run_steps
-from lars_plugin.separation.streams.open import Core, open_core
+from lars_plugin.separation.streams.base import Stream
+from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.separation.streams.views import view_of
 
 Wave = NDArray[np.float32]
@@ -67,12 +67,12 @@ def stereo(samples: int = 20000) -> Wave:
     return wave
 
 
-def streamed(core: Core, audio: Wave, blocks: list[int] | None = None) -> Wave:
+def streamed(stream: Stream, audio: Wave, blocks: list[int] | None = None) -> Wave:
     parts, at = [], 0
     for size in [*(blocks or []), audio.shape[1]]:
-        parts.append(run_steps(core.push_steps(audio[:, at : at + size]), core.backend))
+        parts.append(stream.push(audio[:, at : at + size]))
         at = min(at + size, audio.shape[1])
-    parts.append(run_steps(core.flush_steps(), core.backend))
+    parts.append(stream.flush())
     return np.concatenate(parts, axis=2)
 
 
@@ -89,7 +89,7 @@ def test_one_signal_is_separated_as_mono_and_comes_back_with_its_gains_and_signs
 ) -> None:
     gains = np.array(PANNED[place], np.float32)[:, None]
     audio = gains * drum()
-    made = streamed(open_core(model(chunking=chunking)), audio)
+    made = streamed(open_stream(model(chunking=chunking)), audio)
     np.testing.assert_allclose(made[0], audio, atol=1e-6)
     np.testing.assert_allclose(made[1], 0, atol=1e-6)
 
@@ -98,15 +98,15 @@ def test_hiss_in_the_other_channel_changes_nothing_of_this_and_the_stems_still_a
     rng = np.random.default_rng(1)
     hiss = rng.standard_normal(20000).astype(np.float32) * 1e-4 * np.std(drum())
     audio = np.stack([drum(), hiss])
-    made = streamed(open_core(model()), audio)
+    made = streamed(open_stream(model()), audio)
     np.testing.assert_allclose(made[0], audio, atol=1e-4)
     np.testing.assert_allclose(made.sum(0), audio, atol=1e-6)
 
 
 def test_a_kit_with_one_channel_inverted_is_the_kit_with_the_stems_channel_inverted() -> None:
     turn = np.array([1, -1], np.float32)[:, None]
-    right = streamed(open_core(model()), stereo())
-    wrong = streamed(open_core(model()), stereo() * turn)
+    right = streamed(open_stream(model()), stereo())
+    wrong = streamed(open_stream(model()), stereo() * turn)
     assert np.array_equal(wrong, right * turn)
 
 
@@ -117,7 +117,7 @@ def test_current_is_not_shown_to_the_network_and_the_stems_add_up_with_it(
 ) -> None:
     audio = stereo(64000) + np.array(current, np.float32)[:, None]
     chosen = model(refined, Chunking(16384, 1.25))
-    made = streamed(open_core(chosen), audio)
+    made = streamed(open_stream(chosen), audio)
     assert isinstance(chosen.backend, Middle)
     for chunk in chosen.backend.seen:
         # Of a last chunk that is padded with silence the sounding part counts.
@@ -129,8 +129,8 @@ def test_current_is_not_shown_to_the_network_and_the_stems_add_up_with_it(
 def test_all_stems_get_the_same_constant_part_of_a_current() -> None:
     noise = np.random.default_rng(5).standard_normal((2, 64000)).astype(np.float32) * 0.1
     chunking = Chunking(16384, 1.25)
-    without = streamed(open_core(model(chunking=chunking)), noise)
-    made = streamed(open_core(model(chunking=chunking)), noise + np.float32(0.1))
+    without = streamed(open_stream(model(chunking=chunking)), noise)
+    made = streamed(open_stream(model(chunking=chunking)), noise + np.float32(0.1))
     np.testing.assert_allclose(made - without, 0.05, atol=0.005)
 
 
@@ -138,7 +138,7 @@ def test_all_stems_get_the_same_constant_part_of_a_current() -> None:
 def test_other_recordings_are_shown_as_they_are(refined: bool) -> None:
     for audio in (stereo(), np.stack([drum()] * 2), np.zeros((2, 9000), np.float32)):
         chosen = model(refined, Chunking(4096, 1))
-        streamed(open_core(chosen), audio)
+        streamed(open_stream(chosen), audio)
         assert view_of(audio) is None
         click = view_of(audio[:, 501:502])  # which has a direction, but is no current
         assert click is None or not click.offset.any()
@@ -167,16 +167,16 @@ def test_any_block_split_gives_the_same_bits_and_stems_add_up(
             np.array(gains, np.float32)[:, None] * drum(26000)[: samples // 2]
         )
     audio += np.float32(current)
-    core = open_core(model(refined))
-    whole = streamed(core, audio)
-    core.reset()
-    assert np.array_equal(whole, streamed(core, audio, blocks))
+    stream = open_stream(model(refined))
+    whole = streamed(stream, audio)
+    stream.reset()
+    assert np.array_equal(whole, streamed(stream, audio, blocks))
     np.testing.assert_allclose(whole.sum(0), audio, atol=3e-6)
 
 
 def test_windows_of_the_fit_are_shown_like_chunks() -> None:
     def fitted(audio: Wave) -> Wave:
-        return streamed(open_core(model(refined=True)), audio)
+        return streamed(open_stream(model(refined=True)), audio)
 
     mono = np.stack([drum(), drum()]) * np.float32(0.5**0.5)
     expected = fitted(mono)

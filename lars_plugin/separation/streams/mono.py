@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MonoStream: one channel through a stream of several."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.model import Wave
+from lars_plugin.separation.streams.base import ModelStream, Steps, check_block
+
+__all__ = ["MonoStream"]
+
+
+class MonoStream(ModelStream):
+    """Mono input goes to all channels of the inner stream; stems are the mean of its channels.
+
+    Args:
+        inner: of several channels.
+    """
+
+    def __init__(self, inner: ModelStream) -> None:
+        super().__init__(inner.stems, 1, inner.sample_rate)
+        self._inner = inner
+        self._taken = 0
+
+    @property
+    def latency_samples(self) -> int:
+        """The inner stream's."""
+        return self._inner.latency_samples
+
+    @property
+    def model_latency(self) -> int:
+        return self._inner.model_latency
+
+    def reset(self) -> None:
+        """Forget everything, as if new."""
+        self._inner.reset()
+        self._taken = 0
+
+    def push_steps(self, block: NDArray[np.generic]) -> Steps:
+        wave = check_block(block, 1, self._taken, self.sample_rate)
+        self._taken += wave.shape[1]
+        wide = np.broadcast_to(wave, (self._inner.channels, wave.shape[1]))
+        return _narrowed((yield from self._inner.push_steps(wide)))
+
+    def flush_steps(self) -> Steps:
+        return _narrowed((yield from self._inner.flush_steps()))
+
+
+def _narrowed(stems: Wave) -> Wave:
+    narrow: Wave = stems.mean(axis=1, keepdims=True, dtype=np.float32)
+    return narrow
