@@ -20,6 +20,7 @@ from tests.models import python_path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = "apt-get install --no-install-recommends juce-modules-source cmake g++ make pkg-config"
+CATCH2_PROGRAMS = ("lars_units", "lars_hygiene", "lars_conformance")
 
 
 def _run(*command: str | Path) -> None:
@@ -114,11 +115,17 @@ def program_environment() -> Callable[..., dict[str, str]]:
 def run_program(
     build: Path, program_environment: Callable[..., dict[str, str]]
 ) -> Callable[..., str]:
-    """Runs one of the test programs to its end, which is good; what it printed."""
+    """Runs one of the test programs to its end, which is good; what it printed.
+
+    Skips where it is one of Catch2's and there is no Catch2.
+    """
 
     def run(program: str, *arguments: str | Path, runtime: Path, **more: str) -> str:
+        path = build / "tests" / program
+        if program.startswith(CATCH2_PROGRAMS) and not path.exists():
+            pytest.skip("no Catch2: the C++ tests are not built; apt-get install catch2")
         done = subprocess.run(
-            (build / "tests" / program, *arguments),
+            (path, *arguments),
             env=program_environment(runtime=runtime, **more),
             capture_output=True,
             text=True,

@@ -23,6 +23,7 @@ from tests.models import python_path
 
 Run = Callable[..., str]
 KINDS = ("", "_address", "_thread")  # plain; address and undefined behaviour; data races
+PASSED = "All tests passed ("  # Catch2's last line
 SUPPRESSIONS = Path(__file__).parents[2] / "bridge" / "juce" / "tests"
 CHECKS = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1",
@@ -32,7 +33,7 @@ CHECKS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_cpp_parts_hold_without_a_host(run_program: Run, nobody: Path, kind: str) -> None:
-    assert "0 failures" in run_program(f"lars_units{kind}", runtime=nobody, **CHECKS)
+    assert PASSED in run_program(f"lars_units{kind}", runtime=nobody, **CHECKS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,7 +43,7 @@ def test_hygiene_without_an_engine(
     said = run_program(
         f"lars_hygiene{kind}", runtime=nobody, DISPLAY=display, TMPDIR=str(tmp_path), **CHECKS
     )
-    assert said.endswith("0 failures\n")
+    assert PASSED in said
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -56,14 +57,14 @@ def test_hygiene_with_an_engine(
 ) -> None:
     said = run_program(
         f"lars_hygiene{kind}",
-        long_file,
-        "slow",
         runtime=engine.runtime,
+        LARS_TEST_FILE=str(long_file),
+        LARS_TEST_MODEL="slow",
         DISPLAY=display,
         TMPDIR=str(tmp_path),
         **CHECKS,
     )
-    assert said.endswith("0 failures\n")
+    assert PASSED in said
     with engine.client() as client:  # no job goes on for a plugin that is no more
         end = time.monotonic() + 120
         while jobs := client.status()["jobs"]:
@@ -76,7 +77,8 @@ def test_the_vst3_does_what_the_validator_of_the_format_asks(
     run_program: Run, vst3: Path, engine: EngineProcess
 ) -> None:
     library = next(vst3.glob("Contents/*/LARS.so"))
-    assert "0 failures" in run_program("lars_conformance", library, runtime=engine.runtime)
+    said = run_program("lars_conformance", runtime=engine.runtime, LARS_TEST_VST3=str(library))
+    assert PASSED in said
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the watching library")

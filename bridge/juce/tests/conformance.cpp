@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// lars_conformance <LARS.so>: what Steinberg's validator asks of a VST3, by a host of our own:
-// classes, buses, arrangements, parameters, states, transitions, processing. Says what is wrong
-// and returns 1.
+// lars_conformance: what Steinberg's validator asks of a VST3, by a host of our own: classes,
+// buses, arrangements, parameters, states, transitions, processing. LARS_TEST_VST3 is the LARS.so.
 #include <atomic>
 #include <cmath>
-#include <cstdio>
+#include <cstdlib>
 #include <random>
 #include <set>
 #include <string>
 #include <thread>
 
-#include "Vst3Module.h"
+#include "Catch.h"
+#include "Vst3Plugin.h"
 
 namespace Steinberg {
 DEF_CLASS_IID(IPlugView)
@@ -24,71 +24,8 @@ DEF_CLASS_IID(Vst::IParamValueQueue)
 
 using namespace lars;
 
-namespace {
-
-constexpr int32 most = 1024;
-std::atomic<int> failures{0};
-
-void check(bool good, const char* what, int at = -1) {
-    if (!good && ++failures < 20)
-        std::fprintf(stderr, "wrong: %s (%d)\n", what, at);
-}
-
-// Component, processor and controller, connected as a host connects them.
-struct Plugin {
-    IPtr<Vst::IComponent> component;
-    FUnknownPtr<Vst::IAudioProcessor> processor;
-    IPtr<Vst::IEditController> controller;
-
-    explicit Plugin(const Module& module)
-        : component(module.component()), processor(component.get()) {
-        TUID id{};
-        if (!component || component->initialize(nullptr) != kResultOk || !processor ||
-            component->getControllerClassId(id) != kResultOk)
-            throw std::runtime_error("no component");
-        controller = module.make<Vst::IEditController>(id);
-        if (!controller || controller->initialize(nullptr) != kResultOk)
-            throw std::runtime_error("no controller");
-        FUnknownPtr<Vst::IConnectionPoint> one(component.get()), other(controller.get());
-        if (one && other) {
-            one->connect(other);
-            other->connect(one);
-        }
-        Bytes state;
-        component->getState(&state);
-        state.at = 0;
-        controller->setComponentState(&state);
-    }
-    ~Plugin() {
-        FUnknownPtr<Vst::IConnectionPoint> one(component.get()), other(controller.get());
-        if (one && other) {
-            one->disconnect(other);
-            other->disconnect(one);
-        }
-        controller->terminate();
-        component->terminate();
-    }
-
-    bool prepare(double rate, int32 block, int32 mode = Vst::kRealtime) {
-        Vst::ProcessSetup setup{mode, Vst::kSample32, block, rate};
-        return processor->setupProcessing(setup) == kResultOk;
-    }
-
-    void process(Buses& in, Buses& out, int32 count, Vst::IParameterChanges* changes = nullptr) {
-        Vst::ProcessData data;
-        data.processMode = Vst::kRealtime;
-        data.symbolicSampleSize = Vst::kSample32;
-        data.numSamples = count;
-        data.numInputs = static_cast<int32>(in.buffers.size());
-        data.numOutputs = static_cast<int32>(out.buffers.size());
-        data.inputs = in.buffers.data();
-        data.outputs = out.buffers.data();
-        data.inputParameterChanges = changes;
-        check(processor->process(data) == kResultOk, "a block is processed", count);
-    }
-};
-
-void classesAndInstances(const Module& module) {
+TEST_CASE("Classes have names and ids, and instances begin, end and begin again") {
+    const auto& module = loadModule();
     PFactoryInfo about{};
     check(module.classes().getFactoryInfo(&about) == kResultOk && about.vendor[0] != 0, "a vendor");
     std::set<std::string> ids;
@@ -105,9 +42,11 @@ void classesAndInstances(const Module& module) {
     auto& component = *several[0]->component;
     check(component.terminate() == kResultOk && component.initialize(nullptr) == kResultOk,
           "ends and begins again");
+    CHECK(findings.take() == "");
 }
 
-void buses(const Module& module) {
+TEST_CASE("Buses are seven outputs and one input, mono or stereo") {
+    const auto& module = loadModule();
     Plugin plugin(module);
     auto& component = *plugin.component;
     Vst::BusInfo info{};
@@ -145,9 +84,11 @@ void buses(const Module& module) {
     Vst::SpeakerArrangement kept = 0;
     plugin.processor->getBusArrangement(Vst::kInput, 0, kept);
     check(kept == kStereo, "a refused arrangement changes nothing");
+    CHECK(findings.take() == "");
 }
 
-void parameters(const Module& module) {
+TEST_CASE("Parameters have names, ranges and texts, and one is the bypass") {
+    const auto& module = loadModule();
     Plugin plugin(module);
     auto& controller = *plugin.controller;
     std::set<Vst::ParamID> ids;
@@ -178,9 +119,11 @@ void parameters(const Module& module) {
     }
     check(bypasses == 1, "one bypass", bypasses);
     check(controller.getParameterCount() == 24, "parameters", controller.getParameterCount());
+    CHECK(findings.take() == "");
 }
 
-void states(const Module& module) {
+TEST_CASE("A state comes back as it was, and a damaged one does no harm") {
+    const auto& module = loadModule();
     Plugin plugin(module), other(module);
     Bytes state;
     check(plugin.component->getState(&state) == kResultOk && !state.data.empty(), "a state");
@@ -202,7 +145,10 @@ void states(const Module& module) {
     check(other.prepare(44100.0, most) && other.component->setActive(true) == kResultOk, "plays");
     other.process(in, out, most);
     other.component->setActive(false);
+    CHECK(findings.take() == "");
 }
+
+namespace {
 
 // Values as a host sees them after it has loaded a state: processor first, controller then.
 std::vector<double> load(Plugin& plugin, Bytes& state) {
@@ -229,9 +175,12 @@ std::string parametersIn(const Bytes& state) {
     return start == std::string::npos ? std::string() : text.substr(start);
 }
 
+} // namespace
+
 // Hosts set parameters to any float. What is saved then comes back exactly, in the same instance
 // after other values and in a new one, and whatever has steps stands on one of them.
-void anyFloatIsSavedAndRestored(const Module& module) {
+TEST_CASE("Any float that a host sets is saved and restored exactly") {
+    const auto& module = loadModule();
     Plugin plugin(module);
     auto& controller = *plugin.controller;
     const auto count = controller.getParameterCount();
@@ -277,7 +226,10 @@ void anyFloatIsSavedAndRestored(const Module& module) {
         check(parametersIn(again) == parametersIn(saved), "saved again as it was", turn);
     }
     plugin.component->setActive(false);
+    CHECK(findings.take() == "");
 }
+
+namespace {
 
 // Every plane is written, up to the block's end and not beyond it, and the input is left alone.
 void written(const Buses& in, const Buses& out, int32 count) {
@@ -292,7 +244,10 @@ void written(const Buses& in, const Buses& out, int32 count) {
             check(std::abs(plane[static_cast<std::size_t>(i)] - 0.25f) < 1e-9f, "the input", i);
 }
 
-void transitionsAndProcessing(const Module& module) {
+} // namespace
+
+TEST_CASE("Blocks of any size are written whole, after any transition") {
+    const auto& module = loadModule();
     Plugin plugin(module);
     auto& processor = *plugin.processor;
     check(processor.canProcessSampleSize(Vst::kSample32) == kResultOk, "single precision");
@@ -346,9 +301,11 @@ void transitionsAndProcessing(const Module& module) {
         check(plugin.component->setActive(false) == kResultOk, "goes off", turn);
         check(processor.getTailSamples() == Vst::kNoTail, "no tail", turn);
     }
+    CHECK(findings.take() == "");
 }
 
-void controllerWhileAudioRuns(const Module& module) {
+TEST_CASE("States and views come and go while audio runs") {
+    const auto& module = loadModule();
     Plugin plugin(module);
     check(plugin.prepare(48000.0, 128) && plugin.component->setActive(true) == kResultOk, "on");
     Buses in(*plugin.component, Vst::kInput, 128), out(*plugin.component, Vst::kOutput, 128);
@@ -382,28 +339,5 @@ void controllerWhileAudioRuns(const Module& module) {
     stop.store(true);
     audio.join();
     plugin.component->setActive(false);
-}
-
-} // namespace
-
-int main(int count, char** arguments) {
-    if (count < 2) {
-        std::fprintf(stderr, "lars_conformance <LARS.so>\n");
-        return 2;
-    }
-    try {
-        const Module module(arguments[1]);
-        classesAndInstances(module);
-        buses(module);
-        parameters(module);
-        states(module);
-        anyFloatIsSavedAndRestored(module);
-        transitionsAndProcessing(module);
-        controllerWhileAudioRuns(module);
-    } catch (const std::runtime_error& error) {
-        std::fprintf(stderr, "%s\n", error.what());
-        return 1;
-    }
-    std::printf("%d failures\n", failures.load());
-    return failures.load() > 0 ? 1 : 0;
+    CHECK(findings.take() == "");
 }

@@ -1,34 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// lars_hygiene [<long audio file> <model>]: what hosts do to plugins. The window is opened and
-// closed while audio runs, state comes and goes on another thread, every parameter is set to
-// anything, rates and block sizes change without release, and instances are destroyed at any
-// moment, also while an engine separates the file. Says what is wrong and returns 1; made for the
-// sanitizers. With a display the window is really shown.
-#if defined(__linux__)
-#include <dlfcn.h>
-#endif
-
+// lars_hygiene: what hosts do to plugins. The window is opened and closed while audio runs, state
+// comes and goes on another thread, every parameter is set to anything, rates and block sizes
+// change without release, and instances are destroyed at any moment; with LARS_TEST_FILE, a long
+// audio file, and LARS_TEST_MODEL also while an engine separates the file. Made for the sanitizers.
+// With a display the window is really shown.
 #include <atomic>
 #include <cmath>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <limits>
 #include <random>
 #include <thread>
 
+#include "Catch.h"
+#include "Findings.h"
+#include "parameters/Parameters.h"
 #include "processor/PluginProcessor.h"
 
 using namespace lars;
 
 namespace {
-
-std::atomic<int> failures{0};
-
-void check(bool good, const char* what) {
-    if (!good && ++failures < 20)
-        std::fprintf(stderr, "wrong: %s\n", what);
-}
 
 bool playBlock(PluginProcessor& plugin, int size, float level) {
     juce::AudioBuffer<float> block(plugin.getTotalNumOutputChannels(), size);
@@ -70,7 +61,7 @@ public:
         prepare(plugin, 44100.0, 256);
         audio = std::thread([this] {
             while (!stop.load()) {
-                check(playBlock(plugin, 256, 0.1f), "samples are finite");
+                findings.check(playBlock(plugin, 256, 0.1f), "samples are finite");
                 std::this_thread::sleep_for(std::chrono::milliseconds(1));
             }
         });
@@ -83,13 +74,15 @@ public:
         saver.join();
     }
 
+    std::string wrong() { return findings.take(); }
+
 private:
     void saveAndLoad() {
         std::mt19937 choose(1);
         while (!stop.load()) {
             juce::MemoryBlock data;
             plugin.getStateInformation(data);
-            check(data.getSize() > 0, "there is a state");
+            findings.check(data.getSize() > 0, "there is a state");
             if (choose() % 3 == 0)
                 data.setSize(choose() % (data.getSize() + 1));
             if (choose() % 3 == 0) {
@@ -107,7 +100,7 @@ private:
                 parameter->setValueNotifyingHost(static_cast<float>(random() % 1001) / 1000.0f);
         if (editor == nullptr) {
             editor.reset(plugin.createEditorIfNeeded());
-            check(editor != nullptr && editor->getWidth() > 0, "the window opens");
+            findings.check(editor != nullptr && editor->getWidth() > 0, "the window opens");
             if (juce::Desktop::getInstance().getDisplays().getPrimaryDisplay() != nullptr) {
                 editor->addToDesktop(0);
                 editor->setVisible(true);
@@ -127,6 +120,7 @@ private:
     }
 
     PluginProcessor plugin;
+    Findings findings;
     std::atomic<bool> stop{false};
     std::thread audio, saver;
     std::unique_ptr<juce::AudioProcessorEditor> editor;
@@ -134,7 +128,19 @@ private:
     int turns = 0;
 };
 
-void ratesBlocksAndLayoutsWithoutRelease() {
+std::string stateOf(PluginProcessor& plugin) {
+    juce::MemoryBlock data;
+    plugin.getStateInformation(data);
+    return data.toString().toStdString();
+}
+
+bool has(const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("Rates, blocks and layouts change without release") {
     PluginProcessor plugin;
     std::mt19937 random(3);
     constexpr double rates[] = {8000.0, 44100.0, 48000.0, 96000.0, 192000.0};
@@ -146,19 +152,19 @@ void ratesBlocksAndLayoutsWithoutRelease() {
         else
             plugin.disableNonMainBuses();
         prepare(plugin, rates[random() % std::size(rates)], block);
-        check(plugin.getLatencySamples() >= 0, "a latency");
+        CHECK(plugin.getLatencySamples() >= 0);
         for (const int size : {block, 0, 1, 2 * block, 17})
-            check(playBlock(plugin, size, 0.2f), "samples are finite after a change");
+            CHECK(playBlock(plugin, size, 0.2f));
         if (turn % 4 == 0)
             plugin.releaseResources();
         if (turn % 5 == 0)
             plugin.reset();
     }
-    check(plugin.getNumPrograms() == 1 && plugin.getProgramName(0).isNotEmpty(), "the program");
+    CHECK(plugin.getNumPrograms() == 1);
+    CHECK(plugin.getProgramName(0).isNotEmpty());
 }
 
-// Automation may be anything, also nothing that is a number.
-void parametersThatAreNoNumbers() {
+TEST_CASE("Samples are finite whatever a host sets, NaN included") {
     constexpr float bad[] = {std::numeric_limits<float>::quiet_NaN(), -1.0f, 2.0f};
     for (const float value : bad) {
         PluginProcessor plugin;
@@ -167,7 +173,7 @@ void parametersThatAreNoNumbers() {
         for (auto* parameter : plugin.getParameters())
             parameter->setValueNotifyingHost(value);
         for (int turn = 0; turn < 10; ++turn)
-            check(playBlock(plugin, 64, 0.1f), "samples are finite whatever a host sets");
+            CHECK(playBlock(plugin, 64, 0.1f));
         juce::MemoryBlock data;
         plugin.getStateInformation(data);
         PluginProcessor other;
@@ -175,48 +181,67 @@ void parametersThatAreNoNumbers() {
     }
 }
 
+TEST_CASE("What a host sets of a stream changes the model only where it is the model") {
+    PluginProcessor plugin;
+    plugin.setModel("nobody has this one");
+    const auto set = [&](const char* id, float value) {
+        auto* parameter = plugin.parameters().getParameter(id);
+        REQUIRE(parameter != nullptr);
+        parameter->setValueNotifyingHost(value);
+    };
+    for (const auto* id : {ids::mode, ids::quality, ids::fallback})
+        for (const float value : {1.0f, 0.5f, 0.0f, std::nanf("")}) {
+            CAPTURE(id, value);
+            set(id, value);
+            const auto state = stateOf(plugin);
+            CHECK(has(state, "model=\"nobody has this one\""));
+            CHECK_FALSE(has(state, "modelPlace"));
+        }
+    set(ids::model, 1.0f); // a place that no engine's list has
+    CHECK(has(stateOf(plugin), "modelPlace=\"31\""));
+}
+
 // The settings' folder is the caller's, who throws it away: tests/host sets XDG_CONFIG_HOME.
-void commandIsTheUsersAndInNoState() {
+TEST_CASE("The engine's command is the user's and in no state") {
     PluginProcessor plugin, other;
-    check(plugin.setEngineCommand("nowhere --of --mine", false).wasOk(), "the command is kept");
-    juce::MemoryBlock data;
-    plugin.getStateInformation(data);
-    check(!data.toString().contains("nowhere") && !data.toString().contains("ngineCommand") &&
-              !data.toString().contains("startEngine"),
-          "the command is in no state");
-    check(other.userSettings().get().command == "nowhere --of --mine", "all instances have it");
+    CHECK(plugin.setEngineCommand("nowhere --of --mine", false).wasOk());
+    const auto state = stateOf(plugin);
+    for (const auto* part : {"nowhere", "ngineCommand", "startEngine"})
+        CHECK_FALSE(has(state, part));
+    CHECK(other.userSettings().get().command == "nowhere --of --mine"); // all instances have it
     constexpr auto evil = R"(<LARS version="1" engineCommand="evil" startEngine="1"/>)";
     other.setStateInformation(evil, static_cast<int>(std::strlen(evil)));
     const auto now = other.userSettings().get();
-    check(now.command == "nowhere --of --mine" && !now.automatic, "a state changes no setting");
-    check(plugin.setEngineCommand("  ", true).wasOk(), "no command is no change");
-    const UserSettings again; // from the file
-    check(again.get().command == "nowhere --of --mine" && again.get().automatic, "it is on disk");
+    CHECK(now.command == "nowhere --of --mine");
+    CHECK_FALSE(now.automatic);
+    CHECK(plugin.setEngineCommand("  ", true).wasOk()); // no command is no change
+    const UserSettings again;                           // from the file
+    CHECK(again.get().command == "nowhere --of --mine");
+    CHECK(again.get().automatic);
     plugin.setEngineCommand("lars serve", false);
     other.userSettings().refresh();
-    check(other.userSettings().get() == UserSettings::Values(), "back to what it was");
+    CHECK(other.userSettings().get() == UserSettings::Values());
 }
 
 // A host that only looks at its plugins starts nothing.
-void engineStartsByItselfOnlyToPlay() {
+TEST_CASE("An engine starts by itself only to play") {
     const juce::TemporaryFile made("started");
     PluginProcessor plugin;
     plugin.setEngineCommand("touch '" + made.getFile().getFullPathName() + "'", true);
     PluginProcessor another;
     juce::Thread::sleep(500);
-    check(!made.getFile().existsAsFile(), "nothing is started before there is something to play");
+    CHECK_FALSE(made.getFile().existsAsFile());
     prepare(another, 44100.0, 64);
-    for (int turn = 0; turn < 2000 && !made.getFile().existsAsFile() &&
-                       another.engine().status().engine.empty();
+    for (int turn = 0;
+         turn < 2000 && !made.getFile().existsAsFile() && another.engine().status().engine.empty();
          ++turn)
         juce::Thread::sleep(10);
     // Where an engine runs already, as in some of the tests, none is needed.
-    check(made.getFile().existsAsFile() || !another.engine().status().engine.empty(),
-          "it is started to play");
+    CHECK((made.getFile().existsAsFile() || !another.engine().status().engine.empty()));
     plugin.setEngineCommand("lars serve", false);
 }
 
-void destroyedAtAnyMoment() {
+TEST_CASE("Plugins are destroyed at any moment") {
     for (int turn = 0; turn < 10; ++turn) {
         auto plugin = std::make_unique<PluginProcessor>();
         FileJobRequest request;
@@ -226,58 +251,37 @@ void destroyedAtAnyMoment() {
         if (turn % 2 == 0)
             prepare(*plugin, 48000.0, 128);
         if (turn % 3 == 0)
-            check(playBlock(*plugin, 128, 0.1f), "one block");
+            CHECK(playBlock(*plugin, 128, 0.1f));
         if (turn % 4 == 0)
             plugin->fileJob().cancel();
     }
 }
 
 // From before the engine has heard of the job until long after it has begun to write.
-void destroyedDuringAJob(const juce::File& file, const juce::String& model) {
+TEST_CASE("Plugins are destroyed during a job") {
+    const auto* path = std::getenv("LARS_TEST_FILE");
+    const auto* model = std::getenv("LARS_TEST_MODEL");
+    if (path == nullptr || model == nullptr) {
+        WARN("no engine separates: LARS_TEST_FILE and LARS_TEST_MODEL are not set");
+        return;
+    }
+    const juce::File file(juce::String::fromUTF8(path));
     for (const int after : {0, 1, 10, 50, 200, 800}) {
         PluginProcessor plugin;
         prepare(plugin, 44100.0, 128);
-        check(plugin.fileSession().load(file).wasOk(), "the file is loaded");
+        CHECK(plugin.fileSession().load(file).wasOk());
         plugin.filePlayer().play();
-        plugin.fileSession().separate(model, {});
-        check(plugin.fileSession().isSeparating(), "the job has begun");
+        plugin.fileSession().separate(juce::String::fromUTF8(model), {});
+        CHECK(plugin.fileSession().isSeparating());
         for (int turn = 0; turn <= after; turn += 10) {
-            check(playBlock(plugin, 128, 0.1f), "the file plays meanwhile");
+            CHECK(playBlock(plugin, 128, 0.1f));
             std::this_thread::sleep_for(std::chrono::milliseconds(after == 0 ? 0 : 10));
         }
     }
 }
 
-// Xlib ends a program at the first error that nobody handles; JUCE's own programs go on, and so do
-// hosts. Without a window manager a property of the frame has no name, which is one.
-void goOnAfterErrorsOfTheDisplay() {
-#if defined(__linux__)
-    if (auto* library = dlopen("libX11.so.6", RTLD_LAZY)) {
-        using Handler = int (*)(void*, void*);
-        if (const auto set =
-                reinterpret_cast<Handler (*)(Handler)>(dlsym(library, "XSetErrorHandler")))
-            set([](void*, void*) { return 0; });
-    }
-#endif
-}
-
-} // namespace
-
-int main(int count, char** arguments) {
-    goOnAfterErrorsOfTheDisplay();
-    const juce::ScopedJuceInitialiser_GUI juce;
-    ratesBlocksAndLayoutsWithoutRelease();
-    parametersThatAreNoNumbers();
-    commandIsTheUsersAndInNoState();
-    engineStartsByItselfOnlyToPlay();
-    destroyedAtAnyMoment();
-    if (count > 2)
-        destroyedDuringAJob(juce::File(juce::String::fromUTF8(arguments[1])),
-                            juce::String::fromUTF8(arguments[2]));
-    {
-        const WindowStateAndParametersWhileAudioRuns running;
-        juce::MessageManager::getInstance()->runDispatchLoop();
-    }
-    std::printf("%d failures\n", failures.load());
-    return failures.load() > 0 ? 1 : 0;
+TEST_CASE("The window, states and parameters change while audio runs") {
+    WindowStateAndParametersWhileAudioRuns running;
+    juce::MessageManager::getInstance()->runDispatchLoop();
+    CHECK(running.wrong() == "");
 }

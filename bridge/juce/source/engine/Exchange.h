@@ -1,5 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // All that the audio thread and the engine's thread share.
+//
+// The numbers by which each side knows what is out of date:
+//
+//   number   who counts        one more with                  what is out of date then
+//   order    LinkBoard         another stream ordered, the    the session opens the order anew; a
+//                              same one again, a connection   wait for the order goes on until
+//                              that is lost                   `answered` is its number
+//   plan     LinkBoard         other latency, stems,          the session throws away audio that
+//                              channels or block              was taken under another plan
+//   life     StemPlayer        a restart: a reset by the      the session sends RESET; the player
+//                              host, or another plan          throws away stems of other lives
+//   epoch    StreamSession     OPEN and RESET                 the session throws away STEMS and
+//                              (PROTOCOL.md)                  errors of other epochs
+//   request  Connection        a message that is answered     the session ignores an OPENED that
+//                              (PROTOCOL.md)                  answers an earlier OPEN
+//
+// `opened` below is no count of its own: it is the order whose stream was opened last.
 #pragma once
 
 #include <atomic>
@@ -14,12 +31,18 @@
 namespace lars {
 
 // Audio or stems in a queue: this, and its samples beside it in another queue.
-struct Piece {
+struct AudioPiece {
     std::uint32_t plan = 0;
-    std::uint32_t life = 0; // of the stream; the audio thread starts a new one at each reset
+    std::uint32_t life = 0;
     std::int64_t position = 0;
     std::uint32_t frames = 0;
-    std::uint32_t lines = 0; // channels, or stems times channels
+    std::uint32_t channels = 0;
+};
+struct StemsPiece {
+    std::uint32_t life = 0; // of the audio that they come from; a life has one plan only
+    std::int64_t position = 0;
+    std::uint32_t frames = 0;
+    std::uint32_t lines = 0; // stems times channels
 };
 
 struct Exchange {
@@ -29,18 +52,18 @@ struct Exchange {
     static constexpr int pieceFrames = 2048; // the longest piece
 
     // To the engine: written by the audio thread.
-    Fifo<Piece> up{pieces};
+    Fifo<AudioPiece> up{pieces};
     Fifo<float> upAudio{upSamples};
     // From the engine: read by the audio thread.
-    Fifo<Piece> down{pieces};
+    Fifo<StemsPiece> down{pieces};
     Fifo<float> downAudio{downSamples};
 
     // A plan that waits to be adopted, and plans that nobody needs any more.
     std::atomic<Plan*> pending{nullptr};
     Fifo<Plan*> retired{64};
 
-    // Counts the streams opened: after a change, what was sent before is lost.
-    std::atomic<std::uint32_t> generation{0};
+    // The order whose stream was opened last: after a change, what was sent before is lost.
+    std::atomic<std::uint32_t> opened{0};
     // Whether waiting for stems makes sense: the engine is there, or may be back in a moment.
     std::atomic<bool> hopeful{false};
 

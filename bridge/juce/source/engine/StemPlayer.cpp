@@ -30,7 +30,7 @@ bool StemPlayer::adopt() {
 void StemPlayer::restart() {
     ++life;
     sent = 0;
-    generation = shared.generation.load();
+    opened = shared.opened.load();
     if (current != nullptr)
         current->aligner.restart();
 }
@@ -57,9 +57,8 @@ void StemPlayer::process(const float* const* in, int count, float* const* stems,
 
 void StemPlayer::send(bool wait) {
     auto& aligner = current->aligner;
-    const auto now = shared.generation.load();
-    if (now != generation) {
-        generation = now;
+    if (const auto now = shared.opened.load(); now != opened) {
+        opened = now;
         // A renderer's stream goes on, in another engine, with what it has not yet played.
         if (wait)
             sent = aligner.begin();
@@ -90,11 +89,11 @@ void StemPlayer::send(bool wait) {
 void StemPlayer::receive() {
     auto& aligner = current->aligner;
     const auto lateBefore = aligner.late();
-    Piece head;
+    StemsPiece head;
     while (shared.down.read(head)) {
         const auto samples = std::size_t{head.frames} * head.lines;
         const bool ours =
-            head.plan == current->id && head.life == life && samples <= piece.size() &&
+            head.life == life && samples <= piece.size() &&
             head.lines == static_cast<std::uint32_t>(aligner.stems() * aligner.channels());
         shared.downAudio.read(ours ? piece.data() : nullptr, samples);
         if (ours)

@@ -35,8 +35,9 @@ private:
     Exchange& shared;
     Plan* current = nullptr;
     std::vector<float> piece; // one, on its way from the queue into the aligner
-    std::uint32_t life = 0, generation = 0;
-    std::int64_t sent = 0; // end of what went into the queue
+    std::uint32_t life = 0;   // restarts
+    std::uint32_t opened = 0; // the order that the audio is sent for
+    std::int64_t sent = 0;    // end of what went into the queue
 };
 
 } // namespace lars

@@ -9,7 +9,7 @@
 
 #include <juce_audio_formats/juce_audio_formats.h>
 
-#include "processor/Parameters.h"
+#include "parameters/Parameters.h"
 
 namespace lars {
 

@@ -5,7 +5,7 @@
 #include <array>
 #include <atomic>
 
-#include "processor/Parameters.h"
+#include "parameters/Parameters.h"
 
 namespace lars {
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "processor/PluginProcessor.h"
 
-#include "ui/Editor.h"
-
 namespace lars {
 namespace {
 
@@ -28,10 +26,8 @@ juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
 PluginProcessor::PluginProcessor()
     : AudioProcessor(buses()), state(*this, nullptr, "lars", makeParameters(modelNames)),
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
-      fallbackValue(state.getRawParameterValue(ids::fallback)),
-      choiceValues{state.getRawParameterValue(ids::model), state.getRawParameterValue(ids::mode),
-                   state.getRawParameterValue(ids::quality), fallbackValue},
-      mixer(state), link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
+      fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), mixer(state),
+      link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
       session(files, job) {
     settings->refresh();
     applyUserSettings();
@@ -71,12 +67,12 @@ bool PluginProcessor::isBusesLayoutSupported(const BusesLayout& layout) const {
 
 StreamSettings PluginProcessor::streamSettings() const {
     StreamSettings made;
-    const auto choice = [this](std::size_t i) { return juce::roundToInt(choiceValues[i]->load()); };
+    const auto chosen = choices.now();
     made.model = modelName().toStdString();
-    made.offline = choice(1) == 1;
+    made.offline = chosen.mode == 1;
     constexpr const char* presets[] = {"", "fast", "balanced", "best"};
-    made.preset = made.offline ? presets[juce::jlimit(0, 3, choice(2))] : "";
-    made.silence = choice(3) == 1;
+    made.preset = made.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
+    made.silence = chosen.fallback == 1;
     made.waits = renders.load();
     made.channels = currentChannels.load();
     made.block = currentBlock.load();
@@ -101,7 +97,7 @@ void PluginProcessor::showLatency() {
 }
 
 void PluginProcessor::timerCallback() {
-    if (choices() != configured.load() || canName())
+    if (choicesChanged() || canName())
         configure();
     showLatency();
     showModels();
@@ -170,7 +166,7 @@ void PluginProcessor::processBlockBypassed(juce::AudioBuffer<float>& buffer, juc
 void PluginProcessor::process(juce::AudioBuffer<float>& buffer, bool bypassed) {
     const juce::ScopedNoDenormals noDenormals;
     const bool wait = isNonRealtime() || renders.load();
-    if (wait && choices() != configured.load())
+    if (wait && choicesChanged())
         settle(renderMilliseconds); // a renderer can wait for what was changed since the last block
     if (player.adopt() || restartAsked.exchange(false)) {
         player.restart();
@@ -245,10 +241,6 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, int start, i
             }
         }
     }
-}
-
-juce::AudioProcessorEditor* PluginProcessor::createEditor() {
-    return new Editor(*this);
 }
 
 } // namespace lars

@@ -6,6 +6,7 @@
 #include "engine/EngineLink.h"
 #include "engine/FileJob.h"
 #include "engine/StemPlayer.h"
+#include "parameters/StreamChoices.h"
 #include "player/FileSession.h"
 #include "processor/Mixer.h"
 #include "processor/ModelChoice.h"
@@ -42,7 +43,7 @@ public:
     void processBlockBypassed(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi) override;
     bool isBusesLayoutSupported(const BusesLayout& layout) const override;
     juce::AudioProcessorParameter* getBypassParameter() const override { return bypass; }
-    juce::AudioProcessorEditor* createEditor() override;
+    juce::AudioProcessorEditor* createEditor() override; // in ui/
     bool hasEditor() const override { return true; }
     const juce::String getName() const override { return "LARS"; }
     bool acceptsMidi() const override { return false; }
@@ -62,7 +63,7 @@ private:
     static BusesProperties buses();
     void timerCallback() override;
     StreamSettings streamSettings() const;
-    std::uint32_t choices() const;
+    bool choicesChanged();
     void configure();
     bool canName() const;
     class Following;
@@ -82,7 +83,7 @@ private:
     juce::AudioProcessorParameter* bypass;
     std::atomic<float>* const bypassValue;
     std::atomic<float>* const fallbackValue;
-    std::array<std::atomic<float>*, 4> choiceValues; // model, mode, quality, fallback
+    StreamParameters choices; // taken under the mutex: what the stream was configured with
     Mixer mixer;
     EngineLink link;
     StemPlayer player;
@@ -92,7 +93,7 @@ private:
 
     juce::SharedResourcePointer<UserSettings> settings;
 
-    mutable std::mutex mutex; // of the next two, and of changing `configured`
+    mutable std::mutex mutex; // of the next two, and of taking `choices`
     ModelChoice wanted;
     int following = 0;
     int ticks = 0; // of the timer
@@ -101,7 +102,6 @@ private:
     std::atomic<double> currentRate{44100.0};
     std::atomic<int> currentBlock{1024}, currentChannels{2};
     std::atomic<bool> renders{false}, restartAsked{false}, prepared{false};
-    std::atomic<std::uint32_t> configured{0}; // the choices that the stream was configured with
 
     // Of the audio thread.
     std::vector<float> stemSamples, mixtureSamples;

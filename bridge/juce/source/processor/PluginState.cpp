@@ -7,14 +7,13 @@ namespace lars {
 
 // The model.
 
-// The parameters that a stream depends on, as one number. Any thread: hosts automate them on the
-// audio thread, which can only notice.
-std::uint32_t PluginProcessor::choices() const {
-    std::uint32_t packed = 0;
-    for (const auto* value : choiceValues)
-        packed =
-            packed << 8 | (static_cast<std::uint32_t>(juce::roundToInt(value->load())) & 0xFFu);
-    return packed;
+// Whether the stream was configured with other choices. Any thread, but the audio thread only where
+// it renders: the mutex is taken if a parameter has changed.
+bool PluginProcessor::choicesChanged() {
+    if (!choices.pending())
+        return false;
+    const std::lock_guard<std::mutex> lock(mutex);
+    return choices.differ();
 }
 
 // While the parameter is made to follow the name, what it says is nobody's choice.
@@ -27,7 +26,7 @@ public:
     ~Following() {
         const std::lock_guard<std::mutex> lock(plugin.mutex);
         --plugin.following;
-        plugin.configured.store(plugin.choices());
+        plugin.choices.takeOnly(&StreamChoices::model);
     }
     Following(const Following&) = delete;
     Following& operator=(const Following&) = delete;
@@ -41,10 +40,9 @@ void PluginProcessor::configure() {
         const auto models = link.status().models;
         const std::lock_guard<std::mutex> lock(mutex);
         if (following == 0) {
-            const auto now = choices();
-            const auto before = configured.exchange(now);
-            if ((now >> 24) != (before >> 24))
-                wanted.place = static_cast<int>(now >> 24);
+            const auto change = choices.take();
+            if (change.now.model != change.before.model)
+                wanted.place = change.now.model;
             wanted.resolve(models);
         }
     }
@@ -81,12 +79,12 @@ void PluginProcessor::showModel() {
     }
     if (name.isEmpty())
         name = juce::String::fromUTF8(
-            defaultModel(models, choiceValues[1]->load() < 0.5f).c_str());
+            defaultModel(models, choices.now().mode == 0).c_str());
     const auto at = std::find(models.begin(), models.end(), name.toStdString());
     if (at == models.end())
         return;
     const auto place = juce::jmin(static_cast<int>(at - models.begin()), mostModels - 1);
-    if (place == juce::roundToInt(choiceValues[0]->load()))
+    if (place == choices.now().model)
         return;
     const Following following(*this);
     auto* parameter = state.getParameter(ids::model);
@@ -140,7 +138,7 @@ juce::ValueTree PluginProcessor::parameterValues() const {
 }
 
 void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
-    if (choices() != configured.load())
+    if (choicesChanged())
         configure(); // so that the model's name is the one that was chosen last
     SavedState saved;
     saved.parameters = parameterValues();

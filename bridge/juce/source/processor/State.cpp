@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "processor/State.h"
 
-#include "processor/Parameters.h"
+#include "parameters/Parameters.h"
 
 namespace lars {
 namespace {

@@ -15,6 +15,11 @@ constexpr auto audioFiles = ".wav;.flac;.aif;.aiff;.ogg";
 
 } // namespace
 
+// Here and not in processor/, which is below the window.
+juce::AudioProcessorEditor* PluginProcessor::createEditor() {
+    return new Editor(*this);
+}
+
 Editor::Editor(PluginProcessor& processor)
     : AudioProcessorEditor(processor), plugin(processor),
       file(processor.fileSession(), processor.filePlayer(), cache),

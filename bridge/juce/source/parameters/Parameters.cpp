@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "processor/Parameters.h"
+#include "parameters/Parameters.h"
 
 namespace lars {
 namespace {

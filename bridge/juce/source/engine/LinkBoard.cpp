@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/LinkBoard.h"
+
+#include <algorithm>
+
+namespace lars {
+namespace {
+
+// What is believed of latencies that a session says.
+constexpr double mostLatencySeconds = 60.0;
+constexpr std::size_t mostKnown = 4096;
+constexpr std::int64_t mostLatency = 1 << 26;
+
+using Guard = std::lock_guard<std::mutex>;
+
+} // namespace
+
+LinkBoard::~LinkBoard() {
+    freeRetired();
+    delete shared.pending.exchange(nullptr);
+}
+
+void LinkBoard::order(const StreamSettings& settings) {
+    const Guard lock(mutex);
+    if (number != 0 && settings == ordered && answered == number &&
+        shown.state == LinkState::ready) {
+        ordered.silence = settings.silence;
+        return;
+    }
+    ordered = settings;
+    ++number;
+    const bool fits = plans != 0 && planSettings.channels == settings.channels &&
+                      planSettings.block == settings.block;
+    const int guess = guessLatency(settings);
+    if (shown.state == LinkState::away)
+        shown.message.clear(); // it looks again
+    if (!fits || guess != newestLatency.load())
+        publish(guess, settings,
+                planStems.empty() ? std::vector<std::string>(busStems.begin(), busStems.end())
+                                  : planStems);
+}
+
+void LinkBoard::orderAgain() {
+    const Guard lock(mutex);
+    if (number != 0)
+        ++number;
+}
+
+bool LinkBoard::waitUntilReady(int limit) {
+    std::unique_lock<std::mutex> lock(mutex);
+    // The thread's first look around must have happened: until then it is away without a reason.
+    changed.wait_for(lock, std::chrono::milliseconds(limit), [this] {
+        if (answered == number)
+            return true;
+        return shown.state == LinkState::away && !shared.hopeful.load() && !shown.message.empty();
+    });
+    return answered == number && shown.state == LinkState::ready;
+}
+
+LinkStatus LinkBoard::status() const {
+    const Guard lock(mutex);
+    auto now = shown;
+    now.latency = newestLatency.load();
+    now.missing = shared.missing.load();
+    now.late = shared.late.load();
+    now.unsent += shared.unsent.load();
+    return now;
+}
+
+std::map<std::string, int> LinkBoard::latencies() const {
+    const Guard lock(mutex);
+    return known;
+}
+
+void LinkBoard::addLatencies(const std::map<std::string, int>& more) {
+    const Guard lock(mutex);
+    if (known.size() + more.size() <= mostKnown)
+        known.insert(more.begin(), more.end());
+}
+
+bool LinkBoard::expectNewsIfAway() {
+    const Guard lock(mutex);
+    if (shown.state != LinkState::away)
+        return false;
+    shown.message.clear();
+    return true;
+}
+
+std::uint32_t LinkBoard::newest() const {
+    const Guard lock(mutex);
+    return number;
+}
+
+std::optional<LinkBoard::Order> LinkBoard::newerThan(std::uint32_t last) const {
+    const Guard lock(mutex);
+    if (number == 0 || number == last)
+        return std::nullopt;
+    return Order{number, ordered};
+}
+
+bool LinkBoard::wantsSilence() const {
+    const Guard lock(mutex);
+    return ordered.silence;
+}
+
+void LinkBoard::connected(const protocol::Welcome& engine) {
+    shared.hopeful.store(true);
+    const Guard lock(mutex);
+    shown.engine = engine.engine;
+    shown.models = engine.models;
+    ++shown.connections;
+}
+
+void LinkBoard::lost() {
+    orderAgain();
+}
+
+void LinkBoard::opening(const std::string& model, double rate) {
+    shared.hopeful.store(true);
+    {
+        const Guard lock(mutex);
+        shown.model = model;
+        shown.rate = rate;
+        shown.realTimeRatio = 0.0;
+        shown.replaced = shown.dropped = 0;
+    }
+    tell(LinkState::opening, "the engine is loading " + model);
+}
+
+std::uint32_t LinkBoard::opened(const Order& order, const protocol::Opened& message) {
+    // Offline, the engine has no time for its work in its latency. Where nobody waits for it, and
+    // so that playing and rendering have the same delay, it gets half of the model's own here.
+    const auto& settings = order.settings;
+    const auto extra = settings.offline
+                           ? std::max<std::int64_t>(settings.block, message.modelLatency / 2)
+                           : std::int64_t{0};
+    const auto latency =
+        static_cast<int>(std::min<std::int64_t>(message.latency + extra, mostLatency));
+    std::uint32_t plan = 0;
+    {
+        const Guard lock(mutex);
+        known[settings.latencyKey()] = latency;
+        if (order.number != number)
+            return 0;
+        if (latency != newestLatency.load() || message.stems != planStems ||
+            planSettings.channels != settings.channels || planSettings.block != settings.block)
+            publish(latency, settings, message.stems);
+        shown.stems = message.stems;
+        shown.modelLatency = static_cast<int>(message.modelLatency);
+        shown.resamplingLatency = static_cast<int>(message.resamplingLatency);
+        shown.bufferingLatency = static_cast<int>(message.bufferingLatency + extra);
+        answered = order.number;
+        plan = plans;
+    }
+    shared.hopeful.store(true);
+    shared.opened.store(order.number);
+    tell(LinkState::ready, "");
+    return plan;
+}
+
+void LinkBoard::refused(const Order& order, const std::string& why) {
+    {
+        const Guard lock(mutex);
+        answered = order.number;
+    }
+    shared.hopeful.store(false);
+    tell(LinkState::refused, why);
+}
+
+void LinkBoard::failed(bool stopped, const std::string& why) {
+    if (stopped)
+        shared.hopeful.store(false);
+    {
+        const Guard lock(mutex);
+        ++shown.errors;
+    }
+    tell(stopped ? LinkState::refused : LinkState::ready, why);
+}
+
+void LinkBoard::tell(LinkState state, const std::string& message) {
+    {
+        const Guard lock(mutex);
+        shown.state = state;
+        shown.message = message;
+        if (state == LinkState::away || state == LinkState::starting)
+            shown.engine.clear();
+    }
+    changed.notify_all();
+    shared.tellRenderer();
+}
+
+void LinkBoard::add(const protocol::Statistics& figures) {
+    const Guard lock(mutex);
+    shown.realTimeRatio = figures.realTimeRatio;
+    shown.replaced = figures.replaced;
+    shown.dropped = figures.dropped;
+}
+
+void LinkBoard::addUnsent(std::uint32_t frames) {
+    const Guard lock(mutex);
+    shown.unsent += frames;
+}
+
+void LinkBoard::freeRetired() {
+    Plan* old = nullptr;
+    while (shared.retired.read(old))
+        delete old;
+}
+
+// With the mutex held.
+void LinkBoard::publish(int latency, const StreamSettings& settings,
+                        std::vector<std::string> stems) {
+    planStems = stems;
+    planSettings = settings;
+    auto made = std::make_unique<Plan>(++plans, latency, settings.channels,
+                                       std::max(settings.block, 1), std::move(stems));
+    newestLatency.store(latency);
+    delete shared.pending.exchange(made.release()); // one that nobody has adopted
+}
+
+// With the mutex held.
+int LinkBoard::guessLatency(const StreamSettings& settings) const {
+    const auto found = known.find(settings.latencyKey());
+    // A session may say anything, and so much memory is taken.
+    return found != known.end() && found->second <= mostLatencySeconds * settings.rate
+               ? found->second
+               : newestLatency.load();
+}
+
+} // namespace lars

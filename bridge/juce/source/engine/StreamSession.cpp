@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "engine/StreamSession.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lars {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr auto statsEvery = seconds(1);
+constexpr auto playsFor = seconds(1); // after a block
+// A live client that cannot get rid of its audio drops blocks rather than let it grow old.
+constexpr std::size_t mostUnsent = 1 << 20;
+// The engine plans with blocks that are this much longer: so long may it take this thread, which
+// the audio thread may not wake, to notice one.
+constexpr double noticeSeconds = 0.002;
+
+} // namespace
+
+StreamSession::StreamSession(Connection& engine, Exchange& exchange, LinkBoard& orders)
+    : connection(engine), shared(exchange), board(orders),
+      piece(std::size_t{Exchange::pieceFrames} * protocol::maxNames * 2) {}
+
+void StreamSession::step() {
+    if (auto newer = board.newerThan(order.number)) {
+        order = std::move(*newer);
+        open();
+    }
+    const bool busy = given < coming.frames;
+    connection.pump(waitTime(), !busy);
+    while (moveDown()) {
+        auto message = connection.next();
+        if (!message)
+            break;
+        handle(*message);
+    }
+    if (const bool silence = board.wantsSilence(); plan != 0 && silence != order.settings.silence) {
+        order.settings.silence = silence;
+        protocol::Parameter fallback;
+        fallback.name = "fallback";
+        fallback.value = silence ? 1.0 : 0.0;
+        connection.ask(fallback);
+    }
+    moveUp();
+    if (const auto now = Clock::now(); plan != 0 && now - asked > statsEvery) {
+        asked = now;
+        connection.ask(protocol::Stats{});
+    }
+}
+
+// In milliseconds: short while the audio thread plays, or waits for room to be filled.
+int StreamSession::waitTime() {
+    const auto now = Clock::now();
+    if (const auto count = shared.blocks.load(); count != blocks) {
+        blocks = count;
+        active = now;
+    }
+    return given < coming.frames || now - active < playsFor ? 1 : 20;
+}
+
+void StreamSession::open() {
+    const auto& settings = order.settings;
+    protocol::Open wanted;
+    wanted.mode = settings.offline ? protocol::Open::offline : protocol::Open::live;
+    wanted.fallback = settings.silence ? protocol::Open::silence : protocol::Open::dry;
+    wanted.channels = static_cast<std::uint16_t>(settings.channels);
+    const auto notice = std::ceil(noticeSeconds * settings.rate);
+    wanted.maxBlock = static_cast<std::uint32_t>(
+        std::clamp(settings.block + notice, 1.0, double{protocol::maxBlock}));
+    wanted.sampleRate = settings.rate;
+    wanted.preset = settings.offline ? settings.preset : "";
+    if (settings.offline && !settings.waits)
+        wanted.batch = 1; // what is played now should not wait for more to compute
+    wanted.model = settings.model;
+    if (wanted.model.empty())
+        wanted.model = defaultModel(connection.engine().models, !settings.offline);
+    wanted.epoch = ++epoch;
+    plan = 0;
+    dropStems();
+    openRequest = connection.ask(wanted);
+    board.opening(wanted.model, settings.rate);
+}
+
+void StreamSession::handle(protocol::Message& message) {
+    if (auto* stems = std::get_if<protocol::Stems>(&message)) {
+        if (plan != 0 && stems->epoch == epoch) {
+            coming = std::move(*stems);
+            given = 0;
+        }
+    } else if (const auto* answer = std::get_if<protocol::Opened>(&message)) {
+        if (answer->request == openRequest)
+            opened(*answer);
+    } else if (const auto* error = std::get_if<protocol::Error>(&message)) {
+        failed(*error);
+    } else if (const auto* figures = std::get_if<protocol::Statistics>(&message)) {
+        board.add(*figures);
+    }
+}
+
+void StreamSession::opened(const protocol::Opened& message) {
+    const auto made = board.opened(order, message);
+    if (made == 0)
+        return;
+    plan = made;
+    life = 0;
+    expected = 0;
+    stopped = false;
+}
+
+void StreamSession::failed(const protocol::Error& error) {
+    if (plan == 0 && error.request == openRequest) {
+        board.refused(order, error.message);
+        return;
+    }
+    if (error.epoch != 0 && error.epoch != epoch)
+        return;
+    stopped = order.settings.offline; // live goes on
+    board.failed(stopped, error.message);
+}
+
+void StreamSession::dropStems() {
+    coming = {};
+    given = 0;
+}
+
+void StreamSession::moveUp() {
+    AudioPiece head;
+    const bool patient = order.settings.waits || order.settings.offline;
+    while (!(patient && connection.unsent() >= mostUnsent) && shared.up.read(head)) {
+        const auto samples = std::size_t{head.frames} * head.channels;
+        const bool ours = plan != 0 && head.plan == plan &&
+                          head.channels == static_cast<std::uint32_t>(order.settings.channels) &&
+                          samples <= piece.size();
+        shared.upAudio.read(ours ? piece.data() : nullptr, samples);
+        if (!ours)
+            continue;
+        if (connection.unsent() >= mostUnsent)
+            board.addUnsent(head.frames);
+        else
+            send(head);
+    }
+    connection.flush();
+}
+
+// The piece whose samples were read. A RESET goes before it if it does not follow the last one.
+void StreamSession::send(const AudioPiece& head) {
+    const bool another = life == 0 ? head.position != 0 : head.life != life;
+    const bool moved =
+        order.settings.offline ? head.position != expected : head.position < expected;
+    if (stopped && !another)
+        return;
+    if (another || moved) {
+        protocol::Reset reset;
+        reset.epoch = ++epoch;
+        reset.position = static_cast<std::uint64_t>(head.position);
+        connection.ask(reset);
+        dropStems();
+        if (std::exchange(stopped, false)) {
+            shared.hopeful.store(true);
+            board.tell(LinkState::ready, "");
+        }
+    }
+    life = head.life;
+    expected = head.position + head.frames;
+    const float* lines[protocol::maxChannels];
+    for (std::uint32_t channel = 0; channel < head.channels; ++channel)
+        lines[channel] = piece.data() + std::size_t{channel} * head.frames;
+    connection.sendAudio(lines, static_cast<std::uint16_t>(head.channels), head.frames,
+                         static_cast<std::uint64_t>(head.position), epoch);
+}
+
+// Whether all of the stems that came are in the queue, and more may come.
+bool StreamSession::moveDown() {
+    const auto lines = std::uint32_t{coming.streams} * coming.channels;
+    while (given < coming.frames) {
+        const auto frames = std::min<std::uint32_t>(Exchange::pieceFrames, coming.frames - given);
+        const auto samples = std::size_t{frames} * lines;
+        if (samples > shared.downAudio.capacity()) {
+            given = coming.frames;
+            break;
+        }
+        if (shared.down.room() == 0 || shared.downAudio.room() < samples)
+            return false;
+        for (std::uint32_t line = 0; line < lines; ++line)
+            shared.downAudio.stage(coming.samples.data() + std::size_t{line} * coming.frames +
+                                       given,
+                                   frames, std::size_t{line} * frames);
+        shared.downAudio.commit(samples);
+        shared.down.write(
+            {life, static_cast<std::int64_t>(coming.position) + given, frames, lines});
+        given += frames;
+        shared.tellRenderer();
+    }
+    return true;
+}
+
+} // namespace lars

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The stream in one connection.
+//
+// Owns what is known of the stream that is open: its order, its place in the audio, the stems that
+// are on their way. Opens the stream that is ordered and moves audio between the connection and the
+// queues of the audio thread. On the engine's thread only; it ends with the connection.
+#pragma once
+
+#include <chrono>
+
+#include "engine/Connection.h"
+#include "engine/LinkBoard.h"
+
+namespace lars {
+
+class StreamSession {
+public:
+    StreamSession(Connection& connection, Exchange& exchange, LinkBoard& board);
+
+    // One turn: what is to be sent and what has come, after a wait for it. Throws as Connection.
+    void step();
+
+    bool isOpen() const { return plan != 0; }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    void open();
+    void handle(protocol::Message& message);
+    void opened(const protocol::Opened& message);
+    void failed(const protocol::Error& error);
+    void moveUp();
+    void send(const AudioPiece& head);
+    bool moveDown();
+    void dropStems();
+    int waitTime();
+
+    Connection& connection;
+    Exchange& shared;
+    LinkBoard& board;
+
+    LinkBoard::Order order;        // that this stream carries out
+    std::uint32_t openRequest = 0; // of its OPEN
+    std::uint32_t plan = 0;        // 0: not open
+    std::uint32_t epoch = 0;       // of the wire
+    std::uint32_t life = 0;        // of the audio thread; 0: nothing was sent yet
+    std::int64_t expected = 0;     // position of the next audio
+    bool stopped = false;          // an offline stream that failed waits for the next life
+    protocol::Stems coming;        // on its way into the queue
+    std::uint32_t given = 0;       // frames of it that are
+    std::uint64_t blocks = 0;      // that the audio thread had processed at the last look
+    Clock::time_point active = Clock::now(), asked = Clock::now();
+    std::vector<float> piece;
+};
+
+} // namespace lars
