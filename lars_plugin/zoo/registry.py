@@ -18,7 +18,14 @@ from lars_plugin.errors import ModelError, ModelNotFoundError
 from lars_plugin.model import ModelConfig
 from lars_plugin.zoo.yaml_configs import read_config
 
-__all__ = ["cache_folder", "find_weights", "get_config", "list_models", "model_folders"]
+__all__ = [
+    "cache_folder",
+    "find_weights",
+    "get_config",
+    "list_models",
+    "model_folders",
+    "model_roots",
+]
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +55,20 @@ def cache_folder() -> Path:
     return path
 
 
-def model_folders() -> dict[str, Path]:
-    """Name to folder of every model, users' folders before the package's own."""
+def model_roots() -> list[Path]:
+    """The folders in which models lie, users' before the package's own."""
     chosen = os.environ.get("LARS_MODELS_PATH", "").split(os.pathsep)
     roots = [Path(root).expanduser() for root in chosen if root]
     for root in roots:
         if not root.is_dir():
             log.warning("LARS_MODELS_PATH names %s, which is no folder", root)
+    return [*(root for root in roots if root.is_dir()), _own_models()]
+
+
+def model_folders() -> dict[str, Path]:
+    """Name to folder of every model, users' folders before the package's own."""
     found: dict[str, Path] = {}
-    for root in [*(root for root in roots if root.is_dir()), _own_models()]:
+    for root in model_roots():
         for config in sorted(root.glob(f"*/{CONFIG_FILE}")):
             found.setdefault(config.parent.name, config.parent)
     return found
