@@ -23,8 +23,9 @@ __all__ = ["Heard", "hits_in_mixture", "hits_in_stems", "strokes_heard"]
 
 # Frames to either side in which a chance must be the highest, and whose centre is the moment.
 _APART, _AROUND = 3, 2
-# Seconds by which a stem's attack may differ from what was heard; what is farther is another.
-_NEAR = 0.02
+# Seconds by which a stem's attack may differ from what was heard; what is farther is another, or
+# the edge of the search where nothing rises.
+_NEAR = 0.011
 # A second cymbal at the same moment is a stroke of its own from this chance on.
 _BOTH = 0.5
 

@@ -101,16 +101,16 @@ def mel_powers(wave: NDArray[np.floating]) -> Floats:
 
 
 def loudness(powers: Floats) -> float:
-    """The power of the loudest frames: the upper tenth of the loudest frame of each five seconds.
+    """The power of the loudest frames: the upper fifth of the loudest frames of each five seconds.
 
-    A single click that is louder than all drums does not count.
+    A single click in a minute that is louder than all drums does not count.
     """
     totals = powers.sum(axis=1)
     if not len(totals):
         return 0.0
     width = _WINDOW * FRAMES_PER_SECOND
     loudest = [float(totals[begin : begin + width].max()) for begin in range(0, len(totals), width)]
-    return float(np.quantile(loudest, 0.9))
+    return float(np.quantile(loudest, 0.8, method="higher"))
 
 
 def mel_levels(powers: Floats) -> Floats:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT",
     "TRANSCRIBER_FILE",
+    "WEIGHTS_FILE",
     "Activations",
     "Transcriber",
     "load_transcriber",
@@ -42,7 +43,7 @@ __all__ = [
 
 DEFAULT = "lars-transcriber"
 TRANSCRIBER_FILE = "transcriber.yaml"
-_WEIGHTS_FILE = "weights.safetensors"
+WEIGHTS_FILE = "weights.safetensors"
 
 # Frames that the network hears at once, and those on either side that are thrown away: both
 # directions of its memory have settled by then.
@@ -180,26 +181,20 @@ def load_transcriber(name: str | os.PathLike[str] = DEFAULT) -> Transcriber:
 
 @functools.lru_cache(maxsize=4)
 def _load(folder: Path) -> Transcriber:
-    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from lars_plugin.networks.transcriber.network import Transcriber as Network
+    from lars_plugin.zoo.checkpoints import load_state
 
-    settings = folder / TRANSCRIBER_FILE
-    config, thresholds = read_transcriber_config(settings)
+    config, thresholds = read_transcriber_config(folder / TRANSCRIBER_FILE)
     network = Network(config)
-    weights = folder / _WEIGHTS_FILE
+    weights = folder / WEIGHTS_FILE
     try:
         state = load_file(weights)
-        for key, value in state.items():
-            state[key] = value.float() if value.is_floating_point() else value
-        network.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ModelFormatError(f"{weights} does not fit {settings.name} ({error})") from error
-    for key, value in network.state_dict().items():
-        if not torch.isfinite(value).all():
-            raise ModelFormatError(f"{weights} holds NaN or Inf in {key}")
+    except (OSError, SafetensorError) as error:
+        raise ModelFormatError(f"{weights} cannot be read ({error})") from error
+    load_state(network, state, str(weights))
     return Transcriber(network.eval(), thresholds, folder.name)
 
 

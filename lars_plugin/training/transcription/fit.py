@@ -42,6 +42,7 @@ class FitSettings:
     minutes: float
     batch: int = 10
     lr: float = 2e-3
+    steps: int | None = None
 
 
 def losses(network: Transcriber, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
@@ -110,8 +111,13 @@ def fit(
             torch.save(state, files.create(checkpoint))
 
     network.train()
-    while (done := (spent + time.monotonic() - begin) / 60 / settings.minutes) < 1:
-        rate = settings.lr * min(1, (step + 1) / _WARM_UP) * min(1, max(0.01, (1 - done) / _COOL))
+
+    def done() -> float:
+        share = (spent + time.monotonic() - begin) / 60 / settings.minutes
+        return max(share, step / settings.steps) if settings.steps else share
+
+    while (so_far := done()) < 1:
+        rate = settings.lr * min(1, (step + 1) / _WARM_UP) * min(1, max(0.01, (1 - so_far) / _COOL))
         for group in optimizer.param_groups:
             group["lr"] = rate
         onset, velocity, share = losses(network, _batch(source, settings.batch))

@@ -33,6 +33,7 @@ _DRUMS = len(LEVEL_STEMS) - 1
 _SOFT, _SOFT_WEIGHT = 0.15, 0.3
 _NEIGHBOUR = 0.5  # the target in the frames beside a stroke
 _FLOOR_DB = -80.0
+_NOTHING = 1e-20  # powers below are what rooms leave of silence
 
 Floats = NDArray[np.float32]
 
@@ -242,6 +243,7 @@ class Remixer:
                     weights[around, place] = _SOFT_WEIGHT
             velocities[frame, group] = max(velocities[frame, group], velocity / 127)
         wide = powers.reshape(len(powers), count, self.level_bands, -1).sum(axis=3)
+        wide[wide < _NOTHING] = 0
         total = wide.sum(axis=0)
         loud = 10 * np.log10(total / peak + 1e-9)
         return Item(
@@ -249,7 +251,7 @@ class Remixer:
             targets,
             weights,
             velocities,
-            np.asarray(wide / (total + 1e-12), np.float32).transpose(1, 0, 2),
+            np.asarray(wide / np.maximum(total, _NOTHING), np.float32).transpose(1, 0, 2),
             np.asarray(np.clip((loud + 60) / 60, 0, 1), np.float32),
         )
 

@@ -84,7 +84,7 @@ def render_performances(
     hours: float,
     seed: int,
     tell: Callable[[str], None],
-    each: int = _EACH,
+    each: int | None = None,
 ) -> None:
     """Render until a folder holds so many hours; files that are there count.
 
@@ -95,7 +95,7 @@ def render_performances(
         AudioFileError: a file cannot be written.
     """
     begin = time.monotonic()
-    number = 0
+    number, each = 0, each or _EACH
     while number * each * _SECONDS < hours * 3600:
         path = folder / f"drums-{seed}-{number:04d}.npz"
         number += 1
@@ -148,7 +148,7 @@ def render_music(
     hours: float,
     seed: int,
     tell: Callable[[str], None],
-    each: int = _EACH,
+    each: int | None = None,
 ) -> None:
     """The same for music without drums.
 
@@ -157,7 +157,7 @@ def render_music(
         source: draws so many samples ``(channels, samples)`` at 44.1 kHz.
         hours, seed, tell, each: as above.
     """
-    number = 0
+    number, each = 0, each or _EACH
     while number * each * _SECONDS < hours * 3600:
         path = folder / f"music-{seed}-{number:04d}.npz"
         number += 1
