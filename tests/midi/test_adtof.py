@@ -50,7 +50,7 @@ def noise(shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
             2**32 - 1
         )
     values ^= values >> np.uint64(16)
-    return (values.astype(np.float64) / 2**31 - 1).reshape(shape)
+    return np.asarray(values / 2**31 - 1, np.float64).reshape(shape)
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
@@ -98,13 +98,12 @@ def wave(samples: int = 3528) -> Floats:
     """A recording ``(samples,)`` at 44.1 kHz: a falling tone and fading noise."""
     time = np.arange(samples) / 44100
     tone = np.sin(2 * np.pi * (60 * time + 20 * np.exp(-20 * time)))
-    return (0.6 * tone + 0.3 * noise((samples,), 2000) * np.exp(-30 * time)).astype(np.float32)
+    return np.asarray(0.6 * tone + 0.3 * noise((samples,), 2000) * np.exp(-30 * time), np.float32)
 
 
 def chances(frames: int = 400) -> Floats:
     """Activations ``(frames,)`` in [0, 1] with peaks of all heights, some of them twins."""
-    values = np.clip(noise((frames,), 3000), 0, 1) ** 3
-    return np.convolve(values, (0.3, 1.0, 0.6), mode="same").clip(0, 1).astype(np.float32)
+    return np.asarray(np.clip(noise((frames,), 3000), 0, 1) ** 2, np.float32)
 
 
 class _Code:
