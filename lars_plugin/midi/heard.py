@@ -8,21 +8,24 @@ says when to the sample and how loud.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.midi.hits import DrumHit
+from lars_plugin.midi.hits import DEFAULT_ARTICULATION, DrumHit
 from lars_plugin.midi.levels import hit_level
 from lars_plugin.midi.mel import FRAMES_PER_SECOND
 from lars_plugin.midi.onsets import locate_attack
+from lars_plugin.midi.picking import moments, peaks
 from lars_plugin.midi.transcriber import Activations
+from lars_plugin.midi.velocity import with_velocities
 from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
 
-__all__ = ["Heard", "hits_in_mixture", "hits_in_stems", "strokes_heard"]
+__all__ = ["Heard", "hits_in_mixture", "hits_in_stems", "moments", "peaks", "strokes_heard"]
 
-# Frames to either side in which a chance must be the highest, and whose centre is the moment.
-_APART, _AROUND = 3, 2
+# Frames to either side of a peak in which the kind of stroke is looked for.
+_AROUND = 2
 # Seconds by which a stem's attack may differ from what was heard; what is farther is another, or
 # the edge of the search where nothing rises.
 _NEAR = 0.011
@@ -43,18 +46,20 @@ def strokes_heard(
         thresholds: by group.
 
     Yields:
-        Group by group, in order of time; confidence is 0.5 at the threshold.
+        Group by group, in order of time; confidence is 0.5 at the threshold, and velocity NaN
+        where the transcriber does not hear it.
     """
     for index, group in enumerate(GROUPS):
-        chances = activations.groups[:, index]
-        frames = peaks(chances, thresholds[group])
-        times = moments(chances, frames) / FRAMES_PER_SECOND
+        picked = activations.pick(activations.groups[:, index], thresholds[group])
+        times = picked.moments / FRAMES_PER_SECOND
         mine = [place for place, (stem, _) in enumerate(STROKES) if GROUP_OF[stem] == index]
-        for frame, time in zip(frames, times, strict=True):
+        for frame, time, height in zip(picked.frames, times, picked.heights, strict=True):
             around = slice(max(0, frame - _AROUND), frame + _AROUND + 1)
             found = activations.strokes[around, mine].max(axis=0)
-            velocity = float(activations.velocities[around, index].max())
-            sure = _confidence(float(chances[frame]), thresholds[group])
+            velocity = float("nan")
+            if activations.velocities is not None:
+                velocity = float(activations.velocities[around, index].max())
+            sure = _confidence(float(height), thresholds[group])
             best = int(found.argmax())
             stem, articulation = STROKES[mine[best]]
             yield float(time), stem, articulation, sure, velocity
@@ -78,15 +83,24 @@ def hits_in_stems(
     """Hits with times and levels of the stems ``(stems, channels, samples)``, all of one velocity.
 
     A stroke whose stem is not there is left out; ride and crash are found in a stem "cymbals".
+    Where the transcriber does not tell ride from crash, the louder of the two stems gets the hit.
     """
     last = waves.shape[2] / sample_rate
     hits = []
     for time, drum, articulation, sure, _ in strokes_heard(activations, thresholds):
-        stem = drum if drum in names else "cymbals"
-        if stem not in names or (stem == "cymbals" and drum not in ("ride", "crash")):
+        near = round(time * sample_rate)
+        found = _stems_of(drum, names, activations.one_cymbal)
+        if not found:
             continue
+        stem = (
+            max(found, key=lambda one: hit_level(waves[names.index(one)], sample_rate, near))
+            if len(found) > 1
+            else found[0]
+        )
+        if stem not in (drum, "cymbals"):
+            articulation = DEFAULT_ARTICULATION[stem]
         wave = waves[names.index(stem)]
-        attack = locate_attack(wave, sample_rate, round(time * sample_rate)) / sample_rate
+        attack = locate_attack(wave, sample_rate, near) / sample_rate
         if abs(attack - time) > _NEAR:
             attack = time
         attack = min(max(0.0, attack), last)
@@ -95,38 +109,33 @@ def hits_in_stems(
     return sorted(hits)
 
 
+def _stems_of(drum: str, names: tuple[str, ...], one_cymbal: bool) -> list[str]:
+    """The stems that a stroke may be in: those of the drum, or else that of all cymbals."""
+    drums = ("ride", "crash") if one_cymbal and drum in ("ride", "crash") else (drum,)
+    found = [name for name in drums if name in names]
+    if not found and drum in ("ride", "crash") and "cymbals" in names:
+        return ["cymbals"]
+    return found
+
+
 def hits_in_mixture(
     audio: Floats, sample_rate: float, activations: Activations, thresholds: Mapping[str, float]
 ) -> list[DrumHit]:
-    """Hits without any stems: velocities are the transcriber's, levels those of the mixture."""
+    """Hits without any stems: velocities are the transcriber's, levels those of the mixture.
+
+    Where the transcriber hears no velocities, these come from the levels: 127 for the loudest hit
+    of each drum, 1 for one 40 dB below. What sounds at the same time counts too then.
+    """
     last = audio.shape[1] / sample_rate
     hits = []
     for time, stem, articulation, sure, velocity in strokes_heard(activations, thresholds):
         moment = min(max(0.0, time), last)
         level = hit_level(audio, sample_rate, round(moment * sample_rate))
-        value = min(127, max(1, round(127 * velocity)))
+        value = 100 if isnan(velocity) else min(127, max(1, round(127 * velocity)))
         hits.append(DrumHit(moment, stem, articulation, value, level, sure))
+    if activations.velocities is None:
+        hits = with_velocities(hits)
     return sorted(hits)
-
-
-def peaks(chances: Floats, threshold: float) -> NDArray[np.intp]:
-    """Frames where one group's chances ``(n,)`` are highest within 30 ms, in rising order."""
-    if not len(chances):
-        return np.empty(0, np.intp)
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.pad(chances, _APART, constant_values=-1.0), 2 * _APART + 1
-    )
-    earlier = windows[:, :_APART].max(axis=1) < chances
-    later = windows[:, _APART + 1 :].max(axis=1) <= chances
-    return np.flatnonzero(earlier & later & (chances >= threshold))
-
-
-def moments(chances: Floats, frames: NDArray[np.intp]) -> NDArray[np.float64]:
-    """When exactly, in frames: the centre of one group's chances ``(n,)`` around each peak."""
-    around = frames[:, None] + np.arange(-_AROUND, _AROUND + 1)
-    inside = (around >= 0) & (around < len(chances))
-    weights = chances[np.clip(around, 0, max(0, len(chances) - 1))] * inside
-    return np.asarray((weights * around).sum(axis=1) / weights.sum(axis=1), np.float64)
 
 
 def _confidence(chance: float, threshold: float) -> float:

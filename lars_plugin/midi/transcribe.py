@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,12 @@ from lars_plugin.midi.levels import hit_level
 from lars_plugin.midi.onsets import locate_attack
 from lars_plugin.midi.settings import Settings, settings_for
 from lars_plugin.midi.transcriber import DEFAULT, Transcriber, load_transcriber
-from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, check_scale, velocity_of
+from lars_plugin.midi.velocity import (
+    DEFAULT_RANGE_DB,
+    VelocityScale,
+    check_scale,
+    with_velocities,
+)
 from lars_plugin.stems import Stems
 
 __all__ = ["find_hits", "transcribe", "transcribe_mixture"]
@@ -157,19 +161,3 @@ def _hits_of(
         )
         for index, kind in zip(keep, kinds, strict=True)
     ]
-
-
-def with_velocities(
-    hits: list[DrumHit], scale: VelocityScale, range_db: float, reference: float | None
-) -> list[DrumHit]:
-    """The same hits with velocities for their levels."""
-    loudest: Mapping[str, float] = {
-        stem: max(hit.level for hit in hits if hit.stem == stem)
-        for stem in {hit.stem for hit in hits}
-    }
-    made = []
-    for hit in hits:
-        top = loudest[hit.stem] if reference is None else reference
-        value = velocity_of(hit.level, top, scale=scale, range_db=range_db)
-        made.append(DrumHit(hit.time, hit.stem, hit.articulation, value, hit.level, hit.confidence))
-    return made

@@ -21,7 +21,7 @@ from lars_plugin.zoo.integrity import replacing
 __all__ = ["build_network", "load_state", "read_state", "save_state"]
 
 # Where checkpoints keep the network's tensors; the last is our own training's average.
-_WRAPPERS = ("state", "state_dict", "model_state_dict", "ema")
+_WRAPPERS = ("state", "state_dict", "model_state_dict", "model_weights", "ema")
 
 _CHECKPOINTS = (".pth", ".ckpt", ".th", ".pt")
 

@@ -11,14 +11,16 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Protocol
 
 import platformdirs
 
 from lars_plugin.errors import ModelError, ModelNotFoundError
-from lars_plugin.model import ModelConfig
+from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo.yaml_configs import read_config
 
 __all__ = [
+    "Published",
     "cache_folder",
     "find_weights",
     "get_config",
@@ -30,6 +32,19 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.yaml"
+
+
+class Published(Protocol):
+    """What has weights that may have to be fetched: a model or a transcriber."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def license(self) -> str: ...
+
+    @property
+    def weights(self) -> WeightsFile | None: ...
 
 
 def _own_models() -> Path:
@@ -101,12 +116,12 @@ def get_config(name: str) -> ModelConfig:
     return config
 
 
-def find_weights(config: ModelConfig, folder: Path | None = None) -> Path:
+def find_weights(config: Published, folder: Path | None = None) -> Path:
     """The file with a model's weights.
 
     Args:
-        config: the model.
-        folder: the model's folder, for models that are not in the zoo.
+        config: the model, or the transcriber.
+        folder: its folder, for transcribers and for models that are not in the zoo.
 
     Raises:
         ModelNotFoundError: it is not on this machine; the message says what to put where.
@@ -124,7 +139,7 @@ def find_weights(config: ModelConfig, folder: Path | None = None) -> Path:
     raise ModelNotFoundError(missing_weights(config, folder))
 
 
-def missing_weights(config: ModelConfig, folder: Path | None = None) -> str:
+def missing_weights(config: Published, folder: Path | None = None) -> str:
     """One line: which file is missing, where it can be had and where it belongs."""
     assert config.weights is not None
     urls = config.weights.urls
@@ -138,6 +153,6 @@ def missing_weights(config: ModelConfig, folder: Path | None = None) -> str:
     )
 
 
-def _weights_folders(config: ModelConfig, folder: Path | None) -> list[Path]:
+def _weights_folders(config: Published, folder: Path | None) -> list[Path]:
     own = folder if folder is not None else model_folders().get(config.name)
     return [*([own] if own is not None else []), cache_folder() / config.name]

@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from lars_plugin.networks.transcriber.config import GROUPS, LEVEL_STEMS, STROKES, TranscriberConfig
 
-__all__ = ["Transcriber"]
+__all__ = ["CONTEXT", "Transcriber"]
+
+# Frames on either side that the convolutions hear.
+CONTEXT = 4
 
 _DROPOUT = 0.1
 
@@ -61,9 +64,17 @@ class Transcriber(nn.Module):
             ``(batch, frames, 5)``, nominal 0 to 1, which mean something where a group is struck;
             logits of the shares ``(batch, frames, 7, level_bands)``, a softmax over the stems.
         """
+        return self.decide(self.listen(levels))
+
+    def listen(self, levels: Tensor) -> Tensor:
+        """The convolutions alone, ``(batch, frames, width)``: they hear :data:`CONTEXT` frames on
+        either side, so a long recording can be heard piece by piece."""
         maps = self.front(levels[:, None])  # (batch, channels, frames, bands / 8)
-        frames = maps.permute(0, 2, 1, 3).flatten(2)  # (batch, frames, channels * bands / 8)
-        heard, _ = self.rnn(frames)
+        return maps.permute(0, 2, 1, 3).flatten(2)  # (batch, frames, channels * bands / 8)
+
+    def decide(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What has memory: from what :meth:`listen` made to the outputs."""
+        heard, _ = self.rnn(features)
         shares = self.shares(heard).unflatten(2, (len(LEVEL_STEMS), self.config.level_bands))
         return self.onsets(heard), self.velocities(heard), shares
 

@@ -15,7 +15,7 @@ from lars_plugin.errors import InputError
 from lars_plugin.networks.transcriber.config import TranscriberConfig
 
 if TYPE_CHECKING:
-    from lars_plugin.midi.transcriber import Activations, Transcriber
+    from lars_plugin.midi.transcriber import Activations, LarsTranscriber
     from lars_plugin.networks.transcriber.network import Transcriber as Network
     from lars_plugin.training.transcription.shards import Performance
 
@@ -130,12 +130,12 @@ def _validate(network: Network, folder: Path) -> tuple[dict[str, float], dict[st
     """Thresholds, and F by group with them, on performances of validation kits and grooves."""
     from lars_plugin.midi.heard import strokes_heard
     from lars_plugin.midi.scoring import CLASSES, Stroke, add_scores, score_hits
-    from lars_plugin.midi.transcriber import Transcriber
+    from lars_plugin.midi.transcriber import LarsTranscriber
     from lars_plugin.training.transcription.shards import read_shards
     from lars_plugin.training.transcription.thresholds import choose_thresholds, truth_of
 
     performances, _ = read_shards(folder)
-    transcriber = Transcriber(network, {})
+    transcriber = LarsTranscriber(network, {})
     heard = [_hear(transcriber, one) for one in performances]
     truths = [truth_of(one.strokes) for one in performances]
     thresholds = choose_thresholds(heard, truths)
@@ -156,7 +156,7 @@ def _validate(network: Network, folder: Path) -> tuple[dict[str, float], dict[st
     }
 
 
-def _hear(transcriber: Transcriber, performance: Performance) -> Activations:
+def _hear(transcriber: LarsTranscriber, performance: Performance) -> Activations:
     from lars_plugin.midi.mel import mel_levels
     from lars_plugin.training.transcription.shards import unpack
 

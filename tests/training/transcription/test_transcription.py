@@ -15,7 +15,7 @@ from lars_plugin import cli
 from lars_plugin.errors import DatasetError
 from lars_plugin.midi.mel import BANDS
 from lars_plugin.midi.scoring import Stroke
-from lars_plugin.midi.transcriber import Activations, load_transcriber
+from lars_plugin.midi.transcriber import Activations, LarsTranscriber, load_transcriber
 from lars_plugin.networks.transcriber.config import GROUPS, STROKES, TranscriberConfig
 from lars_plugin.networks.transcriber.network import Transcriber
 from lars_plugin.training.data.grooves import load_grooves
@@ -196,6 +196,7 @@ def test_the_command_renders_trains_and_publishes(
     assert cli.main(arguments) == 0
     assert "--transcriber" in capsys.readouterr().out
     found = load_transcriber(out / "model")
+    assert isinstance(found, LarsTranscriber)
     assert found.network.config.hidden == 8
     assert set(found.thresholds) == set(GROUPS)
 
