@@ -47,9 +47,10 @@ vst3:
 	else echo "no zam-plugins: the tests of a third-party VST3 will be skipped"; fi
 
 check: lint
-	$(BIN)/python -m pytest -q tests/audio/test_atomic.py tests/audio/test_reader.py \
+	$(BIN)/python -m pytest -q tests/test_files.py tests/audio/test_reader.py \
 		tests/audio/test_writer.py tests/midi/test_tempo_and_file.py tests/networks/test_mdx23c.py \
-		tests/separation/streams/test_chunked.py tests/bridge/test_wire.py tests/bridge/test_alignment.py \
+		tests/separation/streams/test_chunked.py tests/bridge/protocol/test_wire.py \
+		tests/bridge/client/test_alignment.py \
 		tests/evaluation/test_metrics.py tests/evaluation/test_scoring.py tests/test_public_names.py
 
 docs: $(STAMP)

@@ -3,7 +3,7 @@
 
     python examples/drums_to_midi.py [folder of stems]
 
-Without a folder it plays four beats on a kit made by arithmetic, so that it runs anywhere.
+Without a folder it plays four beats on a synthetic kit, so that it runs anywhere.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 
     python examples/pedalboard_node.py
 
-Prints how loud each drum is in a pattern before and after.
+Prints the level of each drum in a pattern before and after.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ node.strips["kick"].solo = False
 node.strips["kick"].mute = True
 rest = node(drums, SAMPLE_RATE)
 
-# Or in a list with others; a Pedalboard itself takes nothing but native plugins.
+# Or in a list with others; a Pedalboard itself takes only native plugins.
 louder = StemBoard([Gain(-6), StemSeparator("lars-mini", stems="kick"), Gain(6)])(
     drums, SAMPLE_RATE
 )

@@ -3,7 +3,7 @@
 
     python examples/pedalboard_remix.py [drums.wav]
 
-Writes remix.wav into the current folder. Without a file it plays a bar of its own.
+Writes remix.wav into the current folder. Without a file it makes a short one.
 """
 
 import sys

@@ -3,9 +3,9 @@
 
     python examples/pedalboard_stream.py [drums.wav]
 
-Writes streamed.wav into the current folder. Without a file it makes four seconds of its own.
-Memory does not grow with the recording, and nothing is lost or moved: the blocks that come back
-are late by a constant, and flush() returns the rest.
+Writes streamed.wav into the current folder. Without a file it makes four seconds.
+Memory does not grow with the recording, and no sample is lost or moved: the returned blocks are
+late by a constant, and flush() returns the rest.
 """
 
 import sys
@@ -50,7 +50,7 @@ with AudioFile(source) as reader:
             out.write(board(reader.read(rate // 4), rate, reset=False))
         out.write(board.flush())
 
-# The same in one call, to see that it is the same.
+# The same in one call, for comparison.
 with AudioFile(source) as reader, AudioFile("streamed.wav") as streamed:
     whole = make_board()(reader.read(reader.frames), rate)
     difference = np.abs(streamed.read(streamed.frames) - whole).max()

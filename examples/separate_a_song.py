@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole song: one model finds its drums, another takes them apart, and the song is remixed.
+"""A whole song: one model separates the drums, another their parts, and the song is remixed.
 
     python examples/separate_a_song.py [song.wav] [music model] [drum model]
 
 Without a song it makes a short one. Without a music model it uses the published `mdx23c-music`
-if that is on this machine (`lars models download mdx23c-music`), else one that only shares the
-song out, so that the script runs anywhere.
+if it is on this machine (`lars models download mdx23c-music`), or else a test model with equal
+parts of the song, so that the script runs anywhere.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def make_song() -> tuple[np.ndarray, int]:
 
 
 def open_cascade(music: str, drums: str) -> Cascade:
-    """The two stages; the stand-in where the first one's weights are not here."""
+    """The two stages; a test model replaces the first one if its weights are missing."""
     try:
         return Cascade(music, drums)
     except ModelNotFoundError as error:
-        print(f"({str(error).split(':')[0]}: its place is taken by one that shares the song out)")
+        print(f"({str(error).split(':')[0]}: a test model with equal parts replaces it)")
         return Cascade(IdentityModel(MUSIC), drums)
 
 
@@ -46,14 +46,14 @@ def main() -> None:
     cascade = open_cascade(arguments.get(2, "mdx23c-music"), arguments.get(3, "lars-mini"))
     print(f"{cascade.config.name}: {cascade.config.description}")
 
-    # The drums are made to add up to the drum stem, so nothing is lost in the remix.
+    # The drums add up to the drum stem, so the remix is complete.
     separator = Separator(cascade, preset="fast", post=PostProcessing(redistribute=True))
     stems = separator.separate(song, rate)
     for name, wave in stems.items():
         print(f"  {name:<8} peak {np.abs(wave).max():.3f}")
 
     remix = stems.sum() + stems["kick"]  # twice the kick: 6 dB more
-    # Quieter where it would clip.
+    # Quieter if it would clip.
     write_audio("more-kick.wav", remix / max(1.0, float(np.abs(remix).max())), rate)
     print("more-kick.wav")
 

@@ -3,9 +3,9 @@
 
     python examples/stream_a_track.py [drums.wav] [model]
 
-Without a file it makes a short one; without a model it uses one that only shares the mixture
-out, so that it runs anywhere at once. An engine of its own is started and stopped: yours may
-run all day, with ``lars serve``, and is then found by ``Client()``.
+Without a file it makes a short one. Without a model it uses a test model with equal parts of the
+mixture, so that it runs anywhere at once. The script starts and stops its own engine. Yours may
+run all day with ``lars serve``; ``Client()`` then finds it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BLOCK = 512
 
 
 def stream(client: Client, model: str, audio: np.ndarray, rate: float) -> None:
-    """Play the track through the engine and show what comes back."""
+    """Play the track through the engine and show the result."""
     opened = client.open(model, rate, audio.shape[0], mode="live", max_block=BLOCK)
     print(f"latency {opened.latency} samples = {1000 * opened.latency / rate:.1f} ms:")
     for term in ("model", "resampling", "buffering", "board"):

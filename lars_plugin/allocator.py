@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One setting of the C library's allocator that decides the speed of large networks on a CPU."""
+"""A setting of the C library's allocator that makes large networks fast on a CPU."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep freed blocks for reuse instead of handing them back to the system.
+    """Tell glibc to keep freed blocks for reuse instead of returning them to the system.
 
     A network allocates and frees large blocks at every layer. By default each one is a fresh
     mapping whose pages the kernel has to zero one by one: in training that took four times as
-    long as the arithmetic. Further threads would have arenas of their own, which no setting keeps
-    from being handed back, so they share the first. It is a setting of the whole process, so
-    programs (the command line, training) call it; importing the library never does.
+    long as the arithmetic. Other threads would have their own arenas, and no setting keeps those
+    from being returned, so all threads share the first. The setting applies to the whole process,
+    so programs (the command line, training) call it; importing the library never does.
 
     Returns:
-        Whether it was done; False where the C library is another.
+        Whether it was done; False with another C library.
     """
     if sys.platform != "linux":
         return False
@@ -37,10 +37,10 @@ def keep_freed_memory() -> bool:
 
 
 def return_freed_memory() -> bool:
-    """Hand what is free back to the system: once, after work that needed far more than the rest.
+    """Return free memory to the system: once, after work that needed far more than the rest.
 
     Returns:
-        Whether anything was handed back; False where the C library is another.
+        Whether anything was returned; False with another C library.
     """
     if sys.platform != "linux":
         return False

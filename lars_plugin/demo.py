@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A short drum performance made of our own sounds, with its stems, and a picture of stems."""
+"""A short performance of synthetic drums with its stems, and a picture of stems."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BPM = 116
 _SECONDS = 12.0
 _STEPS = 16  # per bar of four beats
 
-# Five bars, a letter per sixteenth: how hard it is struck.
+# Five bars, a letter per sixteenth for the velocity.
 _VELOCITIES = {"X": 1.0, "x": 0.8, "o": 0.55, "g": 0.28}
 _SCORE = """
 kick/kick        X.....x.x.......  X.....x.x..x....  X..x....x.x.....  X.....x.x.......  X..x..x.x.......
@@ -37,7 +37,7 @@ ride/bow         ................  ................  x.o.x.oox.o.x.oo  .........
 ride/bell        ................  ................  ............x...  ................  ................
 crash/crash      ................  ................  X...............  ................  X...............
 """  # noqa: E501 # one line per drum is what makes it readable
-# What the last bar's fill leads to.
+# The last stroke, after the fill of the last bar.
 _LAST = (("kick", "kick", 1.0), ("crash", "crash", 1.0))
 
 # Gain and place (-1 left, 1 right) of each drum.
@@ -61,7 +61,7 @@ def perform(seed: int = 7) -> Stems:
     """Twelve seconds of drums: six stereo stems at 44.1 kHz whose sum peaks at 0.9.
 
     Args:
-        seed: of the kit and of the player's unevenness.
+        seed: of the kit and of the variation of strokes.
     """
     rng = np.random.default_rng(seed)
     kit = random_kit(rng).sounds
@@ -72,7 +72,7 @@ def perform(seed: int = 7) -> Stems:
         stem, articulation = drum.split("/")
         wave = _strike(kit[stem][articulation], velocity)
         if stem == "hihat":
-            # The next stroke closes the cymbals on what still rings.
+            # The next stroke damps the ringing cymbals.
             following = [start for start, other, _ in strokes[index + 1 :] if "hihat" in other]
             wave = _choke(wave, following[0] - at) if following else wave
         gain, pan = _MIX[drum]
@@ -91,7 +91,7 @@ def perform(seed: int = 7) -> Stems:
 
 
 def _strokes(rng: np.random.Generator) -> list[tuple[int, str, float]]:
-    """(sample, drum, velocity) in order of time, as uneven as a good drummer."""
+    """(sample, drum, velocity) in order of time, with the variation of a good drummer."""
     step = 60 / _BPM / 4
     played: list[tuple[int, str, float]] = []
     bars = 0
@@ -111,7 +111,7 @@ def _strokes(rng: np.random.Generator) -> list[tuple[int, str, float]]:
 
 
 def _strike(sound: Wave, velocity: float) -> Wave:
-    """A sound as it is when struck less hard: quieter, and duller."""
+    """A sound at a lower velocity: quieter and duller."""
     edge = 2500 * 8**velocity  # Hz
     dulled = signal.sosfilt(signal.butter(1, edge, fs=SAMPLE_RATE, output="sos"), sound)
     return np.asarray(dulled * velocity**1.6, np.float32)
@@ -142,18 +142,18 @@ _COLUMNS = 1600  # of the envelope: about one per pixel
 def draw_stems(
     path: Path, mixture: Wave, stems: Stems, notes: dict[str, str] | None = None
 ) -> None:
-    """A picture (PNG): each stem's waveform in its lane, the mixture as a shade behind it.
+    """Write a picture (PNG): each stem's waveform in its own lane, with the mixture behind it.
 
     Args:
         path: of the picture.
         mixture: ``(channels, samples)``, as long as the stems.
         stems: one lane each.
-        notes: a word for the right of a stem's lane.
+        notes: a word at the right of a stem's lane.
 
     Raises:
         AudioFileError: it cannot be written.
     """
-    from matplotlib.figure import Figure  # takes half a second, which nobody else should pay
+    from matplotlib.figure import Figure  # takes half a second, which only this function needs
 
     notes = notes or {}
     figure = Figure(figsize=(12, 0.6 + 1.0 * (len(stems) + 1)), facecolor=_GROUND)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every error this package raises on purpose.
+"""The errors of this package.
 
     LarsError
     ├── InputError (ValueError)      an argument or a configuration is wrong
@@ -7,18 +7,18 @@
     ├── ModelError                   a model cannot be used
     │   ├── ModelNotFoundError       no model of that name, or its weights are not here
     │   ├── ModelIntegrityError      the file is not the one that was published
-    │   └── ModelFormatError         weights, config and network do not fit together
+    │   └── ModelFormatError         weights, config and network do not match
     ├── EngineError (RuntimeError)   running the network failed
     │   └── NonFiniteError           the network returned NaN or Inf
     ├── CancelledError               the caller's callback asked to stop
     ├── DatasetError                 training or evaluation data cannot be used
     └── BridgeError                  the connection between DAW and engine failed
-        ├── ProtocolError            bytes that are no message, or a message out of turn
+        ├── ProtocolError            bytes that are not a message, or a message out of turn
         ├── AuthError                the peer did not prove that it may connect
-        ├── LimitError               the engine has as much to do as it may take on
+        ├── LimitError               a limit of the engine is reached
         └── ConnectionLostError      the peer went away, or did not answer in time
 
-Messages are one line, name the thing at fault and say what to do.
+Messages are one line, name the cause and say what to do.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ModelIntegrityError(ModelError):
 
 
 class ModelFormatError(ModelError):
-    """Weights, configuration and network do not fit together, or the file is unsafe."""
+    """Weights, configuration and network do not match, or the file is unsafe."""
 
 
 class EngineError(LarsError, RuntimeError):
@@ -92,7 +92,7 @@ class BridgeError(LarsError):
 
 
 class ProtocolError(BridgeError):
-    """Bytes that are no message of the protocol, or a message that makes no sense now."""
+    """Bytes that are not a message of the protocol, or a message that is not allowed now."""
 
 
 class AuthError(BridgeError):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Forked children: multiprocessing's on Linux, a DataLoader's workers, gunicorn's.
 
-A fork copies memory but only one thread. Thread pools that ran in the parent are still there in
-the child and wait for workers that are not: PyTorch's would wait for ever, and so would OpenVINO's
-streams. So PyTorch runs on one thread in such a child, and OpenVINO compiles again.
+A fork copies memory but only one thread. In the child, thread pools of the parent wait for workers
+that no longer exist: PyTorch's pool and OpenVINO's streams would wait for ever.
+So PyTorch runs on one thread in such a child, and OpenVINO compiles again.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _inherited_torch = False
 
 
 def fork_count() -> int:
-    """How many forks lie between this process and the one that imported this module: what was
-    made under another number has threads that are gone."""
+    """The number of forks between this process and the one that imported this module. Objects made
+    at another number have lost their threads."""
     return _forks
 
 
 def settle_torch() -> None:
-    """Called before PyTorch computes: in a forked child whose parent had imported it, it gets one
-    thread from the first call on. Whoever knows that the parent never used its threads may give it
+    """Call before PyTorch computes. In a forked child whose parent had imported PyTorch, it gets
+    one thread from the first call on. If the parent never used its threads, the child may set
     more afterwards."""
     global _inherited_torch
     torch = sys.modules.get("torch")
@@ -36,14 +36,14 @@ def settle_torch() -> None:
         return
     _inherited_torch = False
     log.info("this process was forked: PyTorch runs on one thread here")
-    # With one thread nothing is handed to the pool, which lost its workers.
+    # With one thread PyTorch does not use its pool, which lost its workers.
     torch.set_num_threads(1)  # type: ignore[union-attr]
 
 
 def _in_child() -> None:
     global _forks, _inherited_torch
     _forks += 1
-    # Not settled here: a child that never uses our networks keeps PyTorch as it is.
+    # Not set here: a child that never uses our networks keeps PyTorch's settings.
     _inherited_torch = "torch" in sys.modules
 
 

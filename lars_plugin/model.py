@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nouns: what a model is, as frozen data, and what runs its network."""
+"""The nouns: models as frozen data, and the backends that run their networks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Wave = NDArray[np.float32]
 
 Convention = Literal["msst", "lars", "hann", "live", "causal"]
 
-# The names users see, whatever a checkpoint calls its outputs.
+# The names that users see, independent of the names in checkpoints.
 STEM_NAMES = (
     "kick",
     "snare",
@@ -69,7 +69,7 @@ _ALIASES = {
 
 
 def canonical_stem(name: str) -> str:
-    """The canonical name for what a checkpoint or a user calls a stem ("hh" to "hihat").
+    """The canonical name of a stem, from a checkpoint's or user's name ("hh" to "hihat").
 
     Raises:
         InputError: the name is unknown.
@@ -83,14 +83,14 @@ def canonical_stem(name: str) -> str:
 
 @dataclass(frozen=True)
 class Chunking:
-    """How long audio is cut into chunks and put together again.
+    """How long audio is split into chunks and put together again.
 
     Attributes:
         chunk_size: samples the network sees at once.
         overlap: how many chunks cover a sample, 1 or more; ``step = chunk_size // overlap``.
-            Fractions are meant: 1.25 recomputes a quarter.
+            Fractions are allowed: 1.25 recomputes a quarter.
         convention: weights and padding. ``msst``: linear fades of ``chunk_size // 10`` at both
-            ends; ``lars``: every sample counts alike; ``hann``: a Hann window over the whole
+            ends; ``lars``: all samples have equal weight; ``hann``: a Hann window over the whole
             chunk; all three reflect-pad inputs longer than twice the border
             ``chunk_size - step``. ``live``: silence before the start, needs no future beyond
             ``lookahead``. ``causal``: for networks with a state; chunks are hops, each seen
@@ -128,7 +128,7 @@ class Chunking:
                 raise InputError("fade must not be longer than the step")
         elif self.convention == "causal":
             if self.overlap != 1 or self.fade:
-                raise InputError("causal hops neither overlap nor fade")
+                raise InputError("causal hops must not overlap or fade")
         elif self.lookahead or self.fade:
             raise InputError("lookahead and fade belong to the live convention")
 
@@ -145,22 +145,22 @@ class Chunking:
 
 @dataclass(frozen=True)
 class Refinement(Picklable):
-    """What is done offline with a network's stems; see :mod:`lars_plugin.refine.refiner`.
+    """Settings of the offline refinement of stems; see :mod:`lars_plugin.refine.refiner`.
 
     Attributes:
-        window: samples that are looked at together.
+        window: samples that are refined together.
         n_fft: window of its spectrograms in samples, a multiple of 6.
         components: spectra per place.
-        places: of stems that have more than one: where they may come from.
-        trust: of stems whose power in the end is not the fit's alone: the network's share in it,
-            0 to 1, as an exponent.
-        mono_trust: the same where a recording is mono, so no directions tell stems apart; stems
-            that are not named keep their ``trust``.
-        iterations: updates of a fit.
-        seed: of the random numbers that it starts from.
-        fits: how many are made, each from random numbers of its own; their stems are averaged.
+        places: number of places, for stems that have more than one.
+        trust: the network's share in the final power of a stem, 0 to 1, as an exponent; 0 for
+            stems that are not named.
+        mono_trust: the same for mono recordings, which have no directions. Stems that are not
+            named keep their ``trust``.
+        iterations: updates of a refinement.
+        seed: of the initial random numbers.
+        fits: number of refinements, each with its own random numbers; their stems are averaged.
             0 for none.
-        presets: fits per preset, where they differ.
+        presets: ``fits`` for presets that differ.
     """
 
     window: int = 529200
@@ -194,23 +194,23 @@ class Refinement(Picklable):
             raise InputError("refinement.presets must not be negative")
 
     def of_preset(self, preset: str | None) -> Refinement:
-        """The same with the fits of a preset."""
+        """The same with ``fits`` of a preset."""
         fits = self.fits if preset is None else self.presets.get(preset, self.fits)
         return replace(self, fits=fits)
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of weights and where it can be had.
+    """A file of weights and its addresses.
 
     Attributes:
         file: its name, relative to the model's folder or the cache folder.
         format: ``safetensors`` (ours), ``checkpoint`` (a published ``.ckpt``, ``.th``),
             ``checkpoints`` (a published folder of them, one for each stem and named after it)
             or ``torchscript`` (a published ``.pt`` with the network inside).
-        sha256: of the whole file, lower-case hexadecimal; empty when it was never published.
-        size: bytes, or 0 when unknown.
-        urls: places to download it from, tried in order.
+        sha256: of the whole file, lower-case hexadecimal; empty if it was never published.
+        size: bytes, or 0 if unknown.
+        urls: download addresses, tried in order.
     """
 
     file: str
@@ -229,7 +229,7 @@ class ModelConfig(Picklable):
     """Everything about a model except its numbers.
 
     Attributes:
-        name: what users type.
+        name: for users and commands.
         stems: canonical stem names in the order of the network's outputs.
         sample_rate: Hz.
         channels: of the mixture and of each stem.
@@ -237,10 +237,10 @@ class ModelConfig(Picklable):
         architecture: which network: ``mdx23c``, ``bandunet``, ``torchscript`` …
         network: the settings of that network.
         presets: overlap per preset (``fast``, ``balanced``, ``best``).
-        spatial: window in samples of a multichannel Wiener filter behind the network
+        spatial: window in samples of a multichannel Wiener filter after the network
             (:class:`~lars_plugin.refine.spatial_wiener.SpatialFilter`); 0 for none. Not for causal
             models.
-        refinement: what is done offline with the network's stems, or None.
+        refinement: of the network's stems, offline; or None.
         weights: the file, or None for a network without one (tests).
         description: one line.
         license: of the weights.
@@ -262,7 +262,7 @@ class ModelConfig(Picklable):
 
     def __post_init__(self) -> None:
         if not self.stems:
-            raise InputError(f"model {self.name!r} names no stems")
+            raise InputError(f"model {self.name!r} has no stems")
         if len(set(self.stems)) != len(self.stems):
             raise InputError(f"model {self.name!r} names a stem twice: {', '.join(self.stems)}")
         if self.spatial and self.chunking.convention == "causal":
@@ -286,15 +286,11 @@ class Backend(Protocol):
     and returns new memory ``(batch, stems, channels, samples)`` float32. It raises
     :class:`~lars_plugin.errors.EngineError` when the machine fails it. NaN and Inf in its result
     are the caller's to find.
-
-    A backend may have an attribute ``instant = True``, a promise that it is arithmetic which never
-    waits and takes microseconds; the engine of the bridge then runs it in its network thread. No
-    network does.
     """
 
     @property
     def name(self) -> str:
-        """What runs where, for people: "torch cpu float32"."""
+        """Backend, device and precision for people: "torch cpu float32"."""
         ...
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]: ...
@@ -302,10 +298,10 @@ class Backend(Protocol):
 
 @runtime_checkable
 class CausalBackend(Backend, Protocol):
-    """A network that goes on where it stopped, hop by hop.
+    """A network that runs hop by hop, with a state.
 
-    Called like any backend it sees a whole recording, its delay removed. The state is explicit:
-    what comes out of one step goes into the next, and nothing else is remembered.
+    Called like any backend, it takes a whole recording and removes its delay. The state is
+    explicit: each step returns the state for the next one, and nothing else is kept.
     """
 
     def initial_state(self) -> Any:
@@ -317,23 +313,23 @@ class CausalBackend(Backend, Protocol):
 
         Args:
             hops: ``(channels, n * hop_length)`` float32, n >= 1; not changed.
-            state: of the step before; not changed.
+            state: from the previous step; not changed.
 
         Returns:
-            New memory ``(stems, channels, n * hop_length)``, later by the network's delay, and
+            New memory ``(stems, channels, n * hop_length)``, delayed by the network's delay, and
             the state for the next step.
 
         Raises:
-            EngineError: the machine fails.
+            EngineError: the machine failed.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Model:
-    """A configuration with a backend that runs its network: all that separation needs.
+    """A configuration with a backend that runs its network: everything that separation needs.
 
-    Pickling one stores how it was loaded, and unpickling loads it again; see
+    Pickling stores how the model was loaded, and unpickling loads it again; see
     :mod:`lars_plugin.pickling`. Copies share the network, which never changes.
     """
 

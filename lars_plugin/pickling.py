@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How models and their configurations get into another process.
+"""Pickling of models and their configurations.
 
-A network is not copied. What was loaded by name or from files is loaded again where it arrives,
-and composites are put together again. Configurations hold read-only mappings, which pickle does
-not know; they travel as dictionaries.
+Networks are not copied. A model that was loaded by name or from files is loaded again in the other
+process, and composites are put together again. Configurations hold read-only mappings, which pickle
+does not support; they are pickled as dictionaries.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["NotPickled", "Picklable", "made_again", "recipe_of", "remember"]
 AModel = TypeVar("AModel", bound="Model")
 Recipe = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
 
-# The last model that was made again: a worker of a pool gets the same one with each task.
+# The last unpickled model: a worker of a pool gets the same one with each task.
 _last: list[tuple[Recipe, Any]] = []
 
 
 def remember(model: AModel, make: Callable[..., Any], *args: Any, **kwargs: Any) -> AModel:
     """Note that ``make(*args, **kwargs)`` makes this model, and return it."""
-    # A frozen dataclass, of which nothing but this is ever set later.
+    # A frozen dataclass; only this attribute is ever set later.
     object.__setattr__(model, "_recipe", (make, args, kwargs))
     return model
 
@@ -55,13 +55,12 @@ class NotPickled:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise InputError(
             "a network that is in memory cannot be pickled or copied; give the Separator a"
-            " model's name or folder, and it is loaded again where it arrives"
+            " model's name or folder, and it is loaded again in the other process"
         )
 
 
 class Picklable:
-    """A dataclass whose mappings travel as dictionaries and are read-only again where they
-    arrive."""
+    """A dataclass whose mappings are pickled as dictionaries and unpickled as read-only ones."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: _thawed(value) for name, value in vars(self).items()}

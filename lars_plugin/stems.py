@@ -18,7 +18,7 @@ Wave = NDArray[np.float32]
 class Stems(Mapping[str, Wave]):
     """Named waves ``(channels, samples)`` float32 of one length, with their sample rate.
 
-    The arrays are read-only views; copy one to change it. Order is the model's order.
+    The arrays are read-only views; copy one to change it. Stems are in the model's order.
 
     Args:
         waves: name to wave; all of one shape.
@@ -72,10 +72,10 @@ class Stems(Mapping[str, Wave]):
         )
 
     def select(self, names: list[str] | tuple[str, ...]) -> Stems:
-        """Some of the stems, in the order asked for.
+        """Some of the stems, in the requested order.
 
         Raises:
-            InputError: a name is not there.
+            InputError: a name does not exist.
         """
         missing = [name for name in names if name not in self._waves]
         if missing:
@@ -90,7 +90,7 @@ class Stems(Mapping[str, Wave]):
         return total.astype(np.float32)
 
     def residual(self, mixture: ArrayLike) -> Wave:
-        """What the stems leave of the mixture: ``mixture - sum()``.
+        """The rest of the mixture: ``mixture - sum()``.
 
         Raises:
             InputError: the mixture has another shape.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drum sounds made by arithmetic: electronic kits for training, a performance for the demo.
+"""Synthetic drum sounds: electronic kits for training and for the demo.
 
 Every sound is mono float32 at :data:`SAMPLE_RATE`, starts at its attack, and peaks at 1.
 The recipes are the textbook ones: swept sines for kick and toms, a tone plus filtered noise
@@ -138,7 +138,7 @@ def crash(rng: np.random.Generator) -> Wave:
 
 
 def random_kit(rng: np.random.Generator) -> SynthKit:
-    """A kit whose every drum is drawn anew; the same generator state gives the same kit."""
+    """A random kit; the same generator state gives the same kit."""
     closed, opened = rng.uniform(0.04, 0.2), rng.uniform(0.4, 1.5)
     recipes: dict[str, dict[str, Callable[[], Wave]]] = {
         "kick": {"kick": lambda: kick(rng)},

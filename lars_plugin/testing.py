@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Models with one known property each, for tests: of this package, and of programs that use it.
+"""Models with one known property each, for tests of this package and of programs that use it.
 
-Each stands wherever a loaded model can, ``Separator(IdentityModel())``, and those that spoil
-something take the model to spoil: ``SlowModel(0.1, IdentityModel(chunk_size=4096))``.
+Each works in place of a loaded model, ``Separator(IdentityModel())``. Those that change a model
+take it as an argument: ``SlowModel(0.1, IdentityModel(chunk_size=4096))``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash")
 
 
 class GainModel(Model):
-    """Each stem is the mixture times a factor of its own.
+    """Each stem is the mixture times its own factor.
 
     Args:
         factors: one per stem.
@@ -54,7 +54,7 @@ class GainModel(Model):
         chunking: Chunking | None = None,
     ) -> None:
         if len(factors) != len(stems):
-            raise InputError(f"{len(stems)} stems need as many factors, got {len(factors)}")
+            raise InputError(f"{len(stems)} stems need {len(stems)} factors, got {len(factors)}")
         config = ModelConfig(
             name=type(self).__name__,
             stems=tuple(stems),
@@ -71,7 +71,7 @@ class IdentityModel(GainModel):
     Args:
         stems: names.
         chunk_size, sample_rate, channels, chunking: see :class:`GainModel`.
-        shares: what part each stem gets instead.
+        shares: factors of the stems, instead of equal parts.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class IdentityModel(GainModel):
 
 
 class _Altered(Model):
-    """A model whose backend another one stands before."""
+    """A model with a backend that wraps another one."""
 
     def __init__(self, model: Model | None, backend: Callable[[Backend], Backend]) -> None:
         model = model or IdentityModel()
@@ -104,11 +104,11 @@ class _Altered(Model):
 
 
 class DelayModel(_Altered):
-    """Stems that come ``samples`` late within each chunk, behind silence."""
+    """Stems that are ``samples`` late within each chunk, after silence."""
 
     def __init__(self, samples: int, model: Model | None = None) -> None:
         if samples < 0:
-            raise InputError(f"a delay cannot be negative, got {samples}")
+            raise InputError(f"a delay must not be negative, got {samples}")
         super().__init__(model, lambda backend: _Delay(backend, samples))
 
 
@@ -161,10 +161,10 @@ class _Delay:
         return f"{self._inner.name}, {self._samples} samples late"
 
     def __call__(self, batch: Wave) -> Wave:
-        made = self._inner(batch)
-        late = np.zeros_like(made)
-        kept = max(0, made.shape[-1] - self._samples)
-        late[..., made.shape[-1] - kept :] = made[..., :kept]
+        result = self._inner(batch)
+        late = np.zeros_like(result)
+        kept = max(0, result.shape[-1] - self._samples)
+        late[..., result.shape[-1] - kept :] = result[..., :kept]
         return late
 
 
@@ -183,7 +183,7 @@ class _Slow:
 
 
 class _Faulty:
-    """Raises the error at a chunk, or returns NaN for it where there is no error."""
+    """Raises the error at a chunk, or returns NaN for it if there is no error."""
 
     def __init__(self, inner: Backend, at_chunk: int, error: Exception | None) -> None:
         self._inner = inner

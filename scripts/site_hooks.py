@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hooks of the documentation site: pages that lie outside ``docs/``, and links between them.
 
-README, the models' cards and the documents of the bridge are read where they lie in a checkout as
-well, so their links are those of the checkout. Here such pages come into the site under the paths
-that they have in the checkout, README as its first page, and links are rewritten.
+README, the models' cards and the documents of the bridge are also read in a checkout, so their
+links are those of the checkout. These pages get the same paths in the site, with README as its
+first page, and their links are rewritten.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 
-# Pages from outside docs/, by their paths in the checkout, and where they are in the site.
+# Pages outside docs/: path in the checkout, and path in the site.
 _OUTSIDE = {
     "README.md": "index.md",
     **{name: name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "bridge/README.md")},
@@ -38,7 +38,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Turn links of the checkout into links of the site; what is not in the site is no link."""
+    """Turn links of the checkout into links of the site; other links become plain text."""
     place = page.file.src_uri
     source = next((s for s, p in _OUTSIDE.items() if p == place), f"docs/{place}")
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the tests that need no PyTorch on every supported Python that this machine has.
+"""Runs the tests that do not need PyTorch on every supported Python of this machine.
 
     python scripts/test_pythons.py            # those found
     python scripts/test_pythons.py 3.12 3.13  # these, and it is an error if one is missing
 
-Pythons are looked for on the PATH, in pyenv and in uv. Each gets an environment of its own below
-``build/pythons``, with what the package needs but PyTorch and OpenVINO, which are several hundred
-megabytes and are tested by ``make test``.
+Pythons are searched for on the PATH, in pyenv and in uv. Each gets its own environment below
+``build/pythons``, with the package's requirements except PyTorch and OpenVINO. Those are several
+hundred megabytes and are tested by ``make test``.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ NEEDED = (
 )  # fmt: skip
 TESTS = (
     "tests/audio",
-    "tests/bridge/test_alignment.py",
-    "tests/bridge/test_wire.py",
+    "tests/bridge/client/test_alignment.py",
+    "tests/bridge/protocol/test_wire.py",
     "tests/evaluation/test_metrics.py",
     "tests/evaluation/test_scoring.py",
     "tests/midi/test_scoring.py",
     "tests/midi/test_tempo_and_file.py",
     "tests/separation/streams/test_chunked.py",
     "tests/test_stems.py",
-    # It separates with a network of PyTorch's.
+    # It separates with a PyTorch network.
     "--deselect=tests/audio/test_channels.py"
     "::test_the_command_names_the_option_and_does_what_it_says",
 )

@@ -17,9 +17,11 @@ PACKAGE = Path(lars_plugin.__file__).parent
 
 # The rooms of docs/architecture.md, left to right: each may import from those before it.
 ROOMS = (
-    ("errors",), ("stems",), ("pickling", "allocator", "forks", "synthesis"), ("audio",),
+    ("errors",), ("leftovers",), ("files",),
+    ("stems",), ("pickling", "allocator", "forks", "synthesis"), ("audio",),
     ("model",), ("dsp",), ("networks",), ("backends",), ("refine",), ("composites",), ("zoo",),
-    ("separation",), ("chain",), ("midi",), ("evaluation",), ("bridge",), ("training",),
+    ("separation",), ("options",),
+    ("chain",), ("midi",), ("evaluation",), ("bridge",), ("training",),
     ("demo", "testing"), ("cli",), ("bench",),
 )  # fmt: skip
 PLACE = {name: number for number, names in enumerate(ROOMS) for name in names}

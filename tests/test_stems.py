@@ -24,18 +24,18 @@ def test_stems_are_a_mapping_in_order() -> None:
 
 def test_stems_cannot_be_written_through() -> None:
     source = np.zeros((1, 5), np.float32)
-    made = Stems({"kick": source}, 44100)
+    result = Stems({"kick": source}, 44100)
     with pytest.raises(ValueError, match="read-only"):
-        made["kick"][0, 0] = 1
+        result["kick"][0, 0] = 1
     source[0, 0] = 1  # the caller's own array stays writable
 
 
 def test_residual_and_sum_give_the_mixture_back() -> None:
     mixture = np.random.default_rng(1).standard_normal((2, 50)).astype(np.float32)
-    made = stems()
-    np.testing.assert_allclose(made.sum() + made.residual(mixture), mixture, atol=1e-6)
+    result = stems()
+    np.testing.assert_allclose(result.sum() + result.residual(mixture), mixture, atol=1e-6)
     with pytest.raises(InputError):
-        made.residual(mixture[:, :40])
+        result.residual(mixture[:, :40])
 
 
 def test_select_orders_and_refuses_unknown_names() -> None:

@@ -36,7 +36,6 @@ Files are written under a temporary name in the same folder and renamed when com
 
 from __future__ import annotations
 
-from lars_plugin.audio.atomic import AtomicFiles, discard_unfinished, printable
 from lars_plugin.audio.channels import choose_channels
 from lars_plugin.audio.metadata import Metadata, read_metadata
 from lars_plugin.audio.opening import STDIN, input_path
@@ -47,6 +46,7 @@ from lars_plugin.audio.reader import (
     read_audio,
 )
 from lars_plugin.audio.writer import BITS, FORMATS, AudioWriter, write_audio
+from lars_plugin.files import AtomicFiles, discard_unfinished, printable
 
 __all__ = [
     "BITS",

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.audio.atomic import printable
 from lars_plugin.audio.riffchunks import riff_chunks
 from lars_plugin.errors import InputError
+from lars_plugin.files import printable
 
 __all__ = ["ChannelChoice", "channel_places", "check_channel_names", "choose_channels"]
 
@@ -120,7 +120,7 @@ class ChannelChoice:
         name: of the audio, for messages.
 
     Raises:
-        InputError: more than two channels without a choice, or a choice that cannot be.
+        InputError: more than two channels without a choice, or an invalid choice.
     """
 
     def __init__(
@@ -132,23 +132,23 @@ class ChannelChoice:
     ) -> None:
         self._pick: list[int] | None = None
         self._mix: Wave | None = None
-        told = f"{printable(name)} has {count} channel{'s' if count != 1 else ''}"
+        found = f"{printable(name)} has {count} channel{'s' if count != 1 else ''}"
         if channels is None:
             if count not in (1, 2):
                 raise InputError(
-                    f"{told}; mono or stereo is needed: choose with --channels 1,2 (or other"
+                    f"{found}; mono or stereo is needed: choose with --channels 1,2 (or other"
                     " numbers), front or downmix"
                 )
         elif channels not in ("front", "downmix"):
             numbers = _numbers(channels)
             if max(numbers) > count:
-                raise InputError(f"{told}, no channel {max(numbers)}; choose other --channels")
+                raise InputError(f"{found}, no channel {max(numbers)}; choose other --channels")
             self._pick = [number - 1 for number in numbers]
         elif count > 2:
             places = list(places or ())
             if len(places) != count or not {"FL", "FR"} <= set(places):
                 raise InputError(
-                    f"{told}, and nothing tells what is where; choose by number: --channels 1,2"
+                    f"{found}, and nothing tells what is where; choose by number: --channels 1,2"
                 )
             if channels == "front":
                 self._pick = [places.index("FL"), places.index("FR")]
@@ -181,11 +181,11 @@ def choose_channels(
         ``(1 or 2, samples)`` float32.
 
     Raises:
-        InputError: a choice that cannot be.
+        InputError: an invalid choice.
     """
     wave = np.asarray(audio, np.float32)
     if wave.ndim != 2:
         raise InputError(f"audio must be (channels, samples), got shape {wave.shape}")
     count = wave.shape[0]
-    made = ChannelChoice(channels, count, places or _WAV_PLACES.get(count))(wave)
-    return made.copy() if made is audio else made
+    result = ChannelChoice(channels, count, places or _WAV_PLACES.get(count))(wave)
+    return result.copy() if result is audio else result

@@ -28,12 +28,12 @@ def metadata_blocks(metadata: Metadata, rate: int) -> bytes:
         comments.append(struct.pack("<I", len(text)) + text)
     vendor = b"lars"
     content = struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", len(comments))
-    made = _block(_COMMENTS, content + b"".join(comments))
+    result = _block(_COMMENTS, content + b"".join(comments))
     for name, data in metadata.chunks:
         chunk = b"riff" + struct.pack("<4sI", name, len(data)) + data + b"\0" * (len(data) % 2)
-        if len(made) + len(chunk) <= _MOST:
-            made += _block(_APPLICATION, chunk)
-    return made if len(made) <= _MOST else b""
+        if len(result) + len(chunk) <= _MOST:
+            result += _block(_APPLICATION, chunk)
+    return result if len(result) <= _MOST else b""
 
 
 def put_blocks(handle: BinaryIO, blocks: bytes) -> None:

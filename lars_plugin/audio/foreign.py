@@ -309,15 +309,15 @@ class _Command:
         command = ["ffprobe", "-v", "error", "-of", "json", "-select_streams", "a:0"]
         command += ["-show_streams", "-show_format", *self._source]
         try:
-            told = subprocess.run(
+            answer = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, pass_fds=self._pass
             )
         except OSError as error:
             raise AudioFileError(f"cannot read {name}: ffprobe: {error.strerror}") from error
-        if told.returncode:
-            lines = told.stderr.decode("utf-8", "replace").strip().splitlines() or ["unknown"]
+        if answer.returncode:
+            lines = answer.stderr.decode("utf-8", "replace").strip().splitlines() or ["unknown"]
             raise _damaged(name, kind, lines[-1].rpartition(": ")[2])
-        about = json.loads(told.stdout)
+        about = json.loads(answer.stdout)
         if not about.get("streams"):
             raise _no_sound(name, kind)
         return {**about["streams"][0], "container": about["format"]["format_name"]}
@@ -332,8 +332,8 @@ class _Command:
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         if code or lines:
-            told = lines[-1].strip() if lines else f"exit code {code}"
-            self.faults.append(f"ffmpeg could not decode all of it ({told})")
+            cause = lines[-1].strip() if lines else f"exit code {code}"
+            self.faults.append(f"ffmpeg could not decode all of it ({cause})")
 
     def close(self) -> None:
         if self._process.poll() is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from lars_plugin.audio.pieces import Readable
 
-__all__ = ["HeaderFacts", "header_facts"]
+__all__ = ["HeaderLengths", "header_lengths"]
 
 _SOX_AIFF = 0x7F000000
 
@@ -26,17 +26,17 @@ _MPEG2_KBPS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 @dataclass(frozen=True)
-class HeaderFacts:
+class HeaderLengths:
     """Frames the header promises, and frames (about) that the file holds; None where unknown."""
 
     promised: int | None = None
     held: int | None = None
 
 
-def header_facts(handle: Readable, size: int, frames: int) -> HeaderFacts:
+def header_lengths(handle: Readable, size: int, frames: int) -> HeaderLengths:
     """Read the promises of a file of ``size`` bytes in which libsndfile sees ``frames`` frames.
 
-    The position of the handle is kept. Unknown and damaged headers give ``HeaderFacts()``.
+    The position of the handle is kept. Unknown and damaged headers give ``HeaderLengths()``.
     """
     position = handle.tell()
     try:
@@ -47,13 +47,13 @@ def header_facts(handle: Readable, size: int, frames: int) -> HeaderFacts:
         if start[:3] == b"ID3" or start[:1] == b"\xff":
             return _mp3(handle, size, frames)
     except (struct.error, ValueError, IndexError, OSError):  # the header ends early
-        return HeaderFacts()
+        return HeaderLengths()
     finally:
         handle.seek(position)
-    return HeaderFacts()
+    return HeaderLengths()
 
 
-def _aiff(handle: Readable, size: int, frames: int) -> HeaderFacts:
+def _aiff(handle: Readable, size: int, frames: int) -> HeaderLengths:
     position, promised, align = 12, None, 0
     while True:
         handle.seek(position)
@@ -66,17 +66,19 @@ def _aiff(handle: Readable, size: int, frames: int) -> HeaderFacts:
             break
         position += 8 + length + length % 2
     if promised is None or not align:
-        return HeaderFacts()
+        return HeaderLengths()
     there = size - position - 16
     # SoX writes this into a pipe, ffmpeg 0: not known.
     if promised == 0 or abs(length - 8 - _SOX_AIFF) < _STRAY_LIMIT:
-        return HeaderFacts(held=there // align if there // align > frames + _STRAY_LIMIT else None)
+        return HeaderLengths(
+            held=there // align if there // align > frames + _STRAY_LIMIT else None
+        )
     if length - 8 > there:
-        return HeaderFacts(promised=promised)
-    return HeaderFacts(promised=min(promised, (length - 8) // align))
+        return HeaderLengths(promised=promised)
+    return HeaderLengths(promised=min(promised, (length - 8) // align))
 
 
-def _mp3(handle: Readable, size: int, frames: int) -> HeaderFacts:
+def _mp3(handle: Readable, size: int, frames: int) -> HeaderLengths:
     """Walk over all MPEG frames: the length in the Xing header, or its absence, may mislead."""
     position = 0
     handle.seek(0)
@@ -98,7 +100,7 @@ def _mp3(handle: Readable, size: int, frames: int) -> HeaderFacts:
         held += samples
         position += length
     # Encoder delay and padding, and the header frame itself, are cut by the decoder.
-    return HeaderFacts(frames, held if held > frames + 8 * 1152 else frames)
+    return HeaderLengths(frames, held if held > frames + 8 * 1152 else frames)
 
 
 def _mpeg_frame(head: bytes) -> tuple[int, int]:

@@ -36,5 +36,5 @@ def without_denormals(wave: Wave) -> Wave:
     # Zeros are tiny as well: what is not zero decides.
     if np.count_nonzero(tiny) == wave.size - np.count_nonzero(wave):
         return wave
-    made: Wave = np.where(tiny, np.float32(0), wave)
-    return made
+    result: Wave = np.where(tiny, np.float32(0), wave)
+    return result

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lars_plugin.audio.atomic import printable
 from lars_plugin.audio.riffchunks import MOST_BYTES, is_aiff, riff_chunks
+from lars_plugin.files import printable
 
 __all__ = ["Metadata", "flac_blocks", "read_metadata"]
 
@@ -66,7 +66,7 @@ class Metadata:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:
-    """What a file carries; nothing where it is no plain file, damaged, or of another format."""
+    """What a file carries; nothing where it is damaged, not a plain file or not known."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return Metadata()

@@ -98,10 +98,10 @@ def read_links(handle: Readable, base: int, size: int) -> list[Link]:
         position = start + body
         cut = position > size
     sounds = [next((s for s in link.values() if s.codec), None) for link in links]
-    made = [Link(sound.codec, sound.pieces) for sound in sounds if sound is not None]
-    if made:
-        made[-1].cut = cut
-    return made
+    result = [Link(sound.codec, sound.pieces) for sound in sounds if sound is not None]
+    if result:
+        result[-1].cut = cut
+    return result
 
 
 def _codec(head: bytes) -> str:

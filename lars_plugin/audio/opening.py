@@ -12,10 +12,9 @@ from typing import BinaryIO
 
 import soundfile
 
-from lars_plugin.audio.atomic import printable
 from lars_plugin.audio.chain import Chain
 from lars_plugin.audio.foreign import ForeignFile, can_decode, missing_decoder, open_foreign
-from lars_plugin.audio.headers import header_facts
+from lars_plugin.audio.headers import header_lengths
 from lars_plugin.audio.ogg import read_links
 from lars_plugin.audio.pieces import ENDLESS, Pieces, PipeWav, Readable, Spool
 from lars_plugin.audio.riff import (
@@ -29,13 +28,14 @@ from lars_plugin.audio.riff import (
 from lars_plugin.audio.sniff import foreign_kind, tag_length
 from lars_plugin.audio.virtual import ForwardFile, QuietFile
 from lars_plugin.errors import AudioFileError
+from lars_plugin.files import printable
 
 __all__ = ["STDIN", "Opened", "input_path"]
 
 # Standard input, on systems that have no such file too.
 STDIN = Path("/dev/stdin")
 
-# A lossy file may miss its promise by the decoder's delay; that is no loss of audio.
+# A lossy file may miss its promise by the decoder's delay; no audio is lost.
 _TOLERANCE = 4096
 
 # What libsndfile says of files whose header it understands.
@@ -215,17 +215,17 @@ class Opened:
         # libsndfile's way to say that a FLAC file does not tell.
         unknown = file.frames >= 1 << 62
         self.frames = 0 if unknown else int(file.frames)
-        facts = header_facts(self._handle, self._size, self.frames)
+        lengths = header_lengths(self._handle, self._size, self.frames)
         if self.frames <= 0 and not unknown:
             file.close()
             raise AudioFileError(f"{self._name} holds no audio (its header says 0 frames)")
         rate = file.samplerate
-        if facts.promised is not None and facts.promised > self.frames:
-            self.warn_short(f"{facts.promised / rate:.3f} s", f"{self.frames / rate:.3f} s")
-        elif facts.held is not None and facts.held > self.frames:
+        if lengths.promised is not None and lengths.promised > self.frames:
+            self.warn_short(f"{lengths.promised / rate:.3f} s", f"{self.frames / rate:.3f} s")
+        elif lengths.held is not None and lengths.held > self.frames:
             self.warnings.append(
                 f"its header covers {self.frames / rate:.3f} s of about"
-                f" {facts.held / rate:.3f} s; only that part is used; re-encode it to get all"
+                f" {lengths.held / rate:.3f} s; only that part is used; re-encode it to get all"
             )
         if file.format in ("WAV", "FLAC"):
             self.tolerance = 0
@@ -273,7 +273,7 @@ class Opened:
             quiet.check()
 
     def close(self) -> None:
-        """Give the file back; twice is fine."""
+        """Give the file back; may be called twice."""
         self.file.close()
         self._handle.close()
 

@@ -16,7 +16,7 @@ __all__ = ["ENDLESS", "Pieces", "PipeWav", "Readable", "Spool"]
 
 _BLOCK = 1 << 16
 
-# Seconds after which a read that waits looks whether it shall end.
+# Seconds after which a read that waits checks whether it must end.
 _LOOK = 0.1
 
 # The length of what has none, in bytes: beyond any file, and libsndfile can still multiply it.
@@ -170,7 +170,7 @@ class Spool:
         self._pipe.stopped.set()
 
     def close(self) -> None:
-        """Remove the temporary file and close the pipe; twice is fine."""
+        """Remove the temporary file and close the pipe; may be called twice."""
         self._kept.close()
         self._pipe.close()
 

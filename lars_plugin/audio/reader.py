@@ -13,10 +13,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from lars_plugin.audio.atomic import printable
 from lars_plugin.audio.opening import Opened
 from lars_plugin.audio.sniff import FOREIGN_EXTENSIONS
 from lars_plugin.errors import AudioFileError, InputError
+from lars_plugin.files import printable
 
 __all__ = ["EXTENSIONS", "AudioReader", "check_channels", "read_audio"]
 
@@ -167,7 +167,7 @@ class AudioReader:
         self._opened.stop()
 
     def close(self) -> None:
-        """Give the file back; twice is fine."""
+        """Give the file back; may be called twice."""
         self._opened.close()
 
     def __enter__(self) -> AudioReader:

@@ -15,7 +15,7 @@ from lars_plugin.audio.pieces import Readable
 
 __all__ = ["Extent", "Layout", "follows_audio", "mended_header", "read_layout", "real_extent"]
 
-# Behind the audio, this many bytes that are no chunk are not taken for audio.
+# This many bytes behind the audio are not read as audio where they are not a chunk.
 _STRAY_LIMIT = 4096
 
 # Where chunks behind audio of unknown length are looked for, from the end of the file.
@@ -166,7 +166,7 @@ def _is_chunk(order: str, head: bytes, left: int) -> bool:
     if len(head) < 8 or head[:4] in _FORMS:
         return False
     name, length = struct.unpack_from(order + "4sI", head)
-    # A chunk that is known may be cut off; it is no audio anyway.
+    # A chunk that is known may be cut off; it is not audio anyway.
     return name in _TRAILING or (
         8 + length <= min(left, _CHUNK_LIMIT)
         and name.isascii()

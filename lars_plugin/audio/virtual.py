@@ -19,7 +19,7 @@ class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile ships
 
     soundfile seeks after every read of a seekable file. For MP3 and Ogg that restarts the
     decoder and changes the audio (up to the signal's own size at every block's edge), for a
-    truncated FLAC file it fails. So it is told that there is no seeking.
+    truncated FLAC file it fails. So it is told that it cannot seek.
     """
 
     def seekable(self) -> bool:

@@ -14,13 +14,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from lars_plugin.audio.atomic import AtomicFiles, printable, write_failure
 from lars_plugin.audio.flacblocks import metadata_blocks, put_blocks
 from lars_plugin.audio.metadata import Metadata
 from lars_plugin.audio.tags import as_chunks
 from lars_plugin.audio.virtual import QuietFile
 from lars_plugin.audio.wav import WavEncoder
 from lars_plugin.errors import InputError
+from lars_plugin.files import AtomicFiles, printable, write_failure
 
 __all__ = ["BITS", "FORMATS", "AudioWriter", "check_format", "write_audio"]
 

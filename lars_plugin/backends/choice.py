@@ -58,18 +58,18 @@ def choose_backend(
     Raises:
         InputError: unknown names, or things that do not go together.
     """
-    asked = backend or os.environ.get("LARS_BACKEND") or "auto"
-    if asked not in BACKENDS:
-        raise InputError(f"unknown backend {asked!r}; use {', '.join(BACKENDS)}")
+    requested = backend or os.environ.get("LARS_BACKEND") or "auto"
+    if requested not in BACKENDS:
+        raise InputError(f"unknown backend {requested!r}; use {', '.join(BACKENDS)}")
     if precision not in PRECISION_CHOICES:
         raise InputError(f"unknown precision {precision!r}; use {', '.join(PRECISION_CHOICES)}")
-    if torchscript != (asked == "torchscript") and asked != "auto":
+    if torchscript != (requested == "torchscript") and requested != "auto":
         # LARS_BACKEND is for all models, so it yields where it cannot be meant.
         if backend is None:
-            asked = "auto"
+            requested = "auto"
         else:
             what = "a TorchScript file" if torchscript else "no TorchScript file"
-            raise InputError(f"the model is {what}: backend {asked} cannot run it")
+            raise InputError(f"the model is {what}: backend {requested} cannot run it")
     if torchscript:
         if precision not in ("auto", "float32"):
             raise InputError("the model is a TorchScript file, which runs in float32 only")
@@ -77,20 +77,20 @@ def choose_backend(
     on_processor = device == "cpu" or (device == "auto" and not accelerated())
     row = find(architecture)
     compiled = row if row is not None and row.prepost else None
-    if asked == "openvino" and (compiled is None or device not in ("auto", "cpu")):
+    if requested == "openvino" and (compiled is None or device not in ("auto", "cpu")):
         if backend is not None:
             raise InputError(
                 f"openvino runs {' and '.join(compiled_names())} networks on the processor, not"
                 f" {architecture or 'this one'} on {device}: use --backend torch"
             )
-        asked = "auto"
+        requested = "auto"
     if precision == "float16":
-        if asked == "openvino" and backend is not None:
+        if requested == "openvino" and backend is not None:
             raise InputError("openvino has no float16 on processors: use bfloat16 or int8")
-        asked = "torch"
-    if asked == "openvino" and compiled is not None:
+        requested = "torch"
+    if requested == "openvino" and compiled is not None:
         return _with_openvino(compiled, precision, bfloat16, "")
-    if asked == "torch" or compiled is None or not on_processor:
+    if requested == "torch" or compiled is None or not on_processor:
         if precision == "int8":
             raise InputError("int8 needs --backend openvino, on the processor")
         return Choice("torch", "float32" if precision == "auto" else precision)

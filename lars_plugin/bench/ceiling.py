@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
+from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
 from lars_plugin.bench.cases import Case, network_config
 from lars_plugin.errors import EngineError
 from lars_plugin.evaluation.tables import Table
@@ -111,7 +111,7 @@ def _measure(precision: str, threads: int, side: int) -> dict[str, Any] | None:
     import openvino
     from openvino import opset13 as ops
 
-    from lars_plugin.backends.openvino.backend import openvino_core
+    from lars_plugin.backends.openvino.runtime import compile_network
 
     if precision == "bfloat16" and not has_bfloat16():
         return None
@@ -134,13 +134,8 @@ def _measure(precision: str, threads: int, side: int) -> dict[str, Any] | None:
         pad = [_KERNEL // 2] * 2
         node = ops.relu(ops.convolution(quantised(node, 6, 256), kernel, [1, 1], pad, pad, [1, 1]))
     model = openvino.Model([ops.reduce_mean(node, [1, 2, 3])], [wave])
-    hint = "f32" if precision == "float32" or not has_bfloat16() else "bf16"
-    properties = {
-        "INFERENCE_PRECISION_HINT": hint,
-        "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 1,
-    }
-    request = openvino_core().compile_model(model, "CPU", properties).create_infer_request()
+    properties = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+    request = compile_network(model, precision, properties).create_infer_request()
     inputs = [rng.standard_normal(shape).astype(np.float32)]
     times = []
     for _ in range(_RUNS + 2):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError
+from lars_plugin.options import PRESET_CHOICES, add_model_option, count, name_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,24 +45,25 @@ def add_bench_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument_group("speed").add_argument
-    add("--only", type=_names, metavar="A,B",
+    add("--only", type=name_list, metavar="A,B",
         help="small, large (the paper's networks), lars-mini, lars-live (default: all)",
     )  # fmt: skip
     add("--lengths", type=_numbers, default=(15.0, 30.0, 45.0), metavar="A,B",
         help="seconds of audio (default: 15,30,45)")  # fmt: skip
-    add("--threads", type=_count, metavar="N", help="default: the cores that may be used")
+    add("--threads", type=count, metavar="N", help="default: the cores that may be used")
     add("--budget", type=float, default=11.0, metavar="MINUTES",
         help="for all rows; rows that do not fit are named (default: %(default)g)")  # fmt: skip
     add("--isa", choices=("native", "avx512", "avx2"), default="native",
-        help="mask off newer instructions: an ordinary machine's stand-in")  # fmt: skip
+        help="leave newer instructions unused, as on an ordinary machine")  # fmt: skip
     add("--quick", action="store_true", help="tiny networks: a test of the command, no figures")
-    add = parser.add_argument_group("prices").add_argument
+    group = parser.add_argument_group("prices")
+    add = group.add_argument
     add("--price", choices=("overlap", "precision"), help="measure this instead of speed")
     add("--clips", type=Path, metavar="FOLDER", help="clips with stems")
-    add("--limit", type=_count, metavar="N", help="at most N clips, evenly spread")
-    add("-m", "--model", default="lars-mini",
-        help="default: %(default)s; precision: also small, large, with random weights")  # fmt: skip
-    add("--preset", choices=("fast", "balanced", "best"), help="for --price precision")
+    add("--limit", type=count, metavar="N", help="at most N clips, evenly spread")
+    add_model_option(group,
+        more="for --price precision also small and large, with random weights")  # fmt: skip
+    add("--preset", choices=PRESET_CHOICES, help="for --price precision")
     add("--overlaps", type=_numbers, metavar="A,B", help="for --price overlap")
     add = parser.add_argument_group("output").add_argument
     add("--json", type=Path, metavar="FILE", help="all figures, machine, versions, commit")
@@ -75,9 +77,9 @@ def run_bench(args: argparse.Namespace) -> int:
     Raises:
         LarsError: nothing could be measured.
     """
-    from lars_plugin.bench.environment import facts
+    from lars_plugin.bench.environment import environment
 
-    described = facts()
+    described = environment()
     found, tables = _prices(args) if args.price else _speed(args)
     for table in tables:
         print(table.markdown() if args.markdown else table.text())
@@ -117,14 +119,14 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         cases = tuple(case for case in cases if case.model in args.only)
     lengths = (3.0,) if args.quick else args.lengths
     threads = args.threads or machine()["cores"]
-    made = run_cases(
+    rows = run_cases(
         cases,
         lengths=lengths,
         budget=60 * args.budget,
         threads=threads,
         isa=args.isa,
         quick=args.quick,
-        told=lambda line: _tell(args, line),
+        on_progress=lambda line: _tell(args, line),
     )
     environment = {**os.environ, **ISAS[args.isa], "OMP_NUM_THREADS": str(threads)}
     ceiling: list[dict[str, Any]] = []
@@ -147,13 +149,13 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         "isa": args.isa,
         "threads": threads,
         "lengths": list(lengths),
-        "rows": made,
+        "rows": rows,
         "ceiling": ceiling,
         "chunk_operations": operations,
         "startup": starts,
         "command": whole,
     }
-    tables = [*speed_tables(made, lengths), *ceiling_tables(ceiling, operations)]
+    tables = [*speed_tables(rows, lengths), *ceiling_tables(ceiling, operations)]
     return found, [*tables, *startup_tables(starts, whole)]
 
 
@@ -179,19 +181,19 @@ def _prices(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
     if args.limit:
         clips = spread(clips, args.limit)
 
-    def told(line: str) -> None:
+    def on_progress(line: str) -> None:
         _tell(args, line)
 
     if args.price == "overlap":
         overlaps = args.overlaps or OVERLAPS
-        found = price_of_overlap(args.model, clips, overlaps=overlaps, told=told)
+        found = price_of_overlap(args.model, clips, overlaps=overlaps, on_progress=on_progress)
     else:
-        found = _price_of_precision(args, clips, told)
+        found = _price_of_precision(args, clips, on_progress)
     return {"format": "lars-bench-1", **found}, price_tables(found)
 
 
 def _price_of_precision(
-    args: argparse.Namespace, clips: Sequence[Clip], told: Callable[[str], None]
+    args: argparse.Namespace, clips: Sequence[Clip], on_progress: Callable[[str], None]
 ) -> dict[str, Any]:
     import os
     import tempfile
@@ -200,13 +202,15 @@ def _price_of_precision(
     from lars_plugin.bench.price import price_of_precision
 
     if args.model not in RANDOM:
-        return price_of_precision(args.model, clips, preset=args.preset, told=told)
+        return price_of_precision(args.model, clips, preset=args.preset, on_progress=on_progress)
     # Random networks of hundreds of megabytes do not belong into the user's cache.
     kept = os.environ.get("LARS_CACHE")
     with tempfile.TemporaryDirectory(prefix="lars-bench-") as cache:
         os.environ["LARS_CACHE"] = cache
         try:
-            return price_of_precision(args.model, clips, preset=args.preset, told=told)
+            return price_of_precision(
+                args.model, clips, preset=args.preset, on_progress=on_progress
+            )
         finally:
             if kept is None:
                 del os.environ["LARS_CACHE"]
@@ -219,19 +223,8 @@ def _tell(args: argparse.Namespace, line: str) -> None:
         print(f"lars: {line}", file=sys.stderr)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
 def _numbers(text: str) -> tuple[float, ...]:
     numbers = tuple(float(part) for part in text.split(",") if part.strip())
     if not numbers or min(numbers) <= 0:
         raise argparse.ArgumentTypeError(f"must be numbers above 0, got {text}")
     return numbers
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number

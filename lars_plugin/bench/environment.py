@@ -13,13 +13,13 @@ from typing import Any
 import lars_plugin
 from lars_plugin.evaluation.results import machine, versions
 
-__all__ = ["facts"]
+__all__ = ["environment"]
 
 _OPTIONAL = ("openvino", "nncf")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
-def facts() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """Machine, versions, commit and load, as JSON knows them."""
     found = versions()
     for package in _OPTIONAL:

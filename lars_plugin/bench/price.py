@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
+from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
 from lars_plugin.bench.cases import RANDOM, Case, network_config
 from lars_plugin.bench.random_weights import random_backend
 from lars_plugin.errors import InputError
@@ -37,7 +37,7 @@ _NOTHING_HEARD = 0.1
 # What everything is compared with, as LARS 2.0 and the field run their models.
 _USUAL = 4.0
 
-Told = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 class _Memo:
@@ -55,13 +55,13 @@ class _Memo:
         self._known.clear()
 
     def __call__(self, batch: Wave) -> Wave:
-        made = []
+        result = []
         for chunk in batch:
             key = hashlib.sha256(chunk.tobytes()).digest()
             if key not in self._known:
                 self._known[key] = self._backend(chunk[None])[0]
-            made.append(self._known[key])
-        return np.stack(made)
+            result.append(self._known[key])
+        return np.stack(result)
 
 
 def price_of_overlap(
@@ -69,7 +69,7 @@ def price_of_overlap(
     clips: Sequence[Clip],
     *,
     overlaps: Sequence[float] = OVERLAPS,
-    told: Told = lambda _line: None,
+    on_progress: OnProgress = lambda _line: None,
 ) -> dict[str, Any]:
     """Mean SDR of a model for each convention and overlap, nothing fitted to the recording.
 
@@ -77,7 +77,7 @@ def price_of_overlap(
         name: of the model, whose chunks must not be causal.
         clips: with stems.
         overlaps: chunks that cover a sample.
-        told: called with a line for each clip.
+        on_progress: called with a line for each clip.
 
     Raises:
         InputError: a causal model.
@@ -89,7 +89,7 @@ def price_of_overlap(
     memo = _Memo(model.backend)
     scores: dict[tuple[str, float], list[dict[str, float]]] = {}
     for index, clip in enumerate(clips):
-        told(f"clip {index + 1} of {len(clips)}: {clip.name}")
+        on_progress(f"clip {index + 1} of {len(clips)}: {clip.name}")
         recording = load_clip(clip)
         for overlap in overlaps:
             memo.forget()
@@ -144,7 +144,7 @@ def price_of_precision(
     clips: Sequence[Clip],
     *,
     preset: str | None = None,
-    told: Told = lambda _line: None,
+    on_progress: OnProgress = lambda _line: None,
 ) -> dict[str, Any]:
     """SDR lost against float32, and the SNR of the stems, for each backend and precision.
 
@@ -153,7 +153,7 @@ def price_of_precision(
             which the SNR alone says something.
         clips: with stems.
         preset: of the model.
-        told: called with a line before something takes seconds.
+        on_progress: called with a line before something takes seconds.
     """
     separators: dict[tuple[str, str], Separator] = {}
     for way in _ways():
@@ -163,7 +163,7 @@ def price_of_precision(
             continue  # it has none of these networks
         if name in RANDOM and way[1] == "float16":
             continue  # a processor takes minutes for a chunk of them
-        told(f"loading {way[0]} {way[1]}")
+        on_progress(f"loading {way[0]} {way[1]}")
         separator = separators[way] = Separator(_loaded(name, *way), preset=preset)
         # Converts and compiles, which is not what is compared.
         config = separator.model.config
@@ -176,7 +176,7 @@ def price_of_precision(
     noise: dict[tuple[str, str], list[float]] = {way: [] for way in ways}
     work = dict.fromkeys(ways, 0.0)
     for index, clip in enumerate(clips):
-        told(f"clip {index + 1} of {len(clips)}: {clip.name}")
+        on_progress(f"clip {index + 1} of {len(clips)}: {clip.name}")
         recording = load_clip(clip)
         exact: Mapping[str, Wave] | None = None
         for way, separator in separators.items():
@@ -257,11 +257,12 @@ def _mean(found: Sequence[Mapping[str, float]]) -> float:
     return statistics.fmean(stems.values())
 
 
-def _snr(exact: Mapping[str, Wave], made: Mapping[str, Wave]) -> float:
+def _snr(exact: Mapping[str, Wave], result: Mapping[str, Wave]) -> float:
     """Energy of all stems against that of their differences, in dB, at most 200."""
     signal = sum(float(np.square(wave, dtype=np.float64).sum()) for wave in exact.values())
     noise = sum(
-        float(np.square(made[name] - wave, dtype=np.float64).sum()) for name, wave in exact.items()
+        float(np.square(result[name] - wave, dtype=np.float64).sum())
+        for name, wave in exact.items()
     )
     if signal == 0:
         return 200.0

@@ -46,7 +46,7 @@ def run_cases(
     threads: int,
     isa: str = "native",
     quick: bool = False,
-    told: Callable[[str], None] = lambda _line: None,
+    on_progress: Callable[[str], None] = lambda _line: None,
 ) -> list[dict[str, Any]]:
     """Measure cases side by side.
 
@@ -57,13 +57,13 @@ def run_cases(
         threads: of each network.
         isa: a key of :data:`ISAS`.
         quick: as little as possible.
-        told: called with the name of each case.
+        on_progress: called with the name of each case.
 
     Returns:
         Per case its fields and what the worker found, ``error`` or ``skipped`` instead.
     """
     started = time.monotonic()
-    made = []
+    rows = []
     with tempfile.TemporaryDirectory(prefix="lars-bench-") as cache:
         # Random networks of hundreds of megabytes do not belong into the user's cache.
         environment = {
@@ -78,7 +78,7 @@ def run_cases(
             if left <= 0:
                 row["skipped"] = "no time left"
             else:
-                told(case.name)
+                on_progress(case.name)
                 # Half of its share: the other half is for getting there.
                 seconds = 0.5 * left / (len(cases) - index)
                 order = {
@@ -89,8 +89,8 @@ def run_cases(
                     "quick": quick,
                 }
                 row |= _run(order, environment, left + _PREPARATION)
-            made.append(row)
-    return made
+            rows.append(row)
+    return rows
 
 
 def _run(order: Mapping[str, Any], environment: Mapping[str, str], limit: float) -> dict[str, Any]:
@@ -111,17 +111,17 @@ def _run(order: Mapping[str, Any], environment: Mapping[str, str], limit: float)
     return found
 
 
-def speed_tables(made: Sequence[Mapping[str, Any]], lengths: Sequence[float]) -> list[Table]:
+def speed_tables(rows: Sequence[Mapping[str, Any]], lengths: Sequence[float]) -> list[Table]:
     """Real-time ratios, and live steps where there are any."""
     header = ("", "overlap", *(f"{length:g} s" for length in lengths), "spread",
               "against LARS 2.0", "chunk", "timed", "memory")  # fmt: skip
     base: dict[str, float] = {}
-    for row in made:
+    for row in rows:
         if row.get("rows") and row["backend"].startswith("torchscript"):
             base[row["model"]] = row["rows"][-1]["rtr"]
     body = []
-    models = list(dict.fromkeys(row["model"] for row in made))
-    for row in sorted(made, key=lambda row: models.index(row["model"])):
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    for row in sorted(rows, key=lambda row: models.index(row["model"])):
         if row["setting"] == "live":
             continue
         if not row.get("rows"):
@@ -148,7 +148,7 @@ def speed_tables(made: Sequence[Mapping[str, Any]], lengths: Sequence[float]) ->
         )
     title = "Real-time ratio: seconds of work for a second of audio; below 1 is faster than real"
     tables = [Table(title, header, tuple(body))] if body else []
-    live = [row for row in made if row["setting"] == "live"]
+    live = [row for row in rows if row["setting"] == "live"]
     if live:
         tables.append(_live_table(live))
     return tables

@@ -98,12 +98,12 @@ def measure_command(
             started = time.perf_counter()
             with subprocess.Popen(command, env=dict(environment), stderr=subprocess.PIPE) as child:
                 assert child.stderr is not None
-                told = child.stderr.read()
+                output = child.stderr.read()
                 code, peak = _wait(child)
             found.append(time.perf_counter() - started)
             peaks.append(peak)
             if code:
-                raise EngineError(f"lars separate failed: {told.decode(errors='replace')[-300:]}")
+                raise EngineError(f"lars separate failed: {output.decode(errors='replace')[-300:]}")
     runs = sorted(found[1:])
     return {
         "options": options,
@@ -197,12 +197,12 @@ def _watch(started: float) -> None:
                 execute(module)
                 plain = module.StreamingSeparator._checked
 
-                def checked(self: Any, chunks: Any, made: Any) -> Any:
+                def checked(self: Any, chunks: Any, result: Any) -> Any:
                     until = time.time() - started
                     before = time.perf_counter()
                     self.backend(chunks)
                     alone = time.perf_counter() - before
-                    plain(self, chunks, made)
+                    plain(self, chunks, result)
                     line = json.dumps({"startup_s": round(until - alone, 4)}) + "\n"
                     os.write(1, line.encode())
                     os._exit(0)

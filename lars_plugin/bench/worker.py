@@ -6,7 +6,7 @@ the environment leaves it.
 
 What is timed is the whole stream, cutting and overlap-add included. Where a network takes
 seconds a chunk, it runs for as many chunks as the time allows; for the others its last answer
-stands in and the median of its times is added instead. How many were timed is in the result.
+is used and the median of its times is added instead. How many were timed is in the result.
 """
 
 from __future__ import annotations
@@ -209,14 +209,14 @@ def _main() -> None:
     # What libraries print on the way must not end up in the result.
     real, sys.stdout = sys.stdout, sys.stderr
     logging.disable(logging.WARNING)
-    told = json.loads(sys.argv[1])
-    case = Case(**told.pop("case"))
+    arguments = json.loads(sys.argv[1])
+    case = Case(**arguments.pop("case"))
     if hasattr(os, "sched_setaffinity"):
         # Pinned, so that no thread wanders; on the first of the cores we may use.
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: told["threads"]])
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments["threads"]])
     try:
-        result = measure(case, **told)
+        result = measure(case, **arguments)
     except LarsError as error:
         result = {"error": str(error)}
     real.write(json.dumps(result, allow_nan=False) + "\n")

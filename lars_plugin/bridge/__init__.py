@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine that serves stems to other programs, and the client that asks it for them.
 
-wire, layout, messages, limits    the protocol: bytes and frozen messages, no I/O; codes: errors
-auth, runtime                     who may connect, and where the engine is
-server, connection, dispatch      the network side, one thread
-pool, worker, session, plan, rack the inference side, one thread per model; wake: its alarm clock
-live_rate, stand_in               live streams: quick rate conversion, what stands in for a network
-jobs, worker_backend              separating files for clients, with the models' threads
-latency                           what a live stream is late by, without an engine
-client, alignment, link           the reference client
-embedded                          an engine of one's own, on a thread or as a process
+protocol/    bytes and frozen messages, no I/O
+engine/      server, connection, dispatch: the network side, one thread; model_pool, model_thread,
+             session: the inference side, one thread a model; jobs: files
+client/      the reference client
+auth, discovery    who may connect, and where the engine is
+local_engine       an engine of one's own, on a thread or as a process
 """
 
 from __future__ import annotations

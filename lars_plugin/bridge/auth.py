@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.errors import AuthError, BridgeError
+from lars_plugin.files import replacing
 
 __all__ = [
     "check_engine",
@@ -50,7 +51,7 @@ def private_folder(folder: Path) -> Path:
     """Create a folder with mode 0700, or check that it is one and ours.
 
     Raises:
-        AuthError: others own it or can look into it, or it is no folder.
+        AuthError: others own it or can look into it, or it is not a folder.
         BridgeError: it cannot be made.
     """
     try:
@@ -84,7 +85,7 @@ def open_folder(folder: Path) -> Iterator[int | None]:
 
     Raises:
         OSError: it is not there.
-        AuthError: others own it or can look into it, or it is a link or no folder.
+        AuthError: others own it or can look into it, or it is a link or not a folder.
     """
     _check_folder(folder, folder.lstat())
     if os.name != "posix":
@@ -108,7 +109,7 @@ def read_private(path: Path, most: int, folder: int | None = None) -> bytes:
 
     Raises:
         OSError: it cannot be opened; links are not followed.
-        AuthError: it is another user's, open to others, or no plain file.
+        AuthError: it is another user's, open to others, or not a plain file.
     """
     # A pipe in the file's place must not make us wait for a writer.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -131,29 +132,24 @@ def read_private(path: Path, most: int, folder: int | None = None) -> bytes:
 def write_private(path: Path, data: str) -> None:
     """Write a file of mode 0600 in one go; readers see the old one or the new one.
 
+    Args:
+        path: in a folder that is there: only ``private_folder`` makes one that is private.
+        data: the content.
+
     Raises:
         BridgeError: it cannot be written.
     """
-    spare = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        descriptor = os.open(spare, flags, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(data)
-            os.replace(spare, path)
-        except BaseException:
-            spare.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise BridgeError(f"cannot write {path}: {error.strerror}; make room for it") from error
+    if not path.parent.is_dir():
+        raise BridgeError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    with replacing(path, error=BridgeError, mode=0o600) as temporary:
+        temporary.write_text(data, encoding="utf-8")
 
 
 def read_token(path: Path) -> str:
     """The token in a file of mode 0600.
 
     Raises:
-        AuthError: the file is not there, holds no token, or others may read it.
+        AuthError: the file is missing, does not hold a token, or others may read it.
     """
     try:
         token = read_private(path, 4 * limits.TOKEN_BYTES).decode("ascii", "replace").strip()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lars_plugin.errors import InputError
+from lars_plugin.options import add_backend_options, add_device_option
 
 __all__ = ["add_serve_parser", "add_stream_parser", "run_serve", "run_stream"]
 
@@ -52,18 +53,8 @@ def add_serve_parser(subparsers: Any) -> None:
         help="jobs and boards may touch only this folder (repeat for more; default: any on this"
         " machine that you may, none for clients elsewhere)",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default auto)")
-    parser.add_argument(
-        "--backend",
-        choices=("auto", "torch", "torchscript", "openvino"),
-        help="what runs the networks; auto is the fastest here (default: LARS_BACKEND, or auto)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "float32", "bfloat16"),
-        default="auto",
-        help="auto: the fastest that costs this kind of model less than 0.1 dB (default)",
-    )
+    add_device_option(parser)
+    add_backend_options(parser)
     parser.add_argument(
         "--realtime",
         action="store_true",
@@ -139,7 +130,7 @@ def run_serve(args: argparse.Namespace) -> int:
                 for number in (signal.SIGTERM, signal.SIGINT)
             }
             for name in args.preload:
-                # The worker stays for as long as an unused model may.
+                # The thread stays for as long as an unused model may.
                 server.pool.release(server.pool.lease(name))
             print("ready", settings.socket or "", server.address or "", file=sys.stderr, flush=True)
             server.serve()

@@ -23,7 +23,7 @@ __all__ = ["run_all"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Seconds that the running work has to notice that it shall stop.
+# Seconds that the running work has to notice that it must stop.
 _GRACE = 10.0
 
 

@@ -44,9 +44,9 @@ def tell_left_out(
         if why := why_not(path):
             below = path.relative_to(place) if path.is_relative_to(place) else path
             names.setdefault(why, []).append(printable(below))
-    told = []
+    groups = []
     for why, there in names.items():
         more = f" and {len(there) - _NAMES} more" if len(there) > _NAMES else ""
-        told.append(f"{why}: {', '.join(there[:_NAMES])}{more}")
-    if told:
-        log.warning("%s: left out: %s", printable(place), "; ".join(told))
+        groups.append(f"{why}: {', '.join(there[:_NAMES])}{more}")
+    if groups:
+        log.warning("%s: left out: %s", printable(place), "; ".join(groups))

@@ -16,7 +16,7 @@ from lars_plugin.cli.records import Making, Run, Source, Written
 from lars_plugin.separation.files import RESIDUAL
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.composite_specs import part_names
-from lars_plugin.zoo.integrity import sha256_of
+from lars_plugin.zoo.integrity import weights_sha256
 from lars_plugin.zoo.load import resolve
 
 __all__ = ["MIDI", "makings", "runs_of"]
@@ -51,16 +51,16 @@ def makings(
     # What is left of the mixture, and a common gain, are of all that are written together.
     separated = sorted(stem for stem in stems if stem not in (RESIDUAL, MIDI))
     together = dataclasses.replace(plain, settings={**settings, "stems": separated})
-    made = {
+    result = {
         stem: together if stem == RESIDUAL or (args.rescale and args.bits != "32f") else plain
         for stem in stems
     }
-    if MIDI in made:
+    if MIDI in result:
         notes = {name: getattr(args, name, None) for name in _MIDI_SETTINGS}
         if Path(args.note_map).is_file():
-            notes["note_map"] = f"{args.note_map} ({sha256_of(Path(args.note_map))})"
-        made[MIDI] = dataclasses.replace(together, settings={**together.settings, **notes})
-    return made
+            notes["note_map"] = f"{args.note_map} ({weights_sha256(Path(args.note_map))})"
+        result[MIDI] = dataclasses.replace(together, settings={**together.settings, **notes})
+    return result
 
 
 def _model(name: str, separator: Separator) -> dict[str, Any]:
@@ -85,24 +85,24 @@ def _model(name: str, separator: Separator) -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     """Of a file, or of all files in a folder of checkpoints."""
     if not path.is_dir():
-        return sha256_of(path)
+        return weights_sha256(path)
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            digest.update(f"{file.relative_to(path)} {sha256_of(file)}\n".encode())
+            digest.update(f"{file.relative_to(path)} {weights_sha256(file)}\n".encode())
     return digest.hexdigest()
 
 
 def runs_of(
-    source: Source, made: Mapping[str, Making], written: Mapping[str, Written]
+    source: Source, making: Mapping[str, Making], written: Mapping[str, Written]
 ) -> list[Run]:
     """Outputs of one input, those that are made alike together."""
     runs: list[Run] = []
     for stem, output in written.items():
         for index, run in enumerate(runs):
-            if run.making == made[stem]:
+            if run.making == making[stem]:
                 runs[index] = dataclasses.replace(run, outputs={**run.outputs, stem: output})
                 break
         else:
-            runs.append(Run(source, made[stem], {stem: output}))
+            runs.append(Run(source, making[stem], {stem: output}))
     return runs

@@ -145,8 +145,8 @@ def run_midi(args: argparse.Namespace) -> int:
         save_plot(draw_hits(stems, hits, seconds=args.plot_seconds), args.plot)
     if not args.quiet:
         counts = {stem: sum(hit.stem == stem for hit in hits) for stem in stems}
-        told = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-        print(f"{out}: {len(hits)} hits ({told or 'none'})")
+        listed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+        print(f"{out}: {len(hits)} hits ({listed or 'none'})")
         if args.plot:
             print(f"{args.plot}: picture")
     return 0
@@ -324,7 +324,7 @@ def _tune(args: argparse.Namespace, kits: Any, grooves: Any) -> int:
             if not args.quiet:
                 print(line, flush=True)
 
-        made = tune(
+        result = tune(
             examples,
             args.source,
             model=name,
@@ -334,6 +334,6 @@ def _tune(args: argparse.Namespace, kits: Any, grooves: Any) -> int:
             seed=args.seed,
             tell=tell,
         )
-        made.save(out)
+        result.save(out)
     print(f"{out}: settings", file=sys.stderr if args.quiet else sys.stdout)
     return 0

@@ -102,7 +102,7 @@ class _Stdout(AtomicFiles):
         super().__init__()
         self._out = out
 
-    def create(self, path: Path) -> BinaryIO:  # noqa: ARG002 # there is but one
+    def create(self, path: Path, mode: int = 0o666) -> BinaryIO:  # noqa: ARG002 # there is but one
         return cast(BinaryIO, _Output(self._out))
 
     def commit(self) -> None: ...

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lars_plugin.audio import printable
-from lars_plugin.audio.leftovers import remove_leftovers
 from lars_plugin.cli.inputs import Found
 from lars_plugin.cli.makings import MIDI, makings, runs_of
 from lars_plugin.cli.naming import OutputNames, conflicts
@@ -19,6 +18,7 @@ from lars_plugin.cli.records import Making, Record, Source, Written
 from lars_plugin.cli.report import Outcome
 from lars_plugin.cli.verdicts import judge
 from lars_plugin.errors import AudioFileError, InputError
+from lars_plugin.leftovers import remove_leftovers
 from lars_plugin.separation.files import RESIDUAL
 from lars_plugin.separation.separator import Separator
 
@@ -48,7 +48,7 @@ class Task:
     def recorded(self, source: Source, written: Mapping[Path, os.stat_result]) -> bytes:
         """The record's content when these outputs have been written."""
         record = Record(self.record)
-        return record.with_runs(runs_of(source, self.making, self._told(record, written)))
+        return record.with_runs(runs_of(source, self.making, self._written(record, written)))
 
     def record_midi(self, source: Source) -> None:
         """Add the MIDI file to the record.
@@ -58,10 +58,12 @@ class Task:
         """
         assert self.midi is not None
         record = Record(self.record)
-        told = self._told(record, {self.midi: self.midi.stat()})
-        record.add(runs_of(source, self.making, told))
+        written = self._written(record, {self.midi: self.midi.stat()})
+        record.add(runs_of(source, self.making, written))
 
-    def _told(self, record: Record, written: Mapping[Path, os.stat_result]) -> dict[str, Written]:
+    def _written(
+        self, record: Record, written: Mapping[Path, os.stat_result]
+    ) -> dict[str, Written]:
         named = {**self.outputs, **({MIDI: self.midi} if self.midi is not None else {})}
         return {
             stem: record.written(path, written[path])
@@ -100,8 +102,8 @@ def make_plan(args: argparse.Namespace, separator: Separator, found: Sequence[Fo
             tasks[item.path] = _task(names, item, stems, making)
         except InputError as error:
             settled.append(Outcome(item.path, "failed", error=str(error)))
-    made = {os.path.realpath(path) for task in tasks.values() for path in task.outputs.values()}
-    own = [i.path for i in found if not i.named and os.path.realpath(i.path) in made]
+    outputs = {os.path.realpath(path) for task in tasks.values() for path in task.outputs.values()}
+    own = [i.path for i in found if not i.named and os.path.realpath(i.path) in outputs]
     for path in own:
         tasks.pop(path, None)
         # What this very command makes is no input of it; a second run over a folder finds it all.

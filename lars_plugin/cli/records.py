@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import stat
@@ -21,11 +20,11 @@ from typing import Any
 
 from lars_plugin.audio import AtomicFiles, printable
 from lars_plugin.errors import AudioFileError
+from lars_plugin.files import sha256_of
 
 __all__ = ["Making", "Record", "Run", "Source", "Written"]
 
 _MOST = 1 << 20  # bytes that are believed to be a record
-_BLOCK = 1 << 20
 
 # Seconds by which times of files may be off where they are copied, or kept on FAT.
 _CLOCK = 2.0
@@ -61,15 +60,12 @@ class Source:
         Raises:
             AudioFileError: it cannot be read.
         """
-        digest = hashlib.sha256()
         try:
-            with open(self.path, "rb") as handle:
-                while block := handle.read(_BLOCK):
-                    digest.update(block)
+            digest = sha256_of(Path(self.path))
         except OSError as error:
             raise AudioFileError(f"cannot read {printable(self.path)}: {error.strerror}") from error
         same = Source.of(Path(self.path)) == dataclasses.replace(self, sha256="")
-        return dataclasses.replace(self, sha256=digest.hexdigest() if same else "")
+        return dataclasses.replace(self, sha256=digest if same else "")
 
     def same_as(self, now: Source) -> bool:
         """Whether a file that is there now has the content that this one had."""
@@ -107,13 +103,13 @@ class Making:
         for key in sorted({*self.settings, *other.settings}):
             old, new = self.settings.get(key), other.settings.get(key)
             if old != new:
-                found.append(f"{key} {_told(old)}, now {_told(new)}")
+                found.append(f"{key} {_words(old)}, now {_words(new)}")
         if self.version != other.version:
             found.append(f"lars {self.version}, now {other.version}")
         return "; ".join(found)
 
 
-def _told(value: Any) -> str:
+def _words(value: Any) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
     if isinstance(value, bool):

@@ -12,6 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import CancelledError, LarsError
+from lars_plugin.options import (
+    add_backend_options,
+    add_device_option,
+    add_model_option,
+    add_preset_options,
+    count,
+    name_list,
+)
 
 if TYPE_CHECKING:
     from lars_plugin.cli.display import Display
@@ -74,7 +82,7 @@ def add_separate_parser(subparsers: Any) -> None:
     add_model_options(group)
     add_channel_option(group)
     stems = group.add_mutually_exclusive_group()
-    stems.add_argument("--stems", type=_names, metavar="A,B", help="only these (default: all)")
+    stems.add_argument("--stems", type=name_list, metavar="A,B", help="only these (default: all)")
     stems.add_argument("--two-stems", metavar="STEM",
         help="this one and the rest: --stems STEM --residual")  # fmt: skip
     group.add_argument("--residual", action="store_true",
@@ -103,7 +111,7 @@ def add_separate_parser(subparsers: Any) -> None:
         help="also write what was played, as TRACK.mid beside the stems")  # fmt: skip
     add_hit_options(group)
     add = parser.add_argument_group("how").add_argument
-    add("-j", "--jobs", type=_count, default=1, metavar="N",
+    add("-j", "--jobs", type=count, default=1, metavar="N",
         help="files at a time, sharing one model and the cores (default: %(default)s)")  # fmt: skip
     add("--json", action="store_true", help="print one JSON document about all files")
     add("-q", "--quiet", action="store_true", help="print errors only")
@@ -112,22 +120,12 @@ def add_separate_parser(subparsers: Any) -> None:
 
 def add_model_options(group: Any) -> None:
     """Options that choose a model and how it runs; :func:`make_separator` reads them."""
+    add_model_option(group, "-n", "--name")
+    add_preset_options(group)
     add = group.add_argument
-    add("-m", "-n", "--model", "--name", dest="model", default="lars-mini", metavar="MODEL",
-        help="a name from `lars models list`, a model's folder, cascade:A,B (A's drums go to B),"
-        " A+B (their mean), or a file of weights for that (default: %(default)s)",
-    )  # fmt: skip
-    add("--preset", choices=("fast", "balanced", "best"), help="speed against quality")
-    add("--overlap", type=float, metavar="X",
-        help="how many chunks cover a sample, 1 or more; instead of a preset")  # fmt: skip
-    add("--batch-size", type=_count, metavar="N", help="chunks per run of the network")
-    add("-d", "--device", default="auto", help="auto, cpu, cuda, mps (default: %(default)s)")
-    add("--backend", choices=("auto", "torch", "torchscript", "openvino"),
-        help="what runs the network; auto is the fastest here (default: LARS_BACKEND, or auto)",
-    )  # fmt: skip
-    add("--precision", choices=("auto", "float32", "bfloat16", "float16", "int8"), default="auto",
-        help="auto: the fastest that costs this kind of model less than 0.1 dB"
-        " (default: %(default)s)")  # fmt: skip
+    add("--batch-size", type=count, metavar="N", help="chunks per run of the network")
+    add_device_option(group)
+    add_backend_options(group)
     add("--wiener", type=float, metavar="ALPHA",
         help="share the mixture's spectrum out by |stem|^ALPHA; 1 is usual, more ducks more",
     )  # fmt: skip
@@ -333,14 +331,3 @@ def _share(model: Model, jobs: int) -> None:
     share = getattr(model.backend, "share", None)
     if share is not None:
         share(jobs)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number

@@ -56,18 +56,18 @@ def judge(
 
     known: dict[str, tuple[Run, Written]] = {}
     for stem in there:
-        told = record.find(stem, outputs[stem])
+        found = record.find(stem, outputs[stem])
         name = printable(outputs[stem])
-        if told is None or not told[1].is_there(outputs[stem], untouched=False):
-            what = "what it was made from" if told is None else "by whom it was changed since"
+        if found is None or not found[1].is_there(outputs[stem], untouched=False):
+            what = "what it was made from" if found is None else "by whom it was changed since"
             return _refuse(f"{name} is there already, and nothing tells {what}")
-        known[stem] = told
-        if not is_fresh(told[0]):
-            if not is_older(told[0]):
+        known[stem] = found
+        if not is_fresh(found[0]):
+            if not is_older(found[0]):
                 return _refuse(
-                    f"{name} is there already, made from {printable(told[0].source.path)}"
+                    f"{name} is there already, made from {printable(found[0].source.path)}"
                 )
-        elif difference := told[0].making.differences(making[stem]):
+        elif difference := found[0].making.differences(making[stem]):
             return _refuse(f"{name} is there already, made in another way ({difference})")
     if len(there) == len(outputs) and all(is_fresh(run) for run, _ in known.values()):
         return Verdict("skip")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a model is measured against: doing nothing, the best masks, and a classic.
+"""Baselines for models: doing nothing, the best masks, and a classic method.
 
 Each takes a :class:`~lars_plugin.evaluation.clips.Recording` and returns an estimate for each of
 its references.
@@ -7,14 +7,14 @@ its references.
 ``mixture``: the mixture itself for every stem: the score of doing nothing.
 
 ``oracle``: Wiener masks from the true stems, ``|S|^2 / sum |S|^2``, on the mixture's STFT (Hann,
-2048 samples, hop 512), its phase kept: about the best that real masks on this STFT can do. No
-system that does not know the answer can be expected there, but complex masks can pass it.
+2048 samples, hop 512), its phase kept: about the best that real masks on this STFT can do. A
+system that does not know the answer will rarely reach it, but complex masks can exceed it.
 
 ``nmf``: the mixture's magnitudes, as the mean over channels, factorised without any training into
 :data:`COMPONENTS` spectra and their activations (Kullback-Leibler divergence, scikit-learn), each
-component given to one stem, and the stems cut out by Wiener masks. Which component belongs to which
-drum is exactly what such a factorisation does not know; here it is told by the true stems
-(:func:`assign`), so this baseline is flattered.
+component given to one stem, and the stems cut out by Wiener masks. Such a factorisation does not
+know which component belongs to which drum. Here the true stems tell it (:func:`assign`), so this
+baseline is flattered.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def require_nmf() -> None:
 
 
 def assign(spectra: Spectra, activations: Spectra, truths: Mapping[str, Spectra]) -> list[str]:
-    """For each component the stem that it resembles most.
+    """The stem that each component resembles most.
 
     Args:
         spectra: ``(bins, components)``.
@@ -116,7 +116,7 @@ def assign(spectra: Spectra, activations: Spectra, truths: Mapping[str, Spectra]
         truths: magnitudes of each true stem, ``(bins, frames)``.
 
     Returns:
-        Of each component the stem with the highest cosine between the component's magnitudes
+        For each component the stem with the highest cosine between the component's magnitudes
         (spectrum times activation) and the stem's; a silent stem gets none.
     """
     names = list(truths)
@@ -141,9 +141,9 @@ def _masked(
 ) -> dict[str, Wave]:
     """Each stem's share of the mixture's STFT.
 
-    Powers, by stem and channel, are asked for twice, so that only one of them is held at a time.
+    Powers, by stem and channel, are computed twice, so that only one of them is held at a time.
     """
-    made = {name: np.zeros_like(mix) for name in names}
+    result = {name: np.zeros_like(mix) for name in names}
     for channel in range(mix.shape[0]):
         spectrum = _stft(mix[channel])
         total = np.full(spectrum.shape, np.finfo(np.float32).tiny, np.float32)
@@ -151,8 +151,8 @@ def _masked(
             total += power(name, channel)
         for name in names:
             mask = power(name, channel) / total
-            made[name][channel] = _istft(spectrum * mask, mix.shape[1])
-    return made
+            result[name][channel] = _istft(spectrum * mask, mix.shape[1])
+    return result
 
 
 def _stft(wave: NDArray[np.float32]) -> NDArray[np.complex64]:

@@ -21,14 +21,14 @@ Wave = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Clip:
-    """Where one mixture and its stems lie.
+    """Paths of one mixture and its stems.
 
     Attributes:
         name: unique in its folder: the path below it, with ``/``.
         stems: canonical name to the files whose sum is that stem.
         mixture: its file, or None: the sum of the stems.
         kit: which drum kit plays; empty when that is not known.
-        variant: what is done to it after reading, see ``variants.py``; empty for nothing.
+        variant: how it is changed after reading, see ``variants.py``; empty for no change.
     """
 
     name: str

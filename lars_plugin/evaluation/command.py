@@ -13,6 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError, LarsError
+from lars_plugin.options import (
+    add_backend_options,
+    add_device_option,
+    add_model_option,
+    add_preset_options,
+    count,
+    name_list,
+)
 
 if TYPE_CHECKING:
     from lars_plugin.evaluation.clips import Clip
@@ -61,17 +69,17 @@ def add_evaluate_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the clips are")
-    add = parser.add_argument_group("what").add_argument
-    add("-m", "--model", dest="models", action="append", metavar="MODEL",
-        help="a name from `lars models list`, a model's folder, cascade:A,B or A+B; may be"
-        " repeated; none for baselines only (default: lars-mini)")  # fmt: skip
-    add("--baseline", type=_names, default=("mixture", "oracle"), metavar="A,B",
+    group = parser.add_argument_group("what")
+    add_model_option(group, dest="models", action="append", default=None,
+        more="may be repeated; none for baselines only")  # fmt: skip
+    add = group.add_argument
+    add("--baseline", type=name_list, default=("mixture", "oracle"), metavar="A,B",
         help="mixture, oracle, nmf, or none (default: mixture,oracle)")  # fmt: skip
     add("--layout", choices=("auto", "clips", "stemgmd", "musdb"), default="auto",
         help="default: %(default)s")  # fmt: skip
     add("--split", help="part of the data, where the layout has parts")
-    add("--kits", type=_names, default=(), metavar="A,B", help="only these drum kits")
-    add("--limit", type=_count, metavar="N", help="at most N clips, evenly spread over all")
+    add("--kits", type=name_list, default=(), metavar="A,B", help="only these drum kits")
+    add("--limit", type=count, metavar="N", help="at most N clips, evenly spread over all")
     add("--variants", nargs="?", const="all", metavar="A,B",
         help="each clip as records have it: mono, low-passed, in rooms, squashed, one-sided; all"
         " variants, or those named (plain, mono, lp10, lp5, mono-lp10, room, hall, squash, bright,"
@@ -91,15 +99,13 @@ def add_evaluate_parser(subparsers: Any) -> None:
         help="show instead where the energy of strokes goes that sound alone; clips need"
         " onsets.csv",
     )  # fmt: skip
-    add = parser.add_argument_group("how").add_argument
-    add("--preset", choices=("fast", "balanced", "best"), help="speed against quality")
-    add(
-        "--overlap", type=float, metavar="X", help="chunks that cover a sample; instead of a preset"
-    )
-    add("-d", "--device", default="auto", help="auto, cpu, cuda, mps (default: %(default)s)")
-    add("--precision", choices=("float32", "bfloat16", "float16"), default="float32",
-        help="default: %(default)s")  # fmt: skip
-    add("-j", "--jobs", type=_count, default=1, metavar="N",
+    group = parser.add_argument_group("how")
+    add_preset_options(group)
+    add_device_option(group)
+    # Figures are those of one backend and float32, wherever they are made, unless told otherwise.
+    add_backend_options(group, backend="torch", precision="float32")
+    add = group.add_argument
+    add("-j", "--jobs", type=count, default=1, metavar="N",
         help="clips at a time; more than 1 spoils the real-time ratio (default: %(default)s)",
     )  # fmt: skip
     add("--resume", action="store_true",
@@ -153,6 +159,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         overlap=args.overlap,
         device=args.device,
         precision=args.precision,
+        backend=args.backend,
     )
     layout, clips = find_clips(
         args.folder,
@@ -162,7 +169,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     )
     clips = _limited(clips, args.limit)
     if args.variants:
-        chosen = tuple(VARIANTS) if args.variants == "all" else _names(args.variants)
+        chosen = tuple(VARIANTS) if args.variants == "all" else name_list(args.variants)
         clips = spread_over_variants(clips, chosen)
     if args.midi:
         return _evaluate_midi(args, clips, systems)
@@ -256,7 +263,7 @@ def _write_files(
         outcome,
         summary,
         command=["lars", *map(shlex.quote, sys.argv[1:])],
-        facts={
+        entries={
             "date": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             "folder": args.folder.name,
             "layout": layout,
@@ -344,14 +351,3 @@ def _shared_cores(jobs: int, systems: list[System]) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
-    return number

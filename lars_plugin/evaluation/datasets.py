@@ -3,7 +3,7 @@
 
 ``clips``: any folder tree whose lowest folders hold one file per stem (``kick.wav``,
 ``snare.flac``, ...), with or without ``mix.*`` or ``mixture.*``. An ``index.csv`` at the top with
-columns ``clip`` and ``kit`` tells the kits.
+columns ``clip`` and ``kit`` lists the kits.
 
 ``musdb``: MUSDB18-HQ: the same, under ``test`` and ``train``, with vocals, bass, drums, other.
 
@@ -46,16 +46,16 @@ def find_clips(
 
     Args:
         folder: the top of a tree.
-        layout: one of :data:`LAYOUTS`; None looks at what is there.
+        layout: one of :data:`LAYOUTS`; None detects it.
         split: for the layouts that have splits; None is ``test``.
         kits: only these; all for none.
 
     Raises:
-        DatasetError: no such folder, or nothing in it that fits.
-        InputError: a split for a layout without any, or a kit that is not there.
+        DatasetError: no such folder, or no clips in it.
+        InputError: a split for a layout without splits, or an unknown kit.
     """
     if not folder.is_dir():
-        raise DatasetError(f"{printable(folder)} is no folder; give one that holds clips")
+        raise DatasetError(f"{printable(folder)} is not a folder; give one that holds clips")
     if layout is None:
         layout = _recognise(folder)
     if layout == "stemgmd":
@@ -122,7 +122,7 @@ def _find_plain(folder: Path, kits: Mapping[str, str], top: Path | None = None) 
             if stem in stems:
                 raise DatasetError(f"{printable(path)} holds {stem} twice; remove one of them")
             stems[stem] = (file,)
-        # One lone file beside nothing is some recording, not a clip with stems.
+        # A single file is some recording, not a clip with stems.
         if len(stems) + (mixture is not None) > 1 and stems:
             name = printable(path.relative_to(top or folder).as_posix())
             stems = {stem: stems[stem] for stem in sorted(stems, key=stem_order)}

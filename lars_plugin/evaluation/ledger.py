@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger: rows of scores as they come, kept in a CSV file from which a run can go on."""
+"""The ledger: rows of scores in a CSV file, from which a run can be resumed."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _TEXT = ("clip", "kit", "system", "settings", "stem")
 
 
 class Ledger:
-    """All rows so far; with a path also on the disk, each group as soon as it is known.
+    """All rows so far. With a path, each group is written to disk as soon as it is complete.
 
     A group is the rows of one clip and one system. It is written at once and counts only when
-    it is whole, so a run that was killed loses at most the groups it was working on.
+    it is complete, so a killed run loses at most the groups it was working on.
 
     Nothing is written before :meth:`begin`.
 
     Args:
         path: the CSV file; None keeps rows in memory only.
-        resume: go on from what the file holds; without, it will be replaced.
+        resume: continue from the file's rows; otherwise the file is replaced.
 
     Raises:
-        DatasetError: the file to go on from is no such table.
+        DatasetError: the file to resume from is not a table of scores.
     """
 
     def __init__(self, path: Path | None = None, *, resume: bool = False) -> None:
@@ -49,10 +49,10 @@ class Ledger:
         self._file: TextIO | None = None
         if path is not None and resume and path.is_file():
             self._groups = _read(path)
-            log.info("%s: %d groups of rows are done", printable(path), len(self._groups))
+            log.info("%s: %d groups of rows are complete", printable(path), len(self._groups))
 
     def begin(self) -> None:
-        """Make the file ready for :meth:`add`; until now it is as it was.
+        """Prepare the file for :meth:`add`; before this call it is unchanged.
 
         Raises:
             DatasetError: it cannot be written.
@@ -60,7 +60,7 @@ class Ledger:
         """
         if self._path is None or self._file is not None:
             return
-        # What remains is written anew: a torn line at the end would spoil the next one.
+        # The complete rows are written again: a torn line at the end would damage the next one.
         with AtomicFiles() as files:
             files.create(self._path).write(_format([COLUMNS, *map(_cells, self.rows())]).encode())
         try:
@@ -73,7 +73,7 @@ class Ledger:
         return [row for group in self._groups.values() for row in group]
 
     def get(self, clip: str, system: str, settings: str) -> tuple[Row, ...] | None:
-        """The rows of a clip and a system under these settings, or None if they are to be made."""
+        """The rows of a clip and a system under these settings, or None if they are missing."""
         return self._groups.get((clip, system, settings))
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -96,7 +96,7 @@ class Ledger:
                 ) from error
 
     def close(self) -> None:
-        """Close the file; twice is fine."""
+        """Close the file; may be called twice."""
         if self._file is not None:
             self._file.close()
 
@@ -122,12 +122,12 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> dict[tuple[str, str, str], tuple[Row, ...]]:
-    """The whole groups of a file; a torn end is left out."""
+    """The complete groups of a file; a torn end is left out."""
     text = path.read_text(encoding="utf-8")
     lines = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     if tuple(next(lines, ())) != COLUMNS:
         raise DatasetError(
-            f"{printable(path)} is no table of scores of this version; give another name, or"
+            f"{printable(path)} is not a table of scores of this version; give another name, or"
             " leave resume out to replace it"
         )
     found: dict[tuple[str, str, str], list[Row]] = {}
@@ -136,7 +136,7 @@ def _read(path: Path) -> dict[tuple[str, str, str], tuple[Row, ...]]:
             row = _row(dict(zip(COLUMNS, cells, strict=True)))
         except ValueError as error:
             raise DatasetError(
-                f"{printable(path)} is damaged in line {number}; mend or remove that line"
+                f"{printable(path)} is damaged in line {number}; repair or remove that line"
             ) from error
         found.setdefault((row.clip, row.system, row.settings), []).append(row)
     return {

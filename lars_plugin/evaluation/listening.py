@@ -32,7 +32,7 @@ _BLOCK = 1 << 15
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Part of a clip, with what the systems made of it.
+    """Part of a clip, with the systems' estimates.
 
     Attributes:
         clip: the clip's name.
@@ -54,8 +54,8 @@ class Excerpt:
 def choose(rows: Sequence[Row], summary: Summary, count: int) -> list[tuple[str, str]]:
     """Up to ``count`` clips with the reason: from the lowest to the highest score of a system.
 
-    The score is a clip's mean SDR over sounding stems, of the first model, or where there is no
-    model, of the last baseline.
+    The score is a clip's mean SDR over sounding stems, for the first model, or for the last
+    baseline if there are no models.
     """
     if not summary.systems:
         return []
@@ -68,7 +68,7 @@ def choose(rows: Sequence[Row], summary: Summary, count: int) -> list[tuple[str,
             values.setdefault(row.clip, []).append(row.sdr_db)
     ranked = sorted(values, key=lambda clip: (statistics.fmean(values[clip]), clip))
     count = min(count, len(ranked))
-    # One clip alone is the one in the middle.
+    # A single clip is the one in the middle.
     places = np.linspace(0, len(ranked) - 1, count) if count > 1 else [len(ranked) // 2] * count
     chosen = []
     for place in sorted({round(place) for place in places}):
@@ -94,7 +94,7 @@ def make_excerpt(
     """Read a clip, take its middle, and run the systems on that.
 
     Raises:
-        LarsError: what reading or a system raises.
+        LarsError: reading or a system fails.
     """
     whole = load_clip(clip)
     length = min(whole.mixture.shape[1], round(EXCERPT_SECONDS * whole.sample_rate))
@@ -129,7 +129,7 @@ def audio_uri(wave: Wave, sample_rate: int, kind: AudioKind, gain: float = 1.0) 
     with soundfile.SoundFile(
         buffer, "w", sample_rate, wave.shape[0], subtype, format=kind.upper()
     ) as file:
-        # In blocks: libsndfile's Vorbis encoder wants the stack for what it is given at once.
+        # In blocks: libsndfile's Vorbis encoder puts each block on the stack.
         for start in range(0, wave.shape[1], _BLOCK):
             file.write((wave[:, start : start + _BLOCK] * np.float32(gain)).T)
     return f"data:audio/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

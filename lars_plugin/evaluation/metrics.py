@@ -57,7 +57,7 @@ def sdr(reference: Wave, estimate: Wave) -> float:
     """Signal-to-distortion ratio in dB (LARS 2.0, equation 2): ``10 log10(|s|^2 / |s - e|^2)``.
 
     One ratio over all channels and samples. A silent reference gives ``-inf`` (and NaN if the
-    estimate is silent too): ask :func:`is_sounding` first and report :func:`leakage_db` there.
+    estimate is silent too). Check :func:`is_sounding` first, and report :func:`leakage_db` there.
 
     Raises:
         InputError: the shapes differ.
@@ -79,15 +79,15 @@ def is_sounding(reference: Wave, mixture: Wave, threshold_db: float = SILENCE_DB
 
 
 def leakage_db(estimate: Wave, mixture: Wave) -> float:
-    """Level in dB, against the mixture, of what came out for a stem that is silent."""
+    """Level in dB, against the mixture, of the estimate for a silent stem."""
     return level_db(estimate, mixture)
 
 
 def limited(decibels: float) -> float:
-    """A value in dB that may be infinite, cut to +-:data:`LIMIT_DB`.
+    """A value in dB that may be infinite, limited to +-:data:`LIMIT_DB`.
 
     Raises:
-        InputError: NaN, which no score may be.
+        InputError: the score is NaN.
     """
     if math.isnan(decibels):
         raise InputError("a score is NaN: the estimate or the reference is not finite")

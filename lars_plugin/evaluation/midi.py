@@ -70,13 +70,13 @@ class MidiScores:
         return add_scores(clip[name] for clip in self.clips[tolerance] for name in classes)
 
     def mean_f(self, tolerance: float) -> float:
-        """Mean of the classes' F-measures, of those that occur."""
+        """Mean F-measure of the classes that occur."""
         values = [self.total(tolerance, name).f_measure for name in CLASSES]
         known = [value for value in values if not math.isnan(value)]
         return sum(known) / len(known) if known else math.nan
 
     def named_right(self, stem: str, played: str | None = None) -> tuple[int, int]:
-        """Strokes found of a stem, or of one of its articulations: named right, and all."""
+        """Strokes found of a stem or one articulation: those named correctly, and all of them."""
         counts = [
             (count, heard == truth)
             for (one, truth, heard), count in self.named.items()
@@ -109,7 +109,7 @@ def read_notes(path: Path) -> list[Stroke]:
         ) from error
     wrong = {stroke.stem for stroke in strokes} - set(DRUMS)
     if wrong:
-        raise DatasetError(f"{path} names classes that are no drums: {', '.join(sorted(wrong))}")
+        raise DatasetError(f"{path} names classes that are not drums: {', '.join(sorted(wrong))}")
     for one in strokes:
         if one.articulation and one.articulation not in ARTICULATIONS[one.stem]:
             raise DatasetError(f"{path}: {one.stem} has no articulation {one.articulation!r}")
@@ -202,7 +202,7 @@ def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:
     count = len(scores[0].clips[wide])
     tables = [
         Table(
-            f"Onset F-measure, {count} clips; all: every stroke counts alike",
+            f"Onset F-measure, {count} clips; all: every stroke has the same weight",
             ("within", *CLASSES, "mean", "all"),
             tuple(rows),
         )
@@ -235,14 +235,14 @@ def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:
 
 
 def _articulation_table(scores: Sequence[MidiScores]) -> Table:
-    """Which share of the strokes that a system found in their own stem it also named right."""
+    """The share of the strokes found in their own stem that were also named correctly."""
 
     def cells(stem: str, played: str | None = None) -> list[str]:
-        made = []
+        result = []
         for score in scores:
             right, total = score.named_right(stem, played)
-            made.append(f"{right / total:.2f} of {total}" if total else "-")
-        return made
+            result.append(f"{right / total:.2f} of {total}" if total else "-")
+        return result
 
     rows = []
     for stem in DRUMS:
@@ -255,17 +255,17 @@ def _articulation_table(scores: Sequence[MidiScores]) -> Table:
         rows.append((f"{stem}, all", *cells(stem)))
     header = ("articulation", *(score.name for score in scores))
     return Table(
-        "Articulations named right, of the strokes found in their stem", header, tuple(rows)
+        "Articulations named correctly, of the strokes found in their stem", header, tuple(rows)
     )
 
 
 def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
-    """All figures as plain data for JSON; what is not known is null."""
+    """All figures as plain data for JSON; unknown values are null."""
 
     def plain(value: float) -> float | None:
         return None if math.isnan(value) else round(value, 5)
 
-    made: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for score in scores:
         classes = {}
         for name in CLASSES:
@@ -282,7 +282,7 @@ def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
                 "late_ms": plain(1000 * one.timing[0]),
                 "spread_ms": plain(1000 * one.timing[1]),
             }
-        made[score.name] = {
+        result[score.name] = {
             "classes": classes,
             **{f"mean_f_{_ms(t)}ms": plain(score.mean_f(t)) for t in TOLERANCES},
             **{f"all_f_{_ms(t)}ms": plain(score.total(t, *CLASSES).f_measure) for t in TOLERANCES},
@@ -291,7 +291,7 @@ def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:
                 for (stem, truth, heard), count in sorted(score.named.items())
             ],
         }
-    return {"clips": len(scores[0].clips[TOLERANCES[0]]), "systems": made}
+    return {"clips": len(scores[0].clips[TOLERANCES[0]]), "systems": result}
 
 
 def _two(value: float) -> str:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pictures: the comparison of systems per stem (LARS 2.0, Figure 3), waveforms, spectrograms.
 
-matplotlib is imported where it is needed, and without pyplot: nothing here opens a window or
-leaves a state behind.
+matplotlib is imported where it is needed, and without pyplot, so nothing here opens a window or
+keeps global state.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _GREYS = {"mixture": "#dadada", "nmf": "#b4b4b4", "oracle": "#8c8c8c"}
 def colours(summary: Summary) -> dict[str, str]:
     """A colour for each system, ``#rrggbb``."""
     models = [name for name in summary.systems if name not in _GREYS or name in summary.models]
-    made = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(models)}
-    return {name: made.get(name) or _GREYS[name] for name in summary.systems}
+    result = {name: _COLOURS[index % len(_COLOURS)] for index, name in enumerate(models)}
+    return {name: result.get(name) or _GREYS[name] for name in summary.systems}
 
 
 def figure_3(summary: Summary, title: str = "") -> Figure:
@@ -85,7 +85,7 @@ def figure_bytes(figure: Figure, kind: str = "png") -> bytes:
     import matplotlib as mpl
 
     buffer = io.BytesIO()
-    # Neither the time nor random identifiers: what is committed should not change by itself.
+    # No time and no random identifiers: a committed picture should not change by itself.
     stamp = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with mpl.rc_context({"svg.hashsalt": "lars", "svg.fonttype": "path"}):
         figure.savefig(buffer, format=kind, dpi=150, metadata=stamp)
@@ -93,7 +93,7 @@ def figure_bytes(figure: Figure, kind: str = "png") -> bytes:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write the picture; the name's ending says how.
+    """Write the picture; the suffix decides the format.
 
     Raises:
         InputError: an ending other than png, svg, pdf.

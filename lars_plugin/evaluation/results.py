@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A finished run as one JSON document, with what is needed to make it again."""
+"""A finished run as one JSON document, with everything needed to repeat it."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def document(
     summary: Summary,
     *,
     command: Sequence[str],
-    facts: Mapping[str, Any],
+    entries: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything about a run.
 
     Args:
         outcome: rows and failures.
         summary: their figures.
-        command: the arguments that made it, ``lars`` first.
-        facts: what else should be told: folder, layout, jobs ...
+        command: the arguments of the command, ``lars`` first.
+        entries: more of them: folder, layout, jobs ...
 
     Returns:
-        Only what JSON knows; decibels are finite, and None where there is nothing to count.
+        Only JSON types; decibels are finite, or None where no clip counts.
     """
     systems = {}
     for system in summary.systems:
@@ -70,7 +70,7 @@ def document(
     return {
         "format": FORMAT,
         "command": list(command),
-        **facts,
+        **entries,
         "silence_db": summary.threshold_db,
         "versions": versions(),
         "machine": machine(),
@@ -80,13 +80,13 @@ def document(
     }
 
 
-def to_json(made: Mapping[str, Any]) -> str:
+def to_json(result: Mapping[str, Any]) -> str:
     """As text. A NaN that slipped through is a bug, and an error."""
-    return json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def versions() -> dict[str, str]:
-    """Of this package, Python, and what the figures can depend on."""
+    """Versions of this package, Python, and packages that the figures depend on."""
     found = {"lars-plugin": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -97,7 +97,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """What the real-time ratio depends on."""
+    """The machine, which the real-time ratio depends on."""
     return {
         "processor": _processor(),
         "cores": _cores(),

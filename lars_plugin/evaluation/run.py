@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All rows of the clips and systems asked for, and what failed."""
+    """All rows of the requested clips and systems, and the failures."""
 
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
@@ -53,13 +53,13 @@ def evaluate(
     """Score every system on every clip that the ledger does not hold yet.
 
     A clip that cannot be read, or that a system fails on, becomes a :class:`Failure`; the rest
-    goes on. Models are opened before the first clip, so that a missing one is told at once.
+    continues. Models are opened before the first clip, so that a missing one is reported at once.
 
     Args:
         clips: what to score on.
         systems: with names of their own.
-        ledger: holds what is done; gets what is new.
-        jobs: clips at a time. More than one makes the seconds of each unfit for a comparison.
+        ledger: has the finished rows; gets the new ones.
+        jobs: clips at a time. With more than one, the measured seconds are not comparable.
         progress: called in one thread at a time.
 
     Raises:
@@ -110,14 +110,15 @@ def _run_threads(run: _Run, work: Sequence[tuple[Clip, Sequence[System]]], jobs:
                 for future in done:
                     future.result()
         except BaseException:
-            # Ctrl-C, a full disk: no clip may begin, and those begun stop at their next block.
+            # After Ctrl-C or on a full disk no new clip starts. Running ones stop at their next
+            # block.
             run.cancelled.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
 class _Run:
-    """What the threads of one evaluation share."""
+    """State shared by the threads of one evaluation."""
 
     def __init__(self, ledger: Ledger, total: int, todo: int, progress: Progress | None) -> None:
         self.cancelled = threading.Event()
@@ -145,7 +146,7 @@ class _Run:
             except CancelledError:
                 raise
             except Exception as error:
-                # Also a bug, or memory that ran out: the other clips need not suffer from it.
+                # Also a bug, or out of memory: the other clips should still be scored.
                 self._fail(clip, system, error)
             else:
                 self._ledger.add(rows)

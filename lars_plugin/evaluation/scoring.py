@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scoring one clip: which estimate answers to which reference, and the numbers for each."""
+"""Scoring one clip: the pairs of estimate and reference, and the numbers for each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Row:
         clip: the clip's name.
         kit: the clip's kit, or empty.
         system: a model's name or a baseline's.
-        settings: what else determines the estimate ("overlap 8"), or empty.
+        settings: other settings that determine the estimate ("overlap 8"), or empty.
         stem: canonical name.
         of: how many rows this clip and system have.
         reference_db: level of the reference against the mixture.
@@ -58,13 +58,13 @@ class Row:
 
 
 def derived(stems: Mapping[str, Wave]) -> dict[str, Wave]:
-    """The stems and the sums that can be made of them: cymbals, and the drums of a full mix."""
-    made = dict(stems)
-    if "cymbals" not in made and {"ride", "crash"} <= made.keys():
-        made["cymbals"] = made["ride"] + made["crash"]
-    if "drums" not in made and made.keys() & set(_REST) and set(FIVE) <= made.keys():
-        made["drums"] = np.sum([made[name] for name in FIVE], axis=0, dtype=np.float32)
-    return made
+    """The stems and their sums: cymbals, and the drums of a full mix."""
+    result = dict(stems)
+    if "cymbals" not in result and {"ride", "crash"} <= result.keys():
+        result["cymbals"] = result["ride"] + result["crash"]
+    if "drums" not in result and result.keys() & set(_REST) and set(FIVE) <= result.keys():
+        result["drums"] = np.sum([result[name] for name in FIVE], axis=0, dtype=np.float32)
+    return result
 
 
 def pair(
@@ -72,9 +72,9 @@ def pair(
 ) -> dict[str, tuple[Wave, Wave]]:
     """Reference and estimate of each stem that both sides have, sums included.
 
-    "other" means whatever the other stems leave, so it is compared only between sides that leave
-    the same; else all that is not drums is added up on both sides. That sum is called "other"
-    where it is the reference's "other", and "accompaniment" where it holds more.
+    "other" is what remains beside the other stems, so it is compared only if both sides have the
+    same other stems. Otherwise everything except drums is added up on both sides. That sum is
+    called "other" if it is the reference's "other", and "accompaniment" if it holds more.
     """
     ours, theirs = derived(references), derived(estimates)
     rest_ours = [name for name in _REST if name in references]

@@ -2,8 +2,8 @@
 """Impulse responses of a rectangular room, by the image-source method (Allen and Berkley 1979,
 "Image method for efficiently simulating small-room acoustics", equation 10).
 
-Evaluation hears rooms that training does not make: here every reflection has the delay, level and
-direction that geometry gives it, so the two overheads hear one field, where training draws
+Evaluation uses rooms that training does not have. Here the delay, level and direction of every
+reflection follow from geometry, so the two overheads record one sound field. Training draws
 reflections at random.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["overheads"]
 
 _SPEED = 343.0  # of sound, in m/s
 _SECONDS = 0.5
-# Where a drummer has them, in metres from the stool: right of it, in front of it, above the floor.
+# Positions of the drums in metres from the stool: right of it, in front of it, above the floor.
 _PLACES = {
     "kick": (0.0, 0.8, 0.3),
     "snare": (-0.2, 0.45, 0.65),
@@ -50,19 +50,19 @@ def overheads(
     half = rng.uniform(0.15, 0.8)
     height = min(room[2] - 0.2, rng.uniform(1.7, 2.2))
     pair = [stool + np.array([side * half, 0.5, height]) for side in (-1, 1)]
-    # A metre of distance is left out of all delays, so that strokes stay where they were.
+    # All delays are shortened by one metre's delay, so that strokes keep their positions.
     lead = min(
         float(np.linalg.norm(stool + np.array(_PLACES[name]) - microphone))
         for name in stems
         for microphone in pair
     )
     level = float(np.linalg.norm(stool + np.array(_PLACES["snare"]) - pair[0]))
-    made = {}
+    result = {}
     for name in stems:
         source = np.clip(stool + np.array(_PLACES[name]), 0.05, room - 0.05)
         responses = [_response(source, one, room, reflection, lead, rate) for one in pair]
-        made[name] = np.stack(responses) * level
-    return made
+        result[name] = np.stack(responses) * level
+    return result
 
 
 def _response(
@@ -73,7 +73,7 @@ def _response(
     lead: float,
     rate: int,
 ) -> NDArray[np.float64]:
-    """Sound from one point to another by way of all walls, ``(samples,)``."""
+    """Sound from one point to another via all walls, ``(samples,)``."""
     reach = _SPEED * _SECONDS + lead
     axes = []
     for here, there, size in zip(source, microphone, room, strict=True):
@@ -97,7 +97,8 @@ def _response(
     inside = (whole >= 0) & (whole + 1 < length)
     whole, part, gain, walls = whole[inside], part[inside], gain[inside], walls[inside]
     out = np.zeros(length)
-    # Walls and air swallow the top: what met many walls is duller. Three classes are enough.
+    # Walls and air absorb high frequencies, so later reflections are duller. Three classes
+    # are enough.
     for least, most, edge in ((0, 1, None), (1, 4, 8000.0), (4, 10**9, 4000.0)):
         these = (walls >= least) & (walls < most)
         taps = np.zeros(length)

@@ -44,7 +44,7 @@ PIECES = {
     "crash": ("crash_left",),
 }
 
-# The four of its ten kits that its authors keep for testing only.
+# The four of its ten kits that its authors reserve for testing.
 UNSEEN_KITS = ("bluebird", "detroit_garage", "motown_revisited", "roots")
 
 SPLITS = ("test", "eval", "validation", "train", "all")
@@ -57,7 +57,7 @@ def kit_folders(folder: Path) -> Iterator[Path]:
     for path, folders, _ in os.walk(folder):
         folders.sort()
         if {"kick", "snare"} <= set(folders):
-            # Nothing but pieces below: no need to look there.
+            # Only pieces are below, so the search stops here.
             folders.clear()
             yield Path(path)
 
@@ -67,14 +67,14 @@ def find(folder: Path, split: str) -> list[Clip]:
 
     Raises:
         InputError: an unknown split.
-        DatasetError: a split that only ``info.csv`` can tell, without one.
+        DatasetError: a split that needs ``info.csv``, without that file.
     """
     if split not in SPLITS:
         raise InputError(f"StemGMD has no split {split!r}; use {', '.join(SPLITS)}")
     splits = {} if split in ("eval", "all") else _read_splits(folder)
     if not splits and split in ("validation", "train"):
         raise DatasetError(
-            f"the split {split!r} of StemGMD is told by the Groove MIDI Dataset's info.csv; put"
+            f"the split {split!r} of StemGMD needs the Groove MIDI Dataset's info.csv; put"
             f" that file into {printable(folder)}, or use eval or all"
         )
     if not splits and split == "test":
@@ -123,7 +123,7 @@ def _clips_of(kit: Path, top: Path) -> list[Clip]:
 
 
 def _read_splits(folder: Path) -> dict[str, str]:
-    """``drummer/session/performance`` to split, from the first table that tells."""
+    """``drummer/session/performance`` to split, from the first table that has it."""
     for table in sorted([*folder.glob("*.csv"), *folder.glob("*/*.csv")]):
         with table.open(newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.DictReader(file)

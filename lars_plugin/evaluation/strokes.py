@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the energy of strokes goes that sound alone: ``lars evaluate FOLDER --strokes``.
+"""Where the energy of lone strokes goes: ``lars evaluate FOLDER --strokes``.
 
-Real songs rarely come with true stems of each drum, but somebody may have written down who plays
-when. Where one drum is struck and no other for a while, what sounds anew should be in its stem. A
-clip is a folder with ``onsets.csv`` (columns ``onset`` in seconds and ``class``) and ``drums.*``
-or a file per stem; models of whole songs hear its mixture, others its drums.
+Real songs rarely come with true stems of each drum, but their strokes may have been annotated.
+Where one drum is struck and no other for a while, the new energy should be in its stem. A clip is a
+folder with ``onsets.csv`` (columns ``onset`` in seconds and ``class``) and ``drums.*`` or a file
+per stem; models of whole songs get its mixture, others its drums.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 ONSETS_FILE = "onsets.csv"
-# A stroke is alone when nothing else is struck within this time, and is heard for as long.
+# A stroke is alone if nothing else is struck within this time; its energy is measured as long.
 _ALONE = 0.06
-# Written onsets are a few milliseconds late or early: the window before ends, and the window of
-# the stroke begins, this much earlier.
+# Annotated onsets are a few milliseconds late or early. So the window before ends, and the window
+# of the stroke begins, this much earlier.
 _EARLY = 0.005
 
 Wave = NDArray[np.float32]
@@ -59,8 +59,8 @@ class StrokeScores:
 def lone_strokes(path: Path) -> list[tuple[float, str]]:
     """Strokes ``(seconds, class)`` of an ``onsets.csv`` with no other stroke within 60 ms.
 
-    Ride and crash count as cymbals. Strokes of classes that are no drum of ours ("other") are
-    left out, but no stroke near one is alone.
+    Ride and crash count as cymbals. Strokes of other classes ("other") are left out, but
+    strokes near them are not alone.
 
     Raises:
         DatasetError: the file cannot be read, or lacks a column.
@@ -86,9 +86,9 @@ def lone_strokes(path: Path) -> list[tuple[float, str]]:
 
 
 def shares_of_stroke(stems: Mapping[str, Wave], rate: float, onset: float) -> dict[str, float]:
-    """Each stem's share (0 to 1) of the energy that a stroke adds, or nothing where none does.
+    """Each stem's share (0 to 1) of the energy that a stroke adds; empty if no stem gains energy.
 
-    What a stem gains is its energy in 60 ms from the onset less that in the 60 ms before.
+    A stem's gain is its energy in 60 ms from the onset minus that in the 60 ms before.
     """
     begin, length = round((onset - _EARLY) * rate), round(_ALONE * rate)
     gains = {}
@@ -147,16 +147,16 @@ def heard_by(model: ModelSystem, recording: Recording) -> Recording:
 
 def _five(stems: Mapping[str, Wave]) -> dict[str, Wave]:
     """The drums among the stems, ride and crash as cymbals."""
-    made = {name: wave for name, wave in stems.items() if name in FIVE}
+    result = {name: wave for name, wave in stems.items() if name in FIVE}
     cymbals = [stems[name] for name in ("ride", "crash") if name in stems]
-    if cymbals and "cymbals" not in made:
-        made["cymbals"] = np.sum(cymbals, axis=0, dtype=np.float32)
-    return made
+    if cymbals and "cymbals" not in result:
+        result["cymbals"] = np.sum(cymbals, axis=0, dtype=np.float32)
+    return result
 
 
 def stroke_tables(scores: Sequence[StrokeScores]) -> list[Table]:
     """For each system: drum struck by stem, mean share in per cent."""
-    made = []
+    result = []
     for score in scores:
         rows = []
         for struck in FIVE:
@@ -170,5 +170,5 @@ def stroke_tables(scores: Sequence[StrokeScores]) -> list[Table]:
                     )
                 )
         title = f"{score.name}: where the energy of lone strokes goes, per cent"
-        made.append(Table(title, ("struck", *FIVE, "strokes"), tuple(rows)))
-    return made
+        result.append(Table(title, ("struck", *FIVE, "strokes"), tuple(rows)))
+    return result

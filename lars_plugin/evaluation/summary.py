@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From rows to the figures that are reported: means, medians, leakage, real-time ratio.
+"""The reported figures from rows of scores: means, medians, leakage, real-time ratio.
 
 Over clips, a stem's mean and median count the clips in which it sounds, that is, in which its
-reference is above a threshold against the mixture; in all others the level of what came out, its
-leakage, is counted instead. Over stems, ``mean`` is the mean of the stems' figures, each stem
-counting alike however often it sounds. A sum of stems does not count beside its parts, so for six
-stems there are two means: of the six, and of the five with ride and crash as cymbals. For a full
-mix a third counts the rest beside the six.
+reference is above a threshold against the mixture. In all others the level of the estimate, its
+leakage, counts instead. Over stems, ``mean`` is the mean of the stems' figures; each stem has the
+same weight, however often it sounds. A sum of stems does not count beside its parts, so for six
+stems there are two means: of the six, and of the five with ride and crash as cymbals. A full mix
+has a third mean, with the rest beside the six.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ class Summary:
     Attributes:
         systems: names, in the order given.
         stems: columns.
-        cells: by (system, stem); only what there is.
+        cells: by (system, stem); only existing ones.
         clips: number of clips with rows.
         real_time: of each system: seconds of work per second of audio.
         threshold_db: at and below this level against its mixture a reference counts as silent.
-        models: those of the systems that are no baselines.
+        models: the systems that are not baselines.
     """
 
     systems: tuple[str, ...]
@@ -85,18 +85,18 @@ class Summary:
         """Name of each mean over stems, and the stems that count for it."""
         sums = {name for name, parts in _PARTS.items() if set(parts) <= set(self.stems)}
         whole = tuple(stem for stem in self.stems if stem not in sums)
-        made = {"mean": whole}
+        result = {"mean": whole}
         if set(SIX) < set(whole):
-            made["mean of 6"] = SIX  # the drums of a full mix
+            result["mean of 6"] = SIX  # the drums of a full mix
         if whole != FIVE and set(FIVE) <= set(self.stems):
-            made["mean of 5"] = FIVE
-        return made
+            result["mean of 5"] = FIVE
+        return result
 
     def over_stems(self, system: str, figure: str, stems: Sequence[str]) -> float | None:
         """Mean over these stems of ``mean``, ``median`` or ``leakage``.
 
-        None unless the system has every one of them that any system has: means over different
-        stems are not comparable. Ride and crash give way to cymbals for a system of five stems.
+        None unless the system has every stem that any system has, because means over different
+        stems are not comparable. For a system of five stems, cymbals replace ride and crash.
         """
         values = []
         for stem in stems:
@@ -121,7 +121,7 @@ def summarise(
     Args:
         rows: of any clips and systems.
         systems: those wanted, in the order of the table.
-        models: those of them that are no baselines.
+        models: the systems that are not baselines.
         five: leave ride and crash out where there are cymbals.
         threshold_db: see :class:`Summary`.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Systems: what is evaluated, models and baselines behind one method."""
+"""Systems to evaluate: models and baselines behind one method."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class System(Protocol):
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Its name in tables."""
         ...
 
     @property
     def settings(self) -> str:
-        """What else its estimates depend on, or empty."""
+        """Other settings that its estimates depend on, or empty."""
         ...
 
     @property
@@ -75,11 +75,11 @@ class BaselineSystem:
 
 
 class ModelSystem:
-    """A separator, opened when it is first needed; all threads use the same.
+    """A separator, opened when it is first needed; all threads share it.
 
     Args:
-        name: what tables call it.
-        settings: what else its estimates depend on ("overlap 8"), or empty.
+        name: its name in tables.
+        settings: other settings that its estimates depend on ("overlap 8"), or empty.
         open_separator: makes the separator.
     """
 
@@ -94,7 +94,7 @@ class ModelSystem:
 
     @property
     def backend(self) -> str | None:
-        """What runs where ("torch cpu float32"); None before it is opened."""
+        """The backend ("torch cpu float32"); None before it is opened."""
         return None if self._separator is None else self._separator.model.backend.name
 
     def separator(self) -> Separator:
@@ -119,11 +119,11 @@ class ModelSystem:
 def make_variants(
     wiener: Sequence[float] = (), gate: Sequence[float] = (), redistribute: bool = False
 ) -> list[PostProcessing]:
-    """Post-processing to compare with none: each setting alone, then the first of each kind
-    together if there are several kinds.
+    """Post-processing variants: each setting alone, then the first of each kind together if there
+    are several kinds.
 
     Raises:
-        InputError: a setting that cannot be.
+        InputError: an invalid setting.
     """
     alone = [
         *(PostProcessing(wiener=exponent) for exponent in wiener),
@@ -150,11 +150,15 @@ def make_systems(
     overlap: float | None = None,
     device: str = "auto",
     precision: str = "float32",
+    backend: str | None = "torch",
 ) -> list[System]:
     """Models by name or folder, then baselines by name; nothing is loaded yet.
 
-    A folder goes by its last name, unless two systems would go by the same. After each model
-    come its variants, which share the loaded model and are called "lars-mini, wiener 1".
+    A folder is named by its last part, unless two systems would have the same name. Each model is
+    followed by its variants, which share the loaded model and are called "lars-mini, wiener 1".
+
+    Device, precision and backend are those of :func:`~lars_plugin.zoo.load.load_model`. The
+    defaults give the same figures wherever they are made.
 
     Raises:
         InputError: see :class:`BaselineSystem`.
@@ -165,10 +169,13 @@ def make_systems(
     elif preset is not None:
         settings.append(f"preset {preset}")
     if precision != "float32":
-        settings.append(precision)
+        settings.append("precision auto" if precision == "auto" else precision)
+    if backend != "torch":
+        settings.append(f"backend {backend or 'auto'}")
 
     def opener(name: str) -> Callable[[], Separator]:
-        # What looks like a path, or is one, is a folder; the zoo's names hold no separator.
+        # A name that looks like a path, or is one, is a folder; names of the zoo hold no
+        # separator.
         folder = not _is_composite(name) and (os.sep in name or "/" in name or Path(name).is_dir())
         return lambda: Separator(
             Path(name) if folder else name,
@@ -176,9 +183,7 @@ def make_systems(
             overlap=overlap,
             device=device,
             precision=precision,
-            # One backend for all figures, wherever they are made; the command's --jobs shares
-            # out its threads.
-            backend="torch",
+            backend=backend,
         )
 
     def changed(plain: ModelSystem, post: PostProcessing) -> Callable[[], Separator]:
@@ -187,13 +192,13 @@ def make_systems(
     labels = [name if _is_composite(name) else Path(name).name or name for name in models]
     if len({*labels, *baselines}) < len(labels) + len(baselines):
         labels = list(models)
-    made: list[System] = []
+    result: list[System] = []
     for label, name in zip(labels, models, strict=True):
         plain = ModelSystem(label, ", ".join(settings), opener(name))
-        made.append(plain)
+        result.append(plain)
         for post in variants:
-            made.append(ModelSystem(f"{label}, {post}", plain.settings, changed(plain, post)))
-    return [*made, *(BaselineSystem(name) for name in baselines)]
+            result.append(ModelSystem(f"{label}, {post}", plain.settings, changed(plain, post)))
+    return [*result, *(BaselineSystem(name) for name in baselines)]
 
 
 def _is_composite(name: str) -> bool:

@@ -83,7 +83,7 @@ def sdr_table(summary: Summary, figure: str = "mean") -> Table:
 
 
 def leakage_table(summary: Summary) -> Table | None:
-    """What came out for silent stems, systems by stems; None where no stem was ever silent."""
+    """Leakage into silent stems, systems by stems; None if no stem was ever silent."""
     stems = [s for s in summary.stems if any(summary.cell(y, s).leakages for y in summary.systems)]
     if not stems:
         return None
@@ -124,7 +124,7 @@ def kit_table(rows: Iterable[Row], summary: Summary, figure: str = "mean") -> Ta
 
 
 def clip_table(rows: Iterable[Row], summary: Summary) -> Table:
-    """Every clip and system by stems; leakage stands in brackets where a stem is silent."""
+    """Every clip and system by stems; leakage is in brackets where a stem is silent."""
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for row in rows:
         if row.system in summary.systems and row.stem in summary.stems:
@@ -147,7 +147,7 @@ def variant_tables(rows: Iterable[Row], summary: Summary) -> list[Table]:
 
     Args:
         rows: of clips named by :func:`~lars_plugin.evaluation.variants.spread_over_variants`.
-        summary: of all of them; says which systems and stems are shown.
+        summary: of all of them; decides which systems and stems are shown.
     """
     parts: dict[str, list[Row]] = {}
     for row in rows:
@@ -168,7 +168,7 @@ def variant_tables(rows: Iterable[Row], summary: Summary) -> list[Table]:
         ]
         return Table(title, ("", *figures), tuple(lines))
 
-    made = [
+    result = [
         table(
             f"SDR in dB by variant, {of_five} stems" if of_five != "mean" else
             "SDR in dB by variant, mean over stems",
@@ -176,13 +176,13 @@ def variant_tables(rows: Iterable[Row], summary: Summary) -> list[Table]:
         )
     ]  # fmt: skip
     for stem in shown:
-        made.append(
+        result.append(
             table(
                 f"SDR in dB by variant, {stem}",
                 lambda part, system, stem=stem: part.cell(system, stem).mean,  # type: ignore[misc]
             )
         )
-    return made
+    return result
 
 
 def _decibels(value: float | None) -> str:
@@ -197,7 +197,7 @@ def _escape(cell: str) -> str:
 
 
 def all_tables(rows: Sequence[Row], summary: Summary, *, clips: bool = False) -> list[Table]:
-    """Every table there is something for, in the order they are printed."""
+    """All tables that are not empty, in the order of printing."""
     tables = [
         sdr_table(summary),
         sdr_table(summary, "median"),

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variants of clips with stems, as records have them: mono, old tapes, rooms, loud cymbals.
+"""Variants of clips that sound like records: mono, old tapes, rooms, loud cymbals.
 
-A model that is made from dry one-shots does well on dry one-shots. ``lars evaluate --variants``
-asks how it does on the rest. Each variant changes the stems and takes their sum as the mixture,
-so stems add up in every variant. Nothing is drawn from a global random state: a clip's variant
-is the same in every run.
+A model trained on dry one-shots does well on dry one-shots. ``lars evaluate --variants`` measures
+how well it does on other recordings. Each variant changes the stems and takes their sum as the
+mixture, so stems add up in every variant. No global random state is used: a clip's variant is the
+same in every run.
 
 Variants:
 
@@ -48,7 +48,7 @@ Change = Callable[[Mapping[str, Wave], int, np.random.Generator], Stems]
 _CYMBALS = ("hihat", "ride", "crash", "cymbals")
 # Peak of a variant's mixture, as of a mastered recording.
 _PEAK = 0.89
-# What is no drum stays where it is when drums are put into a room.
+# Other stems keep their place when drums are put into a room.
 _DRUMS = ("kick", "snare", "toms", *_CYMBALS, "drums")
 
 
@@ -70,7 +70,7 @@ def _lowpass(edge: float) -> Callable[[Wave, int], NDArray[np.floating]]:
         if edge >= 0.49 * rate:
             return wave
         sections = butter(6, edge, fs=rate, output="sos")
-        # The reflection at the ends, as long as the filter rings; short clips have less.
+        # Reflection at the ends, as long as the filter rings; less for short clips.
         padding = min(3 * 13, wave.shape[1] - 1)
         return np.asarray(sosfiltfilt(sections, wave, axis=1, padlen=padding))
 
@@ -95,7 +95,7 @@ def _room(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Ste
     tail = np.asarray(_lowpass(9000)(noise.astype(np.float32), rate), np.float64)
     tail /= np.sqrt(np.square(tail).sum(1)).mean()
     wet = rng.uniform(0.25, 0.55)
-    made: Stems = {}
+    result: Stems = {}
     for name, wave in stems.items():
         taps = np.zeros((2, int(0.03 * rate)))
         pan = rng.uniform(-0.6, 0.6)
@@ -106,8 +106,8 @@ def _room(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Ste
                 taps[side, int(rng.uniform(0.002, 0.028) * rate)] += rng.uniform(-0.35, 0.35)
         heard = wet * tail
         heard[:, : taps.shape[1]] += taps
-        made[name] = _heard_by_two(wave, heard) if name in _DRUMS else wave
-    return made
+        result[name] = _heard_by_two(wave, heard) if name in _DRUMS else wave
+    return result
 
 
 def _hall(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Stems:
@@ -143,7 +143,7 @@ def _squash(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> S
 def _held(level: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
     """Peaks that decay by this factor a sample: ``y[n] = max(x[n], decay y[n - 1])``."""
     at = np.arange(len(level))
-    # In blocks, so that the powers stay within a double: the maximum of x[k] decay^(n - k).
+    # In blocks, so that the powers fit into a double: the maximum of x[k] decay^(n - k).
     out = np.empty_like(level)
     last, block = 0.0, 1 << 15
     for start in range(0, len(level), block):
@@ -156,12 +156,12 @@ def _held(level: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
 
 
 def _low_toms(stems: Mapping[str, Wave], rate: int, rng: np.random.Generator) -> Stems:
-    """Each stroke of the toms as a larger drum sounds: seven semitones lower, longer, -6 dB."""
+    """Each tom stroke as if on a larger drum: seven semitones lower, longer, -6 dB."""
     del rng
-    made = dict(stems)
-    if "toms" in made:
-        made["toms"] = _lower(made["toms"], rate, 2 ** (7 / 12)) * np.float32(0.5)
-    return made
+    result = dict(stems)
+    if "toms" in result:
+        result["toms"] = _lower(result["toms"], rate, 2 ** (7 / 12)) * np.float32(0.5)
+    return result
 
 
 def _lower(wave: Wave, rate: int, factor: float) -> Wave:
@@ -210,7 +210,7 @@ VARIANTS: Mapping[str, Change] = {
 
 
 def make_variant(recording: Recording, variant: str, clip: str) -> Recording:
-    """A recording changed as its variant has it, the peak of its mixture at -1 dBFS.
+    """A recording changed into a variant; the peak of its mixture is at -1 dBFS.
 
     Args:
         recording: not changed.
@@ -236,7 +236,7 @@ def make_variant(recording: Recording, variant: str, clip: str) -> Recording:
 
 
 def spread_over_variants(clips: Sequence[Clip], variants: Sequence[str]) -> list[Clip]:
-    """Each clip in each variant; its name starts with the variant's, as in ``room/clip``.
+    """Each clip in each variant; the names start with the variant, as in ``room/clip``.
 
     Raises:
         InputError: no such variant.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From stems to levels, chances and candidates: what offline and live share."""
+"""From stems to levels, probabilities and candidates; shared by offline and live."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class Candidates:
     """Attributes:
     frames: ``(m,)`` in rising order.
     confidences: ``(m,)`` in [0, 1].
-    threshold: from which they are hits.
-    times: ``(m,)`` seconds of their attacks, or None where these are still to be found in the wave.
+    threshold: confidence from which they are hits.
+    times: ``(m,)`` seconds of their attacks, or None if they must still be found in the wave.
     """
 
     frames: NDArray[np.intp]
@@ -70,10 +70,10 @@ class Candidates:
 
 
 def drum_stems(names: Collection[str], settings: Settings | None) -> tuple[str, ...]:
-    """Those that are drums, in the settings' order where these know them all.
+    """The drums among the stems, in the settings' order if these know them all.
 
     Raises:
-        InputError: there is none.
+        InputError: no stem is a drum.
     """
     found = tuple(name for name in DRUMS if name in names)
     if not found:
@@ -84,12 +84,13 @@ def drum_stems(names: Collection[str], settings: Settings | None) -> tuple[str, 
 
 
 def suits(settings: Settings | None, stems: Collection[str]) -> bool:
-    """Whether the settings know all these stems; others may be absent, that is, silent."""
+    """Whether the settings know all these stems. Stems of the settings may be missing; they count
+    as silent."""
     return settings is not None and set(stems) <= set(settings.stems)
 
 
 def reference_energy(energies: Wave) -> float:
-    """What 0 dB is: about the loudest that the sum of all stems gets.
+    """The reference for 0 dB: about the maximum of the sum of all stems.
 
     Args:
         energies: ``(frames, bands)`` of the sum.
@@ -109,7 +110,7 @@ def band_energies(waves: Wave, sample_rate: float) -> tuple[Wave, int]:
     frame."""
     stream = BandStream(len(waves) + 1, waves.shape[1], sample_rate)
     parts = []
-    block = 20 * int(sample_rate)  # bounds memory: the sum is made block by block
+    block = 20 * int(sample_rate)  # bounds memory: the sum is computed block by block
     for start in range(0, waves.shape[2], block):
         part = waves[:, :, start : start + block]
         parts.append(stream.push(np.concatenate([part, part.sum(axis=0, keepdims=True)])))
@@ -127,37 +128,37 @@ def from_energies(
     return Analysis(stems, fine, levels, curves, hop, sample_rate)
 
 
-def picker_levels(made: Analysis, settings: Settings) -> Wave:
+def picker_levels(analysis: Analysis, settings: Settings) -> Wave:
     """Fine levels in the settings' order of stems, absent ones silent."""
-    if made.stems == settings.stems:
-        return made.fine
-    full = np.full((len(settings.stems) + 1, *made.fine.shape[1:]), FLOOR_DB, np.float32)
-    for index, name in enumerate(made.stems):
-        full[settings.stems.index(name)] = made.fine[index]
-    full[-1] = made.fine[-1]
+    if analysis.stems == settings.stems:
+        return analysis.fine
+    full = np.full((len(settings.stems) + 1, *analysis.fine.shape[1:]), FLOOR_DB, np.float32)
+    for index, name in enumerate(analysis.stems):
+        full[settings.stems.index(name)] = analysis.fine[index]
+    full[-1] = analysis.fine[-1]
     return full
 
 
-def score(made: Analysis, settings: Settings | None) -> list[Candidates]:
-    """For each stem where it may have been struck, and how sure that is."""
-    if settings is None or not suits(settings, made.stems):
-        return [by_rules(made, stem) for stem in range(len(made.stems))]
-    chances = settings.picker(picker_levels(made, settings))
+def score(analysis: Analysis, settings: Settings | None) -> list[Candidates]:
+    """For each stem the candidates for strokes and their confidences."""
+    if settings is None or not suits(settings, analysis.stems):
+        return [by_rules(analysis, stem) for stem in range(len(analysis.stems))]
+    chances = settings.picker(picker_levels(analysis, settings))
     return [
-        picked(chances[settings.stems.index(name)], settings.parts[name], made)
-        for name in made.stems
+        picked(chances[settings.stems.index(name)], settings.parts[name], analysis)
+        for name in analysis.stems
     ]
 
 
-def picked(row: Wave, part: StemSettings, made: Analysis, first: int = 0) -> Candidates:
+def picked(row: Wave, part: StemSettings, analysis: Analysis, first: int = 0) -> Candidates:
     """Candidates of one stem from its chances ``(n,)``, whose first frame has this number."""
     frames = find_peaks(row)
-    times = (moments(row, frames) + first) * (made.hop / made.sample_rate) + part.offset
+    times = (moments(row, frames) + first) * (analysis.hop / analysis.sample_rate) + part.offset
     return Candidates(frames, row[frames].astype(np.float64), part.threshold, times)
 
 
-def by_rules(made: Analysis, stem: int, frames: NDArray[np.intp] | None = None) -> Candidates:
-    """Candidates of one stem, all or those given, judged by rules."""
+def by_rules(analysis: Analysis, stem: int, frames: NDArray[np.intp] | None = None) -> Candidates:
+    """Candidates of one stem, all or the given ones, rated by rules."""
     if frames is None:
-        frames = find_candidates(made.curves[stem])
-    return Candidates(frames, judge(made.levels, made.curves, stem, frames), THRESHOLD)
+        frames = find_candidates(analysis.curves[stem])
+    return Candidates(frames, judge(analysis.levels, analysis.curves, stem, frames), THRESHOLD)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a drum was struck, by its sound.
 
-Where the model's settings hold scorers for a stem's articulations, these decide. Otherwise:
+If the model's settings have scorers for a stem's articulations, the scorers decide. Otherwise:
 
 hihat    closed and pedal decay fast, open decays slowly; a pedal is also soft and has no stick
 snare    a side-stick has neither body below 350 Hz nor wires above 5.6 kHz
-ride     a bell's middle stands out from its treble
-cymbals  (one stem for all) a crash fills the bands from 700 Hz up and is among the loud ones
+ride     a bell has a strong middle against its treble
+cymbals  (one stem for all) a crash fills the bands from 700 Hz up and is loud
 
-Always by their sounds among each other: toms by pitch, in up to three groups; crashes by timbre
-and place, in up to two.
+Toms and crashes are always compared with each other: toms by pitch, in up to three groups;
+crashes by timbre and place, in up to two.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _OPEN_DB_PER_SECOND = 170.0
 _PEDAL_BELOW_DB = 9.0
 # Toms whose pitches differ by less than this are one drum.
 _SEMITONES = 2.5
-# Hz between low, mid and high where there are no other toms to compare with.
+# Hz between low, mid and high if there are no other toms to compare with.
 _LOW, _HIGH = 100.0, 150.0
 
 
 def articulations(
-    made: Analysis,
+    analysis: Analysis,
     stem: int,
     frames: NDArray[np.intp],
     wave: Floats,
@@ -45,43 +45,43 @@ def articulations(
     """The articulation of every hit of one stem.
 
     Args:
-        made: the analysis.
+        analysis: of all stems.
         stem: index of the stem.
         frames: ``(m,)`` of its hits, in rising order.
         wave: ``(channels, samples)`` of the stem.
-        settings: scorers, if there are any.
+        settings: may have scorers.
     """
-    name = made.stems[stem]
+    name = analysis.stems[stem]
     if not len(frames):
         return []
     if name == "toms":
-        pitches = [tom_pitch(wave, made.sample_rate, int(k) * made.hop) for k in frames]
+        pitches = [tom_pitch(wave, analysis.sample_rate, int(k) * analysis.hop) for k in frames]
         return group_pitches(pitches)
     if settings is not None and settings.articulations:
-        found = _by_scorers(made, stem, frames, settings)
+        found = _by_scorers(analysis, stem, frames, settings)
     else:
-        found = _by_rules(made, stem, frames)
+        found = _by_rules(analysis, stem, frames)
     if name in ("crash", "cymbals"):
-        return _two_crashes(made, stem, frames, wave, found)
+        return _two_crashes(analysis, stem, frames, wave, found)
     return found
 
 
 def _by_scorers(
-    made: Analysis, stem: int, frames: NDArray[np.intp], settings: StemSettings
+    analysis: Analysis, stem: int, frames: NDArray[np.intp], settings: StemSettings
 ) -> list[str]:
-    until = np.append(frames[1:], made.levels.shape[1])
-    known = features(made.fine, made.levels, stem, frames, until)
+    until = np.append(frames[1:], analysis.levels.shape[1])
+    known = features(analysis.fine, analysis.levels, stem, frames, until)
     names = list(settings.articulations)
     chances = np.stack([settings.articulations[name](known) for name in names])
     best = chances.argmax(axis=0)
-    usual = DEFAULT_ARTICULATION[made.stems[stem]]
+    usual = DEFAULT_ARTICULATION[analysis.stems[stem]]
     return [names[index] if chances[index, hit] >= 0.5 else usual for hit, index in enumerate(best)]
 
 
-def _by_rules(made: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
-    name = made.stems[stem]
+def _by_rules(analysis: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
+    name = analysis.stems[stem]
     usual = DEFAULT_ARTICULATION[name]
-    levels = made.levels[stem]
+    levels = analysis.levels[stem]
     n = len(levels)
     peaks = levels[np.clip(frames[:, None] + np.arange(5), 0, n - 1)].max(axis=1)
     if name == "hihat":
@@ -89,7 +89,7 @@ def _by_rules(made: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
         last = np.clip(np.minimum(until - 4, frames + 50), frames + 6, n - 1)
         first = np.minimum(frames + 4, n - 1)
         top = levels[:, 6:].mean(axis=1)
-        seconds = np.maximum(last - first, 1) * made.hop / made.sample_rate
+        seconds = np.maximum(last - first, 1) * analysis.hop / analysis.sample_rate
         fall = (top[first] - top[last]) / seconds
         loud = peaks[:, 6:].mean(axis=1)
         soft = np.median(loud) - loud > _PEDAL_BELOW_DB
@@ -112,21 +112,21 @@ def _by_rules(made: Analysis, stem: int, frames: NDArray[np.intp]) -> list[str]:
 
 
 def _two_crashes(
-    made: Analysis, stem: int, frames: NDArray[np.intp], wave: Floats, found: list[str]
+    analysis: Analysis, stem: int, frames: NDArray[np.intp], wave: Floats, found: list[str]
 ) -> list[str]:
-    """Tell a second crash by its timbre and its place, if there is one; the more frequent is
+    """Find a second crash by its timbre and its place, if there is one. The more frequent one is
     the first."""
     which = [index for index, name in enumerate(found) if name == "crash"]
     if len(which) < 4:
         return found
-    n = made.levels.shape[1]
+    n = analysis.levels.shape[1]
     described = []
     for index in which:
         frame = int(frames[index])
-        part = made.levels[stem][min(frame + 4, n - 1) : frame + 40]
+        part = analysis.levels[stem][min(frame + 4, n - 1) : frame + 40]
         profile = part.mean(axis=0)[3:]
-        start = frame * made.hop
-        power = np.square(wave[:, start : start + 40 * made.hop], dtype=np.float64).sum(axis=1)
+        start = frame * analysis.hop
+        power = np.square(wave[:, start : start + 40 * analysis.hop], dtype=np.float64).sum(axis=1)
         place = 10 * np.log10((power[0] + 1e-12) / (power[-1] + 1e-12))
         described.append([*(profile - profile.mean()), place])
     points = np.asarray(described)
@@ -142,7 +142,7 @@ def _two_crashes(
 
 
 def _split(points: Floats) -> NDArray[np.bool_] | None:
-    """Two groups of points that lie well apart, or None: 2-means from the two farthest."""
+    """Two well separated groups of points, or None: 2-means from the two farthest."""
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
     a, b = np.unravel_index(int(distances.argmax()), distances.shape)
     centres = points[[a, b]].astype(np.float64)
@@ -173,10 +173,10 @@ def tom_pitch(wave: Floats, sample_rate: float, attack: int) -> float:
     size = 8 << (len(part) - 1).bit_length()  # finer than a semitone from 60 Hz up
     spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part)), size))
     hertz = np.arange(len(spectrum)) * sample_rate / size
-    # Towards low: of a drum's modes the lowest is its pitch, even where the next is louder.
+    # Favour low modes: a drum's lowest mode is its pitch, even if the next one is louder.
     spectrum = np.where((hertz >= 50) & (hertz <= 400), spectrum / np.maximum(hertz, 50), 0)
     strongest = int(spectrum.argmax())
-    # Nothing sounds there, say because a stem is digital silence: no pitch, so a middle one.
+    # No sound there, for example digital silence: there is no pitch, so use a middle one.
     return float(hertz[strongest]) if spectrum[strongest] > 0 else (_LOW + _HIGH) / 2
 
 
@@ -185,7 +185,7 @@ def group_pitches(pitches: list[float]) -> list[str]:
     values = 12 * np.log2(np.asarray(pitches, np.float64))
     order = np.argsort(values, kind="stable")
     gaps = np.diff(values[order])
-    # The two widest gaps divide, if they are wide enough to lie between two drums.
+    # The two widest gaps separate the groups, if they are wide enough for two drums.
     cuts = sorted(int(k) for k in np.argsort(-gaps, kind="stable")[:2] if gaps[k] >= _SEMITONES)
     group = np.zeros(len(values), int)
     group[order] = np.searchsorted(cuts, np.arange(len(values)), side="left")

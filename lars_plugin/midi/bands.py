@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Energies in bands, frame by frame, the same for every way of cutting the input into blocks.
+"""Energies in bands, frame by frame, the same for every block split.
 
-Frame k stands for the moment ``k * hop`` samples after the start, in the middle of its window.
+Frame k is centred ``k * hop`` samples after the start.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EDGES = (
     4000.0, 5600.0, 7500.0, 9000.0, 11000.0, 13000.0, 16000.0, 20000.0,
 )  # fmt: skip
 FINE_BANDS = len(EDGES) - 1
-# Coarse ones, two fine ones each, for whoever needs few numbers.
+# Coarse bands of two fine ones each, for uses that need few numbers.
 BANDS = FINE_BANDS // 2
 
 _WINDOW_SECONDS = 0.02
@@ -59,11 +59,11 @@ class BandStream:
 
     @property
     def latency_samples(self) -> int:
-        """A frame is there when this many samples after its moment have been pushed."""
+        """A frame is complete when this many samples after its centre have been pushed."""
         return self.window // 2
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Back to the initial state."""
         self._held = np.zeros((*self._shape, self.window // 2), np.float32)
 
     def push(self, block: NDArray[np.float32]) -> Energies:
@@ -89,7 +89,7 @@ class BandStream:
         return out
 
     def flush(self) -> Energies:
-        """The frames whose windows reach beyond the end, silence being there."""
+        """The frames whose windows reach beyond the end, followed by silence."""
         return self.push(np.zeros((*self._shape, self.window // 2), np.float32))
 
     def _sums(self, power: NDArray[np.floating]) -> Energies:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is known about a stroke, for telling articulations apart.
+"""Features of a stroke, for distinguishing articulations.
 
 All numbers are in units of 20 dB, limited to +-4.
 """
@@ -16,7 +16,7 @@ __all__ = ["FEATURE_COUNT", "features"]
 # Bands put together: low, middle, high.
 _THIRDS = ((0, 3), (3, 6), (6, BANDS))
 _SCALE = 20.0
-# How it rings: levels at these frames after the stroke (50 to 350 ms).
+# The decay: levels at these frames after the stroke (50 to 350 ms).
 _RING = (10, 20, 30, 45, 70)
 
 Floats = NDArray[np.float32]
@@ -33,12 +33,12 @@ def features(
         fine: ``(stems + 1, n, FINE_BANDS)`` dB, the sum of all stems last.
         levels: ``(stems + 1, n, BANDS)`` dB, likewise.
         stem: index of their stem.
-        frames: ``(m,)`` where the strokes are.
-        until: ``(m,)`` frames of the strokes that follow, where this one's ringing ends.
+        frames: ``(m,)`` of the strokes.
+        until: ``(m,)`` frames of the next strokes, where the decay ends.
 
     Returns:
         ``(m, FEATURE_COUNT)`` float32: the stroke's spectrum, its rise in each band, the sum's
-        spectrum against it, how it falls afterwards, and for how long it could ring at all.
+        spectrum against it, its decay, and how long it could ring.
     """
     if not len(frames):
         return np.empty((0, FEATURE_COUNT), np.float32)
@@ -52,7 +52,7 @@ def features(
     before = fine[stem][around(-9, -4)].mean(axis=1)
     total = fine[-1][around(0, 4)].max(axis=1)
     loud = after.max(axis=1, keepdims=True)
-    # A spectrum about its loudest band, and that band: what sounds the same louder stays near.
+    # A spectrum relative to its loudest band, and that band: louder strokes stay similar.
     parts = [after - loud, loud, after - before, total - after]
     own = levels[stem]
     peak = own[around(0, 4)].max(axis=1)
@@ -61,7 +61,7 @@ def features(
     for step in _RING:
         at = np.minimum(frames + step, last)
         fall = own[at] - peak
-        # What is not known because the next stroke came is extrapolated at the same rate.
+        # After the next stroke the decay is extrapolated at the same rate.
         fall *= (step / np.maximum(at - frames, 1))[:, None]
         falls += [fall[:, low:high].mean(axis=1) for low, high in _THIRDS]
     falls.append(np.minimum(last - frames, 100) * 0.5)

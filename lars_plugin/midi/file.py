@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From hits to a MIDI file for samplers.
 
-All notes are on channel 10. How long they last: what does not ring, 60 ms; an open hi-hat until
-the next stroke on the hi-hat chokes it, 2 s at most; cymbals until they are struck again, 3 s at
-most. A note always ends before the same note begins again.
+All notes are on channel 10. Drums that do not ring last 60 ms. An open hi-hat lasts until the next
+stroke on the hi-hat, 2 s at most; a cymbal until it is struck again, 3 s at most. A note always
+ends before the same note begins again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CYMBALS = ("ride", "crash", "cymbals")
 
 
 def note_end(hit: DrumHit, following: Sequence[DrumHit]) -> float:
-    """Seconds at which a hit's note ends.
+    """Time in seconds at which a hit's note ends.
 
     Args:
         hit: the hit.
@@ -64,19 +64,19 @@ def to_midi(
     note_map: str | os.PathLike[str] | NoteMap = "gm",
     ticks_per_beat: int = 480,
 ) -> mido.MidiFile:
-    """Make a MIDI file: a track of tempos and a track of drums.
+    """Create a MIDI file with a track of tempos and a track of drums.
 
     Args:
         hits: in any order.
-        path: where to write it, complete or not at all; None to write nothing.
-        tempo: BPM, or a map. It moves no note in time: notes are where the hits are, to the
-            nearest tick.
-        grid: quantise to it first, see :func:`lars_plugin.midi.tempo.quantise`.
+        path: the file, written completely or not at all; None to write nothing.
+        tempo: BPM, or a map. It does not move notes: they stay at the hits' times, to the nearest
+            tick.
+        grid: quantise to this grid first, see :func:`lars_plugin.midi.tempo.quantise`.
         strength: of quantisation.
-        offset: seconds at which a bar of a fixed tempo begins, or ``auto``: where the hits fit
-            best, see :func:`lars_plugin.midi.offset.estimate_offset`. Notes keep the times of the
-            recording, so the file belongs at its beginning; the file's first beat is shorter or
-            longer, so that bars and beats fall on the grid.
+        offset: seconds at which a bar of a fixed tempo begins, or ``auto`` for the best fit to the
+            hits, see :func:`lars_plugin.midi.offset.estimate_offset`. Notes keep the times of the
+            recording, so the file starts where the recording starts. The file's first beat is
+            shorter or longer, so that bars and beats fall on the grid.
         note_map: ``gm``, ``superior``, a JSON file, or a map.
         ticks_per_beat: the file's resolution, 1 to 32767.
 
@@ -91,15 +91,15 @@ def to_midi(
     played = sorted(hits)
     if grid is not None:
         played = quantise(played, tempos, grid, strength)
-    made = mido.MidiFile(type=1, ticks_per_beat=ticks_per_beat)
-    made.tracks.append(_tempo_track(tempos, ticks_per_beat))
-    made.tracks.append(_drum_track(played, tempos, notes, ticks_per_beat))
+    result = mido.MidiFile(type=1, ticks_per_beat=ticks_per_beat)
+    result.tracks.append(_tempo_track(tempos, ticks_per_beat))
+    result.tracks.append(_drum_track(played, tempos, notes, ticks_per_beat))
     if path is not None:
         buffer = io.BytesIO()
-        made.save(file=buffer)
+        result.save(file=buffer)
         with AtomicFiles() as files:
             files.create(Path(path)).write(buffer.getvalue())
-    return made
+    return result
 
 
 def _tempos(
@@ -110,7 +110,7 @@ def _tempos(
 ) -> TempoMap:
     if isinstance(tempo, TempoMap):
         if offset != 0:
-            raise InputError("a tempo map says where its beats are: an offset needs a fixed BPM")
+            raise InputError("a tempo map sets its own beats; use an offset with a fixed BPM")
         return tempo
     if offset == "auto":
         from lars_plugin.midi.offset import estimate_offset
@@ -123,7 +123,7 @@ def _tempo_track(tempos: TempoMap, ticks_per_beat: int) -> mido.MidiTrack:
     track = mido.MidiTrack([mido.MetaMessage("track_name", name="Tempo", time=0)])
     events = [(beat, mido.MetaMessage("set_tempo", tempo=micro)) for beat, micro in tempos.changes]
     if tempos.upbeat:
-        # A bar of the upbeat's length, so that the next bar line is where it belongs.
+        # A bar of the upbeat's length, so that the next bar line is in the right place.
         for beat, length in ((0, tempos.upbeat), (tempos.upbeat, BEATS_PER_BAR)):
             signature = mido.MetaMessage("time_signature", numerator=length, denominator=4)
             events.append((beat, signature))
@@ -139,7 +139,7 @@ def _drum_track(
     hits: list[DrumHit], tempos: TempoMap, notes: NoteMap, ticks_per_beat: int
 ) -> mido.MidiTrack:
     spans = _spans(hits, tempos, notes, ticks_per_beat)
-    # At one tick what ends comes before what begins.
+    # At the same tick, notes end before others begin.
     events = sorted(
         [(end, 0, note, 64) for _, end, note, _ in spans]
         + [(begin, 1, note, velocity) for begin, _, note, velocity in spans]
@@ -159,11 +159,11 @@ def _drum_track(
 def _spans(
     hits: list[DrumHit], tempos: TempoMap, notes: NoteMap, ticks_per_beat: int
 ) -> list[tuple[int, int, int, int]]:
-    """(first tick, last tick, note, velocity), no two of a note overlapping."""
+    """(first tick, last tick, note, velocity), notes of one number never overlap."""
     loudest: dict[tuple[int, int], tuple[int, DrumHit]] = {}
     for index, hit in enumerate(hits):
         key = (notes.note(hit), tempos.tick_at(hit.time, ticks_per_beat))
-        # Two strokes that fall on one tick of one note: the louder is heard.
+        # Of two strokes of one note at the same tick, the louder is kept.
         if key not in loudest or hit.velocity > loudest[key][1].velocity:
             loudest[key] = (index, hit)
     begins: dict[int, list[int]] = {}

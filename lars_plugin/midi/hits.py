@@ -9,10 +9,10 @@ from lars_plugin.errors import InputError
 
 __all__ = ["ARTICULATIONS", "DEFAULT_ARTICULATION", "DRUMS", "DrumHit"]
 
-# The stems that hits come from. A five-stem model has "cymbals" instead of ride and crash.
+# Stems that hits can come from. A five-stem model has "cymbals" instead of ride and crash.
 DRUMS = ("kick", "snare", "toms", "hihat", "ride", "crash", "cymbals")
 
-# How each can be struck. "crash2" is the second crash of a kit that has two.
+# The articulations of each. "crash2" is the second crash of a kit that has two.
 ARTICULATIONS: dict[str, tuple[str, ...]] = {
     "kick": ("kick",),
     "snare": ("center", "sidestick"),
@@ -23,7 +23,7 @@ ARTICULATIONS: dict[str, tuple[str, ...]] = {
     "cymbals": ("bow", "bell", "crash", "crash2"),
 }
 
-# What a stroke is taken for when its sound does not tell.
+# The articulation of a stroke if its sound does not decide.
 DEFAULT_ARTICULATION = {
     "kick": "kick",
     "snare": "center",
@@ -45,8 +45,8 @@ class DrumHit:
         articulation: one of the stem's :data:`ARTICULATIONS`.
         velocity: 1 to 127.
         level: loudest RMS over 20 ms of the stroke, dB against full scale.
-        confidence: in [0, 1]; at 0.5 and above it would also have been taken for a hit by a
-            picker that weighs a missed hit and an invented one alike.
+        confidence: in [0, 1]; 0.5 is the threshold of a picker that weighs a missed hit and a false
+            one equally.
 
     Raises:
         InputError: a value out of range, or an unknown name.
@@ -70,6 +70,6 @@ class DrumHit:
                 f" there are {', '.join(ARTICULATIONS[self.stem])}"
             )
         if not 1 <= self.velocity <= 127:
-            raise InputError(f"a velocity is 1 to 127, got {self.velocity}")
+            raise InputError(f"a velocity must be 1 to 127, got {self.velocity}")
         if not self.time >= 0:  # also NaN
-            raise InputError(f"a time is 0 or more seconds, got {self.time}")
+            raise InputError(f"a time must be 0 or more seconds, got {self.time}")

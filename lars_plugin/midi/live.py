@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hits while the stems still come.
+"""Hits from a stream of stems.
 
-A hit is given a fixed time after its attack, :attr:`LiveTranscriber.latency_samples`: what comes
-out is late but steady. It needs the same look ahead as the picker: 40 ms of rise and ring, half
-a window, and 15 ms by which a slow attack may begin before it is noticed. Whoever feeds it adds
-the latency of the separator and of the blocks.
+A hit is returned a fixed time after its attack, :attr:`LiveTranscriber.latency_samples`, so the
+hits are late but steady. The latency is the look-ahead of the picker: 40 ms of rise and ring, half
+a window, and 15 ms by which a slow attack may begin before it is found. The latencies of the
+separator and of the blocks are added to it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, check_sca
 
 __all__ = ["LiveTranscriber", "live_hits"]
 
-# Frames kept: as far back as features look, and a margin.
+# Frames kept: the range of the features, and a margin.
 _KEPT = 80
 # Seconds by which an attack may lie before the frame that it was found in.
 _EARLY = 0.015
-# What 0 dB is before anything was heard, and how much it falls per second afterwards.
+# The initial reference for 0 dB, and how much it falls per second afterwards.
 _FIRST_REFERENCE = 1e-3
 _FALL_DB = 0.1
 _SAME = 0.02
@@ -49,13 +49,13 @@ Wave = NDArray[np.float32]
 
 
 class LiveTranscriber:
-    """Takes stems block by block and returns hits, each once.
+    """Takes stems block by block and returns each hit once.
 
-    Times count from the first sample. How blocks are cut changes nothing. Articulations that
-    take time to be heard are not waited for: hats are closed, toms mid.
+    Times count from the first sample. The result does not depend on the block split. Articulations
+    that need more time are not determined: hats are closed, toms mid.
 
     Args:
-        stems: names along the first axis of the blocks; those that are no drums are left out.
+        stems: names along the first axis of the blocks; stems other than drums are left out.
         sample_rate: Hz.
         channels: of each stem.
         settings: of the model.
@@ -63,7 +63,7 @@ class LiveTranscriber:
         velocity, velocity_range: see :mod:`lars_plugin.midi.velocity`.
 
     Raises:
-        InputError: no stem is a drum, or options that do not exist.
+        InputError: no stem is a drum, or unknown options.
     """
 
     def __init__(
@@ -94,12 +94,12 @@ class LiveTranscriber:
 
     @property
     def latency_samples(self) -> int:
-        """A hit is returned with the block that holds the sample this far after its attack."""
+        """Samples from the attack of a hit to the sample whose block returns it."""
         early = round(_EARLY * self._rate)
         return (LOOK_AHEAD + 1) * self._bands.hop + self._bands.latency_samples + early
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Back to the initial state."""
         self._bands.reset()
         count = len(self.stems)
         # The newest frames, before the first one silence.
@@ -122,7 +122,7 @@ class LiveTranscriber:
         """
         if block.ndim != 3 or block.shape[:2] != self._shape:
             raise InputError(f"blocks must be {(*self._shape, 'n')}, got {block.shape}")
-        # Frame by frame, so that nothing depends on how the blocks are cut.
+        # Frame by frame, so that the result does not depend on the block split.
         start, hop = 0, self._bands.hop
         while start < block.shape[2]:
             take = min(hop - self._pushed % hop, block.shape[2] - start)
@@ -131,7 +131,7 @@ class LiveTranscriber:
         return self._due(self._pushed)
 
     def flush(self) -> list[DrumHit]:
-        """The hits that are not out yet; the stream ends here."""
+        """The remaining hits; this ends the stream."""
         rest = np.zeros((len(self._pick), self._shape[1], self._bands.hop), np.float32)
         end = self._pushed
         while self._pushed < end + self.latency_samples + self._bands.hop:
@@ -147,52 +147,54 @@ class LiveTranscriber:
     def _step(self, part: Wave) -> None:
         self._pushed += part.shape[2]
         self._wave = np.concatenate([self._wave, part], axis=2)
-        made = self._bands.push(np.concatenate([part, part.sum(axis=0, keepdims=True)]))
-        for index in range(made.shape[1]):
-            self._add(made[:, index : index + 1])
+        energies = self._bands.push(np.concatenate([part, part.sum(axis=0, keepdims=True)]))
+        for index in range(energies.shape[1]):
+            self._add(energies[:, index : index + 1])
         keep = (self._count - _KEPT) * self._bands.hop - round(0.06 * self._rate)
         if keep > self._begin:
             self._wave = self._wave[:, :, keep - self._begin :]
             self._begin = keep
 
     def _add(self, energies: Wave) -> None:
-        # What 0 dB is follows the loudest at once and is forgotten slowly.
+        # The reference for 0 dB rises with the level at once and falls slowly.
         fall = 10 ** (-_FALL_DB * self._bands.hop / self._rate / 10)
         self._loud = max(self._loud * fall, float(energies[-1].sum()))
         self._energies = np.concatenate([self._energies[:, 1:], energies], axis=1)
         self._count += 1
         number = self._count - 1 - LOOK_AHEAD
-        made = from_energies(self._energies, self._rate, self.stems, self._bands.hop, self._loud)
-        found = self._rules(made) if self._settings is None else self._picked(made)
+        analysis = from_energies(
+            self._energies, self._rate, self.stems, self._bands.hop, self._loud
+        )
+        found = self._rules(analysis) if self._settings is None else self._picked(analysis)
         if number >= 0:
             for stem, (candidates, index) in enumerate(found):
                 if index is not None:
                     self._hit(candidates, index, stem, number)
 
-    def _picked(self, made: Analysis) -> list[tuple[Candidates, int | None]]:
+    def _picked(self, analysis: Analysis) -> list[tuple[Candidates, int | None]]:
         """Candidates of each stem, and the index of the one whose turn it is, if there is one."""
         settings = self._settings
         assert settings is not None
         picker = settings.picker
-        newest = prepared(picker_levels(made, settings)[:, -CONTEXT - 1 :])
+        newest = prepared(picker_levels(analysis, settings)[:, -CONTEXT - 1 :])
         chances = picker.run(newest.transpose(1, 0, 2).reshape(newest.shape[1], -1))
         self._chances = np.concatenate([self._chances[:, 1:], chances], axis=1)
         first = self._count - CONTEXT + PAST - self._chances.shape[1]
         found: list[tuple[Candidates, int | None]] = []
         for name in self.stems:
             row = self._chances[settings.stems.index(name)]
-            candidates = picked(row, settings.parts[name], made, first)
+            candidates = picked(row, settings.parts[name], analysis, first)
             here = np.flatnonzero(candidates.frames == len(row) - 1 - LATER)
             found.append((candidates, int(here[0]) if len(here) else None))
         return found
 
-    def _rules(self, made: Analysis) -> list[tuple[Candidates, int | None]]:
+    def _rules(self, analysis: Analysis) -> list[tuple[Candidates, int | None]]:
         """The same by rules."""
         frame = _KEPT - 1 - LOOK_AHEAD
         found: list[tuple[Candidates, int | None]] = []
         for stem in range(len(self.stems)):
-            frames = find_candidates(made.curves[stem])
-            candidates = by_rules(made, stem, frames[frames == frame])
+            frames = find_candidates(analysis.curves[stem])
+            candidates = by_rules(analysis, stem, frames[frames == frame])
             found.append((candidates, 0 if len(candidates.frames) else None))
         return found
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which MIDI note plays what: General MIDI, the layout of Toontrack's samplers, or your own.
+"""MIDI note numbers: General MIDI, Toontrack's samplers, or your own map.
 
-A map of your own is a JSON file; what it leaves out is as in General MIDI::
+Your own map is a JSON file; missing entries are as in General MIDI::
 
     {"kick": 35, "snare": {"center": 40}, "hihat": {"closed": 8, "pedal": 21, "open": 60}}
 """
@@ -45,14 +45,14 @@ class NoteMap:
     """Articulations to note numbers.
 
     Args:
-        notes: ``notes[stem][articulation]``; what is missing is as in General MIDI.
+        notes: ``notes[stem][articulation]``; missing entries are as in General MIDI.
 
     Raises:
-        InputError: an unknown name, or a number that is none of 0 to 127.
+        InputError: an unknown name, or a number outside 0 to 127.
     """
 
     def __init__(self, notes: Mapping[str, Mapping[str, int]]) -> None:
-        made = {stem: dict(inner) for stem, inner in _GM.items()}
+        result = {stem: dict(inner) for stem, inner in _GM.items()}
         for stem, inner in notes.items():
             if stem not in DRUMS:
                 raise InputError(f"note map: no drum {stem!r}; there are {', '.join(DRUMS)}")
@@ -66,8 +66,8 @@ class NoteMap:
                     raise InputError(
                         f"note map: {stem} {articulation} must be 0 to 127, got {number!r}"
                     )
-                made[stem][articulation] = number
-        self._notes = made
+                result[stem][articulation] = number
+        self._notes = result
 
     def note(self, hit: DrumHit) -> int:
         """The number of the note that plays this hit."""
@@ -85,7 +85,7 @@ def read_note_map(source: str | os.PathLike[str] | NoteMap) -> NoteMap:
     """A map by its name (``gm``, ``superior``), or from a JSON file.
 
     Raises:
-        InputError: no such name or file, or a file that holds no map.
+        InputError: no such name or file, or a file without a valid map.
     """
     if isinstance(source, NoteMap):
         return source
@@ -100,7 +100,7 @@ def read_note_map(source: str | os.PathLike[str] | NoteMap) -> NoteMap:
             f" ({error.strerror})"
         ) from error
     except ValueError as error:
-        raise InputError(f"{printable(path)} is no JSON file: {error}") from error
+        raise InputError(f"{printable(path)} is not a JSON file: {error}") from error
     if not isinstance(data, dict):
         raise InputError(f"{printable(path)} must hold an object of stems")
     notes: dict[str, dict[str, Any]] = {}

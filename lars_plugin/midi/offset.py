@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a grid of a known tempo begins in a recording, from the hits themselves."""
+"""Where a grid of a known tempo begins in a recording, estimated from the hits."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ __all__ = ["estimate_offset"]
 
 log = logging.getLogger(__name__)
 
-# Seconds: a hit this near to a beat counts about a third for it.
+# Seconds: a hit this far from a beat counts about a third for it.
 _NEAR = 0.03
-# Of the longest that the mean of the hits' phases can be; below it they fit no grid.
+# Length of the hits' mean phase vector, at most 1; below this they fit no grid.
 _FIT = 0.5
 
 
 def estimate_offset(hits: Sequence[DrumHit], bpm: float, grid: str | None = None) -> float:
     """The first bar line of the grid that the hits fit best.
 
-    The hits' mean phase on the grid, louder ones counting more, is where its lines are: nowhere do
-    they lie nearer. Of these lines the beats are where most kicks and snares are; of the beats, the
-    bars begin where most kicks are. Where that leaves a choice, at the first hit.
+    The grid's lines lie at the hits' mean phase, where louder hits have more weight. This phase is
+    nearest to the hits. The beats are the lines with most kicks and snares, and bars begin at the
+    beats with most kicks. If several fit equally well, the first hit decides.
 
     Args:
-        hits: of a performance in a steady tempo.
+        hits: of a performance at a steady tempo.
         bpm: the tempo.
         grid: the smallest step that is played, one of :data:`GRIDS`; None for 1/16.
 
@@ -55,12 +55,12 @@ def estimate_offset(hits: Sequence[DrumHit], bpm: float, grid: str | None = None
     beats = _best(hits, start, step, beat, {"kick": 1.0, "snare": 1.0}, 0.25)
     bars = _best(hits, beats, beat, BEATS_PER_BAR * beat, {"kick": 1.0, "snare": -1.0}, 0.0)
     offset = bars % (BEATS_PER_BAR * beat)
-    # Not a whole bar late for a first stroke that is a hair early.
+    # Not a whole bar late because the first stroke is slightly early.
     return 0.0 if BEATS_PER_BAR * beat - offset < 1e-3 else offset
 
 
 def _phase(hits: Sequence[DrumHit], step: float) -> tuple[float, float]:
-    """Where the lines of a grid are, in [-step/2, step/2], and how well the hits fit, 0 to 1."""
+    """The phase of a grid's lines, in [-step/2, step/2], and how well the hits fit, 0 to 1."""
     total = sum(hit.velocity for hit in hits)
     mean = sum(hit.velocity * cmath.exp(2j * math.pi * hit.time / step) for hit in hits)
     return step * cmath.phase(mean) / (2 * math.pi), abs(mean) / max(total, 1)
@@ -83,7 +83,7 @@ def _best(
             apart = (hit.time - at) / period
             near = (apart - round(apart)) * period / _NEAR
             score += weights.get(hit.stem, rest) * hit.velocity / 127 * math.exp(-near * near)
-        # Equal but for rounding: the earlier one, which is nearer to the first hit.
+        # Equal up to rounding: take the earlier one, which is nearer to the first hit.
         if score > most + 1e-6 * max(1.0, abs(most) if math.isfinite(most) else 1.0):
             best, most = at, score
     return best

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where something may have been struck: rises of the level in bands, and their attacks.
+"""Candidates for strokes: rises of the level in bands, and their attacks.
 
-Everything here looks at most :data:`AHEAD` frames into the future, so that a live stream can use
-it as it is.
+Nothing here needs more than :data:`AHEAD` frames of the future, so live streams can use it.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ __all__ = ["AHEAD", "FLOOR_DB", "find_candidates", "levels_db", "locate_attack",
 # Frames after a candidate that must be known before it can be found.
 AHEAD = 6
 
-# What is quieter than this, in one band and against the reference, counts as silence.
+# Levels below this, in one band and against the reference, count as silence.
 FLOOR_DB = -70.0
 
 # A rise is measured over this many frames to either side: 20 ms, about one window.
 _HALF = 2
-# Rises of fewer dB than this (mean over the better half of the bands) are no candidates.
+# Rises of fewer dB than this (mean over the stronger half of the bands) are ignored.
 _LEAST_RISE = 2.5
-# No two candidates of a stem are closer than this many frames: 30 ms, a close flam.
+# Candidates of a stem are at least this many frames apart: 30 ms, a close flam.
 _APART = 6
 
 Floats = NDArray[np.floating]
@@ -44,8 +43,8 @@ def novelty(levels: Floats) -> NDArray[np.float32]:
         levels: ``(frames, bands)`` dB.
 
     Returns:
-        ``(frames,)`` float32 dB: mean rise over the better half of the bands, so that a kick
-        needs no treble and a hi-hat no bass.
+        ``(frames,)`` float32 dB: mean rise over the stronger half of the bands, so that a kick
+        does not need treble, nor a hi-hat bass.
     """
     padded = np.concatenate(
         [
@@ -60,20 +59,20 @@ def novelty(levels: Floats) -> NDArray[np.float32]:
 
 
 def find_candidates(curve: Floats) -> NDArray[np.intp]:
-    """Frames where the novelty peaks: every stroke should be among them, much else may be."""
+    """Frames where the novelty peaks: all strokes should be among them, and other peaks may be."""
     if len(curve) == 0:
         return np.empty(0, np.intp)
     windows = np.lib.stride_tricks.sliding_window_view(
         np.pad(curve, _APART, constant_values=-1.0), 2 * _APART + 1
     )
-    # Of equal neighbours the first is the peak.
+    # The first of equal neighbours is the peak.
     earlier = windows[:, :_APART].max(axis=1) < curve
     later = windows[:, _APART + 1 :].max(axis=1) <= curve
     return np.flatnonzero(earlier & later & (curve >= _LEAST_RISE))
 
 
 def locate_attack(wave: Floats, sample_rate: float, near: int) -> int:
-    """The sample where the attack begins that was found near another.
+    """The sample where an attack begins, near a peak of the novelty.
 
     The envelope (RMS over 2 ms) is followed back from its peak to where it last was below a
     tenth of the way up from what sounded before.
@@ -81,7 +80,7 @@ def locate_attack(wave: Floats, sample_rate: float, near: int) -> int:
     Args:
         wave: ``(channels, samples)`` of the stem.
         sample_rate: Hz.
-        near: where the novelty peaks.
+        near: sample where the novelty peaks.
     """
     ms = sample_rate / 1000
     begin = max(0, near - round(40 * ms))

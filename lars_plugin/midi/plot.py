@@ -23,7 +23,7 @@ __all__ = ["SUFFIXES", "draw_hits", "save_plot"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
-# Colours of a stem's articulations in their order, readable side by side for most eyes.
+# Colours of a stem's articulations in order, which most people can tell apart.
 _COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
 _POINTS = 2000
 
@@ -31,17 +31,17 @@ _POINTS = 2000
 def draw_hits(
     stems: Stems, hits: Sequence[DrumHit], *, start: float = 0.0, seconds: float | None = None
 ) -> Figure:
-    """Draw each drum stem with its hits: where a line stands is when, how tall it is, how hard.
+    """Draw each drum stem with its hits as lines: position is time, height is velocity.
 
     Args:
-        stems: what was transcribed.
-        hits: what came out.
+        stems: the transcribed stems.
+        hits: the result.
         start, seconds: the part to show; all for None.
 
     Raises:
         InputError: no stem is a drum, or the part lies outside of the recording.
     """
-    # Without pyplot: no display is looked for, and nothing global is kept.
+    # Without pyplot, which would look for a display and keep global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -89,7 +89,7 @@ def draw_hits(
 
 
 def _outline(wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Lowest and highest sample of all channels in each of some thousand parts."""
+    """Lowest and highest sample of all channels in each of about a thousand parts."""
     count = min(_POINTS, wave.shape[1])
     cuts = np.linspace(0, wave.shape[1], count, endpoint=False, dtype=int)
     return (
@@ -99,7 +99,7 @@ def _outline(wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np
 
 
 def save_plot(figure: Figure, path: Path) -> None:
-    """Write a picture, complete or not at all.
+    """Write a picture completely or not at all.
 
     Raises:
         InputError: a name that does not end in one of :data:`SUFFIXES`.
@@ -114,7 +114,7 @@ def save_plot(figure: Figure, path: Path) -> None:
 
 def check_suffix(path: Path) -> None:
     """Raises:
-    InputError: the name of a picture that cannot be made.
+    InputError: the name has an unknown suffix.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"a picture is {', '.join(SUFFIXES)}, not {path.name!r}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""MIDI outputs by their names, and notes of hits on them."""
+"""MIDI outputs by name, and notes of hits on them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from lars_plugin.midi.notemaps import NoteMap, read_note_map
 
 __all__ = ["LivePort", "open_port"]
 
-# Where mido's default finds no sound system, JACK may run: Linux without ALSA's sequencer.
+# If mido's default finds no sound system, JACK may run: Linux without ALSA's sequencer.
 _JACK = "mido.backends.rtmidi/UNIX_JACK"
 
 
 def open_port(name: str, *, virtual: bool | None = None) -> Any:
-    """A MIDI output of mido: the port of that name, or else a virtual one for others to find.
+    """A MIDI output of mido: the port with that name, or else a new virtual one.
 
-    mido's default backend is asked (the variable ``MIDO_BACKEND`` names another), and where it
-    has no sound system to talk to, JACK.
+    mido's default backend is used (the variable ``MIDO_BACKEND`` names another), or JACK if the
+    default finds no sound system.
 
     Args:
         name: of a port (its beginning is enough), or of the virtual one.
-        virtual: True or False to insist.
+        virtual: True or False to require or forbid a virtual one; None for either.
 
     Raises:
-        InputError: there is no such port, or this machine cannot make virtual ones.
+        InputError: no such port, or virtual ports are not supported here.
     """
     backend, names = _backend()
     if virtual is not True:
@@ -52,7 +52,7 @@ def open_port(name: str, *, virtual: bool | None = None) -> Any:
 
 
 def _backend() -> tuple[Any, list[str]]:
-    """The first backend of mido that works here, and the names of its outputs."""
+    """The first working backend of mido, and the names of its outputs."""
     chosen = os.environ.get("MIDO_BACKEND")
     first = None
     for candidate in [chosen] if chosen else [None, _JACK]:
@@ -68,7 +68,7 @@ def _backend() -> tuple[Any, list[str]]:
 
 
 class LivePort:
-    """Sends notes of hits to a port and ends them in time.
+    """Sends notes of hits to a port and ends them on time.
 
     Args:
         port: what :func:`open_port` returned, or any mido output.
@@ -81,7 +81,7 @@ class LivePort:
         self._sounding: dict[int, tuple[float, DrumHit]] = {}
 
     def send(self, hits: Iterable[DrumHit], now: float) -> None:
-        """Begin the notes of these hits, after ending those whose time has come.
+        """Start the notes of these hits, after ending notes that are over.
 
         Args:
             hits: new ones.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which candidates are strokes, by rules: for stems that no scorer was tuned for.
+"""Rules that decide which candidates are strokes, for stems without tuned settings.
 
 A stroke rises clearly, is not far below the loudest of its stem, and is not the bleed of
-another drum: a weak rise that comes with a much stronger one in another stem.
+another drum. Bleed is a weak rise together with a much stronger one in another stem.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = ["THRESHOLD", "judge"]
 THRESHOLD = 0.5
 
 # dB of novelty, dB below the stem's loudest stroke, and dB below another stem's simultaneous
-# rise: at each of these alone a candidate is as likely a stroke as not.
+# rise: at each of these values alone, a stroke has a probability of one half.
 _RISE = 7.0
 _QUIET = 36.0
 _BLEED = 16.0
-# dB that make a doubtful case a clear one.
+# dB from a doubtful case to a clear one.
 _SOFTNESS = 2.0
 
 Floats = NDArray[np.floating]

@@ -42,8 +42,8 @@ _ONCE = 0.03
 
 @dataclass(frozen=True)
 class Stroke:
-    """What is compared of a hit or of a note of the truth: seconds, stem, velocity, and the
-    articulation, empty where it is not known."""
+    """The compared part of a hit or of a note of the truth: seconds, stem, velocity, and the
+    articulation, empty if unknown."""
 
     time: float
     stem: str
@@ -53,10 +53,10 @@ class Stroke:
 
 @dataclass
 class ClassScore:
-    """Counts of one class, and what is needed of the pairs.
+    """Counts of one class, and data of the pairs.
 
     Attributes:
-        found: pairs; ``missed`` strokes without a hit; ``invented`` hits without a stroke.
+        found: pairs; ``missed``: strokes without a hit; ``invented``: hits without a stroke.
         errors: seconds by which each hit of a pair is late.
         velocities: (played, found) of each pair.
         clips: the clip that each pair comes from, by number: levels differ between clips.
@@ -113,8 +113,8 @@ def match(
 ) -> list[tuple[int, int]]:
     """As many pairs (index in truth, index in found) as possible within the tolerance.
 
-    Both must be in rising order. On a line the pairing that always takes the earliest that still
-    fits is a maximum one.
+    Both must be in rising order. In one dimension, always pairing the earliest that
+    still fits gives the maximum number.
     """
     pairs = []
     i = j = 0
@@ -131,7 +131,7 @@ def match(
 
 
 def _once(strokes: Iterable[Stroke]) -> list[Stroke]:
-    """In order, those of one group only that lie apart; the loudest stands for its group."""
+    """Strokes in order, with each group of close ones replaced by its loudest."""
     kept: list[Stroke] = []
     start = -1.0
     for stroke in sorted(strokes, key=lambda one: one.time):
@@ -172,7 +172,7 @@ def score_hits(
 
 
 def add_scores(scores: Iterable[ClassScore]) -> ClassScore:
-    """Several clips, or several classes, as one."""
+    """The sum over several clips or classes."""
     total = ClassScore()
     for score in scores:
         total.found += score.found

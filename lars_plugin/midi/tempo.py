@@ -2,7 +2,7 @@
 """Seconds, beats and ticks: a fixed tempo or a map, and a grid to quantise to.
 
 A MIDI file states tempos in whole microseconds per beat. All conversions here use these whole
-numbers, so that a file plays back what was meant, without drift, at any resolution.
+numbers, so a file plays back without drift at any resolution.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class TempoMap:
 
     Attributes:
         changes: (beat, microseconds per beat), beats rising from 0.
-        lead: beats at the start that only fill the time up to the first beat of the music. The
-            grid to quantise to goes on backwards over them.
+        lead: beats at the start that fill the time up to the first beat of the music. The grid
+            for quantisation continues backwards over them.
         upbeat: beats before the first bar line, less than a bar.
 
     Raises:
-        InputError: changes that are out of order, or tempos beyond 10 to 1000 BPM.
+        InputError: changes out of order, or tempos outside 10 to 1000 BPM.
     """
 
     changes: tuple[tuple[int, int], ...] = ((0, 500_000),)
@@ -60,7 +60,7 @@ class TempoMap:
     def __post_init__(self) -> None:
         beats = [beat for beat, _ in self.changes]
         if not beats or beats[0] != 0 or any(b <= a for a, b in itertools.pairwise(beats)):
-            raise InputError("a tempo map begins at beat 0 and goes on to later beats")
+            raise InputError("a tempo map must begin at beat 0, and its beats must rise")
         for _, micro in self.changes:
             _check_bpm(60 * _MICRO / micro if micro > 0 else math.inf)
 
@@ -68,28 +68,28 @@ class TempoMap:
     def fixed(cls, bpm: float, offset: float = 0.0) -> TempoMap:
         """One tempo, and where its bars begin.
 
-        A MIDI file begins with a beat, the music with silence. So that times stay those of the
-        recording and beats still fall on the grid, the map's first beat has a length of its own.
+        A MIDI file begins with a beat, the music with silence. The map's first beat has a length of
+        its own, so that times match the recording and beats still fall on the grid.
 
         Args:
             bpm: the tempo.
-            offset: seconds at which a bar begins; any other bar line of the same grid means the
-                same, so it may lie before the recording or deep in it.
+            offset: seconds at which a bar begins. Any bar line of the grid will do, also one before
+                the recording or late in it.
 
         Raises:
-            InputError: a tempo beyond 10 to 1000 BPM, or an offset of more than a day.
+            InputError: a tempo outside 10 to 1000 BPM, or an offset of more than a day.
         """
         _check_bpm(bpm)
         if not abs(offset) <= _LONGEST:
-            raise InputError(f"an offset is in seconds, a day at most, got {offset:g}")
+            raise InputError(f"an offset must be seconds, at most a day, got {offset:g}")
         micro = round(60 * _MICRO / bpm)
-        # From the first beat at or after the start to the bar line there are this many beats.
+        # Number of beats from the first beat at or after the start to the bar line.
         rest = round(offset * _MICRO) % micro
         beats = (round(offset * _MICRO) - rest) // micro
         if rest == 0:
             return cls(((0, micro),), upbeat=beats % BEATS_PER_BAR)
         if rest < _SHORTEST or (2 * rest < micro and beats > 0):
-            # Too short for a beat: it makes the next one longer.
+            # Too short for a beat, so it is added to the next one.
             return cls(((0, rest + micro), (1, micro)), lead=1, upbeat=beats % BEATS_PER_BAR)
         return cls(((0, rest), (1, micro)), lead=1, upbeat=(beats + 1) % BEATS_PER_BAR)
 
@@ -97,9 +97,9 @@ class TempoMap:
     def from_beats(cls, times: Sequence[float]) -> TempoMap:
         """A tempo for every beat, from the times of beats in seconds, rising.
 
-        What comes before the first is filled with beats of about the same length, or with a shorter
-        one, so that beats of the map fall on all the times; where not even that has room, the
-        second beat is the first that does. The last tempo goes on.
+        The time before the first is filled with beats of about the same length, or with a shorter
+        one, so that all the times are beats of the map. Without room for that, the second time is
+        the first that is a beat. The last tempo continues.
 
         Raises:
             InputError: fewer than two times, or not rising.
@@ -141,21 +141,21 @@ class TempoMap:
         return (self._starts()[index] + (beat - first) * micro) / _MICRO
 
     def grid_beat(self, seconds: float) -> float:
-        """The beat at a time on the grid of the music, which has lines before its first beat."""
+        """The beat at a time on the grid of the music, which continues before its first beat."""
         begin, micro = self._grid()
         if seconds >= begin:
             return self.beat_at(seconds)
         return self.lead + (seconds - begin) * _MICRO / micro
 
     def grid_seconds(self, beat: float) -> float:
-        """The time of a beat of that grid; below 0 where it lies before the start."""
+        """The time of a beat of that grid; below 0 before the start."""
         begin, micro = self._grid()
         if beat >= self.lead:
             return self.seconds_at(beat)
         return begin + (beat - self.lead) * micro / _MICRO
 
     def _grid(self) -> tuple[float, int]:
-        """Where the lead ends, in seconds, and the microseconds of the beat after it."""
+        """The end of the lead in seconds, and the microseconds of the beat after it."""
         index = bisect_right([first for first, _ in self.changes], self.lead) - 1
         return self.seconds_at(self.lead), self.changes[index][1]
 
@@ -169,7 +169,7 @@ class TempoMap:
         return 60 * _MICRO / self._grid()[1]
 
     def _starts(self) -> list[int]:
-        """Microseconds at which the changes happen."""
+        """Times of the changes in microseconds."""
         starts = [0]
         for (a, micro), (b, _) in zip(self.changes, self.changes[1:], strict=False):
             starts.append(starts[-1] + (b - a) * micro)
@@ -178,7 +178,7 @@ class TempoMap:
 
 def _check_bpm(bpm: float) -> None:
     if not _SLOWEST <= bpm <= _FASTEST:
-        raise InputError(f"a tempo is {_SLOWEST:g} to {_FASTEST:g} BPM, got {bpm:g}")
+        raise InputError(f"a tempo must be {_SLOWEST:g} to {_FASTEST:g} BPM, got {bpm:g}")
 
 
 def quantise(
@@ -188,9 +188,9 @@ def quantise(
 
     Args:
         hits: what to move.
-        tempo: where the beats are.
+        tempo: for the beats.
         grid: one of :data:`GRIDS`.
-        strength: 0 leaves them, 1 puts them on the grid, between moves them part of the way.
+        strength: 0 leaves hits in place, 1 moves them onto the grid, between moves them partly.
 
     Raises:
         InputError: an unknown grid, or a strength outside [0, 1].
@@ -198,7 +198,7 @@ def quantise(
     if grid not in GRIDS:
         raise InputError(f"unknown grid {grid!r}; use {', '.join(GRIDS)}")
     if not 0 <= strength <= 1:
-        raise InputError(f"the strength of quantisation is 0 to 1, got {strength}")
+        raise InputError(f"the strength of quantisation must be 0 to 1, got {strength}")
     step = float(GRIDS[grid])
     moved = []
     for hit in hits:
@@ -213,8 +213,8 @@ def estimate_tempo(hits: Sequence[DrumHit], *, start_bpm: float = 120.0) -> Temp
     """Follow the beats of a performance with librosa's beat tracker, and map them.
 
     Args:
-        hits: of the whole performance; the tracker sees when and how loud they are.
-        start_bpm: about the tempo, where that is known.
+        hits: of the whole performance; the tracker uses their times and levels.
+        start_bpm: approximate tempo, if known.
 
     Raises:
         InputError: librosa is not installed, or there are too few hits to follow.
@@ -231,7 +231,7 @@ def estimate_tempo(hits: Sequence[DrumHit], *, start_bpm: float = 120.0) -> Temp
     frames = int(max(hit.time for hit in hits) * rate / hop) + 2
     envelope = np.zeros(frames)
     for hit in hits:
-        # Kicks and snares carry the beat more than what runs between them.
+        # Kicks and snares mark the beat more than other strokes.
         weight = 1.0 if hit.stem in ("kick", "snare") else 0.5
         envelope[round(hit.time * rate / hop)] += weight * hit.velocity / 127
     envelope = np.convolve(envelope, np.hanning(7), mode="same")
@@ -245,6 +245,6 @@ def estimate_tempo(hits: Sequence[DrumHit], *, start_bpm: float = 120.0) -> Temp
 
 
 def _snapped(beat: float, hits: Sequence[DrumHit]) -> float:
-    """The hit at a beat, where there is one within 30 ms: the tracker's steps are 12 ms."""
+    """The hit at a beat, if there is one within 30 ms: the tracker's steps are 12 ms."""
     near = min((hit.time for hit in hits), key=lambda time: abs(time - beat))
     return near if abs(near - beat) <= 0.03 else beat

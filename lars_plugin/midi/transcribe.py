@@ -27,7 +27,7 @@ from lars_plugin.stems import Stems
 
 __all__ = ["find_hits", "transcribe", "transcribe_mixture"]
 
-# Attacks of one stem closer than this are one stroke.
+# Attacks of one stem closer than this count as one stroke.
 _SAME = 0.02
 
 Wave = NDArray[np.float32]
@@ -43,11 +43,11 @@ def transcribe(
     velocity_range: float = DEFAULT_RANGE_DB,
     reference: float | None = None,
 ) -> list[DrumHit]:
-    """The strokes that are heard in drum stems, in order of time.
+    """The strokes in drum stems, in order of time.
 
     Args:
-        stems: as a separation returns them; those that are no drums are left out.
-        model: the model (name or folder) that made the stems: what was tuned for it is used.
+        stems: as returned by a separation; stems other than drums are left out.
+        model: the model (name or folder) that made the stems; its tuned settings are used.
         settings: instead of the model's.
         transcriber: what hears the sum of all stems, which is the recording: a name, a folder or a
             loaded one; ``none``: strokes are found in each stem alone; ``auto``: the package's own
@@ -124,21 +124,21 @@ def find_hits(
     waves: Wave, sample_rate: float, names: tuple[str, ...], settings: Settings | None
 ) -> list[DrumHit]:
     """Hits of ``(stems, channels, samples)`` float32, with levels but all of one velocity."""
-    made = analyse(waves, sample_rate, names)
+    analysis = analyse(waves, sample_rate, names)
     hits: list[DrumHit] = []
-    for index, found in enumerate(score(made, settings)):
-        hits += _hits_of(made, index, waves[index], found, settings)
+    for index, found in enumerate(score(analysis, settings)):
+        hits += _hits_of(analysis, index, waves[index], found, settings)
     return sorted(hits)
 
 
 def _hits_of(
-    made: Analysis, stem: int, wave: Wave, found: Candidates, settings: Settings | None
+    analysis: Analysis, stem: int, wave: Wave, found: Candidates, settings: Settings | None
 ) -> list[DrumHit]:
     sure = found.confidences >= found.threshold
     frames, confidences = found.frames[sure], found.confidences[sure]
     if found.times is None:
-        starts = [locate_attack(wave, made.sample_rate, int(k) * made.hop) for k in frames]
-        times = np.asarray(starts) / made.sample_rate
+        starts = [locate_attack(wave, analysis.sample_rate, int(k) * analysis.hop) for k in frames]
+        times = np.asarray(starts) / analysis.sample_rate
     else:
         times = found.times[sure]
     keep: list[int] = []
@@ -148,15 +148,19 @@ def _hits_of(
                 keep[-1] = index
         else:
             keep.append(index)
-    part = settings.parts[made.stems[stem]] if settings and suits(settings, made.stems) else None
-    kinds = articulations(made, stem, frames[keep], wave, part)
-    last = wave.shape[1] / made.sample_rate
+    part = (
+        settings.parts[analysis.stems[stem]]
+        if settings and suits(settings, analysis.stems)
+        else None
+    )
+    kinds = articulations(analysis, stem, frames[keep], wave, part)
+    last = wave.shape[1] / analysis.sample_rate
     return [
         DrumHit(
             time=min(max(0.0, float(times[index])), last),
-            stem=made.stems[stem],
+            stem=analysis.stems[stem],
             articulation=kind,
-            level=hit_level(wave, made.sample_rate, round(times[index] * made.sample_rate)),
+            level=hit_level(wave, analysis.sample_rate, round(times[index] * analysis.sample_rate)),
             confidence=float(confidences[index]),
         )
         for index, kind in zip(keep, kinds, strict=True)

@@ -3,7 +3,7 @@
 
 The reference is the level that gets 127: by default that of the stem's loudest hit.
 
-``log``     ``127 + 126 * (level - reference) / range``: every dB is worth as much; a hit that is
+``log``     ``127 + 126 * (level - reference) / range``: every dB counts the same; a hit that is
             ``range`` dB (40 by default) below the reference gets 1.
 ``linear``  ``127 * 10 ** ((level - reference) / 20)``: proportional to the amplitude; half the
             amplitude gets 64.
@@ -30,12 +30,12 @@ DEFAULT_RANGE_DB = 40.0
 
 def check_scale(scale: str, range_db: float) -> None:
     """Raises:
-    InputError: no such scale, or a range that is no positive number.
+    InputError: unknown scale, or a range that is not positive.
     """
     if scale not in get_args(VelocityScale):
         raise InputError(f"unknown velocity scale {scale!r}; use log or linear")
     if not (math.isfinite(range_db) and range_db > 0):
-        raise InputError(f"the range of velocities must be positive dB, got {range_db}")
+        raise InputError(f"the range of velocities must be a positive number of dB, got {range_db}")
 
 
 def velocity_of(

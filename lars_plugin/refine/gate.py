@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A gate for stems that are silent: what leaks into them from the others is taken away.
+"""A gate for silent stems: it removes leakage from other stems.
 
-Time is cut into slots as long as the attack. A stem is heard in a slot if its power there is
-above the threshold against the reference: the power of the mixture, as it is in its loudest slot
-so far, which is forgotten by 6 dB per second so that quiet passages keep their stems. All
-channels of a stem count together and are gated together.
+Time is divided into slots as long as the attack. A stem is active in a slot if its power there is
+above the threshold against the reference. The reference is the mixture's power in its loudest slot
+so far; it decays by 6 dB per second, so that quiet passages keep their stems. All channels of a
+stem are measured together and gated together.
 
-The gain is 1 where the stem is heard and for the hold after it, then falls in a straight line
-over the release; it rises in the slot before the sound, so onsets stay whole. The gain has no
-jumps, hence no clicks; what is heard passes unchanged, to the bit.
+The gain is 1 while the stem is active and for the hold after it, then falls linearly over the
+release. It rises in the slot before the sound, so onsets are complete. The gain has no jumps, so
+there are no clicks. Active parts pass unchanged, to the bit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Gate"]
 
 Wave = NDArray[np.float32]
 
-# Of the reference, in dB per second.
+# Decay of the reference, in dB per second.
 _FORGETTING = 6.0
 
 
@@ -60,25 +60,25 @@ class Gate:
 
     @property
     def latency_samples(self) -> int:
-        """Two slots less a sample: a slot is given when the next one is known."""
+        """Two slots less a sample: a slot is returned when the next one is known."""
         return 2 * self._slot - 1
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Back to the initial state."""
         stems = self._shape[0] - 1
         self._buffer = np.empty((*self._shape, 2 * self._slot), np.float32)
         self._filled = 0
         self._reference = 0.0
-        self._gain = np.zeros(stems)  # at the end of the last slot given
-        self._heard: NDArray[np.bool_] | None = None  # in the slot that waits
+        self._gain = np.zeros(stems)  # at the end of the last slot returned
+        self._heard: NDArray[np.bool_] | None = None  # in the waiting slot
         self._since = np.full(stems, np.iinfo(np.int64).max // 2)  # slots since the last sound
 
     def push(self, block: Wave) -> Wave:
-        """Take ``(1 + stems, channels, n)``, return what is finished."""
+        """Take ``(1 + stems, channels, n)`` and return the finished samples."""
         done = [np.empty((*self._shape, 0), np.float32)]
         start = 0
         while start < block.shape[2]:
-            # One slot waits in the buffer, once there is one; the next is filled behind it.
+            # After the first slot, one slot waits in the buffer, and the next is filled behind it.
             end = self._slot if self._heard is None else 2 * self._slot
             take = min(block.shape[2] - start, end - self._filled)
             part = block[..., start : start + take]
@@ -93,28 +93,28 @@ class Gate:
                 self._buffer[..., : self._slot] = self._buffer[..., self._slot :].copy()
                 self._filled = self._slot
             else:
-                # Nothing comes before the first slot: what is heard in it is heard at once.
+                # No slot comes before the first one: a stem that is active in it is open at once.
                 self._gain = heard.astype(np.float64)
             self._heard = heard
         return np.concatenate(done, axis=2)
 
     def flush(self) -> Wave:
-        """End the input and return the rest; in all as long as the input."""
+        """End the input and return the rest; the total is as long as the input."""
         rest = self._filled
-        # Silence follows; what comes out for it is cut off.
+        # Silence follows; its output is dropped.
         missing = np.zeros((*self._shape, 3 * self._slot), np.float32)
-        made: Wave = self.push(missing)[..., :rest]
-        return made
+        result: Wave = self.push(missing)[..., :rest]
+        return result
 
     def _listen(self, slot: Wave) -> NDArray[np.bool_]:
-        """Which stems are heard in a slot."""
+        """Which stems are active in a slot."""
         power = np.square(slot, dtype=np.float64).mean(axis=(1, 2))
         self._reference = max(float(power[0]), self._reference * self._decay)
         heard: NDArray[np.bool_] = power[1:] > self._factor * self._reference
         return heard
 
     def _give(self, heard_next: NDArray[np.bool_], count: int) -> Wave:
-        """The slot that waits, with the gain that the next one makes of it."""
+        """The waiting slot, with the gain that depends on the next one."""
         assert self._heard is not None
         self._since = np.where(self._heard, 0, self._since + 1)
         stays = (self._since <= self._hold) | heard_next

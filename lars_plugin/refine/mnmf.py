@@ -9,8 +9,8 @@ Model and filter: Ozerov and Fevotte 2010, "Multichannel nonnegative matrix fact
 convolutive mixtures for audio source separation"; the multiplicative updates: Sawada, Kameoka,
 Araki and Ueda 2013, "Multichannel extensions of non-negative matrix factorization with complex-
 valued data", equations 42 to 47 (there for tied bases). W, H and R are updated at once, from one
-Sigma, which halves the work and ends in the same place. Each step of W and H takes part of the step
-before with it (Polyak's heavy ball, here of logarithms), which needs half as many of them.
+Sigma, which halves the work and converges to the same result. Each step of W and H includes part of
+the previous step (Polyak's heavy ball, here of logarithms), which halves the number of steps.
 
 Axes: S sources, C channels (2, or 1 where both are alike), K components, T frames, F bins, n bins
 of a part.
@@ -41,15 +41,15 @@ _FLOOR = np.float32(1e-4)
 _TINY = np.float32(1e-10)
 # Updates that fit the spectra to the estimates before they are fitted to the mixture.
 _FIRST = 8
-# Exponent of an update, and of the one before that goes on in it. An exponent of 0.5 alone is
-# proven never to make the fit worse, W or H at a time, but 20 updates with these two come further
-# than 40 so careful ones.
+# Exponent of an update, and of the previous one within it. An exponent of 0.5 alone is proven never
+# to worsen the fit, for W or H at a time. But 20 updates with these two get further than 40 with
+# that one.
 _EXPONENT = np.float32(0.8)
 _MOMENTUM = np.float32(0.6)
-# The most by which one update multiplies, or divides.
+# Limit of the factor of one update, or of its inverse.
 _STEEPEST_SPECTRUM = np.float32(20)
 _STEEPEST_GAIN = np.float32(1000)
-_BINS = 128  # at a time, of what has an axis of frames: in a core's cache
+_BINS = 128  # bins at a time, for arrays with an axis of frames: fits a core's cache
 
 
 class MultichannelNMF:
@@ -59,9 +59,9 @@ class MultichannelNMF:
         mixture: its spectrum ``(C, T, F)``, of RMS 1 or so; not changed.
         estimates: of its stems ``(stems, C, T, F)``; not changed.
         components: K.
-        places: sources of each stem, which at first have the same place.
-        seed: of the random numbers that it starts from.
-        threads: parts at a time. Results do not depend on it.
+        places: sources of each stem, which start at the same place.
+        seed: of the initial random numbers.
+        threads: parts at a time. The result does not depend on it.
 
     Attributes:
         spectra: W, ``(F, S, K)``.
@@ -82,7 +82,7 @@ class MultichannelNMF:
         self._threads = threads
         self._firsts = np.cumsum([0, *places])[:-1]
         channels, frames, bins = mixture.shape
-        # Frames last, so that a run of bins is a piece of memory.
+        # Frames last, so that a run of bins is contiguous in memory.
         self._seen = np.empty((2 * channels, bins, frames), np.float32)
         self._seen[::2] = mixture.real.transpose(0, 2, 1)
         self._seen[1::2] = mixture.imag.transpose(0, 2, 1)
@@ -92,7 +92,7 @@ class MultichannelNMF:
         self.spectra, self.gains = _start(power, components, places, seed, threads)
         self._spectra_step = np.ones_like(self.spectra)
         self._gains_step = np.ones_like(self.gains)
-        # What the mixture says for W and R: A and B of equation 47 for each component.
+        # Statistics of the mixture for W and R: A and B of equation 47 for each component.
         self._up = np.empty((len(self.places), *self.spectra.shape), np.float32)
         self._down = np.empty_like(self._up)
 
@@ -100,12 +100,12 @@ class MultichannelNMF:
         """One update of everything."""
         with one_thread_each():
             sums = run_parts(self._look, self._parts, self._threads)
-        # In order, so that the number of threads changes nothing.
+        # In order, so that the result does not depend on the number of threads.
         more, less = sums[0]
         for one, other in sums[1:]:
             more += one
             less += other
-        with np.errstate(all="ignore"):  # as in the parts; what is not finite is not taken
+        with np.errstate(all="ignore"):  # as in the parts; values that are not finite are not used
             self._move()
         gains, before = (one.reshape(more.shape) for one in (self.gains, self._gains_step))
         gains *= _step(more, less, before, _STEEPEST_GAIN)
@@ -113,8 +113,8 @@ class MultichannelNMF:
 
     def powers(self, part: slice) -> Wave:
         """v of some bins, ``(S, n, T)``, new memory."""
-        made: Wave = self.spectra[part].transpose(1, 0, 2) @ self.gains
-        return made
+        result: Wave = self.spectra[part].transpose(1, 0, 2) @ self.gains
+        return result
 
     def filter(
         self, part: slice, powers: Wave, out: Spectrum, mixture: Spectrum | None = None
@@ -124,8 +124,8 @@ class MultichannelNMF:
         Args:
             part: the bins.
             powers: v, ``(S, n, T)``.
-            out: where the stems go, ``(stems, C, T, n)``, each the sum of its sources.
-            mixture: where the model is mono: the channels that its filter is for, ``(C, T, n)``.
+            out: output, ``(stems, C, T, n)``, each the sum of its sources.
+            mixture: for a mono model: the channels that are filtered, ``(C, T, n)``.
         """
         places = self.places[:, part]
         # (n, planes, S) times (n, S, T), a product for each bin.
@@ -150,8 +150,8 @@ class MultichannelNMF:
         return sums
 
     def _look(self, part: slice) -> tuple[Wave, Wave]:
-        """What some bins of the mixture say: of H, returned, ``(S * K, T)`` twice; of W and R, in
-        ``_up`` and ``_down``."""
+        """Statistics of some bins of the mixture. Those for H are returned, ``(S * K, T)`` twice;
+        those for W and R go into ``_up`` and ``_down``."""
         w, r = self.spectra[part], self.places[:, part]
         planes, frames = len(r), self._seen.shape[2]
         placed: Wave = (r[..., None] * w).reshape(planes * len(w), -1)
@@ -163,8 +163,8 @@ class MultichannelNMF:
         shape = self._up[:, part].shape
         self._up[:, part] = (observed @ flat.T).reshape(shape)
         self._down[:, part] = (expected @ flat.T).reshape(shape)
-        # A trace of a product of two Hermitian matrices has their off-diagonal entries twice. Those
-        # of the model have their signs turned.
+        # The trace of a product of two Hermitian matrices has their off-diagonal entries twice.
+        # Those of the model have the opposite sign.
         self._down[2:, part] *= -1
         placed[2 * len(w) :] *= 2
         more = placed.T @ observed
@@ -172,7 +172,7 @@ class MultichannelNMF:
         return more, placed.T @ expected
 
     def _move(self) -> None:
-        """Updates W and R: all bins at once, as a call of NumPy costs as much as 1,000 numbers."""
+        """Updates W and R, all bins at once: a NumPy call takes as long as 1,000 numbers."""
         w, r, up, down = self.spectra, self.places, self._up, self._down
         twice = r.copy()
         twice[2:] *= 2
@@ -192,7 +192,7 @@ class MultichannelNMF:
 def _start(
     power: Wave, components: int, places: Sequence[int], seed: int, threads: int
 ) -> tuple[Wave, Wave]:
-    """W and H of estimates with powers ``(stems, C, T, F)``, each fitted to its own."""
+    """W and H of estimates with powers ``(stems, C, T, F)``, each fitted to its own stem."""
     _, _, frames, bins = power.shape
     powers = np.ascontiguousarray(power.mean(axis=1).transpose(0, 2, 1))  # (stems, F, T)
     powers += np.float32(1e-9)
@@ -202,7 +202,7 @@ def _start(
     check = stop_check()
 
     def fit(index: int) -> None:
-        # Spectra that begin as loud moments of the stem; always the same for the same sound.
+        # Spectra start as loud frames of the stem; the same sound always gives the same start.
         rng = np.random.default_rng([seed, index] if seed else index)
         wanted, count = powers[index], components * places[index]
         loudness = np.sqrt(wanted).sum(axis=0, dtype=np.float64)
@@ -210,7 +210,7 @@ def _start(
         w = wanted[:, picks]
         w += wanted.mean() * np.float32(0.1) * rng.random(w.shape, np.float32)
         h = rng.random((count, frames), np.float32) * np.float32(0.1) + np.float32(1e-3)
-        # Kullback-Leibler divergence (Lee and Seung 2001): steadier than likelihood at first.
+        # Kullback-Leibler divergence (Lee and Seung 2001): more stable than likelihood at first.
         for _ in range(_FIRST):
             check()  # each takes a tenth of a second
             h *= (w.T @ (wanted / (w @ h + _TINY))) / (w.sum(axis=0)[:, None] + _TINY)
@@ -318,7 +318,7 @@ def _products(z: Wave) -> Wave:
 
 
 def _step(more: Wave, less: Wave, before: Wave, most: np.float32) -> Wave:
-    """What to multiply by; ``before``, the step before, becomes it."""
+    """The factor to multiply by; it is also written into ``before``, the previous step."""
     step = (np.maximum(more, 0) / np.maximum(less, np.float32(1e-12))) ** _EXPONENT
     np.clip(step, 1 / most, most, out=step)
     step *= before**_MOMENTUM

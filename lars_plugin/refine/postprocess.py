@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stems go through after the network: Wiener filter, gate, redistribution, in this order.
+"""Post-processing of stems after the network: Wiener filter, gate, redistribution, in this order.
 
-Each works block by block with a latency that it states, and gives the same for any block split.
-With redistribution the stems add up to the mixture; the gate comes before it, so what it takes
-from a silent stem goes to those that sound.
+Each step works block by block with a stated latency, and gives the same result for any block split.
+With redistribution the stems add up to the mixture. The gate comes before it, so the signal that
+the gate removes goes to other stems.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ Wave = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class PostProcessing:
-    """Which steps, with their settings; by itself none.
+    """The steps with their settings; none by default.
 
     Attributes:
         wiener: exponent alpha of a Wiener filter: each stem becomes
-            ``|S|^alpha / sum |S|^alpha`` of the mixture's STFT. Below 1 more of the others is
-            heard in a stem, above 1 stems duck under louder ones.
-        redistribute: hand what the stems leave of the mixture to them, each frequency in
-            proportion to the power of the stems there, so that they add up to the mixture.
+            ``|S|^alpha / sum |S|^alpha`` of the mixture's STFT. Below 1, stems hold more
+            of the others; above 1, quieter stems are attenuated under louder ones.
+        redistribute: share out the part of the mixture that is in no stem, at each frequency in
+            proportion to the power of the stems, so that they add up to the mixture.
         gate: silence a stem while its level is this far below the mixture's, in dB, below 0;
             see :mod:`lars_plugin.refine.gate`.
-        attack: seconds over which the gate opens, before the sound that opens it.
-        hold: seconds for which it stays open after the last such sound.
-        release: seconds over which it closes then.
+        attack: seconds over which the gate opens before a sound.
+        hold: seconds for which it stays open after the last sound.
+        release: seconds over which it then closes.
 
     Raises:
-        InputError: a setting that cannot be.
+        InputError: an invalid setting.
     """
 
     wiener: float | None = None
@@ -64,11 +64,11 @@ class PostProcessing:
 
     @property
     def active(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether there is any step."""
         return self.wiener is not None or self.redistribute or self.gate is not None
 
     def __str__(self) -> str:
-        """As tables and logs call it: "wiener 1, gate -40 dB, redistribute"."""
+        """Short text for tables and logs: "wiener 1, gate -40 dB, redistribute"."""
         steps = [
             *([] if self.wiener is None else [f"wiener {self.wiener:g}"]),
             *([] if self.gate is None else [f"gate {self.gate:g} dB"]),
@@ -82,24 +82,24 @@ class PostStage(Protocol):
 
     @property
     def latency_samples(self) -> int:
-        """The most samples by which the output trails the input; constant."""
+        """Maximum delay of the output against the input in samples; constant."""
         ...
 
     def push(self, block: Wave) -> Wave:
-        """Take a block and return what is finished, the mixture unchanged but as late."""
+        """Take a block and return the finished samples. The mixture is only delayed."""
         ...
 
     def flush(self) -> Wave:
-        """End the input and return the rest; in all as long as the input."""
+        """End the input and return the rest; the total is as long as the input."""
         ...
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Back to the initial state."""
         ...
 
 
 class PostStream:
-    """The steps in a row, for stems that come later than their mixture.
+    """A chain of steps, for stems that are late against their mixture.
 
     Args:
         post: the steps.
@@ -123,22 +123,22 @@ class PostStream:
 
     @property
     def latency_samples(self) -> int:
-        """Samples added to those by which the stems trail the mixture already."""
+        """Delay in samples in addition to that of the stems."""
         return sum(stage.latency_samples for stage in self._stages)
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Back to the initial state."""
         self._mixture.clear()
         for stage in self._stages:
             stage.reset()
 
     def push(self, mixture: Wave, stems: Wave) -> Wave:
-        """Take ``(channels, n)`` and the stems ``(stems, channels, m)`` finished meanwhile.
+        """Take ``(channels, n)`` and the newly finished stems ``(stems, channels, m)``.
 
         Returns:
             Stems ``(kept, channels, k)``.
         """
-        # Copied: the caller may fill its block again before it is taken.
+        # Copied: the caller may overwrite its block before it is used.
         self._mixture.append(mixture.copy())
         block = self._join(stems)
         for stage in self._stages:
@@ -160,11 +160,11 @@ def _stages(post: PostProcessing, stems: int, channels: int, sample_rate: float)
     from lars_plugin.refine.gate import Gate
     from lars_plugin.refine.spectral import Redistribution, WienerFilter  # bring in scipy
 
-    made: list[PostStage] = []
+    result: list[PostStage] = []
     if post.wiener is not None:
-        made.append(WienerFilter(post.wiener, stems, channels, sample_rate))
+        result.append(WienerFilter(post.wiener, stems, channels, sample_rate))
     if post.gate is not None:
-        made.append(
+        result.append(
             Gate(
                 post.gate,
                 stems,
@@ -176,5 +176,5 @@ def _stages(post: PostProcessing, stems: int, channels: int, sample_rate: float)
             )
         )
     if post.redistribute:
-        made.append(Redistribution(stems, channels, sample_rate))
-    return made
+        result.append(Redistribution(stems, channels, sample_rate))
+    return result

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Refining stems on the recording itself: multichannel NMF, started by the network.
 
-A drum kit says the same few things again and again, each from its own place. So after the network
-has said roughly what each stem is, every stem gets a model of its own out of this very chunk: a few
-spectra that come and go (nonnegative matrix factorisation) and a direction for each frequency (a
-spatial covariance). All models are then fitted to the mixture together, by maximum likelihood, and
-the mixture is taken apart anew. A hi-hat that the network heard alone is so recognised under the
-snare.
+A drum kit repeats a few sounds, each from its own place. So after the network has estimated the
+stems, each stem gets its own model from this window: a few spectra that come and go (nonnegative
+matrix factorisation) and a direction for each frequency (a spatial covariance). All models are then
+fitted to the mixture together, by maximum likelihood, and the mixture is separated again. Thus a
+hi-hat that the network found alone is recognised under the snare.
 
 The model and its updates: :mod:`lars_plugin.refine.mnmf`.
 
@@ -38,7 +37,7 @@ _BINS = 128  # at a time, in a core's cache
 
 
 class Refiner:
-    """Fits and applies the model above to one window after the other; each for itself.
+    """Fits and applies the model above to each window independently.
 
     Args:
         settings: window, components, iterations.
@@ -49,58 +48,58 @@ class Refiner:
         self.settings = settings
         self._places = [settings.places.get(stem, 1) for stem in stems]
         mono = {**settings.trust, **settings.mono_trust}
-        # As mixtures are: of several channels, or mono.
+        # For mixtures of several channels, and for mono.
         self._trust = [
             [shares.get(stem, 0.0) for stem in stems] for shares in (settings.trust, mono)
         ]
         self._spectra = Spectra(settings.n_fft, settings.n_fft // 3, "sine")
 
     def __call__(self, mixture: Wave, stems: Wave) -> Wave:
-        """Better stems; see :meth:`updates`."""
+        """Refined stems; see :meth:`updates`."""
         steps = self.updates(mixture, stems)
         while True:
             try:
                 next(steps)
             except StopIteration as stop:
-                made: Wave = stop.value
-                return made
+                result: Wave = stop.value
+                return result
 
     def updates(self, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
-        """The same, with a pause after each update, for a caller with other things to do.
+        """The same as a generator: it pauses after each update, so the caller can do other work.
 
         Args:
             mixture: ``(C, L)`` float32; not changed.
             stems: a network's estimates ``(S, C, L)`` float32; not changed.
 
         Returns:
-            New memory ``(S, C, L)``; the stems add up to the mixture. What is silent, shorter
-            than the spectrograms' window or not finite comes as it was.
+            New memory ``(S, C, L)``; the stems add up to the mixture. Input that is silent,
+            shorter than the spectrograms' window or not finite is returned unchanged.
         """
         fits = mixture.shape[1] > self.settings.n_fft and not is_silent(mixture)
         if not (fits and bool(np.isfinite(mixture).all() and np.isfinite(stems).all())):
             return np.array(stems)
         threads = default_threads()
-        gain, seen, made = self._spectra.beside(mixture, stems, threads)
+        gain, seen, result = self._spectra.beside(mixture, stems, threads)
         settings, total = self.settings, None
         for index in range(settings.fits):
             seeded = replace(settings, seed=settings.seed + index)
-            found = yield from _fit(seen, made, seeded, self._places, self._trust)
+            found = yield from _refined(seen, result, seeded, self._places, self._trust)
             total = found if total is None else np.add(total, found, out=total)
         if total is not None:
             if settings.fits > 1:
                 total /= np.float32(settings.fits)
-            made = total
-        return self._spectra.stems_of(made, mixture, gain, threads)
+            result = total
+        return self._spectra.stems_of(result, mixture, gain, threads)
 
 
-def _fit(
+def _refined(
     mixture: Spectrum,
     stems: Spectrum,
     settings: Refinement,
     places: Sequence[int],
     trust: Sequence[Sequence[float]],
 ) -> Generator[None, None, Spectrum]:
-    """Stems ``(S, C, T, F)`` out of a mixture ``(C, T, F)`` and estimates of them."""
+    """Stems ``(S, C, T, F)`` from a mixture ``(C, T, F)`` and estimates of them."""
     threads = default_threads()
     mono = mixture.shape[0] == 1 or _is_mono(mixture)
     if mono:
@@ -116,7 +115,7 @@ def _fit(
         threads=threads,
     )
     yield
-    # Without directions the fit soon knows less than the network did.
+    # Without directions, the model soon becomes worse than the network's estimate.
     for _ in range(-(-settings.iterations // 3) if mono else settings.iterations):
         model.update()
         yield
@@ -144,15 +143,15 @@ def _is_mono(mixture: Spectrum) -> bool:
 
 
 def _agreed(stem: Spectrum, power: Wave, share: float) -> Wave:
-    """What brings the model's power of a stem nearer to the network's, ``(n, T)``.
+    """The factor that moves the model's power of a stem towards the network's, ``(n, T)``.
 
-    A fit trades in whatever explains the mixture, so what the network told well, it may tell
-    worse. In between, as a geometric mean, is then better than either.
+    The model may explain the mixture with a worse estimate of a stem that the network knew well.
+    The geometric mean of the two is then better than either.
 
     Args:
         stem: the network's, ``(C, T, n)``.
         power: the model's, ``(n, T)``.
-        share: of the network's word, 0 to 1.
+        share: weight of the network, 0 to 1.
     """
     heard = (np.square(stem.real) + np.square(stem.imag)).mean(axis=0).T
     ratio: Wave = ((heard + _TINY) / (power + _TINY)) ** np.float32(share)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A multichannel Wiener filter behind a network: what masks on each channel alone cannot do.
+"""A multichannel Wiener filter after a network: it does what masks on each channel cannot do.
 
-Most mixes place each drum somewhere between left and right. What is panned alike adds up in one
-direction, so a filter that looks at both channels together can cancel a drum, where a mask can
-only turn it down. After the network has said roughly what each stem is, the filter finds each
-stem's direction at each frequency, over the whole chunk, and takes the mixture apart anew
+Most mixes place each drum somewhere between left and right. Equally panned sounds have one
+direction, so a filter of both channels together can cancel a drum, while a mask can only attenuate
+it. After the network has estimated the stems, the filter finds each stem's direction at each
+frequency, over the whole chunk, and separates the mixture again
 (Duong, Vincent and Gribonval 2010, "Under-determined reverberant audio source separation using a
 full-rank spatial covariance model", section III; one step, with the network's powers):
 
@@ -41,7 +41,7 @@ _BINS = 256  # at a time, in a core's cache
 class SpatialFilter:
     """A backend for two channels whose stems are filtered as above; they add up to the mixture.
 
-    A chunk that is mono, or silent, or holds what is not finite, comes as the backend made it.
+    A chunk that is mono, silent or not finite keeps the backend's result.
 
     Args:
         backend: gives estimates, chunk by chunk; not a causal one.
@@ -64,19 +64,14 @@ class SpatialFilter:
     def name(self) -> str:
         return self._backend.name
 
-    @property
-    def instant(self) -> bool:
-        """Never: see :class:`~lars_plugin.model.Backend`."""
-        return False
-
     def share(self, jobs: int) -> None:
-        """Be ready for that many callers at once, if the backend can prepare for them."""
+        """Prepare for that many simultaneous callers, if the backend can."""
         share = getattr(self._backend, "share", None)
         if share is not None:
             share(jobs)
 
     def prepare(self, channels: int, samples: int) -> None:
-        """Have the backend convert and compile now, if it does."""
+        """Have the backend convert and compile now, if it needs that."""
         prepare = getattr(self._backend, "prepare", None)
         if prepare is not None:
             prepare(channels, samples)
@@ -98,19 +93,19 @@ class SpatialFilter:
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:
         spectra, threads = self._spectra, default_threads()
-        gain, mixture, made = spectra.beside(wave, stems, threads)
+        gain, mixture, result = spectra.beside(wave, stems, threads)
 
         def work(first: int) -> None:
             bins = slice(first, first + _BINS)
-            made[..., bins] = _wiener(mixture[..., bins], made[..., bins])
+            result[..., bins] = _wiener(mixture[..., bins], result[..., bins])
 
-        run_parts(work, range(0, made.shape[-1], _BINS), threads)
+        run_parts(work, range(0, result.shape[-1], _BINS), threads)
         # Nearly mono mixtures make nearly singular matrices: rounding takes a little.
-        return spectra.stems_of(made, wave, gain, threads)
+        return spectra.stems_of(result, wave, gain, threads)
 
 
 def _wiener(mixture: Spectrum, stems: Spectrum) -> Spectrum:
-    """Stems ``(S, 2, T, F)`` out of a mixture ``(2, T, F)`` and estimates of them."""
+    """Stems ``(S, 2, T, F)`` from a mixture ``(2, T, F)`` and estimates of them."""
     left, right = stems[:, 0], stems[:, 1]
     powers = (_power(left), _power(right))
     total = powers[0] + powers[1]

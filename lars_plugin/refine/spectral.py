@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Steps on short-time spectra: the Wiener filter and the redistribution of what is left.
+"""Steps on short-time spectra: the Wiener filter and the redistribution of the rest.
 
-Frames of about 93 ms (4096 samples at 44.1 kHz, as LarsNet has them), a quarter of that apart,
+Frames of about 93 ms (4096 samples at 44.1 kHz, as in LarsNet), a quarter of that apart,
 Hann windows before and after the transform, silence before the start and after the end. Frames
 lie on a fixed grid and are computed one by one, so the result does not depend on the blocks.
 """
@@ -34,15 +34,15 @@ def frame_length(sample_rate: float) -> int:
 def shares(magnitudes: Wave, exponent: float) -> Wave:
     """``m^a / sum m^a`` along the first axis, float32; zeros where all magnitudes are zero."""
     most = magnitudes.max(axis=0)
-    # Against the largest, so that no power is too small or too large for float32.
+    # Relative to the largest, so that powers stay within float32.
     powers: Wave = np.divide(magnitudes, most, out=np.zeros_like(magnitudes), where=most > 0)
     np.power(powers, np.float32(exponent), out=powers)
-    powers /= np.maximum(powers.sum(axis=0), 1)  # the largest counts 1 wherever there is any
+    powers /= np.maximum(powers.sum(axis=0), 1)  # the largest is 1 where any is above 0
     return powers
 
 
 class _SpectralStage(ABC):
-    """Overlapping frames of mixture and stems in, changed stems out, the mixture as it was.
+    """Overlapping frames of mixture and stems in; changed stems and the same mixture out.
 
     Args:
         stems: how many.
@@ -64,22 +64,22 @@ class _SpectralStage(ABC):
         return self._size - 1
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Back to the initial state."""
         lead = self._size - self._hop
-        # The newest frame so far: silence stands before the input.
+        # The newest frame so far; silence precedes the input.
         self._frame = np.zeros((*self._shape, self._size), np.float32)
         self._filled = lead
         self._sum = np.zeros((self._shape[0] - 1, self._shape[1], self._size), np.float32)
-        self._skip = lead  # of the output: it belongs to the silence
+        self._skip = lead  # of the output, which belong to the silence
         self._taken = self._given = 0
 
     def push(self, block: Wave) -> Wave:
-        """Take ``(1 + stems, channels, n)``, return what is finished."""
+        """Take ``(1 + stems, channels, n)`` and return the finished samples."""
         self._taken += block.shape[2]
         return self._run(block)
 
     def flush(self) -> Wave:
-        """End the input and return the rest; in all as long as the input."""
+        """End the input and return the rest; the total is as long as the input."""
         missing = self._taken - self._given
         rest = self._run(np.zeros((*self._shape, missing + self._size), np.float32))
         return rest[..., :missing]
@@ -97,11 +97,11 @@ class _SpectralStage(ABC):
         return np.concatenate(done, axis=2)
 
     def _step(self) -> Wave:
-        """Work on a whole frame and give the samples that no later frame changes."""
+        """Process a whole frame and return the samples that no later frame changes."""
         hop, keep = self._hop, self._size - self._hop
         spectra: Spectra = fft.rfft(self._frame * self._window, axis=2)
-        made = fft.irfft(self.change(spectra), self._size, axis=2)
-        self._sum += made * (self._window / np.float32(_SQUARES))
+        result = fft.irfft(self.change(spectra), self._size, axis=2)
+        self._sum += result * (self._window / np.float32(_SQUARES))
         out = np.concatenate([self._frame[:1, :, :hop], self._finish(self._frame, hop)])
         self._frame[..., :keep] = self._frame[..., hop:].copy()
         self._sum[..., :keep] = self._sum[..., hop:].copy()
@@ -119,13 +119,13 @@ class _SpectralStage(ABC):
 
     @abstractmethod
     def change(self, spectra: Spectra) -> Spectra:
-        """Spectra of mixture and stems to those that are returned for the stems."""
+        """From spectra of mixture and stems to the new spectra of the stems."""
 
 
 class WienerFilter(_SpectralStage):
     """Each stem becomes its share ``|S|^alpha / sum |S|^alpha`` of the mixture's spectrum.
 
-    Where every stem is exactly silent, nobody gets anything of the mixture.
+    Where all stems are exactly silent, they stay silent.
 
     Args:
         exponent: alpha.
@@ -137,23 +137,23 @@ class WienerFilter(_SpectralStage):
         self._exponent = exponent
 
     def change(self, spectra: Spectra) -> Spectra:
-        made: Spectra = spectra[:1] * shares(np.abs(spectra[1:]), self._exponent)
-        return made
+        result: Spectra = spectra[:1] * shares(np.abs(spectra[1:]), self._exponent)
+        return result
 
 
 class Redistribution(_SpectralStage):
-    """What the stems leave of the mixture is added to them, by their power at each frequency.
+    """Adds the rest of the mixture to the stems, by their power at each frequency.
 
-    Where every stem is exactly silent, each gets the same part: the sum is the mixture always.
+    Where all stems are exactly silent, each gets an equal part, so the sum is always the mixture.
     """
 
     def change(self, spectra: Spectra) -> Spectra:
         part = shares(np.abs(spectra[1:]), 2.0)
         part[:, part.sum(axis=0) == 0] = 1 / len(part)
         rest = spectra[0] - spectra[1:].sum(axis=0)
-        made: Spectra = rest * part
-        return made
+        result: Spectra = rest * part
+        return result
 
     def _finish(self, frame: Wave, hop: int) -> Wave:
-        made: Wave = frame[1:, :, :hop] + self._sum[..., :hop]
-        return made
+        result: Wave = frame[1:, :, :hop] + self._sum[..., :hop]
+        return result

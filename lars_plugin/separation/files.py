@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter, printable
-from lars_plugin.audio.atomic import write_failure
 from lars_plugin.audio.channels import ChannelChoice, channel_places
 from lars_plugin.audio.metadata import read_metadata
 from lars_plugin.errors import CancelledError, InputError
+from lars_plugin.files import write_failure
 from lars_plugin.separation.prefetch import Ahead, Behind
 from lars_plugin.separation.separator import Progress, Separator
 

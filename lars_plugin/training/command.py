@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError
 from lars_plugin.networks.registry import ARCHITECTURES, trainable_names
+from lars_plugin.options import add_device_option
 from lars_plugin.training.transcription.command import (
     TRANSCRIBER,
     add_transcription_options,
@@ -26,7 +27,7 @@ __all__ = ["add_train_parser", "run_train"]
 
 
 # Weights of the loss terms. The gradients of an untrained network by our loss and by equation 1
-# (of mixtures brought to RMS 1) are about equally long; with both, ours leads.
+# (of mixtures brought to RMS 1) have about equal norms. With both, ours leads.
 _LOSSES: dict[str, dict[str, float]] = {
     "ours": {},
     "paper": {"abs_weight": 0.0, "log_weight": 0.0, "paper_weight": 1.0},
@@ -46,8 +47,8 @@ def add_train_parser(subparsers: Any) -> None:
         "train",
         help="train a model of your own",
         description="Train a six-stem model on mixtures rendered on the fly (seven stems with music"
-        " around the drums). Interrupt it when you like: the same command goes on where the last"
-        " checkpoint stands.",
+        " around the drums). You may interrupt it at any time: the same command continues from"
+        " the last checkpoint.",
     )
     parser.add_argument("out", type=Path, help="folder for the checkpoint, the logs and the model")
     parser.add_argument(
@@ -66,15 +67,15 @@ def add_train_parser(subparsers: Any) -> None:
     parser.add_argument("--workers", type=int, default=1, help="rendering processes (default 1)")
     parser.add_argument(
         "--reuse", type=float, default=1.0,
-        help="how often an excerpt is heard before another is rendered; more saves time on a small"
+        help="how often an excerpt is used before another is rendered; more saves time on a small"
         " machine (default 1)",
     )  # fmt: skip
     parser.add_argument(
         "--silent-db", type=float, default=-30.0,
-        help="leakage into a silent stem is punished above this level against the mixture; higher"
-        " where a network finds nothing better than silence (default -30)",
+        help="leakage into a silent stem is punished above this level against the mixture; raise it"
+        " if the network learns only silence (default -30)",
     )  # fmt: skip
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default cpu)")
+    add_device_option(parser, default="cpu")
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler"
     )
@@ -82,10 +83,10 @@ def add_train_parser(subparsers: Any) -> None:
         "--synthetic-kits",
         type=int,
         default=32,
-        help="kits of our own synthesis beside the recorded ones (default 32)",
+        help="synthetic kits beside the recorded ones (default 32)",
     )
     parser.add_argument(
-        "--exclude-kits", default="", metavar="A,B", help="kits of --kits that are not heard"
+        "--exclude-kits", default="", metavar="A,B", help="kits of --kits that are left out"
     )
     parser.add_argument(
         "--stemgmd", metavar="FOLDER", help="StemGMD with its info.csv as another source"
@@ -100,7 +101,7 @@ def add_train_parser(subparsers: Any) -> None:
         "--loss",
         choices=tuple(_LOSSES),
         default="ours",
-        help="ours, the paper's (equation 1), or both, whose steps take twice as long",
+        help="ours, the paper's (equation 1), or both (steps take twice as long)",
     )
     parser.add_argument(
         "--architecture",
@@ -113,8 +114,8 @@ def add_train_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--init",
         metavar="MODEL",
-        help="go on from a model's weights, or from the average in a run's checkpoint.pt; stems"
-        " that it lacks are added",
+        help="start from a model's weights, or from the average in a run's checkpoint.pt; stems"
+        " that are missing there are added",
     )
     add_transcription_options(parser)
 

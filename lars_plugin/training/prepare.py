@@ -3,7 +3,7 @@
 
 ``accompaniment`` renders the bank of music that training and validation draw from;
 ``fullmix-clips`` makes the validation set of whole songs; ``kits`` collects drum kits.
-And afterwards: ``average`` makes one model out of several.
+After training, ``average`` makes one model from several.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m lars_plugin.training.prepare", description="Make data for training."
     )
     commands = parser.add_subparsers(dest="what", required=True)
-    kits = commands.add_parser("kits", help="drum kits out of installed Debian packages")
+    kits = commands.add_parser("kits", help="drum kits from installed Debian packages")
     kits.add_argument("folder", type=Path)
     kits.set_defaults(run=_kits)
     bank = commands.add_parser("accompaniment", help="render a bank of music without drums")
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     clips.add_argument("folder", type=Path)
     clips.add_argument("--clips", type=Path, required=True, help="folder of drum clips with stems")
     clips.add_argument(
-        "--bank", type=Path, help="made by `accompaniment`; none: our own band alone"
+        "--bank", type=Path, help="made by `accompaniment`; default: our own band only"
     )
     clips.add_argument("--each", type=int, default=2, help="uses of each clip (default 2)")
     clips.add_argument("--seed", type=int, default=0)
@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _kits(args: argparse.Namespace) -> None:
-    made = make_free_kits(args.folder)
-    log.info("%s: %d kits, %d hits", args.folder, len(made), sum(made.values()))
+    result = make_free_kits(args.folder)
+    log.info("%s: %d kits, %d hits", args.folder, len(result), sum(result.values()))
 
 
 def _average(args: argparse.Namespace) -> None:
@@ -77,13 +77,13 @@ def _bank(args: argparse.Namespace) -> None:
         args.soundfont, args.validation_soundfont, args.count, args.validation_count,
         args.seconds, args.seed,
     )  # fmt: skip
-    made = make_bank(args.folder, config)
-    log.info("%s: %d files rendered", args.folder, made)
+    result = make_bank(args.folder, config)
+    log.info("%s: %d files rendered", args.folder, result)
 
 
 def _fullmix_clips(args: argparse.Namespace) -> None:
-    made = make_fullmix_clips(args.clips, args.folder, args.bank, args.seed, args.each)
-    log.info("%s: %d clips", args.folder, made)
+    result = make_fullmix_clips(args.clips, args.folder, args.bank, args.seed, args.each)
+    log.info("%s: %d clips", args.folder, result)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What models there are, and how they come onto this machine and into memory."""
+"""Finding, downloading and loading models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """``download`` brings in the network's libraries, which separating does not need."""
+    """``download`` imports network libraries, which separation does not need."""
     if name == "download":
         from lars_plugin.zoo.fetch import download
 

@@ -16,7 +16,7 @@ from lars_plugin.backends.choice import Choice, choose_backend
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.model import Backend, ModelConfig
 from lars_plugin.networks.registry import find, of_network
-from lars_plugin.zoo.integrity import check_file, sha256_of
+from lars_plugin.zoo.integrity import check_file, weights_sha256
 from lars_plugin.zoo.registry import cache_folder
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def open_backend(
 
     Raises:
         ModelError: the file is not what the configuration says.
-        InputError: a choice that cannot be.
+        InputError: an invalid choice.
         EngineError: the device is not there.
     """
     assert config.weights is not None
@@ -55,7 +55,7 @@ def open_backend(
 
         return TorchScriptBackend(path, stems=len(config.stems), device=device)
     if config.architecture == "torchscript":
-        raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is none")
+        raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is not one")
 
     def load() -> nn.Module:
         from lars_plugin.zoo.checkpoints import build_network, load_state, read_state
@@ -67,16 +67,16 @@ def open_backend(
 
     digest = ""
     if choice.backend == "openvino":
-        digest = config.weights.sha256 or sha256_of(path)
+        digest = config.weights.sha256 or weights_sha256(path)
         if not config.weights.sha256:
-            load()  # nothing is known of this file: tell now, not at the first chunk, if it fails
+            load()  # nothing is known about this file: it should fail now, not at the first chunk
     return network_backend(config, load, choice, device=device, digest=digest)
 
 
 def _choice(
     config: ModelConfig, device: str, precision: str, backend: str | None, *, torchscript: bool
 ) -> Choice:
-    from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
+    from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
 
     choice = choose_backend(
         backend,
@@ -99,7 +99,7 @@ def _choice(
 
 
 def _accelerated() -> bool:
-    """Whether ``auto`` as a device is a graphics card; PyTorch is asked where there may be one."""
+    """Whether the device ``auto`` is a graphics card; imports PyTorch only if there may be one."""
     if "torch" not in sys.modules and sys.platform == "linux":
         if not any(Path("/dev", name).exists() for name in _CARDS):
             return False
@@ -120,12 +120,12 @@ def network_backend(
     """A network on a backend.
 
     Args:
-        config: what it is; only architecture, settings and stems matter here.
-        load: makes it, weights included; called at most twice.
+        config: the model; only architecture, settings and stems matter here.
+        load: makes the network with its weights; called at most twice.
         choice: ``torch`` or ``openvino``.
         device: for ``torch``.
         digest: of the weights, for ``openvino``: conversions are cached under it.
-        threads: for ``openvino``; None: as many as there are.
+        threads: for ``openvino``; None: all.
 
     Raises:
         InputError: a package is missing, or the backend cannot run this architecture.
@@ -133,6 +133,7 @@ def network_backend(
     """
     if choice.backend == "openvino":
         from lars_plugin.backends.openvino.backend import OpenVINOBackend
+        from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
 
         identity = {
             "weights": digest,
@@ -143,15 +144,12 @@ def network_backend(
         cache = cache_folder() / "openvino"
         row = find(config.architecture)
         if row is not None and row.causal:
-            # Here, because it imports PyTorch, which the other does not need.
-            from lars_plugin.backends.openvino.causal import OpenVINOCausalBackend
-
             return OpenVINOCausalBackend(
                 network_prepost(config, load),
                 identity=identity,
                 cache=cache,
                 precision=choice.precision,
-                told=log.warning,
+                on_warning=log.warning,
             )
         return OpenVINOBackend(
             network_prepost(config, load),
@@ -160,7 +158,7 @@ def network_backend(
             precision=choice.precision,
             threads=threads,
             calibration=lambda channels, samples: _calibration(config, channels, samples),
-            told=log.warning,
+            on_warning=log.warning,
         )
     from lars_plugin.backends.torch_backend import TorchBackend
     from lars_plugin.backends.torch_causal import TorchCausalBackend
@@ -173,11 +171,11 @@ def network_backend(
 
 
 def network_prepost(config: ModelConfig, load: Callable[[], nn.Module]) -> Any:
-    """A network without its core: a ``PrePost``, or a ``CausalPrePost`` of a causal one.
+    """A network without its core: a ``PrePost``, or a ``CausalPrePost`` for a causal network.
 
     Args:
-        config: what it is.
-        load: makes it; unless it is causal, not called before the core is needed.
+        config: the model.
+        load: makes the network; unless it is causal, not called before the core is needed.
 
     Raises:
         InputError: an architecture that only PyTorch can run.
@@ -198,13 +196,13 @@ def network_prepost(config: ModelConfig, load: Callable[[], nn.Module]) -> Any:
 
 
 def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np.float32]:
-    """Drums made on the spot, ``(n, channels, samples)``: sounds of random kits at random times."""
+    """Synthesised drums, ``(n, channels, samples)``: sounds of random kits at random times."""
     from lars_plugin.synthesis import random_kit
 
     rng = np.random.default_rng(0)
-    made = np.zeros((_CALIBRATION_CHUNKS, channels, samples), np.float32)
+    result = np.zeros((_CALIBRATION_CHUNKS, channels, samples), np.float32)
     rate = config.sample_rate
-    for chunk in made:
+    for chunk in result:
         kit = random_kit(rng)
         sounds = [wave for stem in kit.sounds.values() for wave in stem.values()]
         for _ in range(max(4, 12 * samples // rate)):  # about twelve strokes a second
@@ -213,4 +211,4 @@ def _calibration(config: ModelConfig, channels: int, samples: int) -> NDArray[np
             wave = wave[: samples - start] * np.float32(rng.uniform(0.05, 0.5))
             pan = rng.uniform(0.6, 1.0, channels).astype(np.float32)
             chunk[:, start : start + len(wave)] += pan[:, None] * wave
-    return made
+    return result

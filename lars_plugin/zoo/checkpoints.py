@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""State dicts: reading them from files without running code, fitting them to a network."""
+"""State dicts: reading them from files without running code, loading them into a network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lars_plugin.errors import ModelError, ModelFormatError
+from lars_plugin.files import replacing
 from lars_plugin.forks import settle_torch
 from lars_plugin.model import ModelConfig
 from lars_plugin.networks.registry import ARCHITECTURES, find
-from lars_plugin.zoo.integrity import replacing
 
 __all__ = ["build_network", "load_state", "read_state", "save_state"]
 
-# Where checkpoints keep the network's tensors; the last is our own training's average.
+# Keys under which checkpoints keep the network's tensors; the last is our training's average.
 _WRAPPERS = ("state", "state_dict", "model_state_dict", "model_weights", "ema")
 
 _CHECKPOINTS = (".pth", ".ckpt", ".th", ".pt")
@@ -33,7 +33,7 @@ def build_network(config: ModelConfig) -> nn.Module:
     """The network a configuration describes, with random weights.
 
     Raises:
-        ModelFormatError: unknown architecture, or settings that make no network.
+        ModelFormatError: unknown architecture, or settings that do not make a network.
     """
     row = find(config.architecture)
     if row is None:
@@ -71,20 +71,20 @@ def read_state(path: Path, kind: str, stems: Sequence[str] = ()) -> dict[str, Te
         }
     try:
         if kind == "safetensors":
-            # Copied out of the mapped file, which may be overwritten while the model runs.
+            # Copied out of the mapped file, which may be overwritten while the model is in use.
             return {key: tensor.clone() for key, tensor in load_file(path).items()}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its advice is for people who would trust the file
+            warnings.simplefilter("ignore")  # its advice is for users who trust the file
             data = torch.load(path, map_location="cpu", weights_only=True)
     # A file from anywhere can break a parser in any way.
     except Exception as error:
         first = str(error).split("\n", 1)[0]
-        raise ModelFormatError(f"{path} is no safe {kind} file: {first}") from error
+        raise ModelFormatError(f"{path} is not a safe {kind} file: {first}") from error
     return _unwrap(data, path)
 
 
 def _checkpoint_of(folder: Path, stem: str) -> Path:
-    """The one checkpoint in a folder, or below it, that is named after a stem."""
+    """The only checkpoint in or below a folder that is named after a stem."""
     found = [
         path
         for path in sorted(folder.rglob("*"))
@@ -105,10 +105,10 @@ def _unwrap(data: object, path: Path) -> dict[str, Tensor]:
                 data = data[key]
                 break
     if not isinstance(data, Mapping) or not data:
-        raise ModelFormatError(f"{path} holds no state dict but {type(data).__name__}")
+        raise ModelFormatError(f"{path} holds {type(data).__name__}, not a state dict")
     for key, value in data.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise ModelFormatError(f"{path} holds no state dict: {key!r} is no named tensor")
+            raise ModelFormatError(f"{path} holds no state dict: {key!r} is not a named tensor")
     prefix = "module."  # left by training on several cards
     if all(key.startswith(prefix) for key in data):
         return {key[len(prefix) :]: value for key, value in data.items()}
@@ -123,7 +123,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> 
     Args:
         network: gets the tensors.
         state: the tensors by name.
-        source: what to call the file in errors.
+        source: name of the file in errors.
 
     Raises:
         ModelFormatError: it does not fit.
@@ -149,7 +149,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> 
         if floating and not bool(torch.isfinite(tensor).all()):
             raise ModelFormatError(f"{source}: {key} holds NaN or Inf, the file is damaged")
     converted = {key: tensor.to(wanted[key].dtype) for key, tensor in state.items()}
-    # Assigned, not copied: large models are in memory once.
+    # Assigned, not copied, so that large models are in memory only once.
     network.load_state_dict(converted, assign=True)
     network.requires_grad_(False)
 
@@ -162,7 +162,7 @@ def _listed(what: str, keys: list[str]) -> str:
 
 
 def save_state(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> None:
-    """Write a state dict as safetensors, whole or not at all.
+    """Write a state dict as safetensors, completely or not at all.
 
     Args:
         state: the tensors by name.
@@ -183,9 +183,9 @@ def save_state(state: Mapping[str, Tensor], path: Path, dtype: torch.dtype) -> N
         # Cloned: tensors that share memory cannot be stored.
         stored[key] = tensor.clone(memory_format=torch.contiguous_format)
     metadata: dict[str, Any] = {"format": "pt"}
-    with replacing(path) as temporary:
+    with replacing(path, error=ModelError) as temporary:
         try:
-            # Not save_file: that makes a file which its owner alone may read.
+            # Not save_file, which creates a file that only its owner may read.
             temporary.write_bytes(save(stored, metadata))
         except Exception as error:
             raise ModelError(f"cannot write {path}: {error}") from error

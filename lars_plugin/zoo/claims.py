@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of several downloads of one file goes on with what an earlier one left."""
+"""Deciding which of several downloads of a file may continue an earlier one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["part_of"]
 
 @contextmanager
 def part_of(target: Path) -> Iterator[Path]:
-    """The file to download into: ``target`` with ``.part``, which stays when the block fails; or,
-    while another download has that one, a file of our own, which does not.
+    """The file to download into: ``target`` with ``.part``, which is kept if the block fails. While
+    another download uses that one, it is a temporary file, which is removed.
 
     Args:
-        target: in a folder that is there.
+        target: in an existing folder.
     """
     shared = target.with_name(target.name + ".part")
-    # The folder itself is locked: no file is left over, and the system lets go when we die.
+    # The folder itself is locked: no lock file remains, and the system unlocks it if we die.
     folder = _opened(target.parent)
     try:
         if folder is None or _locked(folder):

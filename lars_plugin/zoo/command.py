@@ -57,7 +57,7 @@ def add_models_parser(subparsers: Any) -> argparse.ArgumentParser:
 
     get = commands.add_parser("download", help="get the weights of published models")
     get.add_argument("models", nargs="+", metavar="NAME",
-        help="from `lars models list`; of a cascade, its parts")  # fmt: skip
+        help="from `lars models list`; a cascade means its parts")  # fmt: skip
 
     convert = commands.add_parser("convert", help="make a model folder from a checkpoint")
     _add_source(convert)
@@ -141,7 +141,7 @@ def describe(config: ModelConfig, folder: Path | None = None) -> str:
         f"  chunks       {chunking.chunk_size} samples ({seconds:.2f} s), "
         f"overlap {chunking.overlap:g}, convention {chunking.convention}",
         *([f"  presets      {presets}"] if presets else []),
-        *([f"  fit          {refined}"] if refined else []),
+        *([f"  refinement   {refined}"] if refined else []),
         f"  licence      {config.license or 'not stated'}",
     ]
     for part in part_names(config):
@@ -197,12 +197,12 @@ def _weights_path(config: Published, folder: Path | None = None) -> Path | None:
 
 
 def is_here(config: ModelConfig) -> bool:
-    """Whether the weights are on this machine: the model's, or those of all its parts."""
+    """Whether the weights of the model, or of all its parts, are on this machine."""
     try:
         parts = part_names(config)
         if parts:
             return all(_weights_path(*read_model_config(part)) is not None for part in parts)
-    except LarsError:  # a part that is not there
+    except LarsError:  # a missing part
         return False
     return _weights_path(config) is not None
 

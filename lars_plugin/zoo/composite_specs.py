@@ -2,11 +2,11 @@
 """Composites as users write them: names, files and entries of the zoo.
 
 ``cascade:A,B``: what A calls drums goes to B. ``A+B``: the mean of both. ``cascade:A,B+C`` is a
-cascade whose drum stage is an ensemble. A name of the zoo, or a file that is there, goes before
-any of this.
+cascade whose drum stage is an ensemble. A name of the zoo, or an existing file, takes
+precedence.
 
-A file says more about an ensemble (YAML or TOML): which model counts how much for which stem. A
-model's name alone takes the stem from there::
+A file (YAML or TOML) gives an ensemble weights for each stem and model. A model's name alone means
+that the stem comes from that model::
 
     stems:
       kick: {lars-mini: 0.3, larsnet: 0.7}
@@ -52,7 +52,7 @@ class CascadeSpec:
 
 @dataclass(frozen=True)
 class EnsembleSpec:
-    """Names of the models, and by stem the weights by name; None: all alike."""
+    """Names of the models, and for each stem the weights by name; None: equal weights."""
 
     models: tuple[str, ...]
     stems: Mapping[str, Mapping[str, float]] | None = None
@@ -65,14 +65,14 @@ Spec = CascadeSpec | EnsembleSpec
 def load_composite(
     source: str | os.PathLike[str] | ModelConfig, load: Callable[[str], Model]
 ) -> Model | None:
-    """The composite that a name, a file or a configuration means; None: it means none.
+    """The composite that a name, a file or a configuration describes, or None.
 
     Args:
         source: as in :func:`~lars_plugin.zoo.load.load_model`.
         load: loads a part by its name; each name once.
 
     Raises:
-        InputError: it means a composite, but one that cannot be.
+        InputError: it is the name of a composite that is invalid.
         ModelError: a part cannot be loaded, or a file cannot be read.
     """
     spec = spec_of(source)
@@ -82,7 +82,7 @@ def load_composite(
     if isinstance(spec, CascadeSpec):
         return Cascade(once(spec.music), once(spec.drums), name=spec.name)
     models = [once(name) for name in spec.models]
-    # Weights name the models as the user did: a folder goes by its path there.
+    # Weights use the user's names for models: for a folder, its path.
     called = {name: model.config.name for name, model in zip(spec.models, models, strict=True)}
     weights = spec.stems and {
         stem: {called[name]: share for name, share in shares.items()}
@@ -103,7 +103,7 @@ def part_names(source: str | os.PathLike[str] | ModelConfig) -> tuple[str, ...]:
 
 
 def spec_of(source: str | os.PathLike[str] | ModelConfig) -> Spec | None:
-    """What composite something means, or None.
+    """The parts of the composite that something describes, or None.
 
     Raises:
         InputError, ModelFormatError: a composite that is not well formed.
@@ -122,7 +122,7 @@ def spec_of(source: str | os.PathLike[str] | ModelConfig) -> Spec | None:
 
 
 def parse_name(text: str) -> Spec | None:
-    """The composite that a name spells, or None for a plain name.
+    """The composite in a name, or None for a plain name.
 
     Raises:
         InputError: a cascade of other than two models, or an ensemble with an empty name in it.
@@ -131,14 +131,14 @@ def parse_name(text: str) -> Spec | None:
         stages = [stage.strip() for stage in text[len(PREFIX) :].split(",")]
         if len(stages) != 2 or not all(stages):
             raise InputError(
-                f"{text!r} is no cascade: write cascade:MUSIC,DRUMS with the names of two models"
+                f"{text!r} is not a cascade: write cascade:MUSIC,DRUMS with the names of two models"
             )
         return CascadeSpec(*stages)
     if "+" not in text:
         return None
     names = tuple(name.strip() for name in text.split("+"))
     if not all(names):
-        raise InputError(f"{text!r} is no ensemble: write A+B with the names of models")
+        raise InputError(f"{text!r} is not an ensemble: write A+B with the names of models")
     return EnsembleSpec(names)
 
 

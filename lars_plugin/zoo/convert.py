@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making model folders: from published checkpoints, and from our own trained networks."""
+"""Making model folders from published checkpoints and from our own trained networks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lars_plugin.errors import InputError, ModelFormatError
+from lars_plugin.errors import InputError, ModelError, ModelFormatError
+from lars_plugin.files import replacing
 from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo.checkpoints import build_network, load_state, read_state, save_state
-from lars_plugin.zoo.integrity import check_file, replacing, sha256_of
+from lars_plugin.zoo.integrity import check_file, weights_sha256
 from lars_plugin.zoo.load import resolve
 from lars_plugin.zoo.registry import CONFIG_FILE
 from lars_plugin.zoo.yaml_configs import config_name, dump_config, read_config
@@ -38,12 +39,12 @@ def convert(
 ) -> Path:
     """Write a model as a folder of ``config.yaml`` and safetensors, to be used by its path.
 
-    The tensors are fitted to the network first, so what is written will load.
+    The tensors are loaded into the network first, so the folder is sure to load.
 
     Args:
         model: what to convert; this, ``weights`` and ``config`` as in
             :func:`~lars_plugin.zoo.load.load_model`.
-        folder: where to; made if need be. A model in it is replaced.
+        folder: target; created if needed. A model in it is replaced.
         weights: see ``model``.
         config: see ``model``.
         name: of the new model; the folder's for None.
@@ -53,7 +54,7 @@ def convert(
         The folder.
 
     Raises:
-        ModelError: as for loading; TorchScript files hold a network, which cannot be converted.
+        ModelError: as for loading; TorchScript files are finished networks and not convertible.
         InputError: unknown dtype.
     """
     source, path = resolve(model, weights=weights, config=config)
@@ -70,14 +71,14 @@ def convert(
         write_weights(network, folder, dtype=dtype)  # which keeps the comments
         return Path(folder)
     file = target.with_name(WEIGHTS_FILE)
-    # The weights first: if this ends in between, an older configuration's SHA-256 refuses them.
+    # Weights first: after a crash in between, the old configuration's SHA-256 does not match them.
     save_state(network.state_dict(), file, STORED[dtype])
-    written = WeightsFile(WEIGHTS_FILE, "safetensors", sha256_of(file), file.stat().st_size)
-    made = dataclasses.replace(
+    written = WeightsFile(WEIGHTS_FILE, "safetensors", weights_sha256(file), file.stat().st_size)
+    result = dataclasses.replace(
         source, name=config_name(name or target.parent.resolve().name), weights=written
     )
-    with replacing(target) as temporary:
-        temporary.write_text(dump_config(made), encoding="utf-8")
+    with replacing(target, error=ModelError) as temporary:
+        temporary.write_text(dump_config(result), encoding="utf-8")
     return target.parent
 
 
@@ -111,7 +112,7 @@ def write_weights(
     path = Path(folder) / CONFIG_FILE
     config = read_config(path)
     if config.weights is None or config.weights.format != "safetensors":
-        raise ModelFormatError(f"{path} names no safetensors file under weights")
+        raise ModelFormatError(f"{path} does not name a safetensors file under weights")
     text = path.read_text(encoding="utf-8")
     for key in ("sha256", "size"):
         if not re.search(rf"(?m)^\s+{key}:", text):
@@ -120,9 +121,9 @@ def write_weights(
     load_state(build_network(config), state, "the network")
     weights = path.with_name(config.weights.file)
     save_state(state, weights, STORED[dtype])
-    sha256 = sha256_of(weights)
+    sha256 = weights_sha256(weights)
     for key, value in (("sha256", sha256), ("size", str(weights.stat().st_size))):
         text = re.sub(rf"(?m)^(\s+{key}:).*$", rf"\g<1> {value}", text, count=1)
-    with replacing(path) as temporary:
+    with replacing(path, error=ModelError) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return sha256

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Networks as single files for other programs: TorchScript and ONNX.
 
-Both hold the whole network, waves ``(1, C, chunk)`` in and stems ``(1, S, C, chunk)`` out, STFT
-included; the TorchScript file is what the LARS 2.0 plugin loads. ONNX knows no portable FFT, so
-the STFT is written as convolutions there.
+Both hold the whole network including the STFT, with waves ``(1, C, chunk)`` in and stems
+``(1, S, C, chunk)`` out. The LARS 2.0 plugin loads TorchScript files. ONNX has no portable FFT, so
+its STFT is written as convolutions.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from torch import nn
 
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError, ModelError
+from lars_plugin.files import replacing
 from lars_plugin.model import Model, ModelConfig, WeightsFile
 from lars_plugin.networks.shared.stft import STFT
-from lars_plugin.zoo.integrity import replacing, sha256_of
+from lars_plugin.zoo.integrity import weights_sha256
 from lars_plugin.zoo.yaml_configs import dump_config
 
 __all__ = ["FORMATS", "export"]
@@ -36,16 +37,16 @@ FORMATS = ("torchscript", "onnx")
 
 _OPSET = 17
 
-# Of the largest sample: what rounding in another order of sums may cost.
+# Relative to the largest sample: limit for rounding with another order of sums.
 _TOLERANCE = {"torchscript": 1e-5, "onnx": 1e-4}
 
 
 def export(model: Model, path: str | os.PathLike[str], format: str) -> float:  # noqa: A002
     """Write a model's network as one file and run that file against the original.
 
-    Beside a TorchScript file goes a ``.yaml`` of the same name, with which
-    :func:`~lars_plugin.zoo.load.load_model` loads it; an ONNX file carries name, stems and rate
-    in its metadata.
+    A TorchScript file gets a ``.yaml`` of the same name, which
+    :func:`~lars_plugin.zoo.load.load_model` needs to load it. An ONNX file has name, stems and
+    rate in its metadata.
 
     Args:
         model: with a PyTorch network.
@@ -58,13 +59,13 @@ def export(model: Model, path: str | os.PathLike[str], format: str) -> float:  #
 
     Raises:
         InputError: unknown format, a model without a PyTorch network, or ONNX not installed.
-        EngineError: the file does not compute what the network does; it is not written then.
+        EngineError: the file does not compute what the network does; nothing is written.
         ModelError: it cannot be written.
     """
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}; use {', '.join(FORMATS)}")
     if not isinstance(model.backend, TorchBackend):
-        raise InputError(f"model {model.config.name} holds no PyTorch network to export")
+        raise InputError(f"model {model.config.name} does not hold a PyTorch network to export")
     path = Path(path)
     network = _on_cpu(model.backend.module, portable=format == "onnx")
     config = model.config
@@ -72,9 +73,9 @@ def export(model: Model, path: str | os.PathLike[str], format: str) -> float:  #
     wave = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
     write, run = (_write_onnx, _run_onnx) if format == "onnx" else (_write_script, _run_script)
     with torch.inference_mode():
-        # Of the original, not of its portable twin: the whole way is verified.
+        # Compared with the original, not with its portable copy, to verify all steps.
         expected = _on_cpu(model.backend.module, portable=False)(wave).numpy()
-    with replacing(path) as temporary:
+    with replacing(path, error=ModelError) as temporary:
         write(network, wave, temporary)
         if format == "onnx":
             _label_onnx(temporary, config)
@@ -88,7 +89,7 @@ def export(model: Model, path: str | os.PathLike[str], format: str) -> float:  #
 
 
 def _on_cpu(network: nn.Module, *, portable: bool) -> nn.Module:
-    """A copy of the network, its STFT exchanged where it has to leave PyTorch."""
+    """A copy of the network, with another STFT if it has to leave PyTorch."""
     network = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     stft = getattr(network, "stft", None)
     if portable and isinstance(stft, STFT):
@@ -104,7 +105,7 @@ def _write_script(network: nn.Module, wave: torch.Tensor, path: Path) -> None:
         script = jit.trace(network, torch.zeros_like(wave) + 0.01, check_trace=False)
         try:
             jit.save(script, str(path))
-        except RuntimeError as error:  # its word for a full disk
+        except RuntimeError as error:  # what it raises on a full disk
             first = str(error).split("\n", 1)[0]
             raise ModelError(f"cannot write {path.parent}: {first}") from error
 
@@ -117,9 +118,9 @@ def _run_script(path: Path, wave: torch.Tensor) -> NDArray[np.float32]:
 
 
 def _write_sidecar(config: ModelConfig, path: Path) -> None:
-    file = WeightsFile(path.name, "torchscript", sha256_of(path), path.stat().st_size)
+    file = WeightsFile(path.name, "torchscript", weights_sha256(path), path.stat().st_size)
     config = dataclasses.replace(config, architecture="torchscript", network={}, weights=file)
-    with replacing(path.with_suffix(".yaml")) as temporary:
+    with replacing(path.with_suffix(".yaml"), error=ModelError) as temporary:
         temporary.write_text(dump_config(config), encoding="utf-8")
 
 
@@ -133,7 +134,7 @@ def _optional(name: str) -> Any:
 
 
 def _write_onnx(network: nn.Module, wave: torch.Tensor, path: Path) -> None:
-    for name in ("onnx", "onnxruntime"):  # before the work, not after it
+    for name in ("onnx", "onnxruntime"):  # before the work
         _optional(name)
     with warnings.catch_warnings(), torch.no_grad():
         # The exporter's notes on constant folding and instance norms, and that it is the older

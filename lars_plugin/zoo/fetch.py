@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fetching published weights: resumable, bounded, checked, and only then given their name."""
+"""Downloading published weights: resumable, bounded, and checked before they get their name."""
 
 from __future__ import annotations
 
 import http.client
 import logging
-import os
 import re
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from lars_plugin.errors import CancelledError, ModelError, ModelIntegrityError, ModelNotFoundError
+from lars_plugin.files import put_in_place
 from lars_plugin.model import WeightsFile
 from lars_plugin.zoo.claims import part_of
 from lars_plugin.zoo.integrity import difference
@@ -24,25 +24,25 @@ __all__ = ["DownloadProgress", "download"]
 
 log = logging.getLogger(__name__)
 
-# (bytes here, bytes in all or 0 when unknown) -> False to cancel, anything else to go on.
+# (bytes here, bytes in all or 0 when unknown) -> False to cancel, anything else to continue.
 DownloadProgress = Callable[[int, int], "bool | None"]
 
 _BLOCK = 1 << 18
 _TIMEOUT = 30.0  # seconds without a byte
-# Nothing of the zoo comes near it: a server that never ends must not fill the disk.
+# Far above every model: a server that never stops must not fill the disk.
 _MAX_BYTES = 4 << 30
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
 
 class _AddressError(Exception):
-    """This address did not give the file; the next may."""
+    """This address failed; the next may work."""
 
 
 def download(name: str, progress: DownloadProgress | None = None) -> Path:
-    """Get a model's weights into the cache folder, unless they are on this machine.
+    """Download a model's weights into the cache folder, unless they are on this machine.
 
-    What an interrupted download left is gone on with. The addresses of the configuration are
-    tried in their order. The file gets its name only when size and SHA-256 are right.
+    An interrupted download is resumed. The addresses of the configuration are tried in order.
+    The file gets its name only when size and SHA-256 are correct.
 
     Args:
         name: of a model or a transcriber of the zoo.
@@ -52,8 +52,8 @@ def download(name: str, progress: DownloadProgress | None = None) -> Path:
         The weights file.
 
     Raises:
-        ModelNotFoundError: no such model, nowhere to download it from, or no address answered.
-        ModelIntegrityError: an address gave a file that is not the published one.
+        ModelNotFoundError: no such model, no address to download it from, or no address answered.
+        ModelIntegrityError: an address gave a different file from the published one.
         ModelError: the cache folder cannot be written.
         CancelledError: the progress callback returned False.
     """
@@ -71,7 +71,7 @@ def _fetch(
 ) -> Path:
     target = cache_folder() / config.name / weights.file
     if not weights.sha256:
-        log.warning("%s: no SHA-256 is published, so the download cannot be checked", config.name)
+        log.warning("%s: no SHA-256 is published, so the download is not checked", config.name)
     failures: list[str] = []
     wrong = ""
     try:
@@ -85,9 +85,9 @@ def _fetch(
                     log.info("%s", failures[-1])
                     continue
                 if problem is None:
-                    os.replace(part, target)
+                    put_in_place(part, target)
                     return target
-                wrong = f"{url} gave another file than was published: {problem}"
+                wrong = f"{url} gave a different file from the published one: {problem}"
                 log.info("%s", wrong)
     except OSError as error:
         raise ModelError(f"cannot write {target}: {error.strerror or error}") from error
@@ -102,7 +102,7 @@ def _fetch_whole(
     """Complete the part file from one address.
 
     Returns:
-        What is wrong with the file, which is removed then, or None.
+        What is wrong with the file, which is then removed; or None.
     """
     while True:
         start = part.stat().st_size if part.exists() else 0
@@ -114,13 +114,13 @@ def _fetch_whole(
         part.unlink()
         if not start:
             return problem
-        # The beginning may have come from elsewhere: once more, from the start.
+        # The beginning may be from another address: try again from the start.
 
 
 def _fetch_rest(
     url: str, part: Path, start: int, size: int, progress: DownloadProgress | None
 ) -> None:
-    """Append to the part file what follows its first ``start`` bytes."""
+    """Append to the part file everything after its first ``start`` bytes."""
     headers = {"User-Agent": "lars-plugin", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -154,12 +154,12 @@ def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
 
 
 def _resumes_at(response: http.client.HTTPResponse, start: int) -> int:
-    """Where the response's first byte belongs: ``start``, or 0 from servers without ranges."""
+    """Position of the response's first byte: ``start``, or 0 for servers without ranges."""
     if response.status != 206:
         return 0
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if not found or int(found[1]) != start:
-        raise _AddressError("it answers with another part of the file than was asked for")
+        raise _AddressError("it answers with a different part of the file from the requested one")
     return start
 
 
@@ -173,11 +173,11 @@ def _copy(
     limit = total or _MAX_BYTES
     while True:
         if progress is not None and progress(done, total) is False:
-            raise CancelledError(f"download cancelled after {done:,} bytes; run it again to go on")
+            raise CancelledError(f"download cancelled after {done:,} bytes; run again to resume")
         try:
             block = response.read(_BLOCK)
         except (http.client.HTTPException, OSError) as error:
-            raise _AddressError(f"the connection broke ({error}); run it again to go on") from error
+            raise _AddressError(f"the connection broke ({error}); run again to resume") from error
         if not block:
             break
         done += len(block)
@@ -185,6 +185,4 @@ def _copy(
             raise _AddressError(f"it sends more than {limit:,} bytes")
         handle.write(block)
     if total and done < total:
-        raise _AddressError(
-            f"it broke off after {done:,} of {total:,} bytes; run it again to go on"
-        )
+        raise _AddressError(f"it broke off after {done:,} of {total:,} bytes; run again to resume")

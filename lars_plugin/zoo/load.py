@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a name, a folder or files to a model that runs."""
+"""Loading a model by name, from a folder or from files."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ def load_model(
     precision: str = "float32",
     backend: str | None = None,
 ) -> Model:
-    """Load a model: check its file, build its network, fill it, put it on a device.
+    """Load a model: check its file, build its network, load the weights, choose the device.
 
     Args:
         model: a name of the zoo, ``cascade:A,B`` or ``A+B`` of such names, a model folder, a
-            configuration (file or object), an ensemble's file, or None when ``config`` says it.
-        weights: a weights file to use instead of the configuration's; nothing is published
-            about it, so only its content is checked.
+            configuration (file or object), an ensemble's file, or None if ``config`` is given.
+        weights: a weights file to use instead of the configuration's. It has no published
+            checksum, so only its content is checked.
         config: a configuration (file or object), ours or the field's, instead of the model's.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:<n>`` or ``mps``.
         precision: ``float32``, ``bfloat16``; with PyTorch also ``float16``, with OpenVINO
             ``int8``; ``auto``: the fastest that costs this kind of model less than 0.1 dB.
-        backend: ``torch`` (TorchScript files run as such all the same), ``torchscript``,
-            ``openvino``, or ``auto``: the fastest here; None, as on the command line, is what
-            LARS_BACKEND says, else ``auto``. Backends differ in the last bits of a float32.
+        backend: ``torch`` (TorchScript files still run as TorchScript), ``torchscript``,
+            ``openvino``, or ``auto``: the fastest here; None, as on the command line, is
+            LARS_BACKEND if set, else ``auto``. Backends differ in the last bits of a float32.
 
     Raises:
         ModelNotFoundError: no such model, or its weights are not on this machine.
         ModelIntegrityError: the file is not the one that was published.
         ModelFormatError: file and configuration do not fit together, or the file is unsafe.
-        InputError: arguments that do not go together, or an unknown device or precision.
-        EngineError: the device is not there.
+        InputError: arguments that exclude each other, or an unknown device or precision.
+        EngineError: the device does not exist.
     """
     how: dict[str, Any] = {"device": device, "precision": precision, "backend": backend}
-    made = None
+    result = None
     if model is not None and weights is None and config is None:
-        made = load_composite(model, functools.partial(load_model, **how))
-    if made is None:
-        made = _load_one(model, weights, config, how)
+        result = load_composite(model, functools.partial(load_model, **how))
+    if result is None:
+        result = _load_one(model, weights, config, how)
     places = {"weights": _lasting(weights), "config": _lasting(config)}
-    return remember(made, load_model, _lasting(model), **places, **how)
+    return remember(result, load_model, _lasting(model), **places, **how)
 
 
 def _load_one(
@@ -84,7 +84,7 @@ def _load_one(
 
 
 def _lasting(source: AnySource) -> AnySource:
-    """The same where the current folder is another."""
+    """The same model for a process with another current folder."""
     if source is None or isinstance(source, ModelConfig):
         return source
     is_name = isinstance(source, str) and source in model_folders()
@@ -124,13 +124,13 @@ def read_model_config(
 ) -> tuple[ModelConfig, Path | None]:
     """A configuration and, when it is not the zoo's, the folder it lies in.
 
-    A name of the zoo goes before a folder of that name in the current one.
+    A name of the zoo takes precedence over a folder of that name.
 
     Args:
         source: a name, a model folder, a configuration file or a configuration.
 
     Raises:
-        ModelNotFoundError: there is none.
+        ModelNotFoundError: it does not exist.
         ModelFormatError: it is broken.
         InputError: it is a file of weights.
     """
@@ -145,14 +145,14 @@ def read_model_config(
     if path.suffix.lower() in (".yaml", ".yml"):
         return read_config(path), path.parent
     if path.suffix.lower() in _WEIGHTS_SUFFIXES:
-        raise InputError(f"{path} is a file of weights: say which config it belongs to")
+        raise InputError(f"{path} is a file of weights; give its config too")
     if is_name:
-        return get_config(str(source)), None  # which says what names there are
+        return get_config(str(source)), None  # whose error lists the names
     raise ModelNotFoundError(f"no model folder {path}")
 
 
 def _unpublished(path: Path) -> WeightsFile:
-    """What a file given by the user is, by its content where its name does not tell."""
+    """The kind of a user's file, by its content if its name does not decide."""
     if path.is_dir():
         return WeightsFile(path.name, "checkpoints")
     if path.suffix.lower() == ".safetensors":

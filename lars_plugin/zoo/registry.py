@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which models there are, and where their files lie.
+"""Models and where their files are.
 
-A model is a folder with a ``config.yaml``. They are looked for, in this order, in the folders
-of the environment variable LARS_MODELS_PATH (separated as PATH is) and among the package's own.
-Weights lie in the model's folder or in the cache folder, below the model's name.
+A model is a folder with a ``config.yaml``. Models are searched for in the folders of the
+environment variable LARS_MODELS_PATH (separated as PATH is), then among the package's own.
+Weights are in the model's folder, or in the cache folder below the model's name.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ def _own_models() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where downloads and conversions go: LARS_CACHE, or the platform's cache folder. It may not
-    exist yet, and it may be that it cannot be made."""
+    """The folder of downloads and conversions: LARS_CACHE, or the platform's cache folder. It may
+    not exist yet, and creating it may fail."""
     chosen = os.environ.get("LARS_CACHE")
     path = Path(chosen or platformdirs.user_cache_dir("lars-plugin", appauthor=False))
     try:
         path = path.expanduser()
     except RuntimeError:  # a user without a home folder, as in some containers
         log.debug("there is no home folder for %s", path)
-        # Below a file no folder can be: "~" itself would become one in the current folder.
+        # A path below a file can never be a folder; "~" would become one in the current folder.
         return Path(os.devnull, *path.parts[1:])
     return path
 
@@ -76,7 +76,7 @@ def model_roots() -> list[Path]:
     roots = [Path(root).expanduser() for root in chosen if root]
     for root in roots:
         if not root.is_dir():
-            log.warning("LARS_MODELS_PATH names %s, which is no folder", root)
+            log.warning("LARS_MODELS_PATH names %s, which is not a folder", root)
     return [*(root for root in roots if root.is_dir()), _own_models()]
 
 
@@ -104,7 +104,7 @@ def get_config(name: str) -> ModelConfig:
     """The configuration of a model of the zoo.
 
     Raises:
-        ModelNotFoundError: no model of that name.
+        ModelNotFoundError: no model has that name.
         ModelFormatError: its configuration is broken.
     """
     folders = model_folders()
@@ -121,26 +121,26 @@ def find_weights(config: Published, folder: Path | None = None) -> Path:
 
     Args:
         config: the model, or the transcriber.
-        folder: its folder, for transcribers and for models that are not in the zoo.
+        folder: its folder, for transcribers and for models outside the zoo.
 
     Raises:
-        ModelNotFoundError: it is not on this machine; the message says what to put where.
+        ModelNotFoundError: it is not on this machine; the message says which file to put where.
     """
     if config.weights is None:
-        raise ModelNotFoundError(f"the configuration of {config.name} names no weights file")
+        raise ModelNotFoundError(f"the configuration of {config.name} does not name a weights file")
     file = config.weights.file
     for place in _weights_folders(config, folder):
         path = place / file
         try:
             if path.is_dir() if config.weights.format == "checkpoints" else path.is_file():
                 return path
-        except OSError as error:  # a folder that may not be looked into
+        except OSError as error:  # a folder without read permission
             log.debug("%s: %s", path, error)
     raise ModelNotFoundError(missing_weights(config, folder))
 
 
 def missing_weights(config: Published, folder: Path | None = None) -> str:
-    """One line: which file is missing, where it can be had and where it belongs."""
+    """One line: the missing file, its addresses, and the folder for it."""
     assert config.weights is not None
     urls = config.weights.urls
     if not urls:

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from lars_plugin.audio import AudioReader, check_channels, read_audio
-from lars_plugin.audio.headers import header_facts
+from lars_plugin.audio.headers import header_lengths
 from lars_plugin.errors import AudioFileError, InputError
 
 RATE = 44100
@@ -241,7 +241,7 @@ def test_an_mp3_behind_a_tag_and_junk_is_found(tmp_path: Path) -> None:
     assert read_audio(path)[0].shape == (2, FRAMES)
 
 
-def test_header_facts_of_random_bytes_never_fail(tmp_path: Path) -> None:
+def test_header_lengths_of_random_bytes_never_fail(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = tmp_path / "a"
     starts = (b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF", b"ID3", b"\xff\xfb", b"")
@@ -249,8 +249,8 @@ def test_header_facts_of_random_bytes_never_fail(tmp_path: Path) -> None:
         data = starts[trial % 5] + rng.integers(0, 256, rng.integers(0, 200), np.uint8).tobytes()
         path.write_bytes(data or b"\0")
         with path.open("rb") as handle:
-            facts = header_facts(handle, path.stat().st_size, 10)
-            assert facts.promised is None or facts.promised >= 0
+            lengths = header_lengths(handle, path.stat().st_size, 10)
+            assert lengths.promised is None or lengths.promised >= 0
             assert handle.tell() == 0
 
 

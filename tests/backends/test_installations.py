@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from lars_plugin.audio import read_audio
-from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
+from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError
 from lars_plugin.zoo import load_model

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -10,24 +12,7 @@ from torch import Tensor, nn
 
 from lars_plugin.backends.torch_backend import TorchBackend, choose_device
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
-from lars_plugin.networks.mdx23c.network import MDX23C, MDX23CConfig
-
-
-def small_mdx23c() -> nn.Module:
-    return MDX23C(
-        MDX23CConfig(
-            stems=2, n_fft=256, hop_length=64, dim_f=128, num_channels=4, growth=4, num_scales=2
-        )
-    )
-
-
-def small_bandunet() -> nn.Module:
-    return BandUNet(
-        BandUNetConfig(
-            stems=2, n_fft=256, hop_length=64, band_widths=(4,) * 32, features=(8, 12, 16), head=8
-        )
-    )
+from tests.models import bandunet, mdx23c
 
 
 class _Double(nn.Module):
@@ -58,10 +43,10 @@ class _Host(nn.Module):
         raise MemoryError
 
 
-@pytest.mark.parametrize("make", [small_mdx23c, small_bandunet])
-def test_a_batch_gives_what_its_windows_give(make: type) -> None:
+@pytest.mark.parametrize("make", [mdx23c, bandunet])
+def test_a_batch_gives_what_its_windows_give(make: Callable[[int], nn.Module]) -> None:
     torch.manual_seed(0)
-    backend = TorchBackend(make(), device="cpu")
+    backend = TorchBackend(make(2), device="cpu")
     batch = np.random.default_rng(0).standard_normal((3, 2, 960)).astype(np.float32)
     made = backend(batch)
     assert made.shape == (3, 2, 2, 960)
@@ -70,10 +55,12 @@ def test_a_batch_gives_what_its_windows_give(make: type) -> None:
     np.testing.assert_allclose(made, single, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [small_mdx23c, small_bandunet])
-def test_the_same_audio_gives_the_same_bits_wherever_it_lies_in_memory(make: type) -> None:
+@pytest.mark.parametrize("make", [mdx23c, bandunet])
+def test_the_same_audio_gives_the_same_bits_wherever_it_lies_in_memory(
+    make: Callable[[int], nn.Module],
+) -> None:
     torch.manual_seed(0)
-    backend = TorchBackend(make(), device="cpu")
+    backend = TorchBackend(make(2), device="cpu")
     batch = np.random.default_rng(0).standard_normal((1, 2, 960)).astype(np.float32)
     first = backend(batch)
     for offset in (1, 2, 4, 8):
@@ -103,7 +90,7 @@ def test_dropout_and_batch_statistics_are_off() -> None:
 @pytest.mark.parametrize(("precision", "most"), [("bfloat16", 0.05), ("float16", 0.006)])
 def test_fewer_bits_are_float32_outside_and_near_it_in_value(precision: str, most: float) -> None:
     torch.manual_seed(0)
-    network = small_mdx23c()
+    network = mdx23c(2)
     batch = np.random.default_rng(0).standard_normal((1, 2, 960)).astype(np.float32)
     exact = TorchBackend(network, device="cpu")(batch)
     backend = TorchBackend(network, device="cpu", precision=precision)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lars_plugin.backends.openvino.backend import has_bfloat16, has_openvino
+from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
 from lars_plugin.bench.cases import CASES, Case, cases_for, network_config
 from lars_plugin.bench.ceiling import ceiling_tables, chunk_operations, measure_ceiling
 from lars_plugin.bench.price import _presets, price_of_overlap, price_tables

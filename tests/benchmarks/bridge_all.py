@@ -20,8 +20,7 @@ from bridge_common import machine, parser
 
 # Name, script and its arguments. Each is also a command of its own.
 RUNS: list[tuple[str, str, list[str]]] = [
-    ("instant", "bridge_overhead", ["--model", "identity"]),
-    ("thread", "bridge_overhead", ["--model", "identity-thread"]),
+    ("overhead", "bridge_overhead", ["--model", "identity"]),
     ("live", "bridge_live", ["--model", "lars-live", "--blocks", "128", "512"]),
     (
         "sessions",
@@ -37,19 +36,15 @@ _WITH_REALTIME = ("bridge_live", "bridge_sessions")
 def table(found: dict[str, Any]) -> str:
     """The figures as the README shows them."""
     rows = ["| what | figure | aim |", "|---|---|---|"]
-    for name, kind in (("instant", "declared instant"), ("thread", "on a thread of its own")):
-        if name in found:
-            ratios = ", ".join(f"{r['median_ratio_p50']:.1f}" for r in found[name]["summary"])
-            blocks = ", ".join(str(r["block"]) for r in found[name]["summary"])
-            least = [r["median_messages_only_ratio_p50"] for r in found[name]["summary"]]
-            rows.append(
-                f"| round trip p50 over a bare socket's, blocks of {blocks}, model {kind} |"
-                f" {ratios} | 2 |"
-            )
-            rows.append(
-                "| the same with nothing but encoding and decoding messages at both ends |"
-                f" {', '.join(f'{ratio:.1f}' for ratio in least)} | |"
-            )
+    if "overhead" in found:
+        summary = found["overhead"]["summary"]
+        ratios = ", ".join(f"{r['median_ratio_p50']:.1f}" for r in summary)
+        blocks = ", ".join(str(r["block"]) for r in summary)
+        least = ", ".join(f"{r['median_messages_only_ratio_p50']:.1f}" for r in summary)
+        rows.append(f"| round trip p50 over a bare socket's, blocks of {blocks} | {ratios} | 2 |")
+        rows.append(
+            f"| the same with nothing but encoding and decoding messages at both ends | {least} | |"
+        )
     for run in found.get("live", {}).get("runs", []):
         aim = "≤ 1" if run["block"] == 128 else "0"
         rows.append(

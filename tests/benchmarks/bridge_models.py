@@ -18,16 +18,9 @@ Wave = NDArray[np.float32]
 
 
 class Shares:
-    """The least that a causal network can do: an equal share of each hop for each stem.
-
-    Args:
-        instant: let the engine's network thread run it, as a backend may that never waits.
-    """
+    """The least that a causal network can do: an equal share of each hop for each stem."""
 
     name = "shares"
-
-    def __init__(self, instant: bool) -> None:
-        self.instant = instant
 
     def __call__(self, batch: Wave) -> Wave:
         return np.repeat(batch[:, None] * np.float32(1 / len(STEMS)), len(STEMS), axis=1)
@@ -39,9 +32,9 @@ class Shares:
         return self(hops[None])[0], state
 
 
-def causal(hop: int, instant: bool) -> Model:
+def causal(hop: int) -> Model:
     """One step per hop, as ``lars-live`` goes."""
-    return Model(ModelConfig("identity", STEMS, Chunking(hop, 1, "causal")), Shares(instant))
+    return Model(ModelConfig("identity", STEMS, Chunking(hop, 1, "causal")), Shares())
 
 
 def chunked(size: int) -> Model:
@@ -51,8 +44,7 @@ def chunked(size: int) -> Model:
 
 SIZES = (128, 256, 512, 1024)
 MODELS: dict[str, Callable[[], Model]] = {
-    **{f"identity-{size}": partial(causal, size, True) for size in SIZES},
-    **{f"identity-thread-{size}": partial(causal, size, False) for size in SIZES},
+    **{f"identity-{size}": partial(causal, size) for size in SIZES},
     **{f"identity-chunked-{size}": partial(chunked, size) for size in SIZES},
     "identity": partial(IdentityModel, chunk_size=4096),
     **{

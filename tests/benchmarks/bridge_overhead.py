@@ -179,11 +179,10 @@ def main() -> None:
     arguments = parser(__doc__, "bridge_overhead")
     arguments.add_argument(
         "--model",
-        choices=["identity", "identity-thread", "identity-chunked"],
+        choices=["identity", "identity-chunked"],
         default="identity",
-        help="identity: declared instant, run by the network thread; identity-thread: by the"
-        " model's own thread, as every real network is; identity-chunked: there too, and through"
-        " the overlap-add as lars-mini",
+        help="identity: hop by hop, as lars-live; identity-chunked: through the overlap-add, as"
+        " lars-mini",
     )
     arguments.add_argument("--count", type=int, default=2000, help="round trips per repetition")
     arguments.add_argument("--repeats", type=int, default=5)

@@ -4,7 +4,7 @@
     python tests/benchmarks/long_file.py                       # an hour, with lars-mini
     python tests/benchmarks/long_file.py --minutes 10 -- --model mdx23c-small --preset fast
 
-What follows `--` goes to `lars separate`. Peak memory is the process's largest resident set.
+Arguments after `--` go to `lars separate`. Peak memory is the process's largest resident set.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LIMIT = 1.5e9  # bytes, for the embedded model
 
 
 def write_long_file(path: Path, minutes: float) -> None:
-    """The demo's performance, over and over, with a little noise so that no two are alike."""
+    """The demo's performance repeated, with a little noise so that no two repetitions are equal."""
     rng = np.random.default_rng(0)
     wave = perform().sum()
     with AudioWriter(path, 44100, 2, bits="16") as writer:

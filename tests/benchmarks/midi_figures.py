@@ -5,8 +5,8 @@
         --document docs/midi.md --picture docs/images/midi.png
 
 Renders 40 clips of the validation kits and grooves (`lars midi --render`), transcribes them
-(`lars evaluate --midi`), and puts the tables between the two marks of that document; without
---document they are printed only. The picture is of one of the clips.
+(`lars evaluate --midi`), and puts the tables between the two marks of that document. Without
+--document they are only printed. The picture shows one of the clips.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def tables(folder: Path, preset: str) -> str:
 
     scores = evaluate_midi(clips, folder, make_systems(MODELS, preset=preset), progress=progress)
     print(file=sys.stderr)
-    made = {table.title: table for table in midi_tables(scores)}
-    f_measures, named, *_ = made.values()
-    return "\n".join(table.markdown() for table in (f_measures, made[MODELS[0]], named))
+    result = {table.title: table for table in midi_tables(scores)}
+    f_measures, named, *_ = result.values()
+    return "\n".join(table.markdown() for table in (f_measures, result[MODELS[0]], named))
 
 
 def put(document: Path, text: str) -> None:
-    """Replace what stands between the marks."""
+    """Replace the text between the marks."""
     before, _, rest = document.read_text(encoding="utf-8").partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not end:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What post-processing costs: processor seconds per second of audio, and latency.
+"""The cost of post-processing: processor seconds per second of audio, and latency.
 
     python tests/benchmarks/postprocessing.py [--seconds 20] [--stems 6]
 
-Noise at 44.1 kHz, stereo, in blocks of 4096; one thread. Its gain is measured by
-`lars evaluate CLIPS --wiener 1 --gate -40 --redistribute`.
+Noise at 44.1 kHz, stereo, in blocks of 4096; one thread. `lars evaluate CLIPS --wiener 1
+--gate -40 --redistribute` measures its gain.
 """
 
 from __future__ import annotations

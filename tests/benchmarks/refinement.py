@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fit to the recording is worth, and on what it depends: the figures of lars-mini's card.
+"""The gain of the refinement and its dependence on settings: the figures of lars-mini's card.
 
     python tests/benchmarks/refinement.py --clips ../shared/validation_clips
 
@@ -35,10 +35,10 @@ def scores(model: Model, clips: list[Wave], overlap: float, changes: dict[str, A
     separator = Separator(Model(config, model.backend), overlap=overlap)
     found = []
     for stems in clips:
-        made = separator.separate(stems.sum(0), 44100)
+        result = separator.separate(stems.sum(0), 44100)
         names = list(STEMS)
-        pairs = [(stems[names.index(name)], made[name]) for name in names[:4]]
-        pairs.append((stems[4] + stems[5], made["ride"] + made["crash"]))
+        pairs = [(stems[names.index(name)], result[name]) for name in names[:4]]
+        pairs.append((stems[4] + stems[5], result["ride"] + result["crash"]))
         found.append([sdr(truth, guess) for truth, guess in pairs])
     return [float(value) for value in np.mean(found, axis=0)]
 
@@ -54,15 +54,15 @@ def main() -> None:
     clips = [stems for _, stems in load_clips(args.clips)]
     mono = [np.repeat(stems.mean(axis=1, keepdims=True), 2, axis=1) for stems in clips]
     rows: list[tuple[str, list[Wave], float, dict[str, Any]]] = [
-        ("no fit", clips, 1.1, {"fits": 0}),
+        ("no refinement", clips, 1.1, {"fits": 0}),
         *((f"seed {seed}", clips, 1.1, {"seed": seed}) for seed in range(4)),
         *((f"seed {seed}, overlap 2", clips, 2, {"seed": seed}) for seed in range(4)),
         # Clips of ten seconds: windows of 3, 3 and 4 s, as the last one takes the rest.
         ("windows of 3 s", clips, 1.1, {"window": 132300}),
         *((f"{n} updates", clips, 1.1, {"iterations": n}) for n in (10, 40)),
-        ("three fits", clips, 1.1, {"fits": 3}),
-        ("trust in the fit alone", clips, 1.1, {"trust": {}}),
-        ("mono, no fit", mono, 1.1, {"fits": 0}),
+        ("mean of three", clips, 1.1, {"fits": 3}),
+        ("no trust in the network", clips, 1.1, {"trust": {}}),
+        ("mono, no refinement", mono, 1.1, {"fits": 0}),
         ("mono, trust as elsewhere", mono, 1.1, {"mono_trust": {}}),
         *((f"mono, seed {seed}", mono, 1.1, {"seed": seed}) for seed in range(2)),
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Engines for the tests of the bridge, and models that go live."""
+"""Engines and models for the tests of the bridge."""
 
 from __future__ import annotations
 
@@ -10,29 +10,20 @@ from pathlib import Path
 import pytest
 
 from lars_plugin.bridge.local_engine import EngineProcess, EngineThread
-from lars_plugin.model import Chunking, Model, Refinement
-from lars_plugin.testing import DelayModel, IdentityModel
-
-LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
-
-
-def live_identity() -> IdentityModel:
-    return IdentityModel(chunking=LIVE, shares=[1, 0.5, 0.25, 0.125, 2, 4])
-
-
-def chunked() -> IdentityModel:
-    return IdentityModel(chunk_size=1024, shares=[1, 0.5, 0.25, 0.125, 2, 4])
+from lars_plugin.model import Model, Refinement
+from lars_plugin.testing import DelayModel
+from tests.models import chunked, live, python_path
 
 
 def refined() -> Model:
-    """Its stems are fitted to the recording when it is used offline."""
+    """Its stems are refined when it is used offline."""
     model = chunked()
-    fit = Refinement(window=4096, n_fft=258, components=2, iterations=3)
-    return Model(dataclasses.replace(model.config, refinement=fit), model.backend)
+    settings = Refinement(window=4096, n_fft=258, components=2, iterations=3)
+    return Model(dataclasses.replace(model.config, refinement=settings), model.backend)
 
 
 MODELS = {
-    "live": live_identity,
+    "live": live,
     "chunked": chunked,
     "refined": refined,
     "delayed": lambda: DelayModel(16, chunked()),
@@ -48,7 +39,7 @@ def engine() -> Iterator[EngineThread]:
 @pytest.fixture(scope="module")
 def process() -> Iterator[EngineProcess]:
     """``lars serve`` with the models of ``engine_models.py``."""
-    environment = {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = {"PYTHONPATH": python_path(Path(__file__).parent)}
     with EngineProcess(
         ["--models-from", "engine_models", "--tcp", "0"], environment=environment
     ) as process:

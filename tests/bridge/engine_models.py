@@ -13,18 +13,9 @@ from numpy.typing import NDArray
 from lars_plugin.errors import ModelFormatError
 from lars_plugin.model import Chunking, Model, Refinement
 from lars_plugin.testing import FailingModel, IdentityModel, NaNModel, SlowModel
+from tests.models import SHARES, chunked, live
 
-LIVE = Chunking(512, overlap=4, convention="live", lookahead=64, fade=32)
 HOPS = Chunking(16, 1, "causal")
-SHARES = [1, 0.5, 0.25, 0.125, 2, 4]
-
-
-def live() -> Model:
-    return IdentityModel(chunking=LIVE, shares=SHARES)
-
-
-def chunked() -> Model:
-    return IdentityModel(chunk_size=1024, shares=SHARES)
 
 
 def broken() -> Model:

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,65 +16,25 @@ import pytest
 
 from lars_plugin.bridge.auth import new_token, private_folder, read_token, write_private
 from lars_plugin.bridge.client.streams import Client
-from lars_plugin.bridge.discovery import RuntimeFile, find_engine, runtime_folder
+from lars_plugin.bridge.discovery import find_engine, runtime_folder
 from lars_plugin.errors import AuthError, BridgeError, ConnectionLostError
+from tests.strangers import STRANGER, Listener, listening_in, root, runtime_folder_of_ours
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="file modes and uids are POSIX")
-root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make another's folder"
-)
-STRANGER = 54321  # a uid that nobody here has
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A runtime folder of ours that says where an engine is."""
-    folder = tmp_path / "run"
-    monkeypatch.setenv("LARS_RUNTIME_DIR", str(folder))
-    RuntimeFile(pid=1, engine="fake", socket=str(folder / "engine.sock")).write()
+    folder = runtime_folder_of_ours(tmp_path, monkeypatch)
     assert find_engine().engine == "fake"
     return folder
 
 
-class Listener:
-    """A socket of another user; keeps what is said to it."""
-
-    def __init__(self, path: Path, uid: int) -> None:
-        self.heard = b""
-        self._sock = socket.socket(socket.AF_UNIX)
-        self._sock.bind(os.fspath(path))
-        os.seteuid(uid)  # whose socket it is, the kernel notes when it begins to listen
-        try:
-            self._sock.listen(4)
-        finally:
-            os.seteuid(0)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            peer, _ = self._sock.accept()
-            peer.settimeout(10)
-            with peer:
-                while data := peer.recv(4096):
-                    if data == b"end":
-                        return
-                    self.heard += data
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(self._sock.getsockname())
-            last.sendall(b"end")
-        self._thread.join()
-        self._sock.close()
-
-
 @pytest.fixture
 def foreign_socket(folder: Path) -> Iterator[Listener]:
-    """In our own runtime folder, so that nothing but who listens is wrong."""
-    listener = Listener(folder / "engine.sock", STRANGER)
-    yield listener
-    listener.close()
+    with listening_in(folder) as listener:
+        yield listener
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o701, 0o777])

@@ -19,10 +19,11 @@ from lars_plugin.bridge.command import add_serve_parser
 from lars_plugin.bridge.engine.serving import settings_from
 from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.errors import BridgeError
+from tests.models import SHARES, python_path
 
-ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parent)}
+HERE = Path(__file__).parent
+ENVIRONMENT = {"PYTHONPATH": python_path(HERE)}
 ARGUMENTS = ["--models-from", "engine_models"]
-SHARES = [1, 0.5, 0.25, 0.125, 2, 4]
 
 
 def run(process: EngineProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -157,7 +158,7 @@ def test_the_garbage_collector_leaves_a_loaded_model_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LARS_RUNTIME_DIR", str(tmp_path / "run"))
-    monkeypatch.syspath_prepend(ENVIRONMENT["PYTHONPATH"])
+    monkeypatch.syspath_prepend(HERE)
     parser = argparse.ArgumentParser()
     add_serve_parser(parser.add_subparsers())
     settings = settings_from(parser.parse_args(["serve", *ARGUMENTS]))

@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from lars_plugin.audio import write_audio
 from lars_plugin.cli import main
-from lars_plugin.model import Chunking, ModelConfig, WeightsFile
 from lars_plugin.separation.separator import Separator
-from lars_plugin.zoo.checkpoints import build_network
-from lars_plugin.zoo.convert import write_weights
-from lars_plugin.zoo.yaml_configs import dump_config
+from tests.cli.runs import Separate
+from tests.models import config, model_folder
 
 RATE = 44100
 
@@ -29,30 +27,12 @@ def _same_backend_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with a tiny network of random weights."""
-    config = ModelConfig(
-        "tiny",
-        ("kick", "snare", "toms", "hihat", "ride", "crash"),
-        Chunking(8192, 2.0, batch_size=2),
-        architecture="bandunet",
-        network={
-            "n_fft": 512,
-            "hop_length": 256,
-            "band_widths": (16,) * 16,
-            "features": (4, 8),
-            "dilations": (1,),
-            "head": 8,
-        },
+    described = config(
         presets={"fast": 1.25, "balanced": 2.0, "best": 4.0},
-        weights=WeightsFile("weights.safetensors", "safetensors"),
         description="random weights",
         license="none",
     )
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    folder.mkdir()
-    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
-    torch.manual_seed(0)
-    write_weights(build_network(config), folder)
-    return folder
+    return model_folder(tmp_path_factory.mktemp("models") / "tiny", described)
 
 
 @pytest.fixture
@@ -81,6 +61,22 @@ def lars(
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         code = main(["separate", "-m", str(tiny), "-d", "cpu", *map(str, arguments)])
         return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def separate(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Separate:
+    """Runs ``lars separate --json`` into ``o``; gives (exit code, document, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, model: Path = tiny) -> tuple[int, dict[str, Any], str]:
+        command = ["separate", "-m", str(model), "-d", "cpu", "-o", "o", "--json", *arguments]
+        code = main(command)
+        out, err = capsys.readouterr()
+        return code, json.loads(out), err
 
     return run
 

@@ -7,45 +7,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lars_plugin.audio import read_audio, write_audio
-from lars_plugin.cli import main
-
-RATE = 44100
-
-Separate = Callable[..., "tuple[int, dict[str, Any], str]"]
-
-
-@pytest.fixture
-def separate(
-    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Separate:
-    """Runs ``lars separate --json`` into ``o``; gives (exit code, document, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, model: Path = tiny) -> tuple[int, dict[str, Any], str]:
-        command = ["separate", "-m", str(model), "-d", "cpu", "-o", "o", "--json", *arguments]
-        code = main(command)
-        out, err = capsys.readouterr()
-        return code, json.loads(out), err
-
-    return run
-
-
-def drums(name: str, seed: int = 0, frames: int = 4000) -> Path:
-    wave = np.random.default_rng(seed).standard_normal((2, frames)) * 0.1
-    write_audio(name, wave.astype(np.float32), RATE, bits="16")
-    return Path(name)
-
-
-def status(document: dict[str, Any]) -> list[str]:
-    return [result["status"] for result in document["results"]]
+from lars_plugin.audio import read_audio
+from tests.cli.runs import Separate, drums, status
 
 
 def files(folder: str = "o") -> dict[str, bytes]:

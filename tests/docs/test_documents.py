@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the README and docs/ show, runs; what they say of files, is true."""
+"""Commands and code of the README and docs/ run, and their links work."""
 
 from __future__ import annotations
 

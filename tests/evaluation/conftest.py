@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clips made on the spot: performances of our own synthesised kits, in all three layouts."""
+"""Synthetic clips: performances of our own kits, in all three layouts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Perform = Callable[..., dict[str, Wave]]
 
 
 def _perform(seed: int, seconds: float = 0.5, *, silent: tuple[str, ...] = ()) -> dict[str, Wave]:
-    """Nine pieces ``(2, samples)``, each struck at random, those in ``silent`` not at all."""
+    """Nine pieces ``(2, samples)``, each struck at random; those in ``silent`` are silent."""
     rng = np.random.default_rng(seed)
     kit = random_kit(rng)
     samples = round(seconds * SAMPLE_RATE)
@@ -57,7 +57,7 @@ def perform() -> Perform:
 
 @pytest.fixture(scope="session")
 def stems_of() -> Callable[[Mapping[str, Wave]], dict[str, Wave]]:
-    """Six stems out of nine pieces."""
+    """Six stems from nine pieces."""
 
     def group(pieces: Mapping[str, Wave]) -> dict[str, Wave]:
         return {

@@ -29,12 +29,12 @@ def record(references: dict[str, Wave]) -> Recording:
 def tones(*frequencies: float, samples: int = 20000) -> list[Wave]:
     """Tones struck in turn, so that they differ in time and frequency."""
     t = np.arange(samples) / 44100
-    made = []
+    result = []
     for index, frequency in enumerate(frequencies):
         gate = (np.floor(t * 8) % len(frequencies) == index) * np.exp(-((t * 8) % 1) * 3)
         wave = 0.3 * np.sin(2 * np.pi * frequency * t) * gate
-        made.append(np.stack([wave, 0.5 * wave]).astype(np.float32))
-    return made
+        result.append(np.stack([wave, 0.5 * wave]).astype(np.float32))
+    return result
 
 
 def bands(seed: int, count: int, samples: int) -> list[Wave]:
@@ -42,12 +42,12 @@ def bands(seed: int, count: int, samples: int) -> list[Wave]:
     rng = np.random.default_rng(seed)
     spectrum = np.fft.rfft(rng.standard_normal((2, samples)))
     edges = np.linspace(0, spectrum.shape[1], count + 1).astype(int)
-    made = []
+    result = []
     for low, high in itertools.pairwise(edges):
         part = np.zeros_like(spectrum)
         part[:, low:high] = spectrum[:, low:high]
-        made.append((0.1 * np.fft.irfft(part, samples)).astype(np.float32))
-    return made
+        result.append((0.1 * np.fft.irfft(part, samples)).astype(np.float32))
+    return result
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -62,8 +62,8 @@ def test_the_oracle_beats_the_mixture_on_every_stem(
 
 def test_the_oracle_separates_disjoint_bands_almost_perfectly() -> None:
     recording = record(dict(zip(("kick", "snare", "hihat"), bands(0, 3, 30000), strict=True)))
-    made = oracle(recording)
-    assert min(sdr(wave, made[name]) for name, wave in recording.references.items()) > 20
+    result = oracle(recording)
+    assert min(sdr(wave, result[name]) for name, wave in recording.references.items()) > 20
 
 
 @settings(max_examples=15, deadline=None)
@@ -83,8 +83,8 @@ def test_oracle_estimates_add_up_to_the_mixture(seed: int, channels: int, sample
 @pytest.mark.parametrize("name", BASELINES)
 def test_silence_stays_silence(name: str) -> None:
     silence = np.zeros((2, 5000), np.float32)
-    made = BASELINES[name](Recording(silence, {"kick": silence, "snare": silence}, 44100))
-    assert all(not wave.any() for wave in made.values())
+    result = BASELINES[name](Recording(silence, {"kick": silence, "snare": silence}, 44100))
+    assert all(not wave.any() for wave in result.values())
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -94,26 +94,26 @@ def test_a_baseline_estimates_every_reference_in_its_shape(
     references = stems_of(perform(3, 0.3, silent=("crash_left",)))
     before = {key: wave.copy() for key, wave in references.items()}
     recording = record(references)
-    made = BASELINES[name](recording)
+    result = BASELINES[name](recording)
     for key, wave in references.items():
-        assert made[key].shape == wave.shape
-        assert made[key].dtype == np.float32
-        assert np.isfinite(made[key]).all()
+        assert result[key].shape == wave.shape
+        assert result[key].dtype == np.float32
+        assert np.isfinite(result[key]).all()
         np.testing.assert_array_equal(wave, before[key])
 
 
 def test_nmf_takes_apart_what_differs_in_time_and_frequency() -> None:
     recording = record(dict(zip(("kick", "snare"), tones(200, 5000), strict=True)))
-    made = nmf(recording)
-    assert min(sdr(wave, made[name]) for name, wave in recording.references.items()) > 15
+    result = nmf(recording)
+    assert min(sdr(wave, result[name]) for name, wave in recording.references.items()) > 15
 
 
 def test_nmf_estimates_add_up_to_the_mixture_and_leave_silent_stems_empty() -> None:
     kick, snare = tones(150, 3000)
     recording = record({"kick": kick, "snare": snare, "crash": np.zeros_like(kick)})
-    made = nmf(recording)
-    np.testing.assert_allclose(sum(made.values()), recording.mixture, atol=1e-5)
-    assert not made["crash"].any()
+    result = nmf(recording)
+    np.testing.assert_allclose(sum(result.values()), recording.mixture, atol=1e-5)
+    assert not result["crash"].any()
 
 
 def test_nmf_gives_the_same_numbers_again() -> None:

@@ -9,18 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.clips import Recording
 from lars_plugin.evaluation.systems import ModelSystem, make_systems, make_variants
-from lars_plugin.model import Chunking, ModelConfig, WeightsFile
+from lars_plugin.model import Chunking
 from lars_plugin.refine.postprocess import PostProcessing
-from lars_plugin.zoo.checkpoints import build_network
-from lars_plugin.zoo.yaml_configs import dump_config
+from tests.models import config, model_folder
 
 Wave = NDArray[np.float32]
 
@@ -38,25 +35,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "full": (*SIX, "other"),
     }
     for number, (name, names) in enumerate(stems.items()):
-        config = ModelConfig(
-            name=name,
-            stems=names,
-            chunking=Chunking(4096 + 512 * number, 1.5),
-            architecture="bandunet",
-            network={
-                "n_fft": 512,
-                "hop_length": 256,
-                "band_widths": (16,) * 16,
-                "features": (4, 8),
-                "dilations": (1,),
-                "head": 8,
-            },
-            weights=WeightsFile("weights.safetensors", "safetensors"),
-        )
-        (top / name).mkdir()
-        torch.manual_seed(number)
-        save_file(build_network(config).state_dict(), top / name / "weights.safetensors")
-        (top / name / "config.yaml").write_text(dump_config(config))
+        described = config(name=name, stems=names, chunking=Chunking(4096 + 512 * number, 1.5))
+        model_folder(top / name, described, seed=number)
     return top
 
 
@@ -104,12 +84,12 @@ def test_full_mixes_compare_one_stage_with_cascades(
     everything = {*SIX, "cymbals", "drums", "other"}
     for name in ("full", "cascade:music,kit", "mixture", "oracle"):
         assert scored[name] == everything, name
-    # Ride and crash are one where a model of the ensemble does not tell them apart.
+    # Ride and crash are one stem if a model of the ensemble does not separate them.
     assert scored["cascade:music,kit+five"] == everything - {"ride", "crash"}
     assert scored["kit"] == {*SIX, "cymbals"}
     header = capsys.readouterr().out.splitlines()[2]
     assert " ".join(header.split()[7:]) == "drums other mean mean of 6 mean of 5 RTR"
-    # The vocals, bass and rest of a cascade answer together to what is not drums.
+    # Vocals, bass and the rest of a cascade together are compared with everything except drums.
     assert float(rows["song0", "cascade:music,kit", "other"]["sdr_db"]) > -60
 
 
@@ -124,10 +104,10 @@ def test_the_rest_of_a_cascade_is_all_that_is_not_drums(models: Path, songs: Pat
     name = f"cascade:{models / 'music'},{models / 'kit'}"
     (system,) = make_systems([name], device="cpu")
     assert system.name == name
-    made = system.estimate(recording, lambda: False)
-    reference, estimate = pair(recording.references, made)["other"]
+    result = system.estimate(recording, lambda: False)
+    reference, estimate = pair(recording.references, result)["other"]
     np.testing.assert_array_equal(reference, recording.references["other"])
-    rest = made["vocals"] + made["bass"] + made["other"]
+    rest = result["vocals"] + result["bass"] + result["other"]
     np.testing.assert_allclose(estimate, rest, atol=1e-6)
 
 
@@ -170,8 +150,8 @@ def test_variants_share_the_loaded_model(models: Path) -> None:
     assert plain.model is filtered.model
     noise = np.random.default_rng(0).standard_normal((2, 5000)).astype(np.float32)
     recording = Recording(0.1 * noise, {}, 44100)
-    made = [system.estimate(recording, lambda: False)["kick"] for system in systems]
-    assert not np.allclose(made[0], made[1])
+    result = [system.estimate(recording, lambda: False)["kick"] for system in systems]
+    assert not np.allclose(result[0], result[1])
 
 
 @pytest.mark.parametrize("name", ["cascade:kit", "kit+", "cascade:kit,kit,kit"])

@@ -68,7 +68,7 @@ def test_the_folder_itself_can_be_the_clip(tmp_path: Path, write: Write) -> None
     assert [clip.name for clip in find_clips(tmp_path / "take")[1]] == ["take"]
 
 
-def test_what_is_no_stem_is_left_out_and_told(
+def test_files_that_are_not_stems_are_left_out_and_named(
     tmp_path: Path, write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("kick", "snare", "tambourine"):
@@ -95,8 +95,8 @@ def test_a_folder_without_clips_says_what_was_looked_for(
         find_clips(tmp_path)
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no folder"):
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="not a folder"):
         find_clips(tmp_path / "none")
 
 
@@ -165,7 +165,7 @@ def test_musdb_is_recognised_and_its_test_split_is_the_default(musdb: Path) -> N
     assert [clip.name for clip in find_clips(musdb / "test")[1]] == ["B - Two", "C - Three"]
 
 
-def test_musdb_splits_that_are_not_there_are_told(musdb: Path) -> None:
+def test_missing_musdb_splits_are_named(musdb: Path) -> None:
     with pytest.raises(InputError, match="validation"):
         find_clips(musdb, split="validation")
     shutil.rmtree(musdb / "train")

@@ -11,14 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
 from lars_plugin.cli import main
-from lars_plugin.model import Chunking, ModelConfig, WeightsFile
-from lars_plugin.zoo.checkpoints import build_network
-from lars_plugin.zoo.yaml_configs import dump_config
+from lars_plugin.model import Chunking
+from tests.models import config, model_folder
 
 Wave = NDArray[np.float32]
 Run = Callable[..., tuple[int, str, str]]
@@ -29,29 +26,8 @@ SIX = ("kick", "snare", "toms", "hihat", "ride", "crash")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny model."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    folder.mkdir()
-    config = ModelConfig(
-        name="tiny",
-        stems=SIX,
-        chunking=Chunking(4032, 1.5),
-        architecture="mdx23c",
-        network={
-            "n_fft": 256,
-            "hop_length": 64,
-            "dim_f": 128,
-            "num_channels": 4,
-            "growth": 4,
-            "num_scales": 2,
-            "num_subbands": 4,
-            "num_blocks_per_scale": 1,
-        },
-        weights=WeightsFile("weights.safetensors", "safetensors"),
-    )
-    torch.manual_seed(0)
-    save_file(build_network(config).state_dict(), folder / "weights.safetensors")
-    (folder / "config.yaml").write_text(dump_config(config))
-    return folder
+    described = config("mdx23c", chunking=Chunking(4032, 1.5))
+    return model_folder(tmp_path_factory.mktemp("models") / "tiny", described)
 
 
 @pytest.fixture
@@ -97,10 +73,12 @@ def test_one_command_makes_the_whole_table_and_all_files(
     rows = table(files["csv"])
     assert len(rows) == 3 * 4 * 7
     assert {row["system"] for row in rows} == {"tiny", "mixture", "oracle", "nmf"}
-    made = json.loads(files["json"].read_text())
-    assert made["layout"] == "clips"
-    assert made["backends"] == {"tiny": "torch cpu float32"}
-    assert made["systems"]["oracle"]["mean"]["mean"] > made["systems"]["mixture"]["mean"]["mean"]
+    result = json.loads(files["json"].read_text())
+    assert result["layout"] == "clips"
+    assert result["backends"] == {"tiny": "torch cpu float32"}
+    assert (
+        result["systems"]["oracle"]["mean"]["mean"] > result["systems"]["mixture"]["mean"]["mean"]
+    )
     assert files["html"].read_text(encoding="utf-8").count("<audio") == 1 + 2 * 6
     assert files["png"].read_bytes().startswith(b"\x89PNG")
     assert all(f"wrote {path}" in err for path in files.values())
@@ -203,10 +181,10 @@ def test_wrong_use_is_told_in_one_line(
     assert "Traceback" not in err
 
 
-def test_a_folder_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(run: Run, tmp_path: Path) -> None:
     code, _, err = run(tmp_path / "none", "--model", "none")
     assert code == 1
-    assert "is no folder" in err
+    assert "is not a folder" in err
 
 
 def test_nothing_is_half_written_where_a_file_cannot_be(

@@ -99,7 +99,7 @@ def test_without_resume_the_file_is_replaced(tmp_path: Path) -> None:
 def test_another_table_is_not_gone_on_from_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     path.write_text("name,age\nx,3\n")
-    with pytest.raises(DatasetError, match="no table of scores"):
+    with pytest.raises(DatasetError, match="not a table of scores"):
         Ledger(path, resume=True)
     assert path.read_text() == "name,age\nx,3\n"
 
@@ -114,7 +114,7 @@ def test_damage_inside_is_told_with_its_line(tmp_path: Path) -> None:
         Ledger(path, resume=True)
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_place_below_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LarsError, match="cannot write"), Ledger(tmp_path / "file" / "s.csv") as it:
         it.begin()

@@ -73,9 +73,12 @@ def summary(outcome: Outcome, systems: list[System]) -> Summary:
 
 
 @pytest.fixture(scope="module")
-def made(outcome: Outcome, summary: Summary) -> dict[str, Any]:
+def result(outcome: Outcome, summary: Summary) -> dict[str, Any]:
     return document(
-        outcome, summary, command=["lars", "evaluate", "<x>"], facts={"folder": "a & b", "jobs": 1}
+        outcome,
+        summary,
+        command=["lars", "evaluate", "<x>"],
+        entries={"folder": "a & b", "jobs": 1},
     )
 
 
@@ -83,12 +86,12 @@ def made(outcome: Outcome, summary: Summary) -> dict[str, Any]:
 def page(
     outcome: Outcome,
     summary: Summary,
-    made: Mapping[str, Any],
+    result: Mapping[str, Any],
     systems: list[System],
     clips: list[Clip],
 ) -> str:
     excerpts = [make_excerpt(clips[2], "no toms", systems[:2], outcome.rows)]
-    return report(outcome.rows, summary, excerpts, made)
+    return report(outcome.rows, summary, excerpts, result)
 
 
 class Reader(HTMLParser):
@@ -313,9 +316,9 @@ def test_an_excerpt_is_the_middle_of_a_long_clip(
 
 
 def test_the_document_is_strict_json_with_every_row(
-    made: dict[str, Any], outcome: Outcome, summary: Summary
+    result: dict[str, Any], outcome: Outcome, summary: Summary
 ) -> None:
-    again = json.loads(to_json(made), parse_constant=lambda word: pytest.fail(word))
+    again = json.loads(to_json(result), parse_constant=lambda word: pytest.fail(word))
     assert len(again["rows"]) == len(outcome.rows)
     kick = again["systems"]["five"]["stems"]["kick"]
     assert kick["mean"] == pytest.approx(summary.cell("five", "kick").mean)

@@ -25,12 +25,12 @@ Wave = NDArray[np.float32]
 HALF = GainModel([0.5] * 6)
 
 
-def model(made: Model, name: str = "half") -> ModelSystem:
-    return ModelSystem(name, "", lambda: Separator(made))
+def model(result: Model, name: str = "half") -> ModelSystem:
+    return ModelSystem(name, "", lambda: Separator(result))
 
 
 class Counting:
-    """The mixture baseline, and how often it was asked."""
+    """The mixture baseline, which counts its calls."""
 
     name, settings, is_model = "counting", "", False
 
@@ -54,8 +54,8 @@ def timeless(rows: tuple[Row, ...]) -> list[Row]:
 def test_every_clip_is_scored_by_every_system(clips: list[Clip]) -> None:
     outcome = evaluate(clips, [model(HALF), BaselineSystem("oracle")], Ledger())
     assert not outcome.failures
-    made = [(row.clip, row.system) for row in outcome.rows if row.stem == "kick"]
-    assert made == [(clip.name, name) for clip in clips for name in ("half", "oracle")]
+    result = [(row.clip, row.system) for row in outcome.rows if row.stem == "kick"]
+    assert result == [(clip.name, name) for clip in clips for name in ("half", "oracle")]
     assert {row.kit for row in outcome.rows if row.clip == "clip1"} == {"b"}
     half = [row for row in outcome.rows if row.system == "half" and row.stem != "cymbals"]
     assert [row.leakage_db for row in half] == pytest.approx([-6.02] * len(half), abs=0.01)
@@ -69,7 +69,7 @@ def test_several_clips_at_a_time_give_the_same_rows(clips: list[Clip]) -> None:
     assert timeless(three.rows) == timeless(one.rows)
 
 
-def test_a_run_goes_on_where_it_was_stopped(clips: list[Clip], tmp_path: Path) -> None:
+def test_a_run_continues_where_it_was_stopped(clips: list[Clip], tmp_path: Path) -> None:
     path = tmp_path / "s.csv"
     system = Counting()
 
@@ -143,7 +143,7 @@ def test_a_clip_that_cannot_be_read_is_a_failure_of_every_system(
     assert {row.clip for row in outcome.rows} == {"clip0"}
 
 
-def test_a_missing_model_is_told_before_anything_is_written(
+def test_a_missing_model_is_an_error_before_anything_is_written(
     clips: list[Clip], tmp_path: Path
 ) -> None:
     path = tmp_path / "s.csv"
@@ -183,10 +183,10 @@ def test_nothing_to_do_and_names_given_twice_are_refused(clips: list[Clip]) -> N
 
 
 def test_systems_are_named_by_the_last_part_of_a_folder() -> None:
-    made = make_systems(["lars-mini", "a/b", "c/d/"], ["oracle"], overlap=1.5)
-    assert [system.name for system in made] == ["lars-mini", "b", "d", "oracle"]
-    assert [system.settings for system in made] == ["overlap 1.5"] * 3 + [""]
-    assert [system.is_model for system in made] == [True] * 3 + [False]
+    result = make_systems(["lars-mini", "a/b", "c/d/"], ["oracle"], overlap=1.5)
+    assert [system.name for system in result] == ["lars-mini", "b", "d", "oracle"]
+    assert [system.settings for system in result] == ["overlap 1.5"] * 3 + [""]
+    assert [system.is_model for system in result] == [True] * 3 + [False]
     twins = make_systems(["a/b", "c/b"], preset="fast", precision="bfloat16")
     assert [system.name for system in twins] == ["a/b", "c/b"]
     assert twins[0].settings == "preset fast, bfloat16"

@@ -74,13 +74,13 @@ def test_nothing_in_common_is_an_error_that_names_both_sides() -> None:
 
 def test_rows_hold_equation_2_and_levels() -> None:
     references, estimates = waves(*SIX), waves(*SIX, seed=1)
-    made = {row.stem: row for row in rows(references, estimates)}
-    assert made["kick"].sdr_db == pytest.approx(
+    result = {row.stem: row for row in rows(references, estimates)}
+    assert result["kick"].sdr_db == pytest.approx(
         sdr(references["kick"], estimates["kick"]), abs=1e-4
     )
-    assert all(row.of == 7 for row in made.values())
-    assert made["kick"].reference_db < 0
-    assert (made["kick"].seconds, made["kick"].work) == (2, 1)
+    assert all(row.of == 7 for row in result.values())
+    assert result["kick"].reference_db < 0
+    assert (result["kick"].seconds, result["kick"].work) == (2, 1)
 
 
 def test_a_silent_reference_has_leakage_but_no_sdr() -> None:
@@ -109,6 +109,6 @@ def test_an_estimate_with_nan_is_no_score() -> None:
 def test_the_mixture_baseline_is_the_mixture_for_sums_too() -> None:
     references = waves(*SIX)
     mix = np.asarray(np.sum(list(references.values()), axis=0), np.float32)
-    made = pair(references, mixture_baseline(Recording(mix, references, 44100)))
-    assert all(np.array_equal(estimate, mix) for _, estimate in made.values())
-    assert "cymbals" in made
+    result = pair(references, mixture_baseline(Recording(mix, references, 44100)))
+    assert all(np.array_equal(estimate, mix) for _, estimate in result.values())
+    assert "cymbals" in result

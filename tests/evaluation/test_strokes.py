@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the energy of lone strokes goes."""
+"""The energy of lone strokes by stem."""
 
 from __future__ import annotations
 

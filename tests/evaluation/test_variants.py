@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variants of clips: what each does, and ``lars evaluate --variants``."""
+"""Variants of clips, one by one and with ``lars evaluate --variants``."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def recording() -> Recording:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_stems_add_up_and_nothing_is_lost_or_changed(recording: Recording, variant: str) -> None:
     before = {name: wave.copy() for name, wave in recording.references.items()}
-    made = make_variant(recording, variant, "clip")
-    total = np.sum(list(made.references.values()), axis=0)
-    np.testing.assert_allclose(total, made.mixture, atol=1e-5)
-    assert made.mixture.shape == recording.mixture.shape
-    assert made.mixture.dtype == np.float32
-    assert np.isfinite(made.mixture).all()
-    assert np.abs(made.mixture).max() == pytest.approx(0.89, abs=1e-4)
+    result = make_variant(recording, variant, "clip")
+    total = np.sum(list(result.references.values()), axis=0)
+    np.testing.assert_allclose(total, result.mixture, atol=1e-5)
+    assert result.mixture.shape == recording.mixture.shape
+    assert result.mixture.dtype == np.float32
+    assert np.isfinite(result.mixture).all()
+    assert np.abs(result.mixture).max() == pytest.approx(0.89, abs=1e-4)
     for name, wave in before.items():
         np.testing.assert_array_equal(recording.references[name], wave)
 
@@ -72,9 +72,9 @@ def test_each_clip_has_a_room_of_its_own(recording: Recording, variant: str) -> 
 @pytest.mark.parametrize("length", [1, 40, 5000])
 def test_short_and_silent_clips_are_taken(variant: str, length: int) -> None:
     silence = {name: np.zeros((2, length), np.float32) for name in STEMS}
-    made = make_variant(Recording(silence["kick"], silence, RATE), variant, "clip")
-    assert made.mixture.shape == (2, length)
-    assert not made.mixture.any()
+    result = make_variant(Recording(silence["kick"], silence, RATE), variant, "clip")
+    assert result.mixture.shape == (2, length)
+    assert not result.mixture.any()
 
 
 def test_channels_are_as_the_names_say(recording: Recording) -> None:
@@ -89,9 +89,9 @@ def test_channels_are_as_the_names_say(recording: Recording) -> None:
 def test_low_passes_leave_nothing_an_octave_above(
     recording: Recording, variant: str, edge: float
 ) -> None:
-    made = make_variant(recording, variant, "clip")
-    power = np.square(np.abs(np.fft.rfft(made.mixture))).sum(0)
-    above = np.fft.rfftfreq(made.mixture.shape[1], 1 / RATE) > 2 * edge
+    result = make_variant(recording, variant, "clip")
+    power = np.square(np.abs(np.fft.rfft(result.mixture))).sum(0)
+    above = np.fft.rfftfreq(result.mixture.shape[1], 1 / RATE) > 2 * edge
     assert power[above].sum() < 1e-5 * power.sum()
 
 
@@ -109,11 +109,11 @@ def test_low_toms_sound_seven_semitones_lower_where_they_are_struck() -> None:
     t = np.arange(15000) / RATE
     wave = np.zeros((2, length), np.float32)
     wave[:, start : start + 15000] = 0.5 * np.sin(2 * np.pi * 150 * t) * np.exp(-t / 0.1)
-    made = make_variant(Recording(wave, {"toms": wave}, RATE), "low-toms", "clip")
-    spectrum = np.abs(np.fft.rfft(made.mixture[0]))
+    result = make_variant(Recording(wave, {"toms": wave}, RATE), "low-toms", "clip")
+    spectrum = np.abs(np.fft.rfft(result.mixture[0]))
     peak = np.fft.rfftfreq(length, 1 / RATE)[np.argmax(spectrum)]
     assert peak == pytest.approx(150 / 2 ** (7 / 12), abs=3)
-    heard = np.flatnonzero(np.abs(made.mixture[0]) > 0.1)[0]
+    heard = np.flatnonzero(np.abs(result.mixture[0]) > 0.1)[0]
     # Less than a frame of 10 ms late: the stroke begins a little after its segment.
     assert 0 <= heard - start < 0.02 * RATE
 
@@ -121,19 +121,19 @@ def test_low_toms_sound_seven_semitones_lower_where_they_are_struck() -> None:
 def test_squashing_makes_the_loud_softer_against_the_quiet() -> None:
     quiet_then_loud = np.full((2, 2 * RATE), 0.01, np.float32)
     quiet_then_loud[:, RATE : RATE + RATE // 4] = 0.5
-    made = make_variant(
+    result = make_variant(
         Recording(quiet_then_loud, {"kick": quiet_then_loud}, RATE), "squash", "clip"
     ).mixture[0]
     before = 0.5 / 0.01
-    after = np.median(made[RATE + 5000 : RATE + 10000]) / np.median(made[5000 : RATE - 5000])
+    after = np.median(result[RATE + 5000 : RATE + 10000]) / np.median(result[5000 : RATE - 5000])
     assert after < before / 4
 
 
 def test_the_nearest_overhead_hears_a_drum_first_and_walls_later() -> None:
-    made = overheads(STEMS, RATE, np.random.default_rng(1))
+    result = overheads(STEMS, RATE, np.random.default_rng(1))
     firsts = []
     for name in STEMS:
-        for response in made[name]:
+        for response in result[name]:
             direct = int(np.argmax(np.abs(response) > 0.2))
             firsts.append(direct)
             tail = np.abs(response[direct + int(0.3 * RATE) :]).max()
@@ -169,6 +169,6 @@ def test_each_clip_is_scored_in_each_variant(
 
 def test_names_tell_the_variant_and_the_clip(clip_tree: Path) -> None:
     _, clips = find_clips(clip_tree)
-    made = spread_over_variants(clips, ["room", "dull"])
-    assert [clip.name for clip in made[:2]] == ["room/clip0", "room/clip1"]
-    assert {variant_of(clip.name) for clip in made} == {"room", "dull"}
+    result = spread_over_variants(clips, ["room", "dull"])
+    assert [clip.name for clip in result[:2]] == ["room/clip0", "room/clip1"]
+    assert {variant_of(clip.name) for clip in result} == {"room", "dull"}

@@ -16,9 +16,11 @@ from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.bridge.protocol import messages
 from lars_plugin.bridge.protocol.messages import Message
 from lars_plugin.bridge.protocol.wire import Decoder, encode
+from tests.models import SHARES as PARTS
+from tests.models import python_path
 
-SHARES = np.array([1, 0.5, 0.25, 0.125, 2, 4], np.float32)
-ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[1] / "bridge")}
+SHARES = np.array(PARTS, np.float32)
+ENVIRONMENT = {"PYTHONPATH": python_path(Path(__file__).parents[1] / "bridge")}
 
 
 def start_engine(*arguments: str) -> EngineProcess:

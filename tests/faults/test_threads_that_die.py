@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lars_plugin.bridge.client.streams import Client
-from lars_plugin.bridge.engine.worker import Worker
+from lars_plugin.bridge.engine.model_thread import ModelThread
 from lars_plugin.bridge.local_engine import EngineProcess, EngineThread
 from lars_plugin.errors import EngineError
 from lars_plugin.model import Model, Wave
@@ -87,23 +87,23 @@ def quick() -> dict[str, Callable[[], SlowModel]]:
     return {"model": lambda: SlowModel(0.001, IdentityModel(chunk_size=1024))}
 
 
-def worker_of(engine: EngineThread) -> Worker:
-    return engine.server.pool.workers()[0]
+def thread_of(engine: EngineThread) -> ModelThread:
+    return engine.server.pool.threads()[0]
 
 
 def test_a_thread_that_is_interrupted_goes_on(quick: dict[str, Callable[[], SlowModel]]) -> None:
     with EngineThread(quick) as engine, engine.client() as client:
         goes_on(client, "model")
-        worker = worker_of(engine)
-        thread = worker._thread.ident
+        model_thread = thread_of(engine)
+        thread = model_thread._thread.ident
         assert thread is not None
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread), ctypes.py_object(SystemExit)
         )
         until = time.monotonic() + 30
-        while worker.restarts == 0 and time.monotonic() < until:
+        while model_thread.restarts == 0 and time.monotonic() < until:
             client.process(BLOCK, patience=0.05)
-        assert worker.restarts == 1
+        assert model_thread.restarts == 1
         client.error = None
         goes_on(client, "model")
         assert client.status()["models"][0]["restarts"] == 1
@@ -116,19 +116,19 @@ def test_a_thread_that_is_dead_is_told_of_and_another_is_started(
     with EngineThread(quick) as engine, engine.client() as client, engine.client() as idle:
         goes_on(client, "model")
         idle.open("model")
-        worker = worker_of(engine)
+        model_thread = thread_of(engine)
 
         def fail(error: BaseException) -> None:
             raise error
 
-        worker._recover = fail  # type: ignore[method-assign]
+        model_thread._recover = fail  # type: ignore[method-assign]
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(worker._thread.ident or 0), ctypes.py_object(SystemExit)
+            ctypes.c_ulong(model_thread._thread.ident or 0), ctypes.py_object(SystemExit)
         )
         until = time.monotonic() + 30
-        while worker.alive and time.monotonic() < until:
+        while model_thread.alive and time.monotonic() < until:
             client.process(BLOCK, patience=0.05)
-        assert not worker.alive
+        assert not model_thread.alive
         for one in (client, idle):
             while one.error is None and time.monotonic() < until:
                 one.ping()
@@ -137,7 +137,7 @@ def test_a_thread_that_is_dead_is_told_of_and_another_is_started(
             one.error = None
             goes_on(one, "model")
         assert [model["state"] for model in client.status()["models"]] == ["ready"]
-        assert worker_of(engine) is not worker
+        assert thread_of(engine) is not model_thread
 
 
 def test_a_job_whose_models_thread_dies_ends(
@@ -145,22 +145,22 @@ def test_a_job_whose_models_thread_dies_ends(
 ) -> None:
     with EngineThread(quick) as engine, engine.client() as client:
         client.open("model")
-        worker = worker_of(engine)
+        model_thread = thread_of(engine)
         asked, error = threading.Event(), []
 
         def ask() -> None:
             try:
-                worker.run_task(asked.set)
-                worker.run_task(lambda: time.sleep(0.3))
-                worker.run_task(lambda: time.sleep(600))
+                model_thread.run_task(asked.set)
+                model_thread.run_task(lambda: time.sleep(0.3))
+                model_thread.run_task(lambda: time.sleep(600))
             except BaseException as found:
                 error.append(found)
 
         thread = threading.Thread(target=ask)
         thread.start()
         asked.wait(30)
-        worker._tasks.fail(EngineError("the thread fails"))
-        worker._stopping = True
+        model_thread._tasks.fail(EngineError("the thread fails"))
+        model_thread._stopping = True
         thread.join(30)
         assert not thread.is_alive()
         assert error

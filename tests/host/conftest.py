@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from lars_plugin.bridge.local_engine import EngineProcess
+from tests.models import python_path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = "apt-get install --no-install-recommends juce-modules-source cmake g++ make pkg-config"
@@ -169,7 +170,7 @@ def start_engine() -> Callable[[], EngineProcess]:
     def start() -> EngineProcess:
         return EngineProcess(
             ["--models-from", "host_models"],
-            environment={"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+            environment={"PYTHONPATH": python_path(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
             seconds=180.0,  # where several tests share a core
         )
 

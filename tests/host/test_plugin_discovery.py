@@ -6,10 +6,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import stat
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,9 @@ import numpy as np
 import pytest
 from pedalboard import VST3Plugin
 
-from lars_plugin.bridge.discovery import RuntimeFile, runtime_folder
+from lars_plugin.bridge.discovery import runtime_folder
 from lars_plugin.bridge.local_engine import EngineProcess
-
-root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another's folder")
-STRANGER = 54321  # a uid that nobody here has
+from tests.strangers import STRANGER, Listener, listening_in, root, runtime_folder_of_ours
 
 
 @pytest.fixture
@@ -49,10 +45,7 @@ def discover(build: Path) -> Callable[..., str]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A runtime folder of ours that says where an engine is."""
-    folder = tmp_path / "run"
-    monkeypatch.setenv("LARS_RUNTIME_DIR", str(folder))
-    RuntimeFile(pid=1, engine="fake", socket=str(folder / "engine.sock")).write()
-    return folder
+    return runtime_folder_of_ours(tmp_path, monkeypatch)
 
 
 def test_plugin_and_library_look_in_the_same_folder(
@@ -180,46 +173,10 @@ def test_folders_and_files_of_another_user_are_not_believed(
     assert (folder / "engine.log").read_text() == "theirs"
 
 
-class Listener:
-    """A socket of another user; keeps what is said to it."""
-
-    def __init__(self, path: Path, uid: int) -> None:
-        self.heard, self.peers = b"", 0
-        self._sock = socket.socket(socket.AF_UNIX)
-        self._sock.bind(os.fspath(path))
-        os.seteuid(uid)  # whose socket it is, the kernel notes when it begins to listen
-        try:
-            self._sock.listen(4)
-        finally:
-            os.seteuid(0)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            peer, _ = self._sock.accept()
-            self.peers += 1
-            peer.settimeout(10)
-            with peer:
-                while data := peer.recv(4096):
-                    if data == b"end":
-                        return
-                    self.heard += data
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(self._sock.getsockname())
-            last.sendall(b"end")
-        self._thread.join()
-        self._sock.close()
-
-
 @pytest.fixture
 def foreign_socket(folder: Path) -> Iterator[Listener]:
-    """In our own runtime folder, so that nothing but who listens is wrong."""
-    listener = Listener(folder / "engine.sock", STRANGER)
-    yield listener
-    listener.close()
+    with listening_in(folder) as listener:
+        yield listener
 
 
 @root

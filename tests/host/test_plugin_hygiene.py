@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from lars_plugin.bridge.local_engine import EngineProcess
+from tests.models import python_path
 
 Run = Callable[..., str]
 KINDS = ("", "_address", "_thread")  # plain; address and undefined behaviour; data races
@@ -90,7 +91,7 @@ def test_the_plugin_starts_an_engine_of_its_own_when_told_to(
         f"start:{command}",
         runtime=runtime,
         LD_PRELOAD=str(build / "tests" / "liblars_interpose.so"),
-        PYTHONPATH=str(Path(__file__).parent),
+        PYTHONPATH=python_path(Path(__file__).parent),
         OMP_NUM_THREADS="1",
     )
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Performances of synthesised kits, with what was played."""
+"""Performances of synthesised kits with their true strokes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Wave = NDArray[np.float32]
 
 STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash")
 
-# How a kit's sounds play what hits are called.
+# The sounds of a kit for the articulations of hits.
 SOUNDS = {("crash", "crash2"): "crash"}
 
 Play = Callable[..., dict[str, Wave]]
@@ -77,7 +77,7 @@ def groove() -> tuple[DrumHit, ...]:
 
 @pytest.fixture(scope="session")
 def write_groove() -> Callable[[Path, Sequence[DrumHit]], None]:
-    """Writes hits as a MIDI file, by other code than the one under test."""
+    """Writes hits as a MIDI file, independently of the code under test."""
     numbers = {"kick": 36, "snare": 38, "toms": 45, "hihat": 42, "ride": 51, "crash": 49}
 
     def write(path: Path, hits: Sequence[DrumHit]) -> None:

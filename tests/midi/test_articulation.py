@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drums told apart by their sounds."""
+"""Drums distinguished by their sounds."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Play = Callable[..., dict[str, NDArray[np.float32]]]
 
 
 def found(play: Play, stem: str, kinds: list[str], seed: int) -> list[str]:
-    """By rules, of strokes whose times are known."""
+    """By rules, for strokes at known times."""
     hits = [DrumHit(0.1 + 0.9 * k, stem, kind, 100) for k, kind in enumerate(kinds)]
     wave = play(hits, seed, 0.9 * len(kinds) + 0.5)[stem]
-    made = analyse(wave[None], SAMPLE_RATE, (stem,))
-    frames = np.array([round(hit.time * SAMPLE_RATE / made.hop) for hit in hits])
-    return articulations(made, 0, frames, wave)
+    result = analyse(wave[None], SAMPLE_RATE, (stem,))
+    frames = np.array([round(hit.time * SAMPLE_RATE / result.hop) for hit in hits])
+    return articulations(result, 0, frames, wave)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -105,6 +105,6 @@ def test_the_scales_are_those_of_the_documentation() -> None:
         (float("nan"), "snare", "", 100),
     ],
 )
-def test_a_hit_that_cannot_be_is_refused(values: tuple[float, str, str, int]) -> None:
+def test_an_invalid_hit_is_refused(values: tuple[float, str, str, int]) -> None:
     with pytest.raises(InputError):
         DrumHit(*values)

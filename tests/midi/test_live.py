@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hits while the stems come, and notes to a port."""
+"""Hits from streams of stems, and notes to a port."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_every_note_that_begins_ends_and_an_open_hat_is_choked() -> None:
     ]
 
 
-def test_blocks_of_another_shape_and_stems_that_are_no_drums_are_refused() -> None:
+def test_blocks_of_another_shape_and_stems_without_drums_are_refused() -> None:
     with pytest.raises(InputError, match="none of the stems"):
         LiveTranscriber(("vocals",), SAMPLE_RATE)
     with pytest.raises(InputError, match="blocks must be"):

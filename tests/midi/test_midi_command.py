@@ -105,7 +105,7 @@ def test_a_recording_is_separated_first_and_separate_writes_the_same_notes(
         (["--tune", "--kits", "k", "--grooves", "g", "--steps", "0"], "--start"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_done(
+def test_wrong_usage_is_an_error_before_anything_is_done(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["midi", *arguments]) == 2
@@ -128,7 +128,7 @@ def test_evaluate_makes_the_table(
     said = capsys.readouterr().out
     assert "true stems, 50 ms" in said
     assert "mixture, 30 ms" in said
-    assert "Articulations named right" in said
+    assert "Articulations named correctly" in said
     figures = json.loads(out.read_text())
     assert figures["clips"] == 1
     true = figures["systems"]["true stems"]
@@ -186,7 +186,7 @@ def test_rendered_clips_hold_the_strokes_that_are_heard(data: Path, tmp_path: Pa
 
 def test_tuning_is_one_call_and_its_settings_work(data: Path, tmp_path: Path) -> None:
     out, again = tmp_path / "midi.json", tmp_path / "again.json"
-    # True stems, so that nothing depends on what the model makes of synthesised drums.
+    # True stems, so that the result does not depend on the model.
     command = ["midi", "--tune", "--source", "stems", "--quiet"]
     command += ["--kits", str(data / "kits"), "--grooves", str(data / "grooves")]
     command += ["--excerpts", "32", "--seconds", "4"]
@@ -198,14 +198,14 @@ def test_tuning_is_one_call_and_its_settings_work(data: Path, tmp_path: Path) ->
     assert made["picker"] != json.loads(start.read_text())["picker"]
     # On drums that it was not trained on.
     assert np.mean(list(made["made"]["f_measure"].values())) > 0.8
-    # To go on from it without a step keeps the picker, and finds the same thresholds.
+    # Starting from it without a step keeps the picker and gives the same thresholds.
     assert main([*command, "--steps", "0", "--start", str(out), "-o", str(again)]) == 0
     kept = json.loads(again.read_text())
     assert kept["picker"] == made["picker"]
     assert kept["parts"] == made["parts"]
 
 
-def test_tuning_never_hears_the_validation_split(
+def test_tuning_never_uses_the_validation_split(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["midi", "--tune", "--split", "validation", "--kits", str(data / "kits")]
@@ -224,7 +224,7 @@ def test_what_was_separated_is_kept_and_not_mixed_with_other_settings(tmp_path: 
     ]
     separator = Separator(IdentityModel(list(STEMS)))
     first = list(separate_excerpts(iter(excerpts), separator, tmp_path, 2, "one"))
-    # The second time nothing is rendered or separated.
+    # The second run renders and separates nothing.
     again = list(separate_excerpts(iter(()), separator, tmp_path, 2, "one"))
     assert [one.notes for one in again] == [one.notes for one in excerpts]
     for a, b, excerpt in zip(first, again, excerpts, strict=True):

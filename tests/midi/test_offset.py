@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Grids that do not begin at zero: where the lines are, and what a DAW shows."""
+"""Grids that do not begin at zero: their lines, and their display in a DAW."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_followed_beat_near_the_start_is_not_moved_to_it(first: float) -> None
 
 
 @pytest.mark.parametrize("offset", [float("nan"), float("inf"), 1e9])
-def test_an_offset_that_cannot_be_is_refused(offset: float) -> None:
+def test_an_invalid_offset_is_refused(offset: float) -> None:
     with pytest.raises(InputError, match="offset"):
         to_midi([], tempo=BPM, offset=offset)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ports: what is refused, and a real one.
+"""Ports: refused ones, and a real one.
 
 A machine without a sound card has no ALSA sequencer, but JACK runs there with its dummy driver:
 MIDI goes from port to port through a real server. Debian: jackd2; pip: python-rtmidi.
@@ -118,11 +118,11 @@ def test_lars_midi_plays_its_hits_to_whoever_listens_to_its_port(
     ) as listener:  # fmt: skip
         assert listener.stdin is not None
         assert listener.stdout is not None
-        made = subprocess.run(
+        result = subprocess.run(
             [*command, "--live-port", "LARS"],
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
-        assert made.returncode == 0, made.stderr
+        assert result.returncode == 0, result.stderr
         assert listener.stdout.readline() == "listening\n"
         listener.stdin.write("\n")
         listener.stdin.flush()
@@ -134,8 +134,8 @@ def test_lars_midi_plays_its_hits_to_whoever_listens_to_its_port(
     assert len(begun) >= 10
     ended = [note for status, note, velocity in got if status == 0x89 or not velocity]
     assert sorted(ended) == sorted(begun)
-    assert "latency" in made.stdout
-    assert f"{len(begun)} hits sent" in made.stdout
+    assert "latency" in result.stdout
+    assert f"{len(begun)} hits sent" in result.stdout
 
 
 def _streamed(audio: NDArray[np.float32], rate: float) -> list[DrumHit]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""MIDI to sound and back: what was played is found, when and how hard."""
+"""MIDI to sound and back: strokes are found with their times and velocities."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_very_short_stems_are_no_error(samples: int) -> None:
     assert len(transcribe(Stems(waves, SAMPLE_RATE))) <= 1
 
 
-def test_stems_that_are_no_drums_are_left_out(play: Play, groove: Hits) -> None:
+def test_stems_other_than_drums_are_left_out(play: Play, groove: Hits) -> None:
     stems = play(groove, 0)
     noise = np.random.default_rng(0).standard_normal(stems["kick"].shape).astype(np.float32)
     alone = transcribe(Stems(stems, SAMPLE_RATE))

@@ -17,7 +17,7 @@ TIMES = st.lists(st.floats(0, 2), max_size=7).map(sorted)
 
 
 def most_pairs(truth: list[float], found: list[float], tolerance: float) -> int:
-    """By augmenting paths: slow, and right for any graph."""
+    """By augmenting paths: slow, but correct for any graph."""
     taken: dict[int, int] = {}
 
     def augment(i: int, seen: set[int]) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was tuned for a model: kept, found, and refused when broken."""
+"""Tuned settings of models: saved, found, and refused when broken."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def settings() -> Settings:
         "kick": StemSettings(0.4, -0.0015),
         "hihat": StemSettings(0.3, 0.0, MappingProxyType({"open": scorer(FEATURE_COUNT, 2)})),
     }
-    made = MappingProxyType({"excerpts": 3})
-    return Settings(STEMS, picker(len(STEMS)), MappingProxyType(parts), made)
+    result = MappingProxyType({"excerpts": 3})
+    return Settings(STEMS, picker(len(STEMS)), MappingProxyType(parts), result)
 
 
 def test_settings_come_back_as_they_were_written(settings: Settings, tmp_path: Path) -> None:
@@ -133,17 +133,17 @@ def test_a_broken_file_is_refused_with_its_fault(
 def test_our_models_and_the_package_bring_settings_for_the_six_stems() -> None:
     six = {"kick", "snare", "toms", "hihat", "ride", "crash"}
     sources = []
-    for made in (
+    for result in (
         settings_for("lars-mini"),
         settings_for("lars-live"),
         own_settings("stems"),
         own_settings("mixture"),
     ):
-        assert made is not None
-        assert set(made.stems) == six
-        # As the file says: "hihat" tells closed, pedal and open by their sounds.
-        assert set(made.parts["hihat"].articulations) == {"pedal", "open"}
-        sources.append((made.made["model"], made.made["source"]))
+        assert result is not None
+        assert set(result.stems) == six
+        # As in the file: "hihat" distinguishes closed, pedal and open by their sounds.
+        assert set(result.parts["hihat"].articulations) == {"pedal", "open"}
+        sources.append((result.made["model"], result.made["source"]))
     assert sources == [
         ("lars-mini", "model"),
         ("lars-live", "model"),

@@ -45,7 +45,7 @@ def tempo_maps(draw: st.DrawFn) -> TempoMap:
 
 
 def played(midi: mido.MidiFile) -> list[tuple[float, int, int]]:
-    """(seconds, note, velocity) of what a player of the file would play."""
+    """(seconds, note, velocity) as a player of the file would play them."""
     buffer = io.BytesIO()
     midi.save(file=buffer)
     now, found = 0.0, []
@@ -228,7 +228,7 @@ def test_a_map_of_ones_own_changes_what_it_names_only(tmp_path: Path) -> None:
         ('{"snare": 128}', "0 to 127"),
         ('{"snare": true}', "0 to 127"),
         ("[]", "must hold an object"),
-        ("{", "no JSON"),
+        ("{", "not a JSON"),
     ],
 )
 def test_a_broken_map_is_refused_with_its_fault(tmp_path: Path, text: str, message: str) -> None:

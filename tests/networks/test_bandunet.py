@@ -10,15 +10,9 @@ import torch
 
 from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
 from lars_plugin.networks.shared.bands import levels_of
+from tests.models import SMALL_BANDUNET
 
-SMALL = BandUNetConfig(
-    n_fft=256,
-    hop_length=64,
-    band_widths=(*(4,) * 8, *(12,) * 8),
-    features=(8, 12),
-    dilations=(1, 2),
-    head=8,
-)
+SMALL = BandUNetConfig(**SMALL_BANDUNET)
 
 
 @pytest.mark.parametrize("length", [129, 1000, 4096, 5001])

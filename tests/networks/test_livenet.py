@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 
 import pytest
 import torch
@@ -15,31 +14,14 @@ from torch import Tensor
 from lars_plugin.networks.livenet.network import Block, LiveNet, LiveNetConfig
 from lars_plugin.networks.livenet.step import LiveStepper
 from lars_plugin.networks.livenet.stft import CausalSTFT
+from tests.models import SMALL_LIVENET, livenet
 
-SMALL = LiveNetConfig(
-    n_fft=256,
-    hop_length=64,
-    synthesis=128,
-    band_widths=(*(2,) * 8, *(14,) * 8),
-    features=(8, 10, 12),
-    dilations=(1, 2),
-    bottom=(1, 3),
-    recurrent=16,
-    head=8,
-    levels=True,
-)
+SMALL = LiveNetConfig(**SMALL_LIVENET, levels=True)
 
 
 @functools.cache
 def small(seed: int = 0, levels: bool = True) -> LiveNet:
-    """A network whose batch norms have seen something, so that folding them is no identity."""
-    torch.manual_seed(seed)
-    network = LiveNet(replace(SMALL, levels=levels))
-    with torch.no_grad():
-        network.train()
-        for _ in range(3):
-            network(torch.randn(2, 2, 3000))
-    return network.eval()
+    return livenet(seed=seed, levels=levels)
 
 
 def run(network: LiveNet | LiveStepper, wave: Tensor, hops: list[int]) -> Tensor:

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import lars_plugin
-from lars_plugin.backends.openvino.backend import has_openvino
+from lars_plugin.backends.openvino.runtime import has_openvino
 from lars_plugin.bench import cases
 from lars_plugin.bench.price import price_of_precision
 from lars_plugin.bench.worker import measure

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The algebra of multichannel NMF, against the same with matrices of complex numbers."""
+"""The algebra of multichannel NMF, compared with complex matrices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRAMES, BINS, COMPONENTS = 30, 7, 2
 
 
 def spectra(channels: int, seed: int = 0) -> tuple[Spectrum, Spectrum]:
-    """A mixture ``(C, T, F)`` and two stems that make it up."""
+    """A mixture ``(C, T, F)`` and its two stems."""
     rng = np.random.default_rng(seed)
     shape = (2, channels, FRAMES, BINS)
     stems = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
@@ -42,8 +42,8 @@ def matrices(places: NDArray[np.float32]) -> Matrices:
         return alone
     a, d, re, im = places.astype(np.float64)
     rows = np.stack([a + 0j, re + 1j * im], -1), np.stack([re - 1j * im, d + 0j], -1)
-    made: Matrices = np.stack(rows, -2)
-    return made
+    result: Matrices = np.stack(rows, -2)
+    return result
 
 
 def sigma_of(model: MultichannelNMF) -> Matrices:

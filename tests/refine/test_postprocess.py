@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Post-processing: what each step promises, in blocks and as a whole."""
+"""Post-processing: the properties of each step, in blocks and as a whole."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_step_gives_as_much_as_it_takes(samples: int) -> None:
 
 def test_wiener_shares_out_the_mixture_as_the_formula_says() -> None:
     block = noise(3, 1, 6000)
-    made = run(WienerFilter(1.7, 2, 1, RATE), block)
+    result = run(WienerFilter(1.7, 2, 1, RATE), block)
     size = frame_length(RATE)
     transform = signal.ShortTimeFFT(
         signal.windows.hann(size, sym=False), size // 4, RATE, dual_win=None
@@ -89,13 +89,13 @@ def test_wiener_shares_out_the_mixture_as_the_formula_says() -> None:
     mask = np.abs(first) ** 1.7 / (np.abs(first) ** 1.7 + np.abs(second) ** 1.7)
     # Frames of both lie on one grid only where SciPy's begin at a multiple of the hop.
     wanted = transform.istft(mask * mixture, k1=6000)
-    np.testing.assert_allclose(made[1, 0, size:-size], wanted[size:-size], atol=1e-4)
+    np.testing.assert_allclose(result[1, 0, size:-size], wanted[size:-size], atol=1e-4)
 
 
 def test_wiener_stems_add_up_to_the_mixture_where_any_sounds() -> None:
     block = noise(4, 2, 5000)
-    made = run(WienerFilter(1, 3, 2, RATE), block)
-    np.testing.assert_allclose(made[1:].sum(axis=0), block[0], atol=1e-5)
+    result = run(WienerFilter(1, 3, 2, RATE), block)
+    np.testing.assert_allclose(result[1:].sum(axis=0), block[0], atol=1e-5)
     block[1:] = 0
     assert not run(WienerFilter(1, 3, 2, RATE), block)[1:].any()
 
@@ -118,8 +118,8 @@ def test_a_larger_exponent_leaves_less_of_the_weaker_stem() -> None:
 def test_redistributed_stems_add_up_to_the_mixture_even_where_all_are_silent() -> None:
     block = noise(4, 2, 6000)
     block[1:, :, 2000:5000] = 0
-    made = run(Redistribution(3, 2, RATE), block)
-    np.testing.assert_allclose(made[1:].sum(axis=0), block[0], atol=1e-5)
+    result = run(Redistribution(3, 2, RATE), block)
+    np.testing.assert_allclose(result[1:].sum(axis=0), block[0], atol=1e-5)
 
 
 def test_redistribution_gives_a_frequency_to_the_stem_that_has_it() -> None:
@@ -127,10 +127,10 @@ def test_redistribution_gives_a_frequency_to_the_stem_that_has_it() -> None:
     low, high = (np.sin(2 * np.pi * f * time).astype(np.float32) for f in (200, 2000))
     # The stems are too quiet by half.
     block = np.stack([low + high, 0.5 * low, 0.5 * high])[:, None]
-    made = run(Redistribution(2, 1, RATE), block)
+    result = run(Redistribution(2, 1, RATE), block)
     inner = slice(1000, -1000)
-    np.testing.assert_allclose(made[1, 0, inner], low[inner], atol=1e-3)
-    np.testing.assert_allclose(made[2, 0, inner], high[inner], atol=1e-3)
+    np.testing.assert_allclose(result[1, 0, inner], low[inner], atol=1e-3)
+    np.testing.assert_allclose(result[2, 0, inner], high[inner], atol=1e-3)
 
 
 def gated(block: Wave, threshold: float = -30, **settings: float) -> Wave:
@@ -141,9 +141,9 @@ def gated(block: Wave, threshold: float = -30, **settings: float) -> Wave:
 def test_the_gate_silences_leakage_and_passes_what_is_heard_to_the_bit() -> None:
     block = noise(3, 2, 8000)
     block[2] *= 0.01  # 40 dB below the mixture
-    made = gated(block)
-    np.testing.assert_array_equal(made[1], block[1])
-    assert not made[2].any()
+    result = gated(block)
+    np.testing.assert_array_equal(result[1], block[1])
+    assert not result[2].any()
     np.testing.assert_array_equal(gated(block, -50)[2], block[2])
 
 
@@ -170,10 +170,10 @@ def test_the_gain_of_the_gate_has_no_jumps() -> None:
 def test_a_quiet_passage_opens_the_gate_again() -> None:
     block = noise(2, 1, 10 * RATE)
     block[:, :, RATE:] *= 0.01
-    made = gated(block)
+    result = gated(block)
     # Ten decibels are forgotten in 1.7 s.
-    assert not made[1, 0, int(1.5 * RATE) : int(2.5 * RATE)].any()
-    np.testing.assert_array_equal(made[1, 0, -RATE:], block[1, 0, -RATE:])
+    assert not result[1, 0, int(1.5 * RATE) : int(2.5 * RATE)].any()
+    np.testing.assert_array_equal(result[1, 0, -RATE:], block[1, 0, -RATE:])
 
 
 def test_silence_stays_silence_and_is_finite() -> None:
@@ -205,8 +205,8 @@ def test_stems_add_up_at_the_rate_of_the_recording() -> None:
     audio = noise(2, 30_000)
     model = GainModel([0.4, 0.2, 0.1], ("kick", "snare", "toms"), 500)
     for rate in (44100, 48000):
-        made = Separator(model, post=PostProcessing(redistribute=True)).separate(audio, rate)
-        np.testing.assert_allclose(made.sum(), audio, atol=1e-5)
+        result = Separator(model, post=PostProcessing(redistribute=True)).separate(audio, rate)
+        np.testing.assert_allclose(result.sum(), audio, atol=1e-5)
 
 
 def test_latencies_of_model_and_steps_add_up() -> None:
@@ -222,9 +222,9 @@ def test_latencies_of_model_and_steps_add_up() -> None:
     assert worst <= stream.latency_samples
     stream.reset()
     audio = noise(2, 9000)
-    made = np.concatenate([stream.push(audio), stream.flush()], axis=2)
+    result = np.concatenate([stream.push(audio), stream.flush()], axis=2)
     wanted = Separator(model, post=ALL).separate(audio, RATE)
-    np.testing.assert_array_equal(made, np.stack(list(wanted.values())))
+    np.testing.assert_array_equal(result, np.stack(list(wanted.values())))
 
 
 def test_no_steps_change_nothing() -> None:
@@ -232,9 +232,9 @@ def test_no_steps_change_nothing() -> None:
     assert str(ALL) == "wiener 1, gate -30 dB, redistribute"
     audio = noise(2, 4000)
     plain = Separator(IdentityModel()).separate(audio, 44100)
-    made = Separator(IdentityModel(), post=PostProcessing()).separate(audio, 44100)
+    result = Separator(IdentityModel(), post=PostProcessing()).separate(audio, 44100)
     for stem in plain:
-        np.testing.assert_array_equal(made[stem], plain[stem])
+        np.testing.assert_array_equal(result[stem], plain[stem])
 
 
 @pytest.mark.parametrize(

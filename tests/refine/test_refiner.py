@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stems refined on the recording: what the fit gains, what it never does, and the stream of it."""
+"""Refinement of stems on the recording: its gain, its limits, and its stream."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_what_repeats_itself_comes_apart_though_the_estimates_hold_much_of_each_
 ) -> None:
     stems = kit(angles=(0.8, 0.3) if places == "apart" else (np.pi / 4, np.pi / 4))
     guess = rough(stems)
-    made = Refiner(SMALL, STEMS)(stems.sum(0), guess)
-    for truth, before, after in zip(stems, guess, made, strict=True):
+    result = Refiner(SMALL, STEMS)(stems.sum(0), guess)
+    for truth, before, after in zip(stems, guess, result, strict=True):
         assert sdr(truth, after) > sdr(truth, before) + gain
 
 
@@ -121,9 +121,9 @@ def test_stems_are_finite_and_add_up_to_the_mixture_and_nothing_that_went_in_is_
     mixture, guess = stems.sum(0), rough(stems)
     kept = mixture.copy(), guess.copy()
     names = ("kick", "snare", "toms", "hihat")[: len(stems)]
-    made = Refiner(SMALL, names)(mixture, guess)
-    assert np.isfinite(made).all()
-    np.testing.assert_allclose(made.sum(0), mixture, atol=1e-5 * level)
+    result = Refiner(SMALL, names)(mixture, guess)
+    assert np.isfinite(result).all()
+    np.testing.assert_allclose(result.sum(0), mixture, atol=1e-5 * level)
     assert np.array_equal(mixture, kept[0])
     assert np.array_equal(guess, kept[1])
 
@@ -131,8 +131,8 @@ def test_stems_are_finite_and_add_up_to_the_mixture_and_nothing_that_went_in_is_
 def test_a_stem_that_the_network_finds_silent_stays_far_below_the_others() -> None:
     stems = kit()
     guess = np.stack([stems.sum(0), np.zeros_like(stems[0])])
-    made = Refiner(SMALL, STEMS)(stems.sum(0), guess)
-    assert np.square(made[1]).sum() < 1e-3 * np.square(made[0]).sum()
+    result = Refiner(SMALL, STEMS)(stems.sum(0), guess)
+    assert np.square(result[1]).sum() < 1e-3 * np.square(result[0]).sum()
 
 
 @pytest.mark.parametrize("what", ["silence", "short", "not finite"])
@@ -143,8 +143,8 @@ def test_what_cannot_be_fitted_comes_as_the_network_made_it(what: str) -> None:
     guess = rough(stems)
     if what == "not finite":
         guess[1, 0, 7] = np.nan
-    made = Refiner(SMALL, STEMS)(stems.sum(0), guess)
-    assert np.array_equal(made, guess, equal_nan=True)
+    result = Refiner(SMALL, STEMS)(stems.sum(0), guess)
+    assert np.array_equal(result, guess, equal_nan=True)
 
 
 def test_mono_and_stereo_of_two_equal_channels_are_refined_alike() -> None:
@@ -160,10 +160,10 @@ def test_several_places_of_a_stem_are_one_stem_again() -> None:
     two = np.stack([stems[0] + stems[2], stems[1]])
     guess = rough(two)
     places = MappingProxyType({"kick": 2})
-    made = Refiner(dataclasses.replace(SMALL, places=places), STEMS)(two.sum(0), guess)
-    assert made.shape == two.shape
-    np.testing.assert_allclose(made.sum(0), two.sum(0), atol=1e-5)
-    assert all(sdr(t, m) > sdr(t, g) + 3 for t, m, g in zip(two, made, guess, strict=True))
+    result = Refiner(dataclasses.replace(SMALL, places=places), STEMS)(two.sum(0), guess)
+    assert result.shape == two.shape
+    np.testing.assert_allclose(result.sum(0), two.sum(0), atol=1e-5)
+    assert all(sdr(t, m) > sdr(t, g) + 3 for t, m, g in zip(two, result, guess, strict=True))
 
 
 def test_stems_of_several_fits_are_their_mean() -> None:
@@ -186,9 +186,9 @@ def test_of_a_stem_that_is_trusted_more_of_the_networks_word_is_kept(table: Any)
     for share in (0.0, 0.5, 1.0):
         changes: Any = {table: MappingProxyType({"kick": share})}
         chosen = dataclasses.replace(SMALL, **changes)
-        made = Refiner(chosen, STEMS)(stems.sum(0), guess)
-        np.testing.assert_allclose(made.sum(0), stems.sum(0), atol=1e-5)
-        away.append(float(np.square(made[0] - guess[0]).sum()))
+        result = Refiner(chosen, STEMS)(stems.sum(0), guess)
+        np.testing.assert_allclose(result.sum(0), stems.sum(0), atol=1e-5)
+        away.append(float(np.square(result[0] - guess[0]).sum()))
     assert away[0] > 1.05 * away[1] > 1.05**2 * away[2]
 
 
@@ -198,8 +198,8 @@ def test_what_a_trusted_stem_gets_is_the_geometric_mean_of_both_powers(share: fl
     stem = rng.standard_normal((2, 7, 5)) + 1j * rng.standard_normal((2, 7, 5))  # (C, T, n)
     heard = np.square(np.abs(stem)).mean(axis=0).T
     power = rng.uniform(0.1, 9, (5, 7)).astype(np.float32)
-    made = power * refinement._agreed(stem.astype(np.complex64), power, share)
-    np.testing.assert_allclose(made, heard**share * power ** (1 - share), rtol=1e-4)
+    result = power * refinement._agreed(stem.astype(np.complex64), power, share)
+    np.testing.assert_allclose(result, heard**share * power ** (1 - share), rtol=1e-4)
 
 
 def test_trust_in_mono_leaves_other_recordings_as_they_are() -> None:
@@ -210,11 +210,11 @@ def test_trust_in_mono_leaves_other_recordings_as_they_are() -> None:
 
 
 def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    stems, made = kit(), []
+    stems, result = kit(), []
     for threads in (1, 3):
         monkeypatch.setattr(refinement, "default_threads", lambda threads=threads: threads)
-        made.append(Refiner(SMALL, STEMS)(stems.sum(0), rough(stems)))
-    assert np.array_equal(made[0], made[1])
+        result.append(Refiner(SMALL, STEMS)(stems.sum(0), rough(stems)))
+    assert np.array_equal(result[0], result[1])
 
 
 @settings(max_examples=12, deadline=None)
@@ -255,14 +255,14 @@ def test_the_fit_pauses_after_each_update_so_that_others_have_their_turn() -> No
     seen: list[int] = []
 
     def watched() -> Steps:
-        steps, made = stream.push_steps(audio), None
+        steps, result = stream.push_steps(audio), None
         while True:
             try:
-                chunks = steps.send(made)
+                chunks = steps.send(result)
             except StopIteration as stop:
                 return np.asarray(stop.value)
             seen.append(chunks.shape[0])
-            made = yield chunks
+            result = yield chunks
 
     assert run_steps(watched(), stream.backend).shape[2] > 0
     windows = (50000 - SMALL.window) // (SMALL.window - SMALL.window // 12)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The multichannel Wiener filter behind a network."""
+"""The multichannel Wiener filter after a network."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_two_drums_in_two_places_come_apart_though_the_estimates_hold_much_of_ea
     stems = panned([(1.0, 1.0), (0.3, 1.0)])
     mixture = stems.sum(0)
     rough = np.stack([0.8 * stems[0] + 0.2 * stems[1], 0.2 * stems[0] + 0.8 * stems[1]])
-    made = SpatialFilter(Given(rough), 2048)(mixture[None])[0]
-    for truth, before, after in zip(stems, rough, made, strict=True):
+    result = SpatialFilter(Given(rough), 2048)(mixture[None])[0]
+    for truth, before, after in zip(stems, rough, result, strict=True):
         assert sdr(truth, after) > sdr(truth, before) + 3
 
 
@@ -63,10 +63,10 @@ def test_stems_add_up_to_the_mixture_and_nothing_that_went_in_is_changed(
     mixture = stems.sum(0)
     rough = stems[::-1] * np.float32(0.5) + mixture * np.float32(0.5 / len(stems))
     batch, kept = mixture[None].copy(), mixture.copy()
-    made = SpatialFilter(Given(rough), 1024)(batch)[0]
+    result = SpatialFilter(Given(rough), 1024)(batch)[0]
     if float(np.mean((mixture[0] - mixture[1]) ** 2)) > 2e-4 * float(np.mean(mixture**2)):
-        np.testing.assert_allclose(made.sum(0), mixture, atol=1e-5 * level)
-    assert np.isfinite(made).all()
+        np.testing.assert_allclose(result.sum(0), mixture, atol=1e-5 * level)
+    assert np.isfinite(result).all()
     assert np.array_equal(batch[0], kept)
 
 
@@ -79,8 +79,8 @@ def test_what_has_no_direction_comes_as_the_backend_made_it(what: str) -> None:
     rough = stems[::-1].copy()
     if what == "not finite":
         rough[1, 0, 7] = np.nan
-    made = SpatialFilter(Given(rough), 2048)(mixture[None])[0]
-    assert np.array_equal(made, rough, equal_nan=True)
+    result = SpatialFilter(Given(rough), 2048)(mixture[None])[0]
+    assert np.array_equal(result, rough, equal_nan=True)
 
 
 def test_a_mono_model_passes_through() -> None:
@@ -128,6 +128,6 @@ def test_a_chunk_of_denormals_is_silence_and_what_is_faint_is_finite() -> None:
     for level in (1e-44, 1e-40, 1e-38, 1e-33, 1e-30, 1e-25, 1e-20, 1e-15, 1e-10):
         stems = np.asarray(rough.astype(np.float64) * (level / np.abs(rough).max()), np.float32)
         mixture = stems.sum(0)
-        made = SpatialFilter(Given(stems), 2048)(mixture[None])[0]
-        assert np.isfinite(made).all()
-        assert np.abs(made.sum(0) - mixture).max() <= 1e-5 * np.abs(mixture).max()
+        result = SpatialFilter(Given(stems), 2048)(mixture[None])[0]
+        assert np.isfinite(result).all()
+        assert np.abs(result.sum(0) - mixture).max() <= 1e-5 * np.abs(mixture).max()

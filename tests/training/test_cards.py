@@ -32,14 +32,14 @@ def test_we_ship_at_least_one_model() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_a_card_says_what_the_weights_heard_and_under_which_licences(name: str) -> None:
+def test_a_card_lists_the_training_data_and_its_licences(name: str) -> None:
     card = (MODELS / name / "README.md").read_text(encoding="utf-8")
-    for words in ("What it heard", "Licence of the weights", "lars train", "Groove MIDI Dataset"):
+    for words in ("Training data", "Licence of the weights", "lars train", "Groove MIDI Dataset"):
         assert words in card, f"{name}: the card lacks {words!r}"
-    heard = card[card.index("What it heard") :]
+    listed = card[card.index("Training data") :]
     for kit, author in KITS.items():
-        # Heard or expressly left out, but never passed over.
-        assert author in heard or f"`{kit}`" in heard, f"{name}: the card is silent on {kit}"
+        # Used or expressly left out, but never omitted.
+        assert author in listed or f"`{kit}`" in listed, f"{name}: the card is silent on {kit}"
 
 
 @pytest.mark.parametrize("name", OURS)

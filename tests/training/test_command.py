@@ -17,31 +17,7 @@ from lars_plugin.networks.bandunet.network import BandUNet
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training.command import add_train_parser, run_train
 from lars_plugin.training.networks.start import adopt, build, read_weights
-
-SMALL = {
-    "n_fft": 256,
-    "hop_length": 64,
-    "band_widths": [4] * 8 + [12] * 8,
-    "features": [8, 12],
-    "dilations": [1],
-    "head": 8,
-}
-
-
-# As the dataclass wants it.
-SETTINGS = {k: tuple(v) if isinstance(v, list) else v for k, v in SMALL.items()}
-
-SMALL_LIVE = {
-    "n_fft": 256,
-    "hop_length": 64,
-    "synthesis": 128,
-    "band_widths": [2] * 8 + [14] * 8,
-    "features": [8, 10],
-    "dilations": [1],
-    "bottom": [1],
-    "recurrent": 16,
-    "head": 8,
-}
+from tests.models import QUICK_BANDUNET, SMALL_LIVENET
 
 QUICK = ["--minutes", 0.02, "--batch", 2, "--synthetic-kits", 1]
 
@@ -59,7 +35,10 @@ def folders(data: Any) -> list[object]:
 def test_training_makes_a_model_that_separates(
     data: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_train(parse(tmp_path, *folders(data), *QUICK, "--network", json.dumps(SMALL))) == 0
+    assert (
+        run_train(parse(tmp_path, *folders(data), *QUICK, "--network", json.dumps(QUICK_BANDUNET)))
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "mean" in printed
     assert (tmp_path / "curve.png").read_bytes()[:4] == b"\x89PNG"
@@ -74,7 +53,7 @@ def test_training_makes_a_model_that_separates(
 def test_a_causal_network_is_trained_by_the_same_command_and_runs_live(
     data: Any, tmp_path: Path
 ) -> None:
-    words = [*QUICK, "--architecture", "livenet", "--network", json.dumps(SMALL_LIVE)]
+    words = [*QUICK, "--architecture", "livenet", "--network", json.dumps(SMALL_LIVENET)]
     assert run_train(parse(tmp_path, *folders(data), *words)) == 0
     separator = Separator(tmp_path / "model", batch_size=1)
     assert separator.stream(44100, 2).latency_samples == 127
@@ -92,14 +71,14 @@ def test_the_published_kind_of_network_is_trained_by_the_same_command(
     words = [*QUICK, "--architecture", "mdx23c", "--network", json.dumps(shape)]
     assert run_train(parse(tmp_path, *folders(data), *words)) == 0
     wave = np.random.default_rng(0).standard_normal((2, 40000)).astype(np.float32) * 0.1
-    made = Separator(tmp_path / "model").separate(wave, 44100)
-    assert tuple(made) == ("kick", "snare", "toms", "hihat", "ride", "crash")
-    assert all(np.isfinite(stem).all() for stem in made.values())
+    result = Separator(tmp_path / "model").separate(wave, 44100)
+    assert tuple(result) == ("kick", "snare", "toms", "hihat", "ride", "crash")
+    assert all(np.isfinite(stem).all() for stem in result.values())
 
 
-def test_a_training_goes_on_from_a_model_with_a_stem_more(data: Any, tmp_path: Path) -> None:
-    six = build("bandunet", {**SETTINGS, "stems": 6})
-    seven = build("bandunet", {**SETTINGS, "stems": 7})
+def test_training_starts_from_a_model_and_adds_a_stem(data: Any, tmp_path: Path) -> None:
+    six = build("bandunet", {**QUICK_BANDUNET, "stems": 6})
+    seven = build("bandunet", {**QUICK_BANDUNET, "stems": 7})
     assert isinstance(six, BandUNet)
     assert isinstance(seven, BandUNet)
     adopt(seven, six.state_dict())
@@ -113,14 +92,13 @@ def test_a_training_goes_on_from_a_model_with_a_stem_more(data: Any, tmp_path: P
     torch.save({"ema": six.state_dict()}, tmp_path / "checkpoint.pt")
     found = read_weights(str(tmp_path / "checkpoint.pt"))
     assert all(torch.equal(found[name], value) for name, value in six.state_dict().items())
-    words = [*QUICK, "--network", json.dumps(SMALL), "--init", tmp_path / "checkpoint.pt"]
+    words = [*QUICK, "--network", json.dumps(QUICK_BANDUNET), "--init", tmp_path / "checkpoint.pt"]
     assert run_train(parse(tmp_path / "out", *folders(data), *words)) == 0
 
 
 @pytest.mark.parametrize("architecture", ["bandunet", "livenet"])
 def test_a_network_that_is_given_levels_starts_as_the_one_without(architecture: str) -> None:
-    small = SETTINGS if architecture == "bandunet" else SMALL_LIVE
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in small.items()}
+    settings = QUICK_BANDUNET if architecture == "bandunet" else SMALL_LIVENET
     old = build(architecture, settings).eval()
     new = build(architecture, {**settings, "levels": True}).eval()
     adopt(new, old.state_dict())
@@ -132,16 +110,15 @@ def test_a_network_that_is_given_levels_starts_as_the_one_without(architecture: 
 
 
 def test_weights_of_another_network_are_refused() -> None:
-    live = {k: tuple(v) if isinstance(v, list) else v for k, v in SMALL_LIVE.items()}
-    other = build("livenet", live)
+    other = build("livenet", SMALL_LIVENET)
     with pytest.raises(InputError, match="another architecture"):
-        adopt(build("bandunet", SETTINGS), other.state_dict())
-    wider = build("bandunet", {**SETTINGS, "head": 12})
+        adopt(build("bandunet", QUICK_BANDUNET), other.state_dict())
+    wider = build("bandunet", {**QUICK_BANDUNET, "head": 12})
     with pytest.raises(InputError, match="does not fit"):
-        adopt(build("bandunet", SETTINGS), wider.state_dict())
-    seven = build("bandunet", {**SETTINGS, "stems": 7})
+        adopt(build("bandunet", QUICK_BANDUNET), wider.state_dict())
+    seven = build("bandunet", {**QUICK_BANDUNET, "stems": 7})
     with pytest.raises(InputError, match="7 stems for one of 6"):
-        adopt(build("bandunet", SETTINGS), seven.state_dict())
+        adopt(build("bandunet", QUICK_BANDUNET), seven.state_dict())
 
 
 @pytest.mark.parametrize(

@@ -13,22 +13,13 @@ import pytest
 import torch
 
 from lars_plugin.errors import DatasetError, InputError
-from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training import prepare
 from lars_plugin.training.command import _settings, add_train_parser, run_train
 from lars_plugin.training.networks.losses import paper_loss
 from lars_plugin.training.networks.trainer import load_clips
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
-
-SMALL = {
-    "n_fft": 256,
-    "hop_length": 64,
-    "band_widths": [4] * 8 + [12] * 8,
-    "features": [8, 12],
-    "dilations": [1],
-    "head": 8,
-}
+from tests.models import QUICK_BANDUNET, bandunet
 
 
 def parse(*words: object) -> argparse.Namespace:
@@ -47,7 +38,7 @@ def test_a_model_of_whole_songs_has_a_seventh_stem_and_scores_for_it(
     clips = tmp_path / "clips"
     assert prepare.main(["fullmix-clips", str(clips), "--clips", str(data.clips)]) == 0
     words = [*folders(data)[:4], "--clips", clips, "--minutes", 0.02, "--batch", 2]
-    words += ["--network", json.dumps(SMALL), "--accompaniment", "synthetic"]
+    words += ["--network", json.dumps(QUICK_BANDUNET), "--accompaniment", "synthetic"]
     words += ["--exclude-kits", "kit0", "--loss", "both", "--synthetic-kits", 1]
     out = tmp_path / "out"
     assert run_train(parse(out, *words)) == 0
@@ -90,38 +81,32 @@ def test_the_loss_option_chooses_the_weights(data: Any, tmp_path: Path) -> None:
         (["--stemgmd", "/nowhere"], "stemgmd /nowhere: no such folder"),
     ],
 )
-def test_a_folder_that_is_not_there_is_one_clear_error(
+def test_a_missing_folder_is_one_clear_error(
     words: list[str], message: str, data: Any, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
         run_train(parse(tmp_path, *folders(data), *words))
 
 
-def small() -> BandUNet:
-    torch.manual_seed(0)
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in SMALL.items()}
-    return BandUNet(BandUNetConfig(**settings))  # type: ignore[arg-type]
-
-
 def test_the_wave_loss_is_equation_1_of_mixtures_at_one_level() -> None:
-    network = small().eval()
+    network = bandunet(**QUICK_BANDUNET).eval()
     stems = torch.randn(2, 6, 2, 9000) * 0.1
     loss, score = wave_loss(network, stems)
     scale = stems.sum(1).square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
     with torch.no_grad():
-        made = network(stems.sum(1) / scale)
+        result = network(stems.sum(1) / scale)
     wanted = stems / scale[:, None]
-    assert loss.item() == pytest.approx(paper_loss(made, wanted).item(), rel=1e-4)
-    error, power = (made - wanted).square().mean((2, 3)), wanted.square().mean((2, 3))
+    assert loss.item() == pytest.approx(paper_loss(result, wanted).item(), rel=1e-4)
+    error, power = (result - wanted).square().mean((2, 3)), wanted.square().mean((2, 3))
     expected = (10 * torch.log10(power / error)).mean(0)
     np.testing.assert_allclose(score.numpy(), expected.numpy(), atol=1e-3)
-    # The level of an excerpt does not change what it asks for.
+    # The level of an excerpt does not change its gradient.
     louder, _ = wave_loss(network, stems * 20)
     assert louder.item() == pytest.approx(loss.item(), rel=2e-3)
 
 
 def test_the_wave_loss_of_silence_has_finite_gradients() -> None:
-    network = small()
+    network = bandunet(**QUICK_BANDUNET)
     stems = torch.zeros(1, 6, 2, 9000)
     loss, _ = wave_loss(network, stems)
     loss.backward()  # type: ignore[no-untyped-call]

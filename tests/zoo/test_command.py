@@ -185,8 +185,8 @@ def test_download_prints_the_path_and_the_model_runs(
     printed = capsys.readouterr()
     assert printed.out.strip() == str(cache / "golden" / "g.ckpt")
     assert "somebody's" in printed.err
-    made = load_model("golden").backend(tensors["forward.input"].numpy())
-    assert np.abs(made - tensors["forward.output"].numpy()).max() <= 1e-5
+    result = load_model("golden").backend(tensors["forward.input"].numpy())
+    assert np.abs(result - tensors["forward.output"].numpy()).max() <= 1e-5
 
 
 def test_download_of_an_unknown_model_fetches_nothing(cache: Path) -> None:

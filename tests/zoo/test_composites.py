@@ -82,25 +82,25 @@ def test_a_cascade_by_name_is_the_two_models_one_after_the_other(models: Path) -
     assert isinstance(cascade, Cascade)
     assert cascade.config.stems == ("vocals", "other", "kick", "snare")
     assert not cascade.fused
-    made = Separator(cascade).separate(audio(), 44100)
+    result = Separator(cascade).separate(audio(), 44100)
     above = Separator("tiny-music", device="cpu").separate(audio(), 44100)
     below = Separator("tiny-mdx23c", device="cpu").separate(above["drums"], 44100)
     for name, wave in {"vocals": above["vocals"], **below}.items():
-        np.testing.assert_allclose(made[name], wave, atol=1e-5)
+        np.testing.assert_allclose(result[name], wave, atol=1e-5)
 
 
 def test_an_ensemble_by_name_takes_presets_part_by_part(models: Path) -> None:
     ensemble = load_model("tiny-mdx23c+tiny-bandunet", device="cpu")
     assert isinstance(ensemble, Ensemble)
     assert ensemble.config.stems == ("kick", "snare", "hihat")
-    made = Separator(ensemble, preset="fast").separate(audio(), 44100)
+    result = Separator(ensemble, preset="fast").separate(audio(), 44100)
     alone = [
         Separator(name, preset="fast", device="cpu").separate(audio(), 44100)
         for name in ("tiny-mdx23c", "tiny-bandunet")
     ]
     kick = (alone[0]["kick"] + alone[1]["kick"]) / 2
-    np.testing.assert_allclose(made["kick"], kick, atol=1e-5)
-    np.testing.assert_allclose(made["hihat"], alone[1]["hihat"], atol=1e-5)
+    np.testing.assert_allclose(result["kick"], kick, atol=1e-5)
+    np.testing.assert_allclose(result["hihat"], alone[1]["hihat"], atol=1e-5)
 
 
 YAML = """\
@@ -120,13 +120,13 @@ kick = {tiny-mdx23c = 1, tiny-bandunet = 3}
 def test_a_file_weighs_models_by_stem(models: Path, tmp_path: Path, file: str, text: str) -> None:
     path = tmp_path / file
     path.write_text(text, encoding="utf-8")
-    made = Separator(str(path), device="cpu", stems=["kick", "hihat"])
-    assert made.model.config.name == "mine"
+    result = Separator(str(path), device="cpu", stems=["kick", "hihat"])
+    assert result.model.config.name == "mine"
     assert part_names(path) in (
         ("tiny-mdx23c", "tiny-bandunet"),
         ("tiny-bandunet", "tiny-mdx23c"),
     )
-    stems = made.separate(audio(), 44100)
+    stems = result.separate(audio(), 44100)
     one, two = (
         Separator(name, device="cpu").separate(audio(), 44100)["kick"]
         for name in ("tiny-mdx23c", "tiny-bandunet")
@@ -250,8 +250,8 @@ def test_a_folder_of_checkpoints_loads_runs_and_converts(tmp_path: Path, tiny: M
     with torch.inference_mode():
         wanted = network(torch.from_numpy(chunk)).numpy()
     np.testing.assert_array_equal(model.backend(chunk), wanted)
-    made = Separator(model).separate(audio(9000), 44100)
-    assert list(made) == ["kick", "snare", "toms", "hihat", "cymbals"]
+    result = Separator(model).separate(audio(9000), 44100)
+    assert list(result) == ["kick", "snare", "toms", "hihat", "cymbals"]
     single = load_model(convert(folder, tmp_path / "single"), device="cpu")
     np.testing.assert_array_equal(single.backend(chunk), wanted)
     elsewhere = load_model(folder, weights=folder / "pretrained_larsnet_models", device="cpu")

@@ -18,7 +18,7 @@ from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo import load_model
 from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.convert import convert, write_weights
-from lars_plugin.zoo.integrity import sha256_of
+from lars_plugin.zoo.integrity import weights_sha256 as sha256_of
 from lars_plugin.zoo.registry import model_folders
 from lars_plugin.zoo.yaml_configs import dump_config, read_config
 
@@ -33,8 +33,8 @@ def test_a_converted_checkpoint_is_used_by_its_path_and_gives_the_golden_output(
     folder = convert(None, tmp_path / "new" / "My drums!", weights=weights, config=config)
     assert sorted(p.name for p in folder.iterdir()) == ["config.yaml", "weights.safetensors"]
     model = load_model(folder, device="cpu")
-    made = model.backend(tensors["forward.input"].numpy())
-    assert np.abs(made - tensors["forward.output"].numpy()).max() <= 1e-5
+    result = model.backend(tensors["forward.input"].numpy())
+    assert np.abs(result - tensors["forward.output"].numpy()).max() <= 1e-5
     assert model.config.name == "My-drums"
     assert model.config.stems == ("kick", "snare", "hihat")
     assert model.config.weights is not None
@@ -48,8 +48,8 @@ def test_float16_takes_half_the_room_and_stays_close(golden_files: Golden, tmp_p
         folder = convert(None, tmp_path / dtype, weights=weights, config=config, dtype=dtype)
         sizes[dtype] = (folder / "weights.safetensors").stat().st_size
     assert sizes["float16"] < 0.6 * sizes["float32"]
-    made = load_model(tmp_path / "float16").backend(tensors["forward.input"].numpy())
-    error = np.abs(made - tensors["forward.output"].numpy()).max()
+    result = load_model(tmp_path / "float16").backend(tensors["forward.input"].numpy())
+    error = np.abs(result - tensors["forward.output"].numpy()).max()
     assert 1e-6 < error < 5e-3
 
 

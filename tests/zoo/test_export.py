@@ -59,8 +59,8 @@ def test_onnx_loads_back_and_agrees_with_its_source(
     assert list(tmp_path.glob("*.yaml")) == []
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     wave = chunk(model)
-    made = session.run(["stems"], {"wave": wave})[0]
-    np.testing.assert_allclose(made, model.backend(wave), atol=1e-4)
+    result = session.run(["stems"], {"wave": wave})[0]
+    np.testing.assert_allclose(result, model.backend(wave), atol=1e-4)
     notes = session.get_modelmeta().custom_metadata_map
     assert notes["stems"] == ",".join(model.config.stems)
     assert notes["sample_rate"] == "44100"
@@ -115,7 +115,7 @@ def test_what_cannot_be_exported_is_named(models: dict[str, Model], tmp_path: Pa
         export(model, tmp_path / "m", "coreml")
     export(model, tmp_path / "m.pt", "torchscript")
     script = load_model(tmp_path / "m.yaml", device="cpu")
-    with pytest.raises(InputError, match="holds no PyTorch network"):
+    with pytest.raises(InputError, match="does not hold a PyTorch network"):
         export(script, tmp_path / "again.pt", "torchscript")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Downloads from a real server on this machine, with all that goes wrong on a network."""
+"""Downloads from a real server on this machine, with the faults of real networks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT; the first part of the path says how badly."""
+    """Serves CONTENT; the first part of the path chooses the fault."""
 
     requests: ClassVar[list[tuple[str, str | None]]]  # of a subclass per server
 
@@ -152,7 +152,7 @@ def test_progress_rises_to_the_size_of_the_file(place: Place) -> None:
     assert seen == sorted(seen)
 
 
-def test_an_interrupted_download_goes_on_where_it_ended(place: Place) -> None:
+def test_an_interrupted_download_is_resumed(place: Place) -> None:
     place.publish("breaks", size=len(CONTENT))
     with pytest.raises(ModelNotFoundError, match="broke off after 350,000 of 700,000"):
         download("remote")
@@ -206,11 +206,11 @@ def test_a_wrong_part_of_the_file_is_refused(place: Place) -> None:
     assert [kind for kind, _ in place.requests] == ["wrongrange", "good"]
 
 
-def test_another_file_than_was_published_is_an_integrity_error_and_leaves_nothing(
+def test_a_different_file_is_an_integrity_error_and_leaves_nothing(
     place: Place,
 ) -> None:
     place.publish("other", size=len(CONTENT))
-    with pytest.raises(ModelIntegrityError, match="another file than was published"):
+    with pytest.raises(ModelIntegrityError, match="a different file from the published one"):
         download("remote")
     assert list(place.target.parent.iterdir()) == []
 
@@ -266,14 +266,14 @@ def test_a_server_that_never_ends_is_cut_off(place: Place, monkeypatch: pytest.M
 
 def test_downloads_at_once_do_not_write_into_one_file(place: Place) -> None:
     place.publish("good")
-    made: list[object] = []
+    result: list[object] = []
     others: list[threading.Thread] = []
 
     def fetch_too() -> None:
         try:
-            made.append(download("remote"))
+            result.append(download("remote"))
         except ModelError as error:
-            made.append(error)
+            result.append(error)
 
     def progress(done: int, total: int) -> bool:
         # In the middle of one download another begins and ends, as from a second process: locks
@@ -285,6 +285,6 @@ def test_downloads_at_once_do_not_write_into_one_file(place: Place) -> None:
         return True
 
     assert download("remote", progress) == place.target
-    assert made == [place.target]
+    assert result == [place.target]
     assert place.target.read_bytes() == CONTENT
     assert [path.name for path in place.target.parent.iterdir()] == ["weights.bin"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Loading: what fits runs as its source does, what does not fit is named, nothing runs code."""
+"""Loading: a matching file runs as its source does, others are named errors, no code is run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lars_plugin.errors import (
 from lars_plugin.model import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo import get_config, load_model
 from lars_plugin.zoo.checkpoints import build_network
-from lars_plugin.zoo.integrity import sha256_of
+from lars_plugin.zoo.integrity import weights_sha256 as sha256_of
 from lars_plugin.zoo.yaml_configs import dump_config
 
 Golden = tuple[Path, Path, dict[str, Tensor]]
@@ -35,7 +35,7 @@ Save = Callable[[ModelConfig, nn.Module], Path]
 
 
 def expected(network: nn.Module, wave: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """By the backend, whose sums come in another order than the network's; tests/backends compare
+    """By the backend, whose sums have another order than the network's; tests/backends compares
     the two."""
     return TorchBackend(network, device="cpu")(wave.numpy())
 
@@ -43,8 +43,8 @@ def expected(network: nn.Module, wave: Tensor) -> np.ndarray[tuple[int, ...], np
 def test_a_published_checkpoint_with_its_yaml_gives_the_golden_output(golden_files: Golden) -> None:
     config, weights, tensors = golden_files
     model = load_model(config=config, weights=weights, device="cpu")
-    made = model.backend(tensors["forward.input"].numpy())
-    assert np.abs(made - tensors["forward.output"].numpy()).max() <= 1e-5
+    result = model.backend(tensors["forward.input"].numpy())
+    assert np.abs(result - tensors["forward.output"].numpy()).max() <= 1e-5
     assert model.config.stems == ("kick", "snare", "hihat")
     assert model.backend.name == "torch cpu float32"
 
@@ -55,8 +55,8 @@ def test_checkpoints_may_be_wrapped(golden_files: Golden, wrapper: str, prefix: 
     config, weights, tensors = golden_files
     state = {prefix + k: v for k, v in torch.load(weights, weights_only=True).items()}
     torch.save({"epoch": 3, "optimizer": {"lr": 0.1}, wrapper: state}, weights)
-    made = load_model(config=config, weights=weights).backend(tensors["forward.input"].numpy())
-    assert np.abs(made - tensors["forward.output"].numpy()).max() <= 1e-5
+    result = load_model(config=config, weights=weights).backend(tensors["forward.input"].numpy())
+    assert np.abs(result - tensors["forward.output"].numpy()).max() <= 1e-5
 
 
 @pytest.mark.parametrize("suffix", [".th", ".pt", ".bin"])
@@ -87,9 +87,9 @@ def test_a_model_folder_runs_as_its_network_does(
     save_file(state, folder / "weights.safetensors")
     wave = torch.randn(1, 2, configs[kind].chunking.chunk_size)
     for source in (folder, str(folder), folder / "config.yaml"):
-        made = load_model(source).backend(wave.numpy())
-        assert made.dtype == np.float32
-        np.testing.assert_array_equal(made, expected(network, wave))
+        result = load_model(source).backend(wave.numpy())
+        assert result.dtype == np.float32
+        np.testing.assert_array_equal(result, expected(network, wave))
 
 
 def test_a_name_finds_the_users_model_even_beside_a_folder_of_that_name(
@@ -108,7 +108,7 @@ def test_a_name_finds_the_users_model_even_beside_a_folder_of_that_name(
 
 
 class Bomb:
-    """Its pickle makes a file when it is opened carelessly."""
+    """Its pickle creates a file when it is loaded unsafely."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = canary
@@ -128,7 +128,7 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(
         weights.write_bytes(pickle.dumps(bomb))
     else:
         torch.save(bomb, weights, _use_new_zipfile_serialization=form != "torch legacy")
-    with pytest.raises(ModelFormatError, match="no safe checkpoint") as caught:
+    with pytest.raises(ModelFormatError, match="not a safe checkpoint") as caught:
         load_model(config=config, weights=weights)
     assert "\n" not in str(caught.value)
     assert not canary.exists()
@@ -290,7 +290,7 @@ def test_arguments_that_do_not_go_together_are_explained(
     config, weights, _ = golden_files
     with pytest.raises(InputError, match="name a model"):
         load_model()
-    with pytest.raises(InputError, match="say which config"):
+    with pytest.raises(InputError, match="give its config"):
         load_model(weights)
     with pytest.raises(InputError, match="not all of them"):
         load_model("lars-mini", config=config, weights=weights)
@@ -300,7 +300,7 @@ def test_arguments_that_do_not_go_together_are_explained(
         load_model(config=config, weights=weights, device="abacus")
     with pytest.raises(ModelNotFoundError, match="no weights file"):
         load_model(config=config, weights=tmp_path / "none.ckpt")
-    with pytest.raises(ModelNotFoundError, match="names no weights file"):
+    with pytest.raises(ModelNotFoundError, match="does not name a weights file"):
         load_model(config=config)
     with pytest.raises(ModelNotFoundError, match="no model folder"):
         load_model(tmp_path / "nothing" / "here")

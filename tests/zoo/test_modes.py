@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights that are written can be read by those whom the user's umask lets read."""
+"""The user's umask decides who can read written weights."""
 
 from __future__ import annotations
 

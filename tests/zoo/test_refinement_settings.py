@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of the fit to the recording, as they stand in a model's file."""
+"""Settings of the refinement in a model's file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STEMS = ("kick", "snare")
 SMALL = Refinement(window=16384, n_fft=1020, components=3, iterations=20)
 
 
-def test_settings_survive_a_file_and_impossible_ones_are_refused(tmp_path: Path) -> None:
+def test_settings_survive_a_file_and_invalid_ones_are_refused(tmp_path: Path) -> None:
     chosen = dataclasses.replace(
         SMALL,
         places=MappingProxyType({"kick": 2}),

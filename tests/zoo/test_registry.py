@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The zoo's entries and where they are looked for."""
+"""The zoo's entries and their search paths."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_users_folders_add_models_and_go_before_the_packages_own(
     assert get_config("lars-mini").stems == ("kick", "snare", "hihat")
 
 
-def test_broken_folders_and_folders_that_are_none_are_told_of_and_left_out(
+def test_broken_and_missing_folders_are_named_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = tmp_path / "models" / "broken"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Models whose configuration asks for the multichannel filter."""
+"""Models with the multichannel filter in their configuration."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configurations: the field's, ours, and what they refuse."""
+"""Configurations: the field's, ours, and invalid ones."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_least_configuration_has_the_documented_defaults() -> None:
         (lambda d: d.update(colour="red"), "unknown key colour"),
         (lambda d: d.update(name="../x"), "name must be a plain name"),
         (lambda d: d.update(stems="kick"), "stems must be a list"),
-        (lambda d: d.update(stems=[]), "names no stems"),
+        (lambda d: d.update(stems=[]), "has no stems"),
         (lambda d: d.update(sample_rate=-1), "sample_rate must be a whole number"),
         (lambda d: d.update(channels=True), "channels must be a whole number"),
         (lambda d: d.update(presets={"fast": 0.5}), "presets.fast must be 1 or more"),

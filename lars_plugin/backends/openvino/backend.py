@@ -9,32 +9,32 @@ caches is its own.
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import queue
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.allocator import return_freed_memory
 from lars_plugin.backends.errors import engine_errors
-from lars_plugin.backends.openvino.cache import kept, key_of
-from lars_plugin.backends.openvino.convert import convert, core_inputs, optional, save
+from lars_plugin.backends.openvino.convert import core_inputs, optional
+from lars_plugin.backends.openvino.runtime import (
+    compile_core,
+    fork_lock,
+    has_bfloat16,
+    keep_for_ever,
+)
 from lars_plugin.dsp.parallel import default_threads
-from lars_plugin.errors import EngineError, InputError
+from lars_plugin.errors import InputError
 from lars_plugin.forks import fork_count
 from lars_plugin.networks.shared.prepost import Core, PrePost
 from lars_plugin.pickling import NotPickled
 
-__all__ = ["OPENVINO_PRECISIONS", "OpenVINOBackend", "has_bfloat16", "has_openvino"]
+__all__ = ["OPENVINO_PRECISIONS", "OpenVINOBackend"]
 
 log = logging.getLogger(__name__)
 
@@ -43,77 +43,7 @@ OPENVINO_PRECISIONS = ("float32", "bfloat16", "int8")
 # Changes whenever what is converted, or how, does.
 _CONVERSION = 2
 
-_WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
-
-_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
-_NAMES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
-
 Wave = NDArray[np.float32]
-
-
-def has_openvino() -> bool:
-    """Whether the package is installed; does not import it."""
-    import importlib.util
-
-    return importlib.util.find_spec("openvino") is not None
-
-
-def has_bfloat16() -> bool:
-    """Whether OpenVINO is installed and this processor has arithmetic for bfloat16."""
-    if not has_openvino():
-        return False
-    # OpenVINO asks the processor, and not what convolutions have been told to stay below.
-    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16:
-        return False
-    return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def openvino_core() -> Any:
-    """OpenVINO's entry point, one for the process, and kept for as long as that lives.
-
-    Its CPU plugin gives the thread that loads it another stack for signals, and frees that stack
-    when it is unloaded, perhaps from another thread: the next SIGTERM would then be a crash.
-    """
-    global _core
-    with _lock:
-        if _core is None:
-            _core = optional("openvino", "openvino").Core()
-        return _core
-
-
-def compiled(source: Any, properties: Mapping[str, Any]) -> Any:
-    """A network compiled for the processor, from its file or its graph.
-
-    Raises:
-        EngineError: it cannot be.
-    """
-    try:
-        return openvino_core().compile_model(source, "CPU", dict(properties))
-    except RuntimeError as error:
-        first = str(error).strip().split("\n", 1)[0]
-        file = isinstance(source, Path)
-        raise EngineError(
-            f"OpenVINO cannot compile {source if file else 'this network'} ({first}):"
-            f" {'delete it, or ' if file else ''}use --backend torch"
-        ) from error
-
-
-def keep_for_ever(compiled: object) -> None:
-    """Never destroy what was compiled before a fork: it would wait for threads that are gone."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(compiled))
-
-
-_lock = threading.Lock()
-_core: Any = None
-
-
-def _unlock() -> None:
-    global _lock
-    _lock = threading.Lock()  # a thread that is not here may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
 
 
 class OpenVINOBackend(NotPickled):
@@ -129,7 +59,7 @@ class OpenVINOBackend(NotPickled):
         threads: in all; None: see :func:`~lars_plugin.dsp.parallel.default_threads`.
         calibration: for ``int8``: makes audio ``(n, C, L)`` like that to be separated, for the
             given channels and samples.
-        told: called with a line before something takes seconds.
+        on_warning: called with a line before something takes seconds.
 
     Raises:
         InputError: unknown precision, or a package is missing.
@@ -144,7 +74,7 @@ class OpenVINOBackend(NotPickled):
         precision: str = "float32",
         threads: int | None = None,
         calibration: Callable[[int, int], Wave] | None = None,
-        told: Callable[[str], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
         if precision not in OPENVINO_PRECISIONS:
             known = ", ".join(OPENVINO_PRECISIONS)
@@ -163,7 +93,7 @@ class OpenVINOBackend(NotPickled):
         self._threads = threads or default_threads()
         self._streams = 1
         self._calibration = calibration
-        self._told = told or log.info
+        self._on_warning = on_warning or log.info
         self._lock, self._forks = threading.Lock(), fork_count()
         # Only the last shape: a model has one length of chunk, and a compiled network is large.
         self._compiled: tuple[tuple[int, int], _Compiled] | None = None
@@ -190,8 +120,8 @@ class OpenVINOBackend(NotPickled):
             run = self._ready(batch.shape[1], batch.shape[2])
             with run.core() as core:
                 threads = max(1, self._threads // self._streams)
-                made = [self._prepost(wave, core, threads) for wave in batch]
-            return made[0][None] if len(made) == 1 else np.stack(made)
+                stems = [self._prepost(wave, core, threads) for wave in batch]
+            return stems[0][None] if len(stems) == 1 else np.stack(stems)
 
     def _ready(self, channels: int, samples: int) -> _Compiled:
         if self._forks != fork_count():
@@ -204,7 +134,7 @@ class OpenVINOBackend(NotPickled):
 
     def _after_fork(self) -> None:
         """In a forked child: compile again, since the threads of what was compiled are gone."""
-        with _lock:
+        with fork_lock():
             if self._forks != fork_count():
                 keep_for_ever(self._compiled)
                 # Another thread of the parent may have held it.
@@ -214,35 +144,34 @@ class OpenVINOBackend(NotPickled):
     def _compile(self, channels: int, samples: int) -> _Compiled:
         shapes = self._prepost.core_shapes(channels, samples)
         quantised = self._precision == "int8"
-        openvino = optional("openvino", "openvino")
-        facts = {
-            "conversion": _CONVERSION,
-            "identity": self._identity,
-            "shapes": shapes,
-            "int8": quantised and optional("nncf", "int8").__version__,
-            "openvino": openvino.__version__,
-            "torch": metadata.version("torch"),
-            "system": sys.platform,
-        }
 
-        def make() -> Any:
-            self._told("converting the network for OpenVINO; once for this model, then cached")
-            calibration: list[list[Wave]] = []
-            if quantised and self._calibration is not None:
-                calibration = core_inputs(self._prepost, self._calibration(channels, samples))
-            graph = convert(self._prepost, shapes, calibration=calibration)
-            # The network is not needed any more, and a large one was there three times.
-            return_freed_memory()
-            return graph
+        def calibration() -> list[list[Wave]]:
+            if not quantised or self._calibration is None:
+                return []
+            return core_inputs(self._prepost, self._calibration(channels, samples))
 
-        source = kept(self._cache, key_of(facts), make, save)
-        properties = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self._precision] if has_bfloat16() else "f32",
-            # Several callers have a stream each, which needs a thread at the least.
-            "INFERENCE_NUM_THREADS": max(self._threads, self._streams),
-            "NUM_STREAMS": self._streams,
-        }
-        return _Compiled(compiled(source, properties))
+        model = compile_core(
+            self._prepost,
+            shapes,
+            cache=self._cache,
+            environment={
+                "conversion": _CONVERSION,
+                "identity": self._identity,
+                "shapes": shapes,
+                "int8": quantised and optional("nncf", "int8").__version__,
+            },
+            precision=self._precision,
+            properties={
+                # Several callers have a stream each, which needs a thread at the least.
+                "INFERENCE_NUM_THREADS": max(self._threads, self._streams),
+                "NUM_STREAMS": self._streams,
+            },
+            on_convert=lambda: self._on_warning(
+                "converting the network for OpenVINO; once for this model, then cached"
+            ),
+            calibration=calibration,
+        )
+        return _Compiled(model)
 
 
 class _Compiled:

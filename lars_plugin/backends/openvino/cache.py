@@ -2,9 +2,10 @@
 """Converted networks on disk: found by what they were made of, used only when whole.
 
 Any number of processes may need one at the same moment, in a folder that may be read-only or
-full. So a conversion is written under a name of its own and then renamed to the first free one of
-a few names; what is whole under such a name is never changed, moved or removed again, because
-others may have it open. Where nothing can be written, the network stays in memory.
+full. So a conversion is written into a folder of its own and then renamed to the first free one of
+a few names. What is whole under such a name is never changed, moved or removed again, because
+others may have it open: that is why :mod:`lars_plugin.files`, which replaces files, does not do it.
+Where nothing can be written, the network stays in memory.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from lars_plugin.errors import EngineError
+from lars_plugin.files import sha256_of
+from lars_plugin.leftovers import part_name
 
 __all__ = ["GRAPH", "CacheError", "cached", "kept", "key_of"]
 
@@ -41,9 +43,9 @@ class CacheError(EngineError):
     """A conversion could not be written."""
 
 
-def key_of(facts: Mapping[str, Any]) -> str:
+def key_of(environment: Mapping[str, Any]) -> str:
     """A name for a conversion: a digest of all that its result depends on."""
-    text = json.dumps(facts, sort_keys=True)
+    text = json.dumps(environment, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -97,11 +99,11 @@ def cached(root: Path, key: str, make: Callable[[Path], None]) -> Path:
             log.warning("%s; converting again", broken[0])
         root.mkdir(parents=True, exist_ok=True)
         _sweep(root)
-        temporary = root / f".{key}-{secrets.token_hex(4)}.part"
+        temporary = part_name(root)
         temporary.mkdir()
         try:
             make(temporary)
-            digests = {name: _digest(temporary / name) for name in _FILES}
+            digests = {name: sha256_of(temporary / name) for name in _FILES}
             (temporary / _DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
             return _name(temporary, root, key)
         finally:
@@ -170,19 +172,11 @@ def _problem(folder: Path) -> str | None:
     try:
         digests = json.loads((folder / _DIGESTS).read_text(encoding="utf-8"))
         for name in _FILES:
-            if digests[name] != _digest(folder / name):
+            if digests[name] != sha256_of(folder / name):
                 return f"{name} is not what was written"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"it is not complete ({type(error).__name__})"
     return None
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 _warned: set[Path] = set()

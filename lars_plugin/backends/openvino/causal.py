@@ -12,19 +12,16 @@ from __future__ import annotations
 import functools
 import logging
 import queue
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.errors import engine_errors
-from lars_plugin.backends.openvino.backend import compiled, has_bfloat16, keep_for_ever
-from lars_plugin.backends.openvino.cache import kept, key_of
-from lars_plugin.backends.openvino.convert import convert, optional, save
+from lars_plugin.backends.openvino.convert import optional
+from lars_plugin.backends.openvino.runtime import compile_core, keep_for_ever
 from lars_plugin.errors import InputError
 from lars_plugin.forks import fork_count
 from lars_plugin.model import Wave
@@ -38,7 +35,7 @@ log = logging.getLogger(__name__)
 # Changes whenever what is converted, or how, does.
 _CONVERSION = 1
 
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+_PRECISIONS = ("float32", "bfloat16")
 
 
 class OpenVINOCausalBackend(NotPickled):
@@ -50,7 +47,7 @@ class OpenVINOCausalBackend(NotPickled):
             architecture and its settings. JSON values.
         cache: the folder where conversions are kept.
         precision: ``float32``, or ``bfloat16`` where the processor has arithmetic for it.
-        told: called with a line before something takes seconds.
+        on_warning: called with a line before something takes seconds.
 
     Raises:
         InputError: unknown precision, or OpenVINO is missing.
@@ -64,20 +61,22 @@ class OpenVINOCausalBackend(NotPickled):
         identity: Mapping[str, Any],
         cache: Path,
         precision: str = "float32",
-        told: Callable[[str], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
-        if precision not in _HINTS:
+        if precision not in _PRECISIONS:
             raise InputError(
-                f"live networks run in {' or '.join(_HINTS)} with OpenVINO, not {precision!r}"
+                f"live networks run in {' or '.join(_PRECISIONS)} with OpenVINO, not {precision!r}"
             )
         self._openvino = optional("openvino", "openvino")
         self._precision = precision
         self._prepost = prepost
         self._start = prepost.initial_state()
-        self._compile = functools.partial(self._compiled, dict(identity), cache, told or log.info)
+        self._compile = functools.partial(
+            self._compiled, dict(identity), cache, on_warning or log.info
+        )
         self._model, self._forks = self._compile(), fork_count()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # The first run allocates; no live stream shall wait for that.
+        # The first run allocates; no live stream must wait for that.
         self.step(np.zeros((prepost.shape[1], prepost.hop), np.float32), self._start)
 
     @property
@@ -92,24 +91,24 @@ class OpenVINOCausalBackend(NotPickled):
     def step(self, hops: Wave, state: Any) -> tuple[Wave, Any]:
         """See :class:`~lars_plugin.model.CausalBackend`."""
         hop = self._prepost.hop
-        made = np.empty((*self._prepost.shape, hops.shape[1]), np.float32)
+        stems = np.empty((*self._prepost.shape, hops.shape[1]), np.float32)
         hops = without_denormals(hops)
         with engine_errors(self.name):
             request = self._request()
             core = functools.partial(self._run, request)
             for at in range(0, hops.shape[1], hop):
                 part = slice(at, at + hop)
-                made[..., part], state = self._prepost.step(hops[:, part], state, core)
+                stems[..., part], state = self._prepost.step(hops[:, part], state, core)
             self._idle.put(request)
-        return made, state
+        return stems, state
 
     def __call__(self, batch: Wave) -> Wave:
         """Whole recordings ``(B, C, L)``, the delay removed."""
         length, delay = batch.shape[2], self._prepost.delay
         missing = delay + (-length - delay) % self._prepost.hop
         padded = np.pad(batch, ((0, 0), (0, 0), (0, missing)))
-        made = [self.step(wave, self._start)[0] for wave in padded]
-        return np.stack(made)[..., delay : delay + length]
+        stems = [self.step(wave, self._start)[0] for wave in padded]
+        return np.stack(stems)[..., delay : delay + length]
 
     def _run(self, request: Any, inputs: list[Wave], outputs: list[Wave]) -> None:
         tensor = self._openvino.Tensor
@@ -132,31 +131,23 @@ class OpenVINOCausalBackend(NotPickled):
             return self._model.create_infer_request()
 
     def _compiled(
-        self,
-        identity: dict[str, Any],
-        cache: Path,
-        told: Callable[[str], None],
+        self, identity: dict[str, Any], cache: Path, on_warning: Callable[[str], None]
     ) -> Any:
-        facts = {
-            "conversion": _CONVERSION,
-            "identity": identity,
-            "openvino": self._openvino.__version__,
-            "torch": torch.__version__,
-            "system": sys.platform,
-        }
-
-        def make() -> Any:
-            told("converting the live network for OpenVINO; once for this model, then cached")
-            return convert(self._prepost, self._prepost.core_shapes())
-
-        source = kept(cache, key_of(facts), make, save)
-        properties = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self._precision] if has_bfloat16() else "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            # More threads would wait for each other longer than they work.
-            "INFERENCE_NUM_THREADS": 1,
-            "NUM_STREAMS": 1,
-            # A host's audio thread may sit on any core; ours must be free to leave it.
-            "ENABLE_CPU_PINNING": False,
-        }
-        return compiled(source, properties)
+        return compile_core(
+            self._prepost,
+            self._prepost.core_shapes(),
+            cache=cache,
+            environment={"conversion": _CONVERSION, "identity": identity},
+            precision=self._precision,
+            properties={
+                "PERFORMANCE_HINT": "LATENCY",
+                # More threads would wait for each other longer than they work.
+                "INFERENCE_NUM_THREADS": 1,
+                "NUM_STREAMS": 1,
+                # A host's audio thread may sit on any core; ours must be free to leave it.
+                "ENABLE_CPU_PINNING": False,
+            },
+            on_convert=lambda: on_warning(
+                "converting the live network for OpenVINO; once for this model, then cached"
+            ),
+        )

@@ -23,7 +23,7 @@ class Aligner:
         stems, channels: of the result.
         latency: samples of delay.
         position: of the first sample that will be taken.
-        dry: what stands in for missing stems: an equal share of the mixture, or silence.
+        dry: what replaces missing stems: an equal share of the mixture, or silence.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Aligner:
         return gaps
 
     def _share(self, begin: int, end: int) -> Wave:
-        """What stands in for each stem, ``(channels, n)``."""
+        """What replaces each stem, ``(channels, n)``."""
         out = np.zeros((self._shape[1], end - begin), np.float32)
         if self._dry:
             for ring, part in self._slices(begin, end - begin):

@@ -22,6 +22,7 @@ __all__ = ["EngineClient"]
 
 log = logging.getLogger(__name__)
 
+_PING = b"alive"
 Answer = TypeVar("Answer", bound=Message)
 Me = TypeVar("Me", bound="EngineClient")
 
@@ -91,12 +92,16 @@ class EngineClient:
         """The engine's state: models, sessions, jobs."""
         report = json.loads(self._ask(messages.Status(), messages.StatusReport).report)
         if not isinstance(report, dict):
-            raise BridgeError("the engine's status is no table")
+            raise BridgeError("the engine's status is not a table")
         return report
 
     def ping(self) -> None:
-        """Wait for a sign of life."""
-        self._ask(messages.Status(), messages.StatusReport)
+        """Wait until the engine answers a PING, as it does even while models are busy.
+
+        Raises:
+            ConnectionLostError: it does not.
+        """
+        self._ask(messages.Ping(payload=_PING), messages.Pong)
 
     def separate_file(
         self,

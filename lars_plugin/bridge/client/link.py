@@ -48,7 +48,7 @@ class Link:
         token: for TCP.
         name: of the client, for the engine's log.
         timeout: seconds of silence, asked for a sign of life, after which the peer is lost.
-        receive: called with every message that is no PONG.
+        receive: called with every message but the answers to our own PINGs, which have no number.
 
     Raises:
         ConnectionLostError: nobody listens there, or does not answer.
@@ -198,10 +198,11 @@ class Link:
     def _hand_on(self, message: Message) -> None:
         if isinstance(message, messages.Pong):
             self._pinged = False
-        elif isinstance(message, messages.Error) and message.fatal and self.greeted:
+            if not message.request:
+                return  # the answer to our own PING
+        if isinstance(message, messages.Error) and message.fatal and self.greeted:
             raise exception_of(message)
-        else:
-            self._receive(message)
+        self._receive(message)
 
     @property
     def greeted(self) -> bool:

@@ -116,7 +116,7 @@ class Client(EngineClient):
             channels: 1, or the model's.
             mode: ``live`` has a fixed latency and replaces what is late; ``offline`` waits.
             max_block: the largest block to come; decides about live buffering.
-            fallback: what stands in for stems that are late: a share of the mixture, or silence.
+            fallback: what replaces stems that are late: a share of the mixture, or silence.
             stems: those wanted, in this order; all for None.
             step, lookahead: live: samples at the model's rate; see PROTOCOL.md.
             buffering: live: samples that the engine may take for its work.
@@ -148,18 +148,18 @@ class Client(EngineClient):
             )
         )
 
-    def _start(self, asked: Open) -> messages.Opened:
+    def _start(self, requested: Open) -> messages.Opened:
         self._aligner = self._opened = None
-        self._epoch = asked.epoch
+        self._epoch = requested.epoch
         self._flushed = False
-        opened = self._ask(asked, messages.Opened)
-        self._open, self._opened = asked, opened
+        opened = self._ask(requested, messages.Opened)
+        self._open, self._opened = requested, opened
         self._aligner = Aligner(
             len(opened.stems),
             opened.channels,
             opened.latency,
-            position=asked.position,
-            dry=asked.fallback == Open.DRY,
+            position=requested.position,
+            dry=requested.fallback == Open.DRY,
         )
         return opened
 
@@ -169,15 +169,17 @@ class Client(EngineClient):
         Raises:
             ConnectionLostError: there is still no engine.
         """
-        asked, aligner = self._open, self._aligner
-        if asked is None or aligner is None:
+        requested, aligner = self._open, self._aligner
+        if requested is None or aligner is None:
             raise BridgeError("no stream was open; call open()")
         self.close()
         self._answers.clear()
         self._link = self._connect()
         before = self._opened
         opened = self._start(
-            dataclasses.replace(asked, position=aligner.position, epoch=self._epoch + 1, request=0)
+            dataclasses.replace(
+                requested, position=aligner.position, epoch=self._epoch + 1, request=0
+            )
         )
         if before is not None and (before.latency, before.stems) == (opened.latency, opened.stems):
             self._aligner = aligner  # what went in before the loss is still due, dry
@@ -214,16 +216,16 @@ class Client(EngineClient):
             InputError: the block's shape is wrong.
             LarsError: offline: what went wrong with the stream.
         """
-        asked, opened, aligner = self._stream()
+        requested, opened, aligner = self._stream()
         wave = np.asarray(block, np.float32)
-        if wave.ndim != 2 or wave.shape[0] != asked.channels:
-            raise InputError(f"audio must be ({asked.channels}, samples), got {wave.shape}")
+        if wave.ndim != 2 or wave.shape[0] != requested.channels:
+            raise InputError(f"audio must be ({requested.channels}, samples), got {wave.shape}")
         count = wave.shape[1]
         if not 1 <= count <= limits.MAX_BLOCK:
             raise InputError(f"a block has 1 to {limits.MAX_BLOCK} samples, got {count}")
         if self._flushed:
             raise InputError("the stream was flushed; call reset() before going on")
-        live = asked.mode == Open.LIVE
+        live = requested.mode == Open.LIVE
         position = aligner.position
         aligner.take(wave)
         if not live:
@@ -231,13 +233,13 @@ class Client(EngineClient):
             self._live_link().wait(lambda: self._arrived(aligner, count))
         elif self._link is not None:
             if patience is None:
-                patience = count / asked.sample_rate
+                patience = count / requested.sample_rate
             try:
                 self._process_live(self._link, position, wave, patience, aligner)
             except LarsError as error:
                 self._lose(error)
         out, _ = aligner.give(count)
-        return Stems(dict(zip(opened.stems, out, strict=True)), asked.sample_rate)
+        return Stems(dict(zip(opened.stems, out, strict=True)), requested.sample_rate)
 
     def _process_live(
         self, link: Link, position: int, wave: Wave, patience: float, aligner: Aligner
@@ -266,14 +268,14 @@ class Client(EngineClient):
         Raises:
             LarsError: what went wrong with the stream, or the engine was lost.
         """
-        asked, opened, aligner = self._stream()
+        requested, opened, aligner = self._stream()
         if not self._flushed:
             self._ask(
                 messages.Flush(position=aligner.position, epoch=self._epoch), messages.Flushed
             )
             self._flushed = True
         out, _ = aligner.give(opened.latency)
-        return Stems(dict(zip(opened.stems, out, strict=True)), asked.sample_rate)
+        return Stems(dict(zip(opened.stems, out, strict=True)), requested.sample_rate)
 
     def reset(self) -> None:
         """Forget all audio and start at position 0 again."""
@@ -292,16 +294,16 @@ class Client(EngineClient):
         Raises:
             LarsError: what went wrong with the stream.
         """
-        asked, opened, aligner = self._stream()
-        if asked.mode != Open.OFFLINE:
+        requested, opened, aligner = self._stream()
+        if requested.mode != Open.OFFLINE:
             raise InputError("separate() needs a stream opened with mode='offline'")
         if aligner.position or self._flushed:
             self.reset()
         wave = np.asarray(audio, np.float32)
-        if wave.ndim != 2 or wave.shape[0] != asked.channels:
-            raise InputError(f"audio must be ({asked.channels}, samples), got {wave.shape}")
+        if wave.ndim != 2 or wave.shape[0] != requested.channels:
+            raise InputError(f"audio must be ({requested.channels}, samples), got {wave.shape}")
         link, samples = self._live_link(), wave.shape[1]
-        out = np.zeros((len(opened.stems), asked.channels, samples), np.float32)
+        out = np.zeros((len(opened.stems), requested.channels, samples), np.float32)
         self._collect = []
         try:
             for start in range(0, samples, block):
@@ -313,7 +315,7 @@ class Client(EngineClient):
         finally:
             self._collect = None
             self._flushed = True
-        return Stems(dict(zip(opened.stems, out, strict=True)), asked.sample_rate)
+        return Stems(dict(zip(opened.stems, out, strict=True)), requested.sample_rate)
 
     def _sent(self, link: Link) -> bool:
         if self.error is not None:

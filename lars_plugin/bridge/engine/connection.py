@@ -10,8 +10,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from lars_plugin.bridge.engine.model_thread import ModelThread
 from lars_plugin.bridge.engine.session import Session
-from lars_plugin.bridge.engine.worker import Worker
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.codes import error_message
 from lars_plugin.bridge.protocol.messages import Hello, JobProgress, Message
@@ -58,7 +58,7 @@ class Connection:
         self.client = ""
         self.welcome = False
         self.session: Session | None = None
-        self.worker: Worker | None = None
+        self.model_thread: ModelThread | None = None
         self.ended_by: LarsError | None = None  # why the engine ended the last stream
         self.decoder = Decoder([Hello])
         self.closed = False
@@ -68,7 +68,7 @@ class Connection:
         self._out: deque[memoryview] = deque()
         self._out_bytes = 0
         self._overflow = False
-        self._asked: dict[bytes, bool] = {}  # numbers in use; True: by what the stream answers
+        self._in_use: dict[bytes, bool] = {}  # numbers in use; True: by what the stream answers
         self._closing: float | None = None  # when to stop lingering
         self._since = time.monotonic()  # accept, or first byte of what is pending
 
@@ -102,13 +102,13 @@ class Connection:
             raise ProtocolError("a request needs a number that is not 0")
         key = number.to_bytes(4, "little")
         with self._lock:
-            if key in self._asked:
+            if key in self._in_use:
                 raise ProtocolError(f"request number {number} is in use; take another")
-            self._asked[key] = stream
+            self._in_use[key] = stream
 
     def _push(self, data: bytes) -> None:
-        if self._asked and data[_REQUEST] != _NONE and data[5] != JobProgress.TYPE:
-            self._asked.pop(data[_REQUEST], None)
+        if self._in_use and data[_REQUEST] != _NONE and data[5] != JobProgress.TYPE:
+            self._in_use.pop(data[_REQUEST], None)
         sent = 0
         if not self._out:
             try:
@@ -141,9 +141,9 @@ class Connection:
         with self._lock:
             self.session = session
             kept = keep.to_bytes(4, "little")
-            self._asked = {
+            self._in_use = {
                 number: stream
-                for number, stream in self._asked.items()
+                for number, stream in self._in_use.items()
                 if number == kept or session is not None or not stream
             }
             self._set_congested()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 import threading
@@ -13,21 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lars_plugin
 from lars_plugin.bridge.auth import tokens_match
 from lars_plugin.bridge.engine.connection import Connection
 from lars_plugin.bridge.engine.jobs import FileJob, check_path
 from lars_plugin.bridge.engine.memory import Memory, stream_bytes
+from lars_plugin.bridge.engine.model_pool import ModelPool
+from lars_plugin.bridge.engine.model_thread import ModelThread
 from lars_plugin.bridge.engine.plan import check_asked, check_position
-from lars_plugin.bridge.engine.pool import WorkerPool
 from lars_plugin.bridge.engine.session import Session
-from lars_plugin.bridge.engine.worker import Worker
+from lars_plugin.bridge.engine.status import as_json, engine_name, engine_status
 from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.bridge.protocol.codes import error_message
 from lars_plugin.bridge.protocol.messages import FROM_CLIENT, Message
 from lars_plugin.errors import (
     AuthError,
-    BridgeError,
     EngineError,
     LarsError,
     LimitError,
@@ -37,7 +35,7 @@ from lars_plugin.errors import (
 if TYPE_CHECKING:
     from lars_plugin.bridge.engine.server import Settings
 
-__all__ = ["Dispatcher", "engine_name"]
+__all__ = ["Dispatcher"]
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +48,6 @@ _FOR_SESSION = (
     messages.Parameter,
     messages.Stats,
 )
-
-
-def engine_name() -> str:
-    """What the engine calls itself."""
-    return f"lars {lars_plugin.__version__}"
 
 
 class Dispatcher:
@@ -70,7 +63,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        pool: WorkerPool,
+        pool: ModelPool,
         settings: Settings,
         by_session: dict[int, Connection],
         *,
@@ -85,7 +78,7 @@ class Dispatcher:
         self._started = time.monotonic()
         self._jobs: dict[int, FileJob] = {}
         self._job_lock = threading.Lock()
-        self._to_ring: set[Worker] = set()
+        self._to_wake: set[ModelThread] = set()
         self._memory = Memory()
 
     def handle(self, connection: Connection, message: Message) -> None:
@@ -117,11 +110,11 @@ class Dispatcher:
                 )
             )
 
-    def ring(self) -> None:
-        """Wake the models' threads. Last before the network thread sleeps, or each of them would
-        wake only to wait for the interpreter; and once for all that came in together."""
-        while self._to_ring:
-            self._to_ring.pop().ring()
+    def wake_model_threads(self) -> None:
+        """Wake the model threads: last before the network thread sleeps, and once for all that
+        came in together. A thread that wakes earlier only waits for the interpreter."""
+        while self._to_wake:
+            self._to_wake.pop().wake()
 
     def _greet(self, connection: Connection, message: Message) -> None:
         if not isinstance(message, messages.Hello):
@@ -157,7 +150,7 @@ class Dispatcher:
     def _act(self, connection: Connection, message: Message) -> None:
         if isinstance(message, _FOR_SESSION):
             session = connection.session
-            if session is None or session.closed or connection.worker is None:
+            if session is None or session.closed or connection.model_thread is None:
                 if session is not None and session.ended_by is not None:
                     connection.ended_by = session.ended_by  # the network thread is about to see it
                 self._too_late(connection, message)
@@ -171,8 +164,8 @@ class Dispatcher:
             elif isinstance(message, messages.Audio) and message.request:
                 raise ProtocolError("AUDIO has no request number; leave it 0")
             session.put(message)
-            connection.worker.notify(session, ring=False)
-            self._to_ring.add(connection.worker)
+            connection.model_thread.notify(session, wake=False)
+            self._to_wake.add(connection.model_thread)
             if session.closed:
                 # It ended just now, and may not have seen this request.
                 connection.ended_by = session.ended_by
@@ -190,13 +183,15 @@ class Dispatcher:
         elif isinstance(message, messages.JobCancel):
             with self._job_lock:
                 job = self._jobs.get(connection.number)
-            if job is not None and job.asked.request == message.request:
+            if job is not None and job.requested.request == message.request:
                 job.cancel()
         elif isinstance(message, messages.Status):
-            connection.send(messages.StatusReport(report=self._report(), request=message.request))
+            connection.send(
+                messages.StatusReport(report=as_json(self.status()), request=message.request)
+            )
 
     def _too_late(self, connection: Connection, message: Message) -> None:
-        """Answer what came for a stream that is no more.
+        """Answer what came for a stream that has ended.
 
         A client that has not yet read why the engine ended its stream goes on sending: that audio
         is dropped, or its answer would hide the reason, and requests are answered with the reason.
@@ -221,15 +216,15 @@ class Dispatcher:
             )
         if message.board:
             check_path(message.board, self._roots(connection))
-        worker = self._pool.lease(message.model)
+        model_thread = self._pool.lease(message.model)
         self._sessions += 1
         session = Session(self._sessions, message, client=connection.client)
         session.connect(functools.partial(connection.send_from, session))
-        connection.worker = worker
+        connection.model_thread = model_thread
         connection.attach(session)
         self._by_session[session.number] = connection
         threading.Thread(
-            target=self._prepare, args=(connection, session, worker), name="open", daemon=True
+            target=self._prepare, args=(connection, session, model_thread), name="open", daemon=True
         ).start()
         log.info(
             "stream opened",
@@ -243,10 +238,10 @@ class Dispatcher:
             },
         )
 
-    def _prepare(self, connection: Connection, session: Session, worker: Worker) -> None:
+    def _prepare(self, connection: Connection, session: Session, model_thread: ModelThread) -> None:
         """On a thread of its own: a model to load or a plugin to start keeps nobody waiting."""
         try:
-            model = worker.wait_model()
+            model = model_thread.wait_model()
             self._memory.take(session.number, stream_bytes(model, session.asked))
             session.prepare(model)
         except LarsError as error:
@@ -256,7 +251,7 @@ class Dispatcher:
             session.abandon(EngineError(f"internal error ({type(error).__name__}: {error})"))
         if session.closed:
             self._memory.give(session.number)
-        worker.notify(session)
+        model_thread.notify(session)
         self._changed(connection)
 
     def end_stream(self, connection: Connection, keep: int = 0) -> None:
@@ -265,17 +260,17 @@ class Dispatcher:
         Args:
             keep: the number of a request that stays in use: that of the OPEN which comes after.
         """
-        session, worker = connection.session, connection.worker
-        if session is None or worker is None:
+        session, model_thread = connection.session, connection.model_thread
+        if session is None or model_thread is None:
             return
         connection.ended_by = session.ended_by
         session.closed = True
         self._memory.give(session.number)
         connection.attach(None, keep)
-        connection.worker = None
+        connection.model_thread = None
         self._by_session.pop(session.number, None)
-        worker.notify(session)
-        self._pool.release(worker)
+        model_thread.notify(session)
+        self._pool.release(model_thread)
         log.info(
             "stream closed",
             extra={
@@ -289,8 +284,8 @@ class Dispatcher:
 
     def uncongested(self, connection: Connection) -> None:
         """The client has read what there was: an offline session may go on."""
-        if connection.session is not None and connection.worker is not None:
-            connection.worker.notify(connection.session)
+        if connection.session is not None and connection.model_thread is not None:
+            connection.model_thread.notify(connection.session)
 
     def forget(self, connection: Connection) -> None:
         """The connection ends: so do its stream and its job."""
@@ -308,16 +303,16 @@ class Dispatcher:
                 raise LimitError("a job is running on this connection; wait for it or cancel it")
             if len(self._jobs) >= limits.MAX_JOBS:
                 raise LimitError(f"{limits.MAX_JOBS} jobs are running; try again when one is done")
-            worker = self._pool.lease(message.model)
+            model_thread = self._pool.lease(message.model)
 
             def finished(_: FileJob) -> None:
                 with self._job_lock:
                     self._jobs.pop(connection.number, None)
-                self._pool.release(worker)
+                self._pool.release(model_thread)
 
             # The thread cannot finish before it is listed: finishing takes the lock.
             self._jobs[connection.number] = FileJob(
-                message, worker, connection.send, finished, self._roots(connection)
+                message, model_thread, connection.send, finished, self._roots(connection)
             )
         log.info("job started", extra={"client": connection.client, "model": message.model})
 
@@ -337,8 +332,8 @@ class Dispatcher:
         if not dead:
             return
         for connection in list(self._by_session.values()):
-            session, worker = connection.session, connection.worker
-            if session is not None and worker in dead:
+            session, model_thread = connection.session, connection.model_thread
+            if session is not None and model_thread in dead:
                 log.error("model thread died", extra={"model": session.asked.model})
                 session.abandon(
                     EngineError(
@@ -357,18 +352,6 @@ class Dispatcher:
 
     # Status.
 
-    def _report(self) -> bytes:
-        """The status as JSON; long names of clients must not make it longer than it may be."""
-        status = self.status()
-        while len(report := json.dumps(status, ensure_ascii=False).encode()) > limits.MAX_JSON:
-            longest = max(status, key=lambda key: len(json.dumps(status[key])))
-            listed = status[longest]
-            if not isinstance(listed, list):
-                raise BridgeError("the status is too long")
-            status[longest] = listed[: len(listed) // 2]
-            status["shortened"] = True
-        return report
-
     def status(self) -> dict[str, object]:
         """What ``lars serve --status`` shows; JSON types only."""
         sessions = [
@@ -378,28 +361,6 @@ class Dispatcher:
         ]
         with self._job_lock:
             jobs = list(self._jobs.values())
-        return {
-            "engine": engine_name(),
-            "pid": os.getpid(),
-            "uptime_seconds": round(time.monotonic() - self._started, 3),
-            "models": [
-                {
-                    "name": worker.name,
-                    "state": worker.state,
-                    "restarts": worker.restarts,
-                    "backend": worker.model.backend.name if worker.model else "",
-                    "leases": worker.leases,
-                    "runs": worker.runs,
-                    "chunks": worker.chunks,
-                }
-                for worker in self._pool.workers()
-            ],
-            "offers": [
-                {"name": name, "weights": self._settings.installed(name)}
-                for name in self._pool.names
-            ],
-            "sessions": [session.status() for session in sessions],
-            "jobs": [
-                {"model": job.asked.model, "done": job.done, "total": job.total} for job in jobs
-            ],
-        }
+        offers = {name: self._settings.installed(name) for name in self._pool.names}
+        uptime = time.monotonic() - self._started
+        return engine_status(uptime, self._pool.threads(), offers, sessions, jobs)

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lars_plugin.bridge.engine.model_thread import ModelThread
 from lars_plugin.bridge.engine.plan import check_overlap
-from lars_plugin.bridge.engine.worker import Worker
-from lars_plugin.bridge.engine.worker_backend import shared_model
+from lars_plugin.bridge.engine.shared_model import shared_model
 from lars_plugin.bridge.protocol import messages
 from lars_plugin.bridge.protocol.codes import error_message
 from lars_plugin.bridge.protocol.messages import Message
@@ -57,8 +57,8 @@ class FileJob:
     while a network runs for seconds.
 
     Args:
-        asked: the JOB.
-        worker: of the model.
+        requested: the JOB.
+        model_thread: of the model.
         send: for progress and the result; never waits.
         finished: called, from the thread, when all is over.
         roots: folders that paths must lie in; None for anywhere.
@@ -66,14 +66,14 @@ class FileJob:
 
     def __init__(
         self,
-        asked: messages.Job,
-        worker: Worker,
+        requested: messages.Job,
+        model_thread: ModelThread,
         send: Callable[[Message], None],
         finished: Callable[[FileJob], None],
         roots: Sequence[Path] | None,
     ) -> None:
-        self.asked = asked
-        self.worker = worker
+        self.requested = requested
+        self.model_thread = model_thread
         self._reached = (0, 0)  # one object: other threads never see halves
         self._send = send
         self._finished = finished
@@ -113,11 +113,11 @@ class FileJob:
             with stoppable(self._check):
                 answer: Message = self._separate()
         except LarsError as error:
-            answer = error_message(error, request=self.asked.request)
+            answer = error_message(error, request=self.requested.request)
         except BaseException as error:
             # A fault of ours or of a library: it ends this job, and the client hears of it.
-            log.exception("job failed", extra={"source": self.asked.source})
-            answer = error_message(error, request=self.asked.request)
+            log.exception("job failed", extra={"source": self.requested.source})
+            answer = error_message(error, request=self.requested.request)
         self._over.set()
         teller.join()
         if isinstance(answer, messages.JobDone):
@@ -132,23 +132,23 @@ class FileJob:
 
     def _send_progress(self) -> None:
         done, total = self._reached
-        self._send(messages.JobProgress(request=self.asked.request, done=done, total=total))
+        self._send(messages.JobProgress(request=self.requested.request, done=done, total=total))
 
     def _separate(self) -> messages.JobDone:
-        asked = self.asked
-        source = check_source(asked.source, self._roots)
-        folder = check_path(asked.folder, self._roots)
-        check_overlap(asked.overlap)
-        model = self.worker.wait_model(self._check)
+        requested = self.requested
+        source = check_source(requested.source, self._roots)
+        folder = check_path(requested.folder, self._roots)
+        check_overlap(requested.overlap)
+        model = self.model_thread.wait_model(self._check)
         separator = Separator(
-            shared_model(self.worker, model, owner=self),
-            preset=asked.preset or None,
-            overlap=asked.overlap or None,
-            stems=asked.stems or None,
+            shared_model(self.model_thread, model, owner=self),
+            preset=requested.preset or None,
+            overlap=requested.overlap or None,
+            stems=requested.stems or None,
         )
         outputs = {stem: folder / f"{stem}.wav" for stem in separator.stems}
         existing = [str(path) for path in outputs.values() if os.path.lexists(path)]
-        if existing and not asked.overwrite:
+        if existing and not requested.overwrite:
             raise InputError(f"{existing[0]} exists; choose another folder, or overwrite")
         try:
             folder.mkdir(exist_ok=True)
@@ -158,11 +158,11 @@ class FileJob:
             separator,
             source,
             outputs.__getitem__,
-            bits=asked.bits or "24",
+            bits=requested.bits or "24",
             progress=self._progress,
         )
         return messages.JobDone(
-            request=asked.request, folder=str(folder), files=tuple(f"{s}.wav" for s in outputs)
+            request=requested.request, folder=str(folder), files=tuple(f"{s}.wav" for s in outputs)
         )
 
     def _progress(self, done: int, total: int) -> bool:

@@ -15,22 +15,22 @@ from lars_plugin.separation.streams.windowed import is_refined
 __all__ = ["Memory", "stream_bytes"]
 
 
-def stream_bytes(model: Model, asked: Open) -> int:
+def stream_bytes(model: Model, requested: Open) -> int:
     """Bytes of the buffers of the stream that an OPEN asks for, at most; nothing is allocated.
 
     The network's own memory is the model's matter: it is the same for all who use it, and grows
     with the chunks of a run, which ``MAX_BATCH`` and ``MAX_STEP`` bound.
     """
     if isinstance(model, Composite):
-        return sum(stream_bytes(part, asked) for part in model.parts)
+        return sum(stream_bytes(part, requested) for part in model.parts)
     config = model.config
-    own, live = config.chunking, asked.mode == Open.LIVE
+    own, live = config.chunking, requested.mode == Open.LIVE
     batch = 1 if live else own.batch_size
-    if not live and asked.batch != limits.ENGINE_CHOICE:
-        batch = asked.batch
+    if not live and requested.batch != limits.ENGINE_CHOICE:
+        batch = requested.batch
     run = own.chunk_size * batch
-    if live and own.convention == "causal" and asked.step != limits.ENGINE_CHOICE:
-        run = max(run, asked.step)
+    if live and own.convention == "causal" and requested.step != limits.ENGINE_CHOICE:
+        run = max(run, requested.step)
     stems = len(config.stems)
     # What waits to be seen with its borders, what is added up, and a run: in, out, and a copy.
     samples = 3 * own.chunk_size + run + stems * run + run * (1 + 2 * stems)
@@ -67,6 +67,6 @@ class Memory:
             self._taken[session] = count
 
     def give(self, session: int) -> None:
-        """The stream is no more; again is fine."""
+        """The stream has ended; may be called twice."""
         with self._lock:
             self._taken.pop(session, None)

@@ -17,9 +17,9 @@ from pathlib import Path
 from lars_plugin.bridge.auth import check_peer, is_loopback
 from lars_plugin.bridge.engine.connection import Connection
 from lars_plugin.bridge.engine.dispatch import Dispatcher
-from lars_plugin.bridge.engine.pool import WorkerPool
+from lars_plugin.bridge.engine.model_pool import ModelPool
 from lars_plugin.bridge.engine.session import Session
-from lars_plugin.bridge.engine.wake import Wake
+from lars_plugin.bridge.engine.waker import Waker
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.errors import (
     AuthError,
@@ -36,7 +36,7 @@ __all__ = ["Server", "Settings"]
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
-_BACKLOG = 512  # who comes beyond the limits shall be told so, not left standing
+_BACKLOG = 512  # clients beyond the limits get an error instead of no answer
 _ACCEPTS = 64  # in one go
 _GRACE_SECONDS = 1.0
 _JOB_SECONDS = 3.0  # for jobs to stop: they do in half a second, on a busy machine in more
@@ -101,8 +101,8 @@ class Server:
         self._numbers = 0
         self._stopping = self._closed = False
         self._changes: deque[Connection] = deque()
-        self._wake = Wake(_TICK_SECONDS)
-        self.pool = WorkerPool(
+        self._waker = Waker(_TICK_SECONDS)
+        self.pool = ModelPool(
             settings.models,
             settings.load,
             progressed=self._progressed,
@@ -120,7 +120,7 @@ class Server:
         except (OSError, LarsError):
             self._close_all()
             raise
-        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._selector.register(self._waker, selectors.EVENT_READ)
 
     def _listen(self) -> None:
         settings = self.settings
@@ -156,7 +156,7 @@ class Server:
     def stop(self) -> None:
         """Make ``serve`` return soon."""
         self._stopping = True
-        self._wake.ring()
+        self._waker.wake()
 
     def serve(self) -> None:
         """Serve until ``stop``, then say so to every client and close everything."""
@@ -166,12 +166,12 @@ class Server:
                 for key, mask in self._selector.select(_TICK_SECONDS):
                     if key.data is not None:
                         self._attend(key.data, mask)
-                    elif key.fileobj is self._wake:
-                        self._wake.clear()
+                    elif key.fileobj is self._waker:
+                        self._waker.clear()
                     else:
                         self._accept(key.fileobj)
                 self._apply_changes()
-                self.dispatcher.ring()
+                self.dispatcher.wake_model_threads()
                 now = time.monotonic()
                 if now - last >= _TICK_SECONDS:
                     last = now
@@ -314,7 +314,7 @@ class Server:
 
     def _changed(self, connection: Connection) -> None:
         self._changes.append(connection)
-        self._wake.ring()
+        self._waker.wake()
 
     def _progressed(self, session: Session) -> None:
         """Called by a model's thread: reading may go on, or the session has ended."""
@@ -360,7 +360,7 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._selector.close()
-        self._wake.close()
+        self._waker.close()
         if self._bound is not None:
             with contextlib.suppress(OSError):
                 self._bound.unlink(missing_ok=True)

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import gc
 import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,11 @@ def set_up_log(form: str) -> None:
 
 
 def refuse_second_engine(args: argparse.Namespace) -> None:
-    """Each runtime folder has one engine; what a dead one has left is in nobody's way."""
+    """Each runtime folder has one engine; the socket of one that died is removed.
+
+    Raises:
+        BridgeError: an engine runs already, or the folder cannot be written.
+    """
     from lars_plugin.bridge.client.engine_client import EngineClient
     from lars_plugin.bridge.discovery import runtime_file, runtime_folder, socket_path
 
@@ -54,53 +57,39 @@ def refuse_second_engine(args: argparse.Namespace) -> None:
     except ConnectionLostError:
         pass  # nobody answers: it did not clean up after itself
     path = args.socket or socket_path(runtime_folder())
-    with _writable(path.parent):
+    try:
         if path.is_socket():
             path.unlink()
-
-
-@contextlib.contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    """Around what is written into a folder for clients.
-
-    Raises:
-        BridgeError: it cannot be; says what to do.
-    """
-    try:
-        yield
     except OSError as error:
         raise BridgeError(
-            f"the engine cannot write into {folder} ({error.strerror or error}); set"
+            f"the engine cannot write into {path.parent} ({error.strerror or error}); set"
             " LARS_RUNTIME_DIR to a folder of your own that can be written"
         ) from error
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
-    """What the engine is to be; makes the runtime folder, and the token where one is needed.
+    """The engine's settings; makes the runtime folder, and the token where one is needed.
 
     Raises:
-        InputError, BridgeError: arguments that cannot be.
+        InputError: an invalid argument.
+        AuthError, BridgeError: the runtime folder is not ours alone, or cannot be written.
     """
     from lars_plugin.bridge.auth import new_token, private_folder, write_private
     from lars_plugin.bridge.discovery import runtime_folder, socket_path
     from lars_plugin.bridge.engine.server import Settings
 
     names, load, installed = _models(args)
-    folder = runtime_folder()
-    with _writable(folder):
-        folder = private_folder(folder)
+    folder = private_folder(runtime_folder())
     path: Path | None = args.socket or socket_path(folder)
     host, port, token = None, 0, ""
     if args.socket is not None:
-        with _writable(args.socket.absolute().parent):
-            private_folder(args.socket.absolute().parent)
+        private_folder(args.socket.absolute().parent)
     if not hasattr(os, "geteuid"):
-        path = None  # no Unix sockets with a peer that can be known
+        path = None  # a Unix socket here does not tell who the peer is
     if args.tcp is not None or path is None:
         host, port = _address(args.tcp or "0")
         token = new_token()
-        with _writable(folder):
-            write_private(folder / "token", token + "\n")
+        write_private(folder / "token", token + "\n")
     return Settings(
         models=names,
         load=_for_good(load),
@@ -162,7 +151,7 @@ def _for_good(load: Callable[[str], Model]) -> Callable[[str], Model]:
 def publish(server: Server, settings: Settings) -> Path:
     """Write the runtime file by which clients find the engine."""
     from lars_plugin.bridge.discovery import RuntimeFile, runtime_folder
-    from lars_plugin.bridge.engine.dispatch import engine_name
+    from lars_plugin.bridge.engine.status import engine_name
 
     host, port = server.address or ("", 0)
     if host in ("0.0.0.0", "::"):
@@ -175,5 +164,4 @@ def publish(server: Server, settings: Settings) -> Path:
         port=port,
         token_file=str(runtime_folder().absolute() / "token") if port else "",
     )
-    with _writable(runtime_folder()):
-        return runtime.write()
+    return runtime.write()

@@ -25,7 +25,6 @@ __all__ = ["SessionBase"]
 
 Wave = NDArray[np.float32]
 
-_BRIEF_BYTES = 1 << 16
 _MOST_32, _MOST_64 = (1 << 32) - 1, (1 << 64) - 1
 
 
@@ -200,11 +199,6 @@ class SessionBase:
         """Seconds of computation per second of audio: below 1 is faster than real time."""
         seconds = self.taken / self.asked.sample_rate
         return self.busy / seconds if seconds else 0.0
-
-    @property
-    def brief(self) -> bool:
-        """Whether what there is to do takes no plugin and little audio."""
-        return self.live and not self.asked.board and self.queued_bytes <= _BRIEF_BYTES
 
     @property
     def queued_samples(self) -> int:

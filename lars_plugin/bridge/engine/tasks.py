@@ -14,7 +14,7 @@ from lars_plugin.errors import ConnectionLostError
 
 __all__ = ["Tasks"]
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 # How often one who waits for a run looks whether it still wants it.
 _CHECK_SECONDS = 0.1
@@ -27,7 +27,7 @@ class _Task:
         context = contextvars.copy_context()
         self.run: Callable[[], Any] = lambda: context.run(run)
         self.owner = owner
-        self.made: Any = None
+        self.result: Any = None
         self.error: BaseException | None = None
         self.done = threading.Event()
 
@@ -47,19 +47,19 @@ class Tasks:
 
     def ask(
         self,
-        run: Callable[[], Made],
+        run: Callable[[], Result],
         owner: Hashable,
         *,
-        ring: Callable[[], None],
+        wake: Callable[[], None],
         over: Callable[[], bool],
-    ) -> Made:
-        """Put a run into the line and wait until it is made; not longer than the caller's own
+    ) -> Result:
+        """Put a run into the line and wait for its result; not longer than the caller's own
         ``stop_check`` allows.
 
         Args:
             run: what.
             owner: whose turn it is.
-            ring: wakes who runs it.
+            wake: wakes the thread that runs it.
             over: whether nobody will run it any more.
 
         Raises:
@@ -69,7 +69,7 @@ class Tasks:
         task, check = _Task(run, owner), stop_check()
         check()  # also where each run is over before the first look
         self._waiting.append(task)
-        ring()
+        wake()
         try:
             while not task.done.wait(_CHECK_SECONDS):
                 check()
@@ -82,15 +82,15 @@ class Tasks:
             raise
         if task.error is not None:
             raise task.error
-        made: Made = task.made
-        return made
+        result: Result = task.result
+        return result
 
     def run_of(self, owner: Hashable) -> bool:
         """Make the first run of this owner; False: there is none."""
         for task in list(self._waiting):
             if task.owner == owner and self._take(task):
                 try:
-                    task.made = task.run()
+                    task.result = task.run()
                 except BaseException as error:
                     task.error = error
                 task.done.set()

@@ -70,7 +70,8 @@ class Transcriber(nn.Module):
         """The convolutions alone, ``(batch, frames, width)``: they hear :data:`CONTEXT` frames on
         either side, so a long recording can be heard piece by piece."""
         maps = self.front(levels[:, None])  # (batch, channels, frames, bands / 8)
-        return maps.permute(0, 2, 1, 3).flatten(2)  # (batch, frames, channels * bands / 8)
+        frames: Tensor = maps.permute(0, 2, 1, 3).flatten(2)  # (batch, frames, channels * bands)
+        return frames
 
     def decide(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What has memory: from what :meth:`listen` made to the outputs."""

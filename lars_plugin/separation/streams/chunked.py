@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
@@ -16,8 +15,6 @@ from lars_plugin.separation.streams import chunking as grid
 from lars_plugin.separation.streams.views import has_views, view_of
 
 __all__ = ["Steps", "StreamingSeparator", "check_block", "choose_stems", "run_steps"]
-
-log = logging.getLogger(__name__)
 
 Wave = NDArray[np.float32]
 

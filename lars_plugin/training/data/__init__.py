@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings and notes to learn from, and the pool that excerpts are drawn from."""
+"""Training data: recordings, notes, and the pool of rendered excerpts."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Excerpts with what a model makes of them, rendered and separated once and kept in a folder."""
+"""Excerpts with a model's estimates, rendered and separated once and cached in a folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Wave = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Example:
-    """An excerpt with what a model made of it: ``true`` and ``estimated`` are
+    """An excerpt with a model's estimates: ``true`` and ``estimated`` are
     ``(6, 2, samples)`` float32 in the renderer's order."""
 
     true: Wave
@@ -41,14 +41,14 @@ class Example:
 def separate_excerpts(
     excerpts: Iterator[Excerpt], separator: Separator, cache: Path, count: int, what: str
 ) -> Iterator[Example]:
-    """Separate excerpts, or read from the cache those that were separated before.
+    """Separate excerpts; those already separated are read from the cache.
 
     Args:
-        excerpts: rendered one by one; not drawn from at all when the cache is complete.
+        excerpts: rendered one by one; not used when the cache is complete.
         separator: of a model with the renderer's six stems.
         cache: folder; made when missing.
         count: of excerpts.
-        what: describes excerpts and model; the cache of another description is not used.
+        what: describes excerpts and model; a cache with another description is refused.
 
     Raises:
         DatasetError: the model has other stems, or the cache belongs to something else.
@@ -60,7 +60,7 @@ def separate_excerpts(
         )
     marker = cache / "made.txt"
     if marker.is_file() and marker.read_text(encoding="utf-8") != what:
-        raise DatasetError(f"{cache} holds excerpts of other settings: remove it, or name another")
+        raise DatasetError(f"{cache} holds excerpts with other settings; remove it or name another")
     with AtomicFiles() as files:
         files.create(marker).write(what.encode())
     for index in range(count):
@@ -75,12 +75,12 @@ def separate_excerpts(
         if path.is_file():
             continue
         stems = separator.separate(excerpt.waves.sum(axis=0), SAMPLE_RATE)
-        made = np.stack([stems[name] for name in STEMS])
+        result = np.stack([stems[name] for name in STEMS])
         with AtomicFiles() as files:
             np.savez(
                 files.create(path),
                 true=excerpt.waves.astype(np.float16),
-                estimated=made.astype(np.float16),
+                estimated=result.astype(np.float16),
                 notes=np.array(json.dumps([asdict(note) for note in excerpt.notes])),
             )
         log.info("separated excerpt %d of %d", number + 1, count)
@@ -91,10 +91,10 @@ def _read(path: Path) -> Example:
     try:
         with np.load(path) as data:
             notes = tuple(Note(**note) for note in json.loads(str(data["notes"])))
-            true, made = data["true"].astype(np.float32), data["estimated"].astype(np.float32)
+            true, result = data["true"].astype(np.float32), data["estimated"].astype(np.float32)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DatasetError(f"cannot read {path}: {error}; remove it and run again") from error
-    return Example(true, made, notes)
+    return Example(true, result, notes)
 
 
 def unseparated(excerpts: Iterator[Excerpt]) -> Iterator[Example]:

@@ -37,15 +37,15 @@ class Excerpt:
     Attributes:
         waves: ``(6, 2, samples)`` float32 at 44.1 kHz, in the order of the renderer's stems.
         notes: the strokes inside the excerpt, onsets in seconds from its start, articulations as
-            :data:`~lars_plugin.midi.hits.ARTICULATIONS` name what sounds: where a kit has no
-            bell, the bow. What was struck before and still rings is not among them.
+            :data:`~lars_plugin.midi.hits.ARTICULATIONS` name what sounds: a kit
+            without a bell has the bow. Strokes before the excerpt that still ring are left out.
     """
 
     waves: Wave
     notes: tuple[Note, ...]
 
 
-# What the renderer can play and hits have no name for, by the nearest that they have.
+# Articulations that only the renderer has, mapped to the nearest that a hit can have.
 _HEARD_AS = {"rim": "center", "half": "open", "splash": "crash", "china": "crash"}
 
 
@@ -63,12 +63,12 @@ class _Scribe(Renderer):
     def _instrument(
         self, sounds: dict[str, list[Instrument]], note: Note, half: bool
     ) -> Instrument:
-        made = super()._instrument(sounds, note, half)
+        result = super()._instrument(sounds, note, half)
         # The first instrument of a note is what it sounds like; others are layered under it.
         for articulation, instruments in sounds.items():
-            if any(one is made for one in instruments):
-                self._struck.setdefault((note.stem, note.number), (articulation, made.name))
-        return made
+            if any(one is result for one in instruments):
+                self._struck.setdefault((note.stem, note.number), (articulation, result.name))
+        return result
 
     def heard(self, notes: list[Note]) -> list[Note]:
         """The same strokes with articulations by what sounded."""
@@ -88,15 +88,15 @@ class _Scribe(Renderer):
 
 
 def plain_config() -> RendererConfig:
-    """Performances as they were played, on one kit each: a room at times, balances that differ
-    a little, levels over 12 dB; nothing else varies."""
+    """Plain performances, each on one kit. Only a room (at times), the balance (a little) and
+    the level (over 12 dB) vary."""
     still = RendererConfig(**{field.name: 0.0 for field in fields(RendererConfig)})
     room = {"room": 0.5, "room_seconds": 0.9, "room_db": -8.0}
     return replace(still, whole_kit=1.0, gain_db=2.0, level_db=12.0, **room)
 
 
 def studio_config() -> RendererConfig:
-    """The same, produced: equalised, compressed, saturated, at times on another cymbal."""
+    """The same, produced: equalised, compressed, saturated, at times with another cymbal."""
     return replace(
         plain_config(), timbre=0.4, pitch_semitones=3.0, studio=0.7, layer=0.1, synthetic=0.12,
         swap_crash=0.06, swap_ride=0.12, extra=0.25, gain_db=3.5, eq=0.4, saturation=0.15,
@@ -119,8 +119,8 @@ def render_excerpts(
     """
     scribe = _Scribe(kits, grooves, seed, config)
     samples = round(seconds * SAMPLE_RATE)
-    made = 0
-    while made < count:
+    result = 0
+    while result < count:
         waves = scribe.render(samples)
         assert waves.shape[0] == len(STEMS)
         notes, total = scribe.played
@@ -131,7 +131,7 @@ def render_excerpts(
             if begin <= note.onset < begin + seconds
         ]
         if inside:
-            made += 1
+            result += 1
             yield Excerpt(waves, tuple(scribe.heard(inside)))
 
 
@@ -172,14 +172,14 @@ def mixed_excerpts(
     seed: int,
     plain_kits: KitLibrary | None = None,
 ) -> Iterator[Excerpt]:
-    """For tuning, by turns: plain performances, produced ones, and some as wild as a model is
-    trained on.
+    """For tuning, in turn: plain performances, produced ones, and some that vary as much as
+    training excerpts do.
 
     Args:
-        kits: what all of them are played on.
+        kits: all excerpts use these.
         grooves: performances.
         count, seconds, seed: as for :func:`render_excerpts`.
-        plain_kits: what the plain ones are played on instead.
+        plain_kits: the plain excerpts use these instead.
     """
     with_synthetic = kits.with_synthetic(8, seed + 17)
 

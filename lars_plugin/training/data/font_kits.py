@@ -18,8 +18,8 @@ from lars_plugin.training.music.bank import render_midi
 __all__ = ["font_hits"]
 
 # Kits of the General MIDI level 2 list and those that fonts have beside them; a font answers with
-# its first kit where it lacks one, which is found out below. The orchestra kit (48) is not here: it
-# has timpani where others have toms and hi-hats.
+# its first kit in place of a missing one, which is detected below. The orchestra kit (48) is left
+# out: it has timpani where others have toms and hi-hats.
 _PROGRAMS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 24, 25, 32, 40)
 _REVERSED = {(24, 52)}  # the electronic kit's reverse cymbal
 _VELOCITIES = (127, 90, 50)
@@ -53,7 +53,7 @@ def _score(program: int) -> mido.MidiFile:
 def font_hits(font: Path, name: str) -> Iterator[tuple[str, Hit]]:
     """Every different stroke of a font's drum kits as (name of the kit, hit).
 
-    Sounds that several kits of a font share come with the first of them only.
+    Sounds shared by several kits of a font come with the first kit only.
 
     Raises:
         DatasetError: ``fluidsynth`` is not installed, or fails.

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""More drum kits to train with, out of packages that every Debian machine can install.
+"""More drum kits for training, from packages in Debian.
 
 ``python -m lars_plugin.training.prepare kits FOLDER`` reads three kinds of packages (Hydrogen's
-drum kits, General MIDI sound fonts, folders of one-shots), brings every hit to one form (44.1 kHz,
-attack first, cut where it has died away, usual levels) and writes them with a ``manifest.csv``
-that ``lars train --kits`` reads, and a ``licences.csv`` for the model's card. What is not
-installed is left out and named.
+drum kits, General MIDI sound fonts, folders of one-shots), converts every hit to one form
+(44.1 kHz, attack first, trimmed after the decay, usual levels) and writes them with a
+``manifest.csv`` that ``lars train --kits`` reads, and a ``licences.csv`` for the model's card.
+Packages that are not installed are skipped and named.
 
-Two kits of these packages stay out on purpose: The Black Pearl and Gimme A Hand are Glen
+Two kits of these packages are left out on purpose: The Black Pearl and Gimme A Hand are Glen
 MacArthur's, and so are the kits of our validation clips.
 """
 
@@ -26,6 +26,7 @@ import numpy as np
 import soundfile
 
 from lars_plugin.errors import DatasetError
+from lars_plugin.files import replacing
 from lars_plugin.training.data.font_kits import font_hits
 from lars_plugin.training.data.one_shots import Hit, write_kit
 
@@ -87,7 +88,7 @@ KIT_SOURCES = (
               "freesound.org users, see the package", "CC0 1.0"),
 )  # fmt: skip
 
-# What a name says, the first that matches; None: not one of our six drums, or not to be told.
+# What a name means; the first match counts. None: not one of our six drums, or unclear.
 _NAMES: tuple[tuple[str, tuple[str, str] | None], ...] = (
     (r"clap|cowbell|tamb|agogo|roll|conga|whistle|zap|\bfx\b|click\b(?! \()|shaker|clav|wood"
      r"|nasty|cup-|ride-crash|crash/ride|empty|^drum \d|(?<!bass )drum [12]$|cymbal \d|elec_"
@@ -124,7 +125,7 @@ def _read(path: Path) -> Hit | None:
     try:
         wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
-        log.warning("left out, as it cannot be read: %s (%s)", path, error)
+        log.warning("skipped an unreadable file: %s (%s)", path, error)
         return None
     if len(wave) < 64 or float(np.abs(wave).max()) < 1e-4:
         return None
@@ -154,9 +155,9 @@ def hydrogen_hits(folder: Path) -> Iterator[Hit]:
         layers = [child for child in instrument.iter() if _tag(child) == "layer"]
         for layer in layers or [instrument]:  # old kits have one file and no layers
             file = _text(layer, "filename")
-            told = drum_of(file)
-            # Some kits put a crash on a ride's pad; then neither name is believed.
-            if not file or file in taken or (told is not None and told[0] != drum[0]):
+            named = drum_of(file)
+            # Some kits put a crash on a ride's pad; then neither name is trusted.
+            if not file or file in taken or (named is not None and named[0] != drum[0]):
                 continue
             taken.add(file)
             hit = _read(folder / file)
@@ -194,7 +195,7 @@ def make_free_kits(folder: Path) -> dict[str, int]:
             log.warning("%s is not installed: no kit %s", source.package, source.name)
     if not sources:
         packages = " ".join(sorted({source.package for source in KIT_SOURCES}))
-        raise DatasetError(f"no kit is installed here; on Debian: apt-get install {packages}")
+        raise DatasetError(f"no kit is installed; on Debian: apt-get install {packages}")
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     kits: list[tuple[str, KitSource]] = []
@@ -214,10 +215,12 @@ def make_free_kits(folder: Path) -> dict[str, int]:
         table = csv.writer(handle)
         table.writerow(["kit", "package", "author", "licence"])
         table.writerows([kit, s.package, s.author, s.licence] for kit, s in kits)
-    partial = folder / "manifest.csv.part"
-    with partial.open("w", newline="", encoding="utf-8") as handle:
+    manifest = folder / "manifest.csv"
+    with (
+        replacing(manifest, error=DatasetError) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as handle,
+    ):
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    partial.replace(folder / "manifest.csv")
     return {kit: sum(row["kit"] == kit for row in rows) for kit, _ in kits}

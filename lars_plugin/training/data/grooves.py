@@ -64,7 +64,7 @@ def read_groove(path: Path) -> tuple[Note, ...]:
     """All mapped strokes of a MIDI file, in time order; unmapped notes are left out.
 
     Raises:
-        DatasetError: the file is no readable MIDI file.
+        DatasetError: the file is not a readable MIDI file.
     """
     try:
         midi = mido.MidiFile(path)

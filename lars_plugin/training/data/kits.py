@@ -42,7 +42,7 @@ class Instrument:
     def choose(self, velocity: float, rng: np.random.Generator) -> tuple[int, int, float]:
         """What plays this velocity (1 to 127): layer, index of a hit in it, gain.
 
-        The gain is +30 log10(v / layer) dB, the law the manifest's velocities stand on.
+        The gain is +30 log10(v / layer) dB, which is how the manifest's velocities are defined.
         """
         layer = min(self.layers, key=lambda v: abs(v - velocity))
         return layer, int(rng.integers(len(self.layers[layer]))), (max(velocity, 1) / layer) ** 1.5
@@ -59,7 +59,7 @@ class KitLibrary:
         return [kit for kit, stems in self.kits.items() if stem in stems]
 
     def weight(self, kit: str, stem: str) -> float:
-        """How often a kit is to play a stem: more often the more it has to say, up to a point."""
+        """How often a kit plays a stem: more often with more sounds, by their logarithm."""
         hits = sum(
             len(layer)
             for instruments in self.kits[kit][stem].values()
@@ -71,7 +71,7 @@ class KitLibrary:
     def with_synthetic(self, count: int, seed: int) -> KitLibrary:
         """This library plus ``count`` kits drawn from the seed.
 
-        All have electronic drums; every second one has cymbals of shaped noise, nearer to bronze.
+        All have electronic drums; every second one has cymbals of shaped noise, closer to bronze.
         """
         rng = np.random.default_rng(seed)
         kits = dict(self.kits)
@@ -107,8 +107,8 @@ def load_kits(
         exclude: names of kits that are not read.
 
     Raises:
-        DatasetError: no manifest, an unreadable file, no row of this split that is left, or a
-            kit to exclude that no manifest knows.
+        DatasetError: no manifest, an unreadable file, no row left for this split, or an
+            excluded kit that no manifest lists.
     """
     paths = [Path(f) for f in ([folders] if isinstance(folders, str | Path) else folders)]
     found: dict[tuple[str, str, str, str], dict[int, list[NDArray[np.int16]]]] = defaultdict(
@@ -118,7 +118,7 @@ def load_kits(
     for folder in paths:
         known |= _read_manifest(folder, split, exclude, found)
     manifests = ", ".join(str(folder / "manifest.csv") for folder in paths)
-    # A misspelt name would let a kit be heard that the model's card says was not.
+    # A misspelt name would train on a kit that the model's card lists as left out.
     unknown = sorted(set(exclude) - known)
     if unknown:
         raise DatasetError(

@@ -3,7 +3,7 @@
 
 Worker processes render for ever; a thread files what they send; the newest excerpts replace the
 oldest. On a slow machine an excerpt is drawn a few times, on a fast one about once. This module
-does without torch, so that a worker starts in a second.
+does not import torch, so that a worker starts within a second.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class PoolConfig:
         workers: rendering processes.
         synthetic_kits: electronic kits that each worker draws beside the recorded ones.
         seed: of everything random here.
-        exclude: kits that are not heard.
+        exclude: kits that are left out.
         accompaniment: None for drums alone. With music around them, a seventh stem "other": the
             folder of a bank, or "synthetic" for our own band without one.
         stemgmd: folder of StemGMD as another source, or None.
-        stemgmd_share: part of the excerpts that comes from there.
-        reuse: how often an excerpt is drawn, on average, before another is rendered: a small
-            machine has better use for its time.
+        stemgmd_share: share of the excerpts that comes from there.
+        reuse: how often an excerpt is drawn, on average, before another is rendered. More leaves
+            a small machine more time for training.
     """
 
     kits: str | tuple[str, ...]
@@ -72,7 +72,7 @@ def make_source(config: PoolConfig, seed: int) -> Source:
     """What one rendering process renders with.
 
     Raises:
-        DatasetError: data are missing, or a kit to exclude is not there.
+        DatasetError: data are missing, or an excluded kit does not exist.
     """
     kits = load_kits(config.kits, "train", config.exclude)
     kits = kits.with_synthetic(config.synthetic_kits, seed + 17)
@@ -96,7 +96,7 @@ def _work(config: PoolConfig, index: int, out: Any) -> None:
 
 
 class Pool:
-    """The latest excerpts of all workers; drawing never waits once it is filled."""
+    """The latest excerpts of all workers. Drawing never waits once the pool is filled."""
 
     def __init__(self, config: PoolConfig) -> None:
         context = multiprocessing.get_context("spawn")
@@ -146,7 +146,7 @@ class Pool:
         """
         while len(self._items) < 2 * self._config.batch:
             if not all(worker.is_alive() for worker in self._workers):
-                raise DatasetError("a rendering process died; its message stands above")
+                raise DatasetError("a rendering process died; its message is above")
             time.sleep(0.05)
 
     def _choose(self) -> list[NDArray[np.float16]]:
@@ -156,7 +156,7 @@ class Pool:
             return [self._items[i] for i in picks]
 
     def draw(self) -> NDArray[np.float32]:
-        """A batch ``(B, S, 2, L)`` float32, S of 6 or 7; waits only until two batches are there."""
+        """A batch ``(B, S, 2, L)`` float32, S of 6 or 7; waits only until two batches are ready."""
         rng, size = self._rng, self._config.batch
         batch = np.stack(self._choose()).astype(np.float32)
         self.drawn += size

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What training excerpts come from, and two such sources by turns."""
+"""Sources of training excerpts, and two sources that take turns."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Source(Protocol):
 
 
 class Alternating:
-    """Two sources by turns, at random.
+    """Two sources that take turns at random.
 
     Args:
-        one: gives what the share leaves.
+        one: gives the rest.
         other: gives the share.
         share: 0 to 1.
         seed: of the turns.

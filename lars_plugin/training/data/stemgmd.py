@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """StemGMD's own folders as a source of excerpts, beside kits and grooves.
 
-Its recordings are one performance played by several kits, one file for each of nine pieces (see
-:mod:`lars_plugin.evaluation.stemgmd`). An excerpt takes one performance, and for every stem the
-pieces of a kit drawn anew, so it hears drum sets that the data set does not hold. What happens
-to the stems then is what happens to all our renderings.
+Its recordings are performances, each played by several kits, with one file for each of nine pieces
+(see :mod:`lars_plugin.evaluation.stemgmd`). An excerpt takes one performance and draws a kit for
+each stem, which gives drum sets that the data set does not have. The stems are then varied like
+all our renderings.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class StemGMDRenderer:
         config: the ranges; those that choose strokes have no effect here.
 
     Raises:
-        DatasetError: nothing there, or no ``info.csv`` that tells the splits.
+        DatasetError: no performances, or no ``info.csv`` with the splits.
     """
 
     def __init__(self, folder: str | Path, seed: int, config: RendererConfig | None = None) -> None:
@@ -101,10 +101,10 @@ class StemGMDRenderer:
     def _choose(
         self, stem: str, takes: list[Clip], house: str, start: float
     ) -> tuple[Sequence[Path], float]:
-        """The files that make a stem, and from which second on; no files if nobody has it."""
+        """The files of a stem and the second to start at; no files if no kit has it."""
         rng = self.rng
         if stem in _RARE and rng.random() < self.config.extra:
-            # Rare stems from another performance come oftener, and where nobody expects them.
+            # Rare stems are added from other performances, more often and at unexpected places.
             takes, start = self._draw(), start + float(rng.uniform(-1, 1))
         takes = [take for take in takes if stem in take.stems]
         if not takes:
@@ -114,10 +114,10 @@ class StemGMDRenderer:
         return takes[rng.integers(len(takes))].stems[stem], start
 
     def _treat(self, wave: Wave, stem: str, place: Place) -> Wave:
-        """Colour, width, pan, gain, equaliser, saturation: what renderings get, too."""
+        """Colour, width, pan, gain, equaliser, saturation, as for renderings."""
         rng, config = self.rng, self.config
         if rng.random() < config.timbre:
-            # Damping and attack count from a stroke's start, which nobody marked here.
+            # Damping and attack count from a stroke's start, which is not marked here.
             wave = Timbre(colour=draw_timbre(rng, stem, 0.0).colour).apply(wave)
         middle = (wave[0] + wave[1]) * np.float32(0.5)
         side = (wave[0] - wave[1]) * np.float32(0.5 * place.width)
@@ -152,7 +152,7 @@ def _performances(folder: Path) -> list[list[Clip]]:
 
 
 def _bytes_of(clip: Clip) -> int:
-    """Something in proportion to the duration that needs no file opened."""
+    """A number in proportion to the duration, without opening the file."""
     return max(1, next(iter(clip.stems.values()))[0].stat().st_size)
 
 

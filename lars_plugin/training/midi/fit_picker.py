@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Train the network that finds strokes (:mod:`lars_plugin.midi.picker`), on energies and onsets.
 
-What is heard is varied on the fly, in the energies: a gain and an equaliser curve for all stems
-and a gain for each. True stems can be made to leak as a model's do: of every stroke a share goes to
-other stems, and the share differs from stroke to stroke and band to band; at times some stems are
-absent. Renderings vary kits, rooms and mixes.
+The energies are varied on the fly: a gain and an equaliser curve for all stems, and a gain for each
+stem. True stems can be made to leak as a model's do: a share of every stroke goes to other stems,
+and it differs from stroke to stroke and band to band. At times some stems are absent. Renderings
+vary kits, rooms and mixes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Heard", "fit_picker"]
 
 # A stroke is right at its frame, and half right at the next ones.
 _NEXT = 0.5
-# Strokes are rare: a missed one weighs this much more than an invented one.
+# Strokes are rare: a missed stroke weighs this much more than a false one.
 _WEIGHT = 2.0
 _BATCH, _FRAMES = 16, 200
 # How often some stems are absent, and how often no stem leaks.
@@ -40,8 +40,8 @@ class Heard:
 
     Attributes:
         energies: ``(stems + 1, n, FINE_BANDS)`` float32 against the reference, the sum's last.
-        strokes: for each stem the moments of its strokes, in frames, rising.
-        leaks: whether its stems are true ones, to be made to leak.
+        strokes: for each stem the times of its strokes in frames, rising.
+        leaks: whether its stems are true stems that should be made to leak.
     """
 
     energies: Floats
@@ -97,7 +97,7 @@ def fit_picker(
     seed: int = 0,
     tell: Callable[[str], None] | None = None,
 ) -> Picker:
-    """Train; the same input gives the same network on the same machine.
+    """Train the network. The same input gives the same network on the same machine.
 
     Args:
         heard: excerpts, of two seconds or more.
@@ -106,7 +106,7 @@ def fit_picker(
         rate: highest learning rate.
         start: go on from this network, with as many units.
         seed: of first weights and variation.
-        tell: takes lines about the loss.
+        tell: called with lines about the loss.
     """
     rng = np.random.default_rng(seed)
     targets = [_target(one) for one in heard]
@@ -140,7 +140,7 @@ def fit_picker(
 
 
 def _target(one: Heard) -> Floats:
-    """``(stems, n)``: 1 where a stroke is, less beside it."""
+    """``(stems, n)``: 1 at a stroke, less next to it."""
     n = one.energies.shape[1]
     target = np.zeros((len(one.strokes), n), np.float32)
     for row, moments in zip(target, one.strokes, strict=True):
@@ -182,14 +182,14 @@ def _curve(rng: np.random.Generator, spread: float, bands: int) -> NDArray[np.fl
 
 
 def _absent(rng: np.random.Generator, part: Floats, target: Floats) -> tuple[Floats, Floats]:
-    """Stems that nobody has: the sum lacks them too."""
+    """Drop some stems, from the sum as well."""
     gone = rng.random(len(target)) < rng.uniform(0.1, 0.8)
     stems = part[:-1] * ~gone[:, None, None]
     return np.concatenate([stems, stems.sum(axis=0, keepdims=True)]), target * ~gone[:, None]
 
 
 def _leak(rng: np.random.Generator, part: Floats, strokes: Sequence[NDArray[np.intp]]) -> Floats:
-    """Stems as an unknown model would have them: the energy of each stroke is shared out.
+    """Stems as an unknown model would give them: the energy of each stroke leaks into others.
 
     Args:
         rng: what to draw with.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What transcription has to know of a model, found on excerpts rendered from training data.
+"""Tune transcription for a model, on excerpts rendered from training data.
 
-Excerpts come with what a model made of them (:mod:`lars_plugin.training.data.examples`). Every
-eighth, a
+Excerpts come with a model's estimates (:mod:`lars_plugin.training.data.examples`). Every eighth, a
 plain performance, is held out: there each stem gets the threshold with the best F-measure, and the
-median delay of hits. The others train the picker. All of them give scorers of articulations.
+median delay of its hits. The others train the picker. All of them train the scorers of
+articulations.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ __all__ = ["Source", "tune"]
 
 log = logging.getLogger(__name__)
 
-# What the scorer sees: a model's stems, the true ones with some bleed, or the mixture in place
+# Input of the scorer: a model's stems, the true stems with some bleed, or the mixture in place
 # of every stem.
 Source = Literal["model", "stems", "mixture"]
 
 # A peak belongs to a stroke this near, in seconds.
 _NEAR = 0.05
-# Strokes of a stem closer than this are one: no picker tells them.
+# Strokes of a stem closer than this count as one: no picker can separate them.
 _ONCE = 0.03
-# Of so many excerpts the first is held out: a plain performance, and thresholds are for such.
+# The first of this many excerpts is held out. It is a plain performance, as thresholds are for.
 _HELD_OUT = 2 * PLAIN
-# Those that are tried. A stem that is told badly has its best F-measure at one so low that most of
-# its hits are invented; they would spoil the file for the little they add.
+# The thresholds that are tried. A badly separated stem has its best F-measure at a threshold so low
+# that most of its hits are false; they would spoil the file for little gain.
 _THRESHOLDS = np.arange(0.3, 0.91, 0.02).round(2)
 # Thresholds whose F-measures differ by less than this are as good.
 _AS_GOOD = 0.01
-# Fewer examples than this teach nothing.
+# Fewer examples than this are too few to train on.
 _LEAST = 20
 
 Wave = NDArray[np.float32]
@@ -61,14 +61,14 @@ Wave = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Excerpt:
-    """What is kept of an example: no waves, they would fill the memory.
+    """What is kept of an example. Waves are dropped, because they would fill the memory.
 
     Attributes:
-        heard: what the picker will hear.
-        training: what it is trained on: with a model's stems also the true ones, made to leak.
-        onsets: of each stem, seconds, those that are told apart.
-        struck: of each stem, features of its strokes.
-        kinds: of each stem, their articulations.
+        heard: input of the picker.
+        training: input for training; with a model's stems also the true ones, made to leak.
+        onsets: for each stem in seconds, without those too close to another.
+        struck: for each stem, features of its strokes.
+        kinds: for each stem, their articulations.
         hop: seconds from frame to frame.
     """
 
@@ -94,29 +94,29 @@ def tune(
     """Find the settings.
 
     Args:
-        examples: each is looked at once.
-        source: what to tune for.
+        examples: each is used once.
+        source: the kind of stems to tune for.
         model: its name, for the record.
         cymbals: for models whose ride and crash are one stem.
-        steps: of the picker's training; 0 takes the one to start from as it is.
-        start: a picker to go on from.
+        steps: of the picker's training; 0 keeps ``start`` unchanged.
+        start: a picker to continue from.
         seed: of first weights, variation and bleed.
-        tell: takes lines about what was found.
+        tell: called with lines about the results.
 
     Raises:
         DatasetError: too few strokes of a stem.
     """
     rng = np.random.default_rng(seed)
     stems = (*STEMS[:4], "cymbals") if cymbals else STEMS
-    made = [_heard(example, source, rng, stems) for example in examples]
+    result = [_heard(example, source, rng, stems) for example in examples]
     for index, stem in enumerate(stems):
-        count = sum(len(one.onsets[index]) for one in made)
+        count = sum(len(one.onsets[index]) for one in result)
         if count < _LEAST:
-            raise DatasetError(f"only {count} strokes of {stem} were rendered: tune on more")
+            raise DatasetError(f"only {count} strokes of {stem} were rendered; tune on more")
     training = [
-        heard for number, one in enumerate(made) if number % _HELD_OUT for heard in one.training
+        heard for number, one in enumerate(result) if number % _HELD_OUT for heard in one.training
     ]
-    held_out = made[::_HELD_OUT]
+    held_out = result[::_HELD_OUT]
     picker = (
         start
         if start is not None and not steps
@@ -138,22 +138,22 @@ def tune(
         parts[stem] = StemSettings(
             threshold,
             -late,
-            MappingProxyType(_articulations(stem, index, made, seed)),
+            MappingProxyType(_articulations(stem, index, result, seed)),
         )
         figures[stem] = round(f, 3)
-        strokes = sum(len(one.onsets[index]) for one in made)
+        strokes = sum(len(one.onsets[index]) for one in result)
         tell(
             f"{stem}: F {f:.3f} on excerpts held out, threshold {threshold:.3f},"
             f" offset {parts[stem].offset * 1000:+.1f} ms, {strokes} strokes"
         )
-    facts = {
+    record = {
         "model": model,
         "source": source,
-        "excerpts": len(made),
+        "excerpts": len(result),
         "steps": steps,
         "f_measure": figures,
     }
-    return Settings(stems, picker, MappingProxyType(parts), MappingProxyType(facts))
+    return Settings(stems, picker, MappingProxyType(parts), MappingProxyType(record))
 
 
 def _waves(example: Example, source: Source, rng: np.random.Generator) -> Wave:
@@ -161,7 +161,7 @@ def _waves(example: Example, source: Source, rng: np.random.Generator) -> Wave:
         return example.estimated
     if source == "mixture":
         return np.repeat(example.true.sum(axis=0, keepdims=True), len(STEMS), axis=0)
-    # Stems that no model made come from microphones, and each hears its neighbours.
+    # Stems without a model come from microphones, which pick up neighbouring drums.
     bleed = 10 ** (rng.uniform(-60, -15, (len(STEMS), len(STEMS))) / 20)
     bleed *= rng.random(bleed.shape) < rng.random()
     np.fill_diagonal(bleed, 1.0)
@@ -172,8 +172,8 @@ def _heard(
     example: Example, source: Source, rng: np.random.Generator, stems: tuple[str, ...]
 ) -> _Excerpt:
     waves, notes = _named(_waves(example, source, rng), example.notes, stems, source)
-    energies, made = _analysed(waves, stems)
-    seconds = made.hop / SAMPLE_RATE
+    energies, result = _analysed(waves, stems)
+    seconds = result.hop / SAMPLE_RATE
     mine = [_apart([note for note in notes if note.stem == stem]) for stem in stems]
     onsets = tuple([note.onset for note in strokes] for strokes in mine)
     strokes = tuple(np.asarray(times) / seconds for times in onsets)
@@ -187,7 +187,9 @@ def _heard(
         tuple(training),
         onsets,
         tuple(
-            _features(made, index, np.array([round(note.onset / seconds) for note in one], np.intp))
+            _features(
+                result, index, np.array([round(note.onset / seconds) for note in one], np.intp)
+            )
             for index, one in enumerate(mine)
         ),
         tuple([note.articulation for note in one] for one in mine),
@@ -198,10 +200,10 @@ def _heard(
 def _named(
     waves: Wave, notes: Sequence[Note], stems: tuple[str, ...], source: Source
 ) -> tuple[Wave, Sequence[Note]]:
-    """The renderer's stems and strokes as these stems have them."""
+    """The renderer's stems and strokes, converted to these stems."""
     if "cymbals" not in stems:
         return waves, notes
-    # A mixture in place of every stem is one in place of the cymbals too.
+    # With the mixture in place of every stem, the cymbals get the mixture too.
     both = waves[4:5] if source == "mixture" else waves[4:].sum(axis=0, keepdims=True)
     names = {"ride": "cymbals", "crash": "cymbals"}
     renamed = [replace(note, stem=names.get(note.stem, note.stem)) for note in notes]
@@ -215,13 +217,13 @@ def _analysed(waves: Wave, stems: tuple[str, ...]) -> tuple[NDArray[np.float32],
     return energies, from_energies(energies, SAMPLE_RATE, stems, hop, 1.0)
 
 
-def _features(made: Analysis, stem: int, frames: NDArray[np.intp]) -> NDArray[np.float32]:
-    until = np.append(frames[1:], made.levels.shape[1])[: len(frames)]
-    return features(made.fine, made.levels, stem, frames, until)
+def _features(result: Analysis, stem: int, frames: NDArray[np.intp]) -> NDArray[np.float32]:
+    until = np.append(frames[1:], result.levels.shape[1])[: len(frames)]
+    return features(result.fine, result.levels, stem, frames, until)
 
 
 def _apart(notes: list[Note]) -> list[Note]:
-    """Strokes that follow another at once are left out."""
+    """Strokes too close to the one before are left out."""
     kept: list[Note] = []
     for note in sorted(notes, key=lambda one: one.onset):
         if not kept or note.onset - kept[-1].onset >= _ONCE:
@@ -232,12 +234,12 @@ def _apart(notes: list[Note]) -> list[Note]:
 def _threshold(
     stem: int, excerpts: Sequence[_Excerpt], chances: Sequence[NDArray[np.float32]]
 ) -> tuple[float, float, float]:
-    """A threshold with about the best F-measure, that F-measure, and the median of the
-    seconds by which hits come late with it."""
+    """A threshold with about the best F-measure, that F-measure, and the median delay of its
+    hits in seconds."""
     peaks = []
-    for one, made in zip(excerpts, chances, strict=True):
-        frames = find_peaks(made[stem])
-        peaks.append((made[stem][frames], moments(made[stem], frames) * one.hop))
+    for one, result in zip(excerpts, chances, strict=True):
+        frames = find_peaks(result[stem])
+        peaks.append((result[stem][frames], moments(result[stem], frames) * one.hop))
     tried: list[tuple[float, float, float]] = []
     for threshold in _THRESHOLDS:
         late: list[float] = []
@@ -249,7 +251,7 @@ def _threshold(
             total += len(one.onsets[stem]) + len(found)
         median = float(np.median(late)) if late else 0.0
         tried.append((float(threshold), 2 * len(late) / total if total else 0.0, median))
-    # On few strokes the best is a matter of chance: of all that are about as good the middle one.
+    # With few strokes the best one is chance, so the middle of all that are about as good is taken.
     best = max(f for _, f, _ in tried)
     good = [one for one in tried if one[1] >= best - _AS_GOOD]
     return good[len(good) // 2]
@@ -259,7 +261,7 @@ def _articulations(
     stem: str, index: int, excerpts: Sequence[_Excerpt], seed: int
 ) -> dict[str, Scorer]:
     if stem in ("toms", "crash"):
-        # Told by comparison, not by their sound alone.
+        # Distinguished by comparison, not by their sound alone.
         return {}
     struck = np.concatenate([one.struck[index] for one in excerpts])
     kinds = np.array([kind for one in excerpts for kind in one.kinds[index]])
@@ -272,5 +274,5 @@ def _articulations(
 
 
 def _rarity(which: NDArray[np.bool_]) -> float:
-    """How much more each of them counts than one of the others, so that rare ones are named too."""
+    """Weight of each of them against the others, so that rare ones are learnt too."""
     return float(np.sqrt((~which).sum() / which.sum()))

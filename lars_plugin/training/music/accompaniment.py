@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Endless music without drums, for models that hear whole songs.
+"""Endless music without drums, for models of whole songs.
 
 Two sources, alone or together: our own band (:mod:`lars_plugin.training.music.band`), and a bank of
 excerpts that a General MIDI synthesiser rendered beforehand
@@ -29,7 +29,7 @@ BANK_INDEX = "bank.csv"
 
 Wave = NDArray[np.float32]
 
-# How often: the bank alone, the band alone, both. Without a bank the band plays always.
+# Probabilities of the bank alone, the band alone, and both. Without a bank only the band plays.
 _BANK, _BAND = 0.4, 0.4
 
 
@@ -71,7 +71,7 @@ class Accompaniment:
         mixed = np.stack([middle + side, middle - side])
         if rng.random() < 0.5:
             mixed = mixed[::-1]
-        # Opposite channels cancel in mono: then there is nothing to hear, so draw again.
+        # Opposite channels cancel in mono. The result would be silent, so draw again.
         peak = float(np.abs(mixed).max())
         return np.ascontiguousarray(mixed / peak) if peak > 1e-3 else self.draw(samples)
 

@@ -2,7 +2,7 @@
 """A band of our own instruments: arrange a song, play it, mix it.
 
 Shakers, tambourines and hand-held noise are part of it: they are "other", not drums, here. Claps
-are not: most people call them drums.
+are not, because most people count them as drums.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _LONGEST = 4.0  # seconds of one note
 
 
 def _perform_notes(patch: Patch, events: Sequence[Event], samples: int) -> Wave:
-    """Play notes; each pitch is made once, as long as its longest note."""
+    """Play notes; each pitch is rendered once, as long as its longest note."""
     lengths: dict[int, float] = {}
     for event in events:
         longest = min(_LONGEST, max(lengths.get(event.pitch, 0), event.seconds))
         lengths[event.pitch] = longest
-    made = {pitch: patch(pitch, seconds) for pitch, seconds in lengths.items()}
+    result = {pitch: patch(pitch, seconds) for pitch, seconds in lengths.items()}
     out = np.zeros(samples, np.float32)
     fade = np.linspace(1, 0, 441, dtype=np.float32)
     for event in events:
-        wave = made[event.pitch]
+        wave = result[event.pitch]
         length = min(len(wave), int(event.seconds * SAMPLE_RATE) + 441)
         begin = int(event.onset * SAMPLE_RATE)
         first, stop = max(0, -begin), min(length, samples - begin)
@@ -60,7 +60,7 @@ def _pan(rng: Generator, mono: Wave, spread: float) -> Wave:
 
 
 def _chorus(rng: Generator, mono: Wave) -> Wave:
-    """Two delayed copies whose delays sway against each other, ``(2, samples)``."""
+    """Two delayed copies whose delays move in opposite directions, ``(2, samples)``."""
     t = np.arange(len(mono), dtype=np.float32)
     sway = np.sin(t * np.float32(2 * np.pi * rng.uniform(0.2, 1.2) / SAMPLE_RATE))
     amount = np.float32(rng.uniform(40, 200))
@@ -209,7 +209,7 @@ def _reverb(rng: Generator, layers: Wave) -> Wave:
 
 
 def _pump(rng: Generator, song: Song, wave: Wave) -> None:
-    """The dip on every beat that a side chain makes, here without the kick that caused it."""
+    """The dips of a side chain on every beat, without the kick that causes them."""
     t = np.arange(wave.shape[1], dtype=np.float32) / SAMPLE_RATE
     beat = np.mod((t - np.float32(song.start)) * np.float32(song.tempo / 60), 1.0)
     depth = np.float32(rng.uniform(0.3, 0.95))

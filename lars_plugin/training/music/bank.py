@@ -2,8 +2,7 @@
 """A bank of music rendered by FluidSynth with General MIDI sound fonts, without drums.
 
 Every file is a song of its own: :mod:`lars_plugin.training.music.song` writes the notes, a MIDI
-file
-carries them (never on channel 10, the drums'), the command-line program ``fluidsynth`` plays it.
+file carries them (never on channel 10, the drums'), and the program ``fluidsynth`` plays it.
 
 Held out for validation are every fourth program (those whose number modulo 4 is 3), the chord
 progressions of the validation split, and, if two are given, a sound font.
@@ -12,7 +11,6 @@ progressions of the validation split, and, if two are given, a sound font.
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
 import shutil
 import subprocess
@@ -27,6 +25,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError, InputError
+from lars_plugin.files import replacing, sha256_of
 from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.music import song as music
 from lars_plugin.training.music.accompaniment import BANK_INDEX
@@ -39,7 +38,7 @@ log = logging.getLogger(__name__)
 Wave = NDArray[np.float32]
 
 # Which programs (from 0) may play a part. Taiko, melodic tom, synth drum, reverse cymbal, timpani
-# and the sound effects play none: they sound like what the drum stems are to hold.
+# and the sound effects are left out: they sound like drums.
 _PROGRAMS: dict[str, tuple[int, ...]] = {
     "bass": (*range(32, 40), 43, 58, 87),
     "pads": (*range(16, 24), *range(48, 55), *range(88, 96), 61, 62, 63, 4, 5),
@@ -163,7 +162,7 @@ def make_bank(folder: Path, config: BankConfig) -> int:
     if index.is_file():
         with index.open(newline="", encoding="utf-8") as handle:
             there = {row["file"] for row in csv.DictReader(handle)}
-    digests = {font: hashlib.sha256(font.read_bytes()).hexdigest() for font in fonts.values()}
+    digests = {font: sha256_of(font) for font in fonts.values()}
     made = 0
     with index.open("a", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
@@ -235,6 +234,6 @@ def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: boo
 def _render(font: Path, midi: mido.MidiFile, out: Path, seconds: float) -> None:
     """MIDI to 16-bit FLAC of the given length, peaking at -1 dBFS."""
     wave = render_midi(font, midi, seconds)
-    partial = out.with_name(f"{out.stem}.part.flac")
-    soundfile.write(partial, wave.T * (0.89 / np.abs(wave).max()), SAMPLE_RATE, subtype="PCM_16")
-    partial.replace(out)
+    loud = wave.T * (0.89 / np.abs(wave).max())
+    with replacing(out, error=DatasetError) as temporary:
+        soundfile.write(temporary, loud, SAMPLE_RATE, subtype="PCM_16", format="FLAC")

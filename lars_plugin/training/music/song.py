@@ -3,7 +3,7 @@
 
 A :class:`Song` is drawn from a random generator, and every part of it is a list of
 :class:`Event`. Two consumers play them: our own instruments, and a MIDI file for a synthesiser.
-The two splits share no chord progression (not even rotated) and no scale of the exotic ones.
+The two splits share no chord progression (not even rotated) and no exotic scale.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Song:
         return self.degrees[(step // (4 * self.beats)) % len(self.degrees)]
 
     def pitch(self, degree: int, low: int) -> int:
-        """The lowest note of a degree (any integer: octaves go up) from the MIDI pitch on."""
+        """The lowest note of a degree at or above a MIDI pitch; degrees may span octaves."""
         octave, index = divmod(degree, 7)
         note = self.key + self.scale[index]
         return low + (note - low) % 12 + 12 * octave
@@ -156,7 +156,7 @@ def draw_song(rng: np.random.Generator, split: Split) -> Song:
 
 
 def _bar(rng: np.random.Generator, density: float) -> list[int]:
-    """Steps 0 to 15 that are struck; strong beats are likelier, some bars push against them."""
+    """Steps 0 to 15 that are struck. Strong beats are likelier; some bars are syncopated."""
     weight = np.array([1.0, 0.25, 0.5, 0.35] * 4)
     weight[[0, 8]] += 0.4
     if rng.random() < 0.35:

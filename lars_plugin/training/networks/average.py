@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mean of the weights of models that were trained one from another.
 
-Runs that start from the same weights end near each other, and between them lies a network that
-errs less than each (Wortsman et al. 2022, "Model soups"): a fifth of a decibel for ours.
+Runs that start from the same weights end near each other. Their average has a smaller error than
+each of them (Wortsman et al. 2022, "Model soups"): a fifth of a decibel for our models.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _kind(config: ModelConfig) -> tuple[object, ...]:
 
 
 def average(models: Sequence[str], folder: Path) -> Path:
-    """Write the mean of some models as a model folder, with a record of what it is made of.
+    """Write the mean of some models as a model folder, with a record of its parts.
 
     Args:
         models: names or folders of at least two models of one kind.
@@ -53,7 +53,7 @@ def average(models: Sequence[str], folder: Path) -> Path:
     network = build(first.architecture, settings).eval()
     states = []
     for model in models:
-        # A model that is not given levels is one that gives them no weight.
+        # A model without levels equals one that gives them no weight.
         adopt(network, read_weights(model))
         states.append({name: value.clone() for name, value in network.state_dict().items()})
     state = network.state_dict()

@@ -2,9 +2,8 @@
 """Losses.
 
 :func:`band_loss` trains networks between a band split and masks (``networks/shared/bands.py``). It
-works
-on the spectrogram the masks are applied to, run of bands by run of bands: by Parseval's theorem an
-error energy there is (for a Hann window at 75 % overlap) the wave's error energy up to a
+works on the spectrogram that the masks are applied to, one run of bands at a time. By Parseval's
+theorem an error energy there is (for a Hann window at 75 % overlap) the wave's error energy up to a
 constant, and leaving out the inverse transforms makes a step on a CPU several times cheaper.
 
 :func:`paper_loss` is the loss of LARS 2.0 (equation 1).
@@ -28,7 +27,7 @@ Sums = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class MaskNetwork(Protocol):
-    """A network whose spectrogram and what its masks are made of can be had."""
+    """A network that gives its spectrogram and the outputs that make its masks."""
 
     @property
     def stft(self) -> Callable[[Tensor], Any]:
@@ -73,19 +72,19 @@ def band_loss(
     """Loss of a batch, and its SDR per stem for the log.
 
     With D the error, S the reference and X the mixture, summed over channels, bins and frames,
-    each stem of each example counts alike (else the loud stems rule and the quiet ones lag):
+    each stem of each example has the same weight (else loud stems dominate and quiet ones lag):
 
-    - ``abs_weight * sum |D| / (sum |S| + 0.15 sum |X|)``: bounded, so a stem that cannot be
-      told yet does no harm, and silent stems have a scale too. It alone leaves rare stems at
-      silence: an absolute error asks for the median, and that is nothing;
+    - ``abs_weight * sum |D| / (sum |S| + 0.15 sum |X|)``: bounded, so a stem that is
+      not learnt yet does no harm, and silent stems have a scale too. Alone it leaves rare stems
+      at silence: an absolute error is least at the median, which is zero;
     - ``log_weight * log10((|D|^2 + t) / (|S|^2 + t))``, t = floor_power |X|^2: the SDR itself, in
-      units of 10 dB, which asks for the mean. Alone it stalls at the start, so the caller
-      brings it in little by little. The floor lies below a quiet hi-hat (30 dB under the
-      mixture), or nothing would be gained by finding it.
+      units of 10 dB, which is best at the mean. Alone it stalls at the start, so the caller
+      raises its weight slowly. The floor is below a quiet hi-hat (30 dB under the mixture);
+      otherwise finding the hi-hat would gain nothing.
 
-    Where a stem is silent both terms count a fifth and t is silent_power |X|^2, higher: most
-    excerpts have no crash, and at full weight, or with leakage punished however faint it is, the
-    network learns that there is none before it learns to hear one.
+    For a silent stem both terms have a fifth of the weight, and t is silent_power |X|^2, higher.
+    Most excerpts have no crash. At full weight, or if the faintest leakage is punished, the
+    network learns that there is never one before it learns to recognise one.
 
     Args:
         network: in training mode.
@@ -124,7 +123,7 @@ def band_loss(
     error, abs_error, energy, magnitude = sums
     with torch.no_grad():
         loudness = mix.square().sum(0)
-        # The constants matter for silent mixtures alone, where all else is zero.
+        # The constants matter for silent mixtures only, where everything else is zero.
         power = loudness.sum((0, 1, 3))
         mix_magnitude = loudness.sqrt().sum((0, 1, 3)) + 1e3
         sounding = energy > floor_power * power + 1e-3
@@ -151,6 +150,6 @@ def paper_loss(estimate: Tensor, reference: Tensor) -> Tensor:
     for n_fft in (4096, 8192):
         window = torch.hann_window(n_fft, device=flat.device)
         spec = torch.stft(flat, n_fft, n_fft // 4, window=window, return_complex=True).abs()
-        made, wanted = spec.chunk(2)
-        loss = loss + functional.l1_loss(made, wanted)
+        result, wanted = spec.chunk(2)
+        loss = loss + functional.l1_loss(result, wanted)
     return loss

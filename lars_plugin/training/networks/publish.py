@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from lars_plugin.errors import InputError
+from lars_plugin.errors import InputError, ModelError
+from lars_plugin.files import replacing
 from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.networks.registry import of_network
 from lars_plugin.training.render.fullmix import FULLMIX_STEMS
@@ -26,8 +27,8 @@ def publish(network: nn.Module, folder: Path, record: Mapping[str, Any]) -> Path
 
     Args:
         network: trained.
-        folder: made if it is not there; its name becomes the model's.
-        record: what the run was (command, time, settings), kept beside the weights.
+        folder: created if missing; its name becomes the model's.
+        record: describes the run (command, time, settings); stored beside the weights.
 
     Returns:
         The folder.
@@ -54,10 +55,12 @@ def publish(network: nn.Module, folder: Path, record: Mapping[str, Any]) -> Path
         presets={} if row.causal else {"fast": 1.1, "balanced": 2.0, "best": 4.0},
         weights=WeightsFile("weights.safetensors", "safetensors"),
         description="a model trained with `lars train`",
-        license="see training.json for what it heard",
+        license="see training.json for its training data",
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(dump_config(config), encoding="utf-8")
+    with replacing(folder / "config.yaml", error=ModelError) as temporary:
+        temporary.write_text(dump_config(config), encoding="utf-8")
     write_weights(network, folder)
-    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / "training.json", error=ModelError) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return folder

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a training starts from: a new network, or one that goes on from a trained one."""
+"""The network that training starts from: a new one, or one with trained weights."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
     """Tensors of a model (a name or a folder) or of a training's ``checkpoint.pt`` (its average).
 
     Raises:
-        ModelError: there is none, or it cannot be read.
+        ModelError: it is missing or cannot be read.
     """
     path = Path(source)
     if path.suffix == ".pt" and path.is_file():
@@ -56,11 +56,11 @@ def _complex_inputs(network: BandNetwork, name: str) -> int:
 
 
 def adopt(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy trained weights into a network that may give more stems.
+    """Copy trained weights into a network that may have more stems.
 
-    Its further stems start as silence that nothing leads to: their masks are 0 but for a bias,
-    the mean of the others'. Levels that the trained network was not given (``bands.levels_of``)
-    start with weights of 0, so the network starts as the one it goes on from.
+    Additional stems start as silence: their masks are 0 except for a bias, the mean of the
+    others'. Levels that the trained network did not have (``bands.levels_of``) start with
+    weights of 0, so the new network starts out equal to the trained one.
 
     Raises:
         InputError: the weights are of another network.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fitting a network: AdamW over the time there is, EMA, checkpoints, scores."""
+"""Training a network: AdamW within a time budget, EMA, checkpoints, scores."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from lars_plugin.allocator import keep_freed_memory
-from lars_plugin.errors import DatasetError
+from lars_plugin.errors import DatasetError, ModelError
 from lars_plugin.evaluation.metrics import is_sounding, sdr
+from lars_plugin.files import replacing
 from lars_plugin.networks.registry import Training, of_network
 from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.data.pool import Pool, PoolConfig
@@ -40,8 +41,8 @@ Clip = tuple[str, NDArray[np.float32]]
 class FitConfig:
     """Everything a run depends on; it is stored in every checkpoint.
 
-    The schedule follows the clock, not the step count: ``minutes`` of training give the best
-    model those minutes can buy on whatever machine runs them.
+    The schedule follows the clock, not the step count, so ``minutes`` of training give the best
+    model that is possible in this time on any machine.
     """
 
     kits: str | tuple[str, ...]
@@ -103,17 +104,17 @@ def validate(
 ) -> dict[str, float]:
     """Median SDR in dB per stem over the clips where it sounds.
 
-    "mean" is the mean over the drum stems; with a stem "other", that one is left out of it.
+    "mean" is the mean over the drum stems; a stem "other" is left out of it.
     """
     scores: dict[str, list[float]] = {stem: [] for stem in names}
     network.eval()
     with torch.inference_mode():
         for _, stems in clips:
             mixture = stems.sum(0)
-            made = _whole(network, torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
+            estimate = _whole(network, torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
             for index, stem in enumerate(names):
                 if is_sounding(stems[index], mixture):
-                    scores[stem].append(sdr(stems[index], made[index]))
+                    scores[stem].append(sdr(stems[index], estimate[index]))
     result = {stem: float(np.median(values)) for stem, values in scores.items() if values}
     result["mean"] = float(np.mean([v for stem, v in result.items() if stem in STEMS]))
     return result
@@ -125,18 +126,18 @@ def _whole(network: nn.Module, wave: torch.Tensor) -> torch.Tensor:
     shape = getattr(network, "config", None)
     if isinstance(shape, Shape):  # some take some numbers of frames only
         wave = nn.functional.pad(wave, (0, shape.whole_length(length) - length))
-    made: torch.Tensor = network(wave)
-    return made[..., :length]
+    result: torch.Tensor = network(wave)
+    return result[..., :length]
 
 
 def _schedule(progress: float, cooldown: float) -> float:
-    """Warm-up, constant rate, linear cool-down: a run can be prolonged before it cools."""
+    """Warm-up, constant rate, linear cool-down. A run can be prolonged before the cool-down."""
     warmup = min(1.0, progress / 0.01)
     return warmup * min(1.0, max(0.0, 1 - progress) / max(cooldown, 1e-9)) + 1e-3
 
 
 def _has_bfloat16(device: str) -> bool:
-    """Whether arithmetic in bfloat16 is faster there: some processors only emulate it."""
+    """Whether bfloat16 is faster on this device: some processors only emulate it."""
     if not device.startswith("cpu"):
         return True
     try:
@@ -163,7 +164,7 @@ class Trainer:
         config: the run.
         folder: gets ``checkpoint.pt`` (resumed from, if it is there), ``steps.csv`` and
             ``scores.csv``.
-        report: called with a line now and then.
+        report: called with progress lines.
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class Trainer:
     ) -> None:
         self.config = config
         row = of_network(network)
-        # One that no row knows is taken as it is.
+        # A network without a row is used as it is.
         self._training = (row.training if row is not None else None) or Training("")
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -209,11 +210,11 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the run's minutes that is spent, 0 to 1."""
+        """Share of the run's minutes that has passed, 0 to 1."""
         return min(1.0, self.spent / (self.config.minutes * 60))
 
     def run(self) -> nn.Module:
-        """Train until the minutes are spent, over all resumed runs together.
+        """Train until the minutes are over, counting all resumed runs together.
 
         Returns:
             The exponential moving average of the network, in eval mode.
@@ -235,7 +236,7 @@ class Trainer:
                 pool=config.pool,
                 workers=config.workers,
                 synthetic_kits=config.synthetic_kits,
-                # A resumed run goes on with new excerpts.
+                # A resumed run continues with new excerpts.
                 seed=config.seed * 1_000_003 + self.step,
                 exclude=config.exclude_kits,
                 stemgmd=config.stemgmd,
@@ -277,7 +278,7 @@ class Trainer:
         if torch.isfinite(norm):
             self.optimizer.step()
         else:
-            self.report(f"step {self.step}: the gradient is not finite, step left out")
+            self.report(f"step {self.step}: the gradient is not finite; step skipped")
         _update_ema(self.ema, self.network, min(config.ema, (1 + self.step) / (10 + self.step)))
         row = [self.step, f"{self.spent:.1f}", f"{loss.item():.5f}", f"{norm.item():.4f}"]
         self._append("steps.csv", [*row, pool.rendered, *(f"{v:.2f}" for v in scores.tolist())])
@@ -313,19 +314,16 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint, replacing the previous one only when it is whole."""
-        partial = self.checkpoint.with_suffix(".part")
-        torch.save(
-            {
-                "network": self.network.state_dict(),
-                "ema": self.ema.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "spent": self.spent,
-                "step": self.step,
-                "config": asdict(self.config),
-            },
-            partial,
-        )
-        partial.replace(self.checkpoint)
+        state = {
+            "network": self.network.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "spent": self.spent,
+            "step": self.step,
+            "config": asdict(self.config),
+        }
+        with replacing(self.checkpoint, error=ModelError) as temporary:
+            torch.save(state, temporary)
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True, map_location=self.config.device)

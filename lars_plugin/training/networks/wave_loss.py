@@ -14,8 +14,8 @@ __all__ = ["sdr_loss", "wave_loss"]
 def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
     """Equation 1 of LARS 2.0 for a batch, and its SDR per stem for the log.
 
-    Mixtures are brought to one level (RMS 1) first, so loud excerpts do not rule the batch;
-    between the stems of a mixture nothing is evened out, which is the paper's choice.
+    Mixtures are scaled to one level (RMS 1) first, so loud excerpts do not dominate the batch.
+    Within a mixture the stems keep their levels, as in the paper.
 
     Args:
         network: ``(B, C, L)`` to ``(B, S, C, L)``, in training mode.
@@ -25,10 +25,10 @@ def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples;
         NaN where a stem sounds in none.
     """
-    made, stems = _levelled(network, stems)
+    result, stems = _levelled(network, stems)
     with torch.autocast(stems.device.type, enabled=False):
-        loss = paper_loss(made, stems)
-    return loss, _scores(made, stems, 1e-3)
+        loss = paper_loss(result, stems)
+    return loss, _scores(result, stems, 1e-3)
 
 
 def sdr_loss(
@@ -42,7 +42,7 @@ def sdr_loss(
     """The terms of :func:`~lars_plugin.training.networks.losses.band_loss`, of waves instead of
     spectra.
 
-    For networks that map to spectra directly, whose error is not to be had before the inverse
+    For networks that map to spectra directly, whose error is known only after the inverse
     transform. By Parseval's theorem the logarithmic term is the same; the absolute one is of
     samples instead of bins.
 
@@ -57,8 +57,8 @@ def sdr_loss(
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached; NaN where a stem sounds in none.
     """
-    made, stems = _levelled(network, stems)
-    off = made - stems
+    result, stems = _levelled(network, stems)
+    off = result - stems
     mixture = stems.sum(1)
     power = mixture.square().sum((1, 2))[:, None]
     energy = stems.square().sum((2, 3))
@@ -71,20 +71,20 @@ def sdr_loss(
         terms = terms + log_weight * torch.log10((error + floor) / (energy + floor))
     weight = torch.where(sounding, 1.0, 0.2)
     loss = (terms * weight / weight.mean()).mean()
-    return loss, _scores(made, stems, floor_power)
+    return loss, _scores(result, stems, floor_power)
 
 
 def _levelled(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
-    """Estimates and references of mixtures that were brought to RMS 1."""
+    """Estimates and references of mixtures scaled to RMS 1."""
     mixture = stems.sum(1)
     scale = mixture.square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
     return network(mixture / scale).float(), stems / scale[:, None]
 
 
 @torch.no_grad()
-def _scores(made: Tensor, stems: Tensor, quietest: float) -> Tensor:
+def _scores(result: Tensor, stems: Tensor, quietest: float) -> Tensor:
     """SDR in dB ``(S,)`` over the examples in which a stem's power exceeds ``quietest``."""
-    error = (made - stems).square().mean(dim=(2, 3))
+    error = (result - stems).square().mean(dim=(2, 3))
     energy = stems.square().mean(dim=(2, 3))
     sounding = energy > quietest
     ratio = 10 * torch.log10(energy.clamp_min(1e-9) / error.clamp_min(1e-9))

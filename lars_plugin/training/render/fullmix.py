@@ -2,7 +2,7 @@
 """Whole songs: drum stems with music around them as a seventh stem, "other".
 
 :class:`FullMixRenderer` wraps a renderer of drums for training, :func:`make_fullmix_clips` makes
-a fixed validation set out of drum clips. The level of the drums is their energy against the
+a fixed validation set from drum clips. The level of the drums is their energy against the
 music's, over the whole excerpt.
 """
 
@@ -77,7 +77,7 @@ class FullMixRenderer:
     def render(self, samples: int) -> Wave:
         """A new excerpt ``(7, 2, samples)``; the whole mixture peaks between -40 and 0 dBFS.
 
-        Everything done to the mixture is one linear operation on all stems, so they add up.
+        Every change to the mixture is the same linear operation on all stems, so they add up.
         """
         rng, config = self.rng, self.config
         stems = np.zeros((len(FULLMIX_STEMS), 2, samples), np.float32)
@@ -111,7 +111,7 @@ def make_fullmix_clips(
 ) -> int:
     """Write full mixes of drum clips and validation music, as folders of FLAC files.
 
-    Every drum clip is used ``each`` times, with another level of -6, 0 and +6 dB each time.
+    Every drum clip is used ``each`` times, each time at another of the levels -6, 0 and +6 dB.
     ``mix.flac`` is the sample-by-sample sum of the stems; its peak is -1 dBFS.
 
     Args:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last steps of a rendering, alike for every stem, so that stems keep adding up."""
+"""The last steps of a rendering, the same for every stem, so that stems still add up."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 """Random drum mixtures with their stems, rendered on the fly.
 
 One :class:`Renderer` turns kits and grooves into excerpts ``(stems, 2, samples)`` float32 at
-44.1 kHz; the mixture is their sum. Everything that happens to a mixture is either done to a
-stem before the sum (gain, pan, EQ, saturation, room) or is the same linear operation on all
-stems (bus compression as one time-varying gain, low-pass, mono, level), so the sum stays true.
+44.1 kHz; the mixture is their sum. Every change is either made to a
+stem before the sum (gain, pan, EQ, saturation, room), or is the same linear operation on all
+stems (bus compression as one time-varying gain, low-pass, mono, level), so the sum stays exact.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Wave = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class RendererConfig:
-    """How wildly to vary. Probabilities in [0, 1], ranges in the unit named."""
+    """How much to vary. Probabilities in [0, 1], ranges in the unit named."""
 
     whole_kit: float = 0.3  # one kit for all drums, instead of one per drum
     timbre: float = 0.85  # another drum out of the recorded one
@@ -166,7 +166,7 @@ class Renderer:
                 for n in notes
             ]
         for stem in ("toms", "ride", "crash"):
-            # A crash is rare in every performance and as hard to learn as the others.
+            # Crashes are rare in every performance, but as hard to learn as other stems.
             if rng.random() < config.extra * (1.5 if stem == "crash" else 1.0):
                 for _ in range(3):
                     more = [n for n in self._excerpt(seconds) if n.stem == stem]
@@ -218,7 +218,7 @@ class Renderer:
         half = rng.random() < 0.3
         gain = 10 ** (rng.normal(0, config.gain_db) / 20)
         place = stage[stem]
-        # All articulations are struck on the same drum or cymbal, so they share its timbre;
+        # All articulations belong to the same drum or cymbal, so they share its timbre;
         # toms and crashes are several.
         shared = self._timbre(stem)
         chosen: dict[int, list[_Voice]] = {}
@@ -231,7 +231,7 @@ class Renderer:
                 first = self._instrument(self.kits.kits[kit][stem], note, half)
                 chosen[note.number] = [_Voice(first, timbre, pan, 1.0)]
                 if layered:
-                    # Two cymbals at once are a third one that nobody recorded.
+                    # Two cymbals at once make a third one that was never recorded.
                     other = self._instrument(self.kits.kits[second][stem], note, half)
                     level = 10 ** (rng.uniform(-14, 2) / 20)
                     chosen[note.number].append(_Voice(other, self._timbre(stem), pan, level))
@@ -274,7 +274,7 @@ class Renderer:
 
 
 class _Voice:
-    """An instrument with its timbre and place; what was rendered once is kept."""
+    """An instrument with its timbre and place; rendered strokes are cached."""
 
     def __init__(self, instrument: Instrument, timbre: Timbre, pan: float, level: float) -> None:
         self.instrument = instrument
@@ -282,16 +282,16 @@ class _Voice:
         self.level = level
         angle = (pan + 1) * np.pi / 4
         self.left, self.right = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-        self.made: dict[tuple[int, int], Wave] = {}
+        self.rendered: dict[tuple[int, int], Wave] = {}
 
     def hit(self, velocity: float, rng: np.random.Generator, width: float) -> Wave:
         """One stroke ``(2, samples)``; not to be changed."""
         layer, take, gain = self.instrument.choose(velocity, rng)
-        wave = self.made.get((layer, take))
+        wave = self.rendered.get((layer, take))
         if wave is None:
             raw = self.instrument.layers[layer][take].astype(np.float32) / np.float32(32768)
             wave = self._place(self.timbre.apply(raw), width)
-            self.made[layer, take] = wave
+            self.rendered[layer, take] = wave
         return np.asarray(wave * np.float32(gain * self.level), np.float32)
 
     def _place(self, wave: Wave, width: float) -> Wave:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cymbals made of shaped noise, nearer to bronze than the electronic ones.
+"""Cymbals made of shaped noise, closer to bronze than the electronic ones.
 
 A struck cymbal soon rings in so many modes that it is noise with a spectral envelope, whose
 bands decay at their own speeds and whose highest bands swell up only after the stroke (Rossing
 2000, "Science of Percussion Instruments", chapter 9). So: noise of random phase in short frames,
 an envelope per frequency and time, and a few partials that stand out. Few recorded kits have
-cymbals; with these no two excerpts need share one.
+cymbals; with these every excerpt can have its own.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def bronze_sounds(rng: np.random.Generator) -> dict[str, dict[str, Wave]]:
     closed, opened = rng.uniform(0.015, 0.06), rng.uniform(0.2, 0.7)
 
     def hat(decay: float, sizzle: float) -> Wave:
-        # The same pair of cymbals each time: only the foot moves.
+        # The same pair of cymbals each time; only the foot moves.
         return _hat(np.random.default_rng(state), decay, sizzle)
 
     def ride(bell: bool) -> Wave:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a studio does to drums, drawn at random: equaliser, rooms, tape, bus, low-pass.
+"""Studio effects on drums, drawn at random: equaliser, rooms, tape, bus, low-pass.
 
-Stems are ``(stems, 2, samples)`` float32 at 44.1 kHz. What is not linear is done to one stem
-alone. What is done to the mixture is one linear operation, or one gain, for all stems, so their
-sum stays true.
+Stems are ``(stems, 2, samples)`` float32 at 44.1 kHz. Non-linear effects act on one stem
+only. Effects on the mixture are one linear operation, or one gain, for all stems, so their sum
+stays exact.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 """Instruments of our own: a factory draws a patch, a patch plays notes.
 
 ``patch(pitch, seconds)`` is mono float32 at 44.1 kHz, peaking near 1. The factories of the two
-splits differ in kind (:data:`FACTORIES`), so what validates was never heard in training.
+splits differ in kind (:data:`FACTORIES`), so validation uses instruments that training never had.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Factory = Callable[[Generator], Patch]
 
 
 def _swept(rng: Generator, kind: str, dark: float, bright: float, decay: float) -> Patch:
-    """A wave table whose filter opens at the attack and closes with a time constant."""
+    """A wave table with a filter that opens at the attack and closes with a time constant."""
     amplitudes = harmonics(rng, kind)
     detune = rng.choice([0.0, 0.0, rng.uniform(3, 15)])
     attack, release = rng.uniform(0.001, 0.01), rng.uniform(0.01, 0.08)
@@ -156,7 +156,7 @@ def electric_piano(rng: Generator) -> Patch:
 
 
 def bells(rng: Generator) -> Patch:
-    """FM at a ratio that is no integer."""
+    """FM at a ratio that is not an integer."""
     ratio = float(rng.choice([1.41, 2.76, 3.5, 5.19, 7.13])) * rng.uniform(0.98, 1.02)
     return _fm(rng, ratio, rng.uniform(0.5, 4), rng.uniform(0.2, 1.0), rng.uniform(0.3, 1.5))
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where each drum stands between left and right.
+"""The place of each drum between left and right.
 
-Most mixes place drums alike: kick and snare in the middle, the hi-hat to one side and the ride to
-the other, toms across, crashes left and right. What is in the side signal is then neither kick nor
-snare, which is the best clue there is to a quiet hi-hat. Other mixes do it otherwise, so other
-placements are drawn too, and some mixtures are mono.
+Most mixes place drums in the same way: kick and snare in the middle, the hi-hat to one side and the
+ride to the other, toms across, crashes left and right. The side signal then holds neither kick nor
+snare, which is the best clue to a quiet hi-hat. Other mixes differ, so other placements are drawn
+too, and some mixtures are mono.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pitched sound from arithmetic, fast: wave tables, spread spectra, plucked strings, FM.
 
-Everything is mono float32 at 44.1 kHz. A note costs a few milliseconds, so that an excerpt with
-a hundred of them keeps well below its own duration.
+Everything is mono float32 at 44.1 kHz. A note takes a few milliseconds, so an excerpt with
+a hundred notes is rendered much faster than real time.
 """
 
 from __future__ import annotations

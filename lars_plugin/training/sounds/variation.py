@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Another drum out of a recorded one: what keeps a network from learning the kits by heart.
+"""Variations of recorded drums, so that a network does not memorise the kits.
 
 Five recorded kits are few. For each instrument of each excerpt a :class:`Timbre` is drawn: its
-pitch, a rough equaliser curve that weighs its partials anew, how fast its high and low bands
+pitch, a rough equaliser curve that reweights its partials, how fast its high and low bands
 die, how hard its attack is. All hits of the instrument share it, as they would share a drum.
 """
 
@@ -73,14 +73,14 @@ def draw_timbre(rng: np.random.Generator, stem: str, semitones: float) -> Timbre
     """A random instrument of this stem, up to ``semitones`` higher or lower."""
     cymbal = stem in _CYMBALS
     rate = 1.0 if rng.random() < 0.15 else 2 ** (rng.uniform(-semitones, semitones) / 12)
-    # Floor toms reach as low as kicks, and kicks as high as toms: only their shapes tell.
+    # Floor toms reach as low as kicks, and kicks as high as toms; only their shapes differ.
     if stem == "toms" and rng.random() < 0.3:
         rate = 2 ** (rng.uniform(-11, -4) / 12)
     elif stem == "kick" and rng.random() < 0.15:
         rate = 2 ** (rng.uniform(3, 8) / 12)
     damping = (0.0, 0.0)
     if rng.random() < 0.5:
-        # Longer than recorded would raise the noise floor; only shorter is possible.
+        # Only shorter decays are drawn, because longer ones would raise the noise floor.
         low, high = rng.gamma(1.0, 3.0 if cymbal else 4.0, 2)
         damping = (float(low), float(high))
     attack = float(rng.normal(0, 4.0)) if rng.random() < 0.5 else 0.0

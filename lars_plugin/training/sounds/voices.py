@@ -159,7 +159,7 @@ def _pronounce(rng: Generator, wave: Wave, events: Sequence[Event]) -> None:
     """Put consonants before notes, and some after, in place."""
     loudness = rng.uniform(0.4, 1.6)
     rate = rng.uniform(0.4, 0.95)
-    made: dict[str, Wave] = {}
+    result: dict[str, Wave] = {}
     for event in events:
         for after in (False, True):
             if rng.random() > (rate * 0.4 if after else rate):
@@ -167,12 +167,12 @@ def _pronounce(rng: Generator, wave: Wave, events: Sequence[Event]) -> None:
             name = str(rng.choice(list(_CONSONANTS)))
             low, high, seconds, level = _CONSONANTS[name]
             length = int(seconds * rng.uniform(0.7, 1.4) * SAMPLE_RATE)
-            if name not in made:
-                made[name] = band(noise(rng, 8820), low * rng.uniform(0.85, 1.15), high)
+            if name not in result:
+                result[name] = band(noise(rng, 8820), low * rng.uniform(0.85, 1.15), high)
             x = np.linspace(0, 1, length, dtype=np.float32)
             # Plosives start at once, fricatives swell.
             shape = np.exp(-5 * x) if seconds < 0.05 else np.sqrt(np.maximum(np.sin(np.pi * x), 0))
-            burst = made[name][600 : 600 + length] * shape * np.float32(level * loudness * 0.5)
+            burst = result[name][600 : 600 + length] * shape * np.float32(level * loudness * 0.5)
             at = event.onset + (event.seconds if after else -0.6 * seconds)
             begin = int(at * SAMPLE_RATE)
             first = max(0, -begin)

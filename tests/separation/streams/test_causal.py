@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lars_plugin.backends.torch_causal import TorchCausalBackend
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
-from lars_plugin.model import CausalBackend, Chunking, Model, ModelConfig
-from lars_plugin.networks.livenet.network import LiveNet
+from lars_plugin.model import CausalBackend, Chunking, Model
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.streams.causal import CausalStream
 from lars_plugin.testing import IdentityModel
-from lars_plugin.zoo.checkpoints import build_network
+from tests.models import causal
 
 Wave = NDArray[np.float32]
 
@@ -31,21 +28,7 @@ STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash")
 
 @functools.cache
 def model() -> Model:
-    torch.manual_seed(1)
-    config = ModelConfig(
-        name="tiny-live",
-        stems=STEMS,
-        chunking=Chunking(HOP, 1, "causal", lookahead=DELAY),
-        architecture="livenet",
-        network={
-            "n_fft": 256, "hop_length": HOP, "synthesis": 128,
-            "band_widths": (*(2,) * 8, *(14,) * 8), "features": (8, 10, 12),
-            "dilations": (1, 2), "bottom": (1, 3), "recurrent": 16, "head": 8,
-        },
-    )  # fmt: skip
-    network = build_network(config)
-    assert isinstance(network, LiveNet)
-    return Model(config, TorchCausalBackend(network))
+    return causal()
 
 
 def noise(samples: int, seed: int = 0, channels: int = 2) -> Wave:
@@ -127,7 +110,7 @@ def test_other_hops_and_models_without_a_state_are_refused() -> None:
     config = dataclasses.replace(fake.config, chunking=chunking)
     with pytest.raises(EngineError, match="cannot run the causal"):
         CausalStream(Model(config, fake.backend))
-    with pytest.raises(InputError, match="neither overlap nor fade"):
+    with pytest.raises(InputError, match="must not overlap or fade"):
         Chunking(HOP, 2, "causal")
 
 

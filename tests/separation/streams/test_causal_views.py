@@ -7,17 +7,14 @@ import functools
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lars_plugin.backends.torch_causal import TorchCausalBackend
 from lars_plugin.model import Chunking, Model, ModelConfig
-from lars_plugin.networks.livenet.network import LiveNet
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.streams.causal import CausalStream
-from lars_plugin.zoo.checkpoints import build_network
+from tests.models import causal
 
 Wave = NDArray[np.float32]
 
@@ -50,21 +47,9 @@ def middle() -> Model:
 
 @functools.cache
 def network() -> Model:
-    torch.manual_seed(1)
-    config = ModelConfig(
-        name="tiny-live",
-        stems=STEMS,
-        chunking=CHUNKING,
-        architecture="livenet",
-        network={
-            "n_fft": 1024, "hop_length": HOP, "synthesis": 512,
-            "band_widths": (*(4,) * 8, *(60,) * 8), "features": (8, 10, 12),
-            "dilations": (1, 2), "bottom": (1, 3), "recurrent": 16, "head": 8,
-        },
-    )  # fmt: skip
-    made = build_network(config)
-    assert isinstance(made, LiveNet)
-    return Model(config, TorchCausalBackend(made))
+    return causal(
+        STEMS, n_fft=1024, hop_length=HOP, synthesis=512, band_widths=(*(4,) * 8, *(60,) * 8)
+    )
 
 
 def drum(samples: int, seed: int = 0) -> Wave:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -13,36 +11,28 @@ from pedalboard import Phaser
 
 from lars_plugin.audio.levels import QUIETEST, is_silent, without_denormals
 from lars_plugin.backends.torch_backend import TorchBackend
-from lars_plugin.backends.torch_causal import TorchCausalBackend
 from lars_plugin.chain import StemBoard
-from lars_plugin.model import Backend, Chunking, Model, ModelConfig, Refinement
-from lars_plugin.networks.bandunet.config import BandUNetConfig
+from lars_plugin.model import Backend, CausalBackend, Chunking, Model, ModelConfig, Refinement
 from lars_plugin.networks.bandunet.core import BandCore
 from lars_plugin.networks.bandunet.network import BandUNet
 from lars_plugin.networks.bandunet.prepost import BandPrePost
-from lars_plugin.networks.livenet.network import LiveNet
 from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.refine.refiner import Refiner
 from lars_plugin.refine.spatial_wiener import SpatialFilter
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.streams.live_rate import LiveRateStream
-from lars_plugin.zoo.checkpoints import build_network
+from tests.models import QUICK_BANDUNET, bandunet, causal
 
 Wave = NDArray[np.float32]
 
 STEMS = ("kick", "snare")
-SHAPE = BandUNetConfig(
-    stems=2, n_fft=256, hop_length=64, band_widths=(*(2,) * 4, *(10,) * 12), features=(8, 10),
-    blocks=1, dilations=(1,), tdf_factor=2, head=8,
-)  # fmt: skip
 FIT = Refinement(window=8192, n_fft=510, components=1, iterations=2)
 # Denormals, numbers just above them, and music that nobody hears.
 LEVELS = (1e-44, 1e-40, 1e-38, 1e-35, 1e-30, 1e-26, 1e-21, 1e-15, 1e-10)
 
 
 def network() -> BandUNet:
-    torch.manual_seed(0)
-    return BandUNet(SHAPE).eval()
+    return bandunet(len(STEMS), **QUICK_BANDUNET).eval()
 
 
 def noise(level: float, samples: int = 5000) -> Wave:
@@ -86,8 +76,9 @@ def test_ten_milliseconds_of_denormals_in_silence_are_silence_also_for_live_stre
 
 def test_a_chunk_of_denormals_is_silence_for_backends_and_the_fit() -> None:
     chunk = np.full((2, 4096), 1e-40, np.float32)
-    config = dataclasses.replace(SHAPE)
-    core = BandCore(network()).eval()
+    seen = network()
+    config = seen.config
+    core = BandCore(seen).eval()
 
     def run(inputs: list[Wave]) -> list[Wave]:
         with torch.inference_mode():
@@ -100,26 +91,14 @@ def test_a_chunk_of_denormals_is_silence_for_backends_and_the_fit() -> None:
 
 
 def test_a_causal_network_hears_silence_in_denormals() -> None:
-    torch.manual_seed(1)
-    config = ModelConfig(
-        name="tiny-live",
-        stems=STEMS,
-        chunking=Chunking(64, 1, "causal", lookahead=64),
-        architecture="livenet",
-        network={
-            "n_fft": 256, "hop_length": 64, "synthesis": 128,
-            "band_widths": (*(2,) * 8, *(14,) * 8), "features": (8, 10, 12),
-            "dilations": (1, 2), "bottom": (1, 3), "recurrent": 16, "head": 8,
-        },
-    )  # fmt: skip
-    made = build_network(config)
-    assert isinstance(made, LiveNet)
-    backend = TorchCausalBackend(made)
+    model = causal(STEMS)
+    backend = model.backend
+    assert isinstance(backend, CausalBackend)
     stems, _ = backend.step(np.full((2, 640), 1e-40, np.float32), backend.initial_state())
     assert not stems.any()
     for level in LEVELS:
         audio = noise(level, 1500)
-        parts = Separator(Model(config, backend)).separate(audio, 44100).values()
+        parts = Separator(model).separate(audio, 44100).values()
         total = np.sum([part.astype(np.float64) for part in parts], axis=0)
         np.testing.assert_allclose(total, audio, atol=max(1e-4 * level, 3 * QUIETEST))
 

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Losses and the trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
+from lars_plugin.training.networks.losses import band_loss, paper_loss
+from lars_plugin.training.networks.trainer import (
+    FitConfig,
+    Trainer,
+    _schedule,
+    load_clips,
+    validate,
+)
+from tests.models import QUICK_BANDUNET
+
+SMALL = BandUNetConfig(**QUICK_BANDUNET)
+
+
+def test_band_loss_is_what_the_separated_spectrogram_says() -> None:
+    torch.manual_seed(0)
+    network = BandUNet(SMALL).eval()
+    stems = torch.randn(2, 6, 2, 2048) * (torch.rand(2, 6, 1, 1) + 0.4)
+    stems[0, 3] = 0
+    loss, score = band_loss(network, stems, 0.5, 0.25)
+    mixture = stems.sum(1)
+    scale = mixture.square().mean(dim=(1, 2)).sqrt() + 1e-5
+    spec = network.stft(mixture / scale[:, None, None])
+    result = network.separate(spec)[..., :-1, :]
+    wanted = network.stft((stems / scale[:, None, None, None]).flatten(1, 2))
+    wanted = wanted.unflatten(1, (6, 2))[..., :-1, :]
+    off, power = (result - wanted).square().sum(-1), wanted.square().sum(-1)
+    axes = (2, 3, 4)
+    mix = spec[..., :-1, :].square().sum(-1)
+    loud = power.sum(axes) > 2e-4 * mix.sum((1, 2, 3))[:, None]
+    floor = torch.where(loud, 2e-4, 1e-3) * mix.sum((1, 2, 3))[:, None]
+    whole = mix.sqrt().sum((1, 2, 3))[:, None]
+    first = off.sqrt().sum(axes) / (power.sqrt().sum(axes) + 0.15 * whole)
+    second = torch.log10((off.sum(axes) + floor) / (power.sum(axes) + floor))
+    weight = torch.where(loud, 1.0, 0.2)
+    terms = (0.5 * first + 0.25 * second) * weight / weight.mean()
+    assert loss.item() == pytest.approx(terms.mean().item(), rel=1e-2)
+    sdr = 10 * torch.log10(power.sum(axes) / off.sum(axes))
+    expected = [sdr[1, 3] if s == 3 else sdr[:, s].mean() for s in range(6)]
+    np.testing.assert_allclose(score.numpy(), torch.stack(expected).detach().numpy(), atol=0.05)
+
+
+def test_band_loss_of_silence_is_finite_and_has_no_gradient_of_nan() -> None:
+    network = BandUNet(SMALL)
+    stems = torch.zeros(2, 6, 2, 2048)
+    loss, _ = band_loss(network, stems, 0.5, 0.25)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(loss)
+    for parameter in network.parameters():
+        assert parameter.grad is not None
+        assert torch.isfinite(parameter.grad).all()
+
+
+def test_paper_loss_is_zero_for_the_truth_and_adds_wave_and_magnitude_errors() -> None:
+    stems = torch.randn(1, 2, 2, 9000)
+    assert paper_loss(stems, stems).item() == 0
+    # A flipped sign leaves magnitudes alone: only the wave term remains.
+    expected = 2 * stems.abs().mean()
+    assert paper_loss(-stems, stems).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def config(data: Any, minutes: float) -> FitConfig:
+    return FitConfig(
+        kits=str(data.kits),
+        grooves=str(data.grooves),
+        clips=str(data.clips),
+        minutes=minutes,
+        segment=8192,
+        batch=2,
+        pool=8,
+        synthetic_kits=1,
+    )
+
+
+def test_steps_on_one_batch_raise_its_sdr() -> None:
+    torch.manual_seed(0)
+    network = BandUNet(SMALL)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=5e-3)
+    tone = torch.sin(torch.arange(8192) * 0.05).expand(1, 1, 2, -1)
+    stems = torch.cat([tone, 0.3 * torch.randn(1, 1, 2, 8192), torch.zeros(1, 4, 2, 8192)], dim=1)
+    scores = []
+    for _ in range(60):
+        loss, score = band_loss(network, stems, 0.3, 1.0)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        scores.append(score[:2].mean().item())
+    assert scores[-1] > scores[0] + 5
+
+
+def test_a_run_spends_its_minutes_and_resumes_where_it_stopped(data: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    first = Trainer(BandUNet(SMALL), config(data, 0.05), tmp_path)
+    first.run()
+    assert first.progress == 1
+    assert len((tmp_path / "steps.csv").read_text().splitlines()) == first.step > 0
+    again = Trainer(BandUNet(SMALL), config(data, 0.05), tmp_path)
+    assert (again.step, again.spent) == (first.step, first.spent)
+    for mine, theirs in zip(first.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    again.run()  # no time is left
+    assert again.step == first.step
+    longer = Trainer(BandUNet(SMALL), config(data, 0.06), tmp_path)
+    longer.run()
+    assert longer.step > first.step
+
+
+def test_a_dead_renderer_ends_the_run_with_an_error(data: Any, tmp_path: Path) -> None:
+    broken = dataclasses.replace(config(data, 1), kits=str(tmp_path / "missing"))
+    from lars_plugin.errors import DatasetError
+
+    with pytest.raises(DatasetError, match="rendering process"):
+        Trainer(BandUNet(SMALL), broken, tmp_path).run()
+
+
+def test_validation_scores_every_sounding_stem(data: Any) -> None:
+    scores = validate(BandUNet(SMALL), load_clips(data.clips))
+    assert set(scores) == {"kick", "snare", "toms", "hihat", "ride", "crash", "mean"}
+    assert all(np.isfinite(value) for value in scores.values())
+
+
+def test_the_rate_stays_until_the_cool_down_and_then_falls_to_nothing() -> None:
+    rates = [_schedule(progress / 100, 0.25) for progress in range(101)]
+    assert rates[0] < 0.01
+    assert all(rate == rates[2] for rate in rates[2:76])
+    assert rates[75] > rates[80] > rates[99] > rates[100]
+    assert rates[100] < 0.01
