@@ -72,7 +72,7 @@ class Activations:
         velocities: ``(frames, 5)`` in [0, 1]; they mean something where a group is struck. None
             from a transcriber that does not hear them.
         shares: ``(frames, 7, level_bands)``: each stem's share of the power in a band, and that
-            of everything that is no drum; they sum to 1 over the stems. None likewise.
+            of everything else; they sum to 1 over the stems. None likewise.
         pick: finds the hits of a group among its chances.
         one_cymbal: whether ride and crash are not told apart; all are called crash then.
     """
