@@ -20,8 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 NEEDED = (
-    "hypothesis", "matplotlib", "mido", "numpy", "pedalboard", "platformdirs", "pytest", "pyyaml",
-    "rich", "safetensors", "scipy", "soundfile", "soxr", "threadpoolctl", "tomli",
+    "hypothesis", "matplotlib", "mido", "mir_eval", "numpy", "pedalboard", "platformdirs", "pytest",
+    "pyyaml", "rich", "safetensors", "scipy", "soundfile", "soxr", "threadpoolctl", "tomli",
 )  # fmt: skip
 TESTS = (
     "tests/audio",

@@ -51,7 +51,7 @@ latency is printed. A port of that name is used, or else a virtual one is made.
 For makers of models:
   lars midi --render clips --kits KITS --grooves GROOVES     clips for lars evaluate clips --midi
   lars midi --tune --model NAME --kits KITS --grooves GROOVES --start tuned/stems.json \
-      --excerpts 120 --seconds 10 --steps 1000       writes midi.json beside the model
+      --excerpts 120 --seconds 10 --steps 1000       writes midi.json and its weights
 """
 
 

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What transcription knows of a model, in ``midi.json`` beside it: picker, thresholds, scorers.
+"""What transcription knows of a model, in two files beside it that ``lars midi --tune`` writes.
 
-The file is written by ``lars midi --tune`` and holds plain numbers only, those of the picker in
-base64. Models without one share those of the package (``tuned/``), which were tuned on stems as
-they were played, with some bleed. For stems that no file knows, rules with fixed thresholds decide
+``midi.json`` has the settings (thresholds, offsets, names of articulations) and the SHA-256 of
+``midi.weights.safetensors``, which has the arrays of the picker and of the scorers. Models without
+them share those of the package (``tuned/``), which were tuned on stems as they were played, with
+some bleed. For stems that no file knows, rules with fixed thresholds decide
 (:mod:`lars_plugin.midi.rules`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -18,17 +21,29 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
 from lars_plugin.audio import AtomicFiles, printable
 from lars_plugin.errors import ModelError, ModelFormatError
 from lars_plugin.midi.features import FEATURE_COUNT
 from lars_plugin.midi.hits import ARTICULATIONS, DRUMS
+from lars_plugin.midi.old_settings import weights_of_version_2
 from lars_plugin.midi.picker import Picker
 from lars_plugin.midi.scorer import Scorer
 
 __all__ = ["SETTINGS_FILE", "Settings", "StemSettings", "read_settings", "settings_for"]
 
+log = logging.getLogger(__name__)
+
 SETTINGS_FILE = "midi.json"
-_VERSION = 2
+_VERSION, _OLD_VERSION = 3, 2
+# Not ".safetensors" alone: settings called weights.json must not replace the network beside them.
+_WEIGHTS_SUFFIX = ".weights.safetensors"
+# Real files have 200 kB.
+_MAX_BYTES = 1 << 24
 
 # Tuned on stems as they were played, for stems that no model made, and on mixtures (a baseline).
 _OWN = Path(__file__).parent / "tuned"
@@ -67,70 +82,124 @@ class Settings:
     made: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def save(self, path: Path) -> None:
-        """Write the file, complete or not at all.
+        """Write ``path`` and, beside it, the weights: both complete, or neither.
 
         Raises:
-            AudioFileError: it cannot be written.
+            AudioFileError: they cannot be written.
         """
-        parts = {
-            stem: {
+        parts: dict[str, dict[str, Any]] = {}
+        arrays: dict[str, NDArray[Any]] = {
+            f"picker.{name}": array for name, array in self.picker.to_arrays().items()
+        }
+        for stem, part in self.parts.items():
+            parts[stem] = {
                 "threshold": round(part.threshold, 4),
                 "offset_ms": round(part.offset * 1000, 2),
-                "articulations": {
-                    name: scorer.to_numbers() for name, scorer in part.articulations.items()
-                },
+                "articulations": list(part.articulations),
             }
-            for stem, part in self.parts.items()
-        }
+            for kind, scorer in part.articulations.items():
+                arrays |= {f"{stem}.{kind}.{k}": array for k, array in scorer.to_arrays().items()}
+        # safetensors writes memory as it lies.
+        weights = save({name: np.array(array, order="C") for name, array in arrays.items()})
+        file = path.with_suffix(_WEIGHTS_SUFFIX)
         document = {
             "version": _VERSION,
             "made": dict(self.made),
             "stems": list(self.stems),
-            "picker": self.picker.to_text(),
+            "weights": {"file": file.name, "sha256": hashlib.sha256(weights).hexdigest()},
             "parts": parts,
         }
         with AtomicFiles() as files:
-            text = json.dumps(document, separators=(",", ":"))
-            # A line per array: still readable as text, and small.
-            lines = text.replace('],"', '],\n"').replace('},"', '},\n"')
-            files.create(path).write(lines.encode() + b"\n")
+            files.create(file).write(weights)
+            files.create(path).write(json.dumps(document, indent=2).encode() + b"\n")
 
 
 def read_settings(path: Path) -> Settings:
-    """Read a file that :meth:`Settings.save` wrote.
+    """Read the files that :meth:`Settings.save` wrote.
+
+    The single file of the version before is read too.
 
     Raises:
-        ModelFormatError: it cannot be read, or holds something else.
+        ModelFormatError: they cannot be read, do not belong together, or hold something else.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["version"] != _VERSION:
+        data = json.loads(_bytes(path))
+        if data["version"] == _OLD_VERSION:
+            log.warning(
+                "%s is of an old version, which version 0.2 will not read: tune the model again,"
+                " or write it anew with read_settings(path).save(path)",
+                printable(path),
+            )
+            arrays = weights_of_version_2(data)
+        elif data["version"] == _VERSION:
+            arrays = _weights(path, data["weights"])
+        else:
             raise ModelFormatError(
                 f"{printable(path)} is of version {data['version']}, this program reads"
                 f" {_VERSION}: tune the model again"
             )
         stems = tuple(data["stems"])
         if set(stems) - set(DRUMS) or set(data["parts"]) != set(stems):
-            raise ModelFormatError(f"{printable(path)} names stems that are no drums")
-        parts = {stem: _part(stem, data["parts"][stem]) for stem in stems}
-        picker = Picker.from_text(data["picker"], len(stems))
+            raise ModelFormatError(f"{printable(path)} names stems that are not drums")
+        parts = {stem: _part(stem, data["parts"][stem], arrays) for stem in stems}
+        picker = Picker.from_arrays(_below("picker", arrays), len(stems))
         made = MappingProxyType(dict(data["made"]))
         return Settings(stems, picker, MappingProxyType(parts), made)
-    except OSError as error:
-        raise ModelFormatError(f"cannot read {printable(path)}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFormatError(
             f"{printable(path)} is broken ({error!r}): tune the model again, or remove the file"
         ) from error
 
 
-def _part(stem: str, data: Mapping[str, Any]) -> StemSettings:
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelFormatError(f"{printable(path)} is too large for settings of transcription")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFormatError(f"cannot read {printable(path)}: {error.strerror}") from error
+
+
+def _weights(path: Path, wanted: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """The arrays of the file that the settings in ``path`` name."""
+    name = wanted["file"]
+    # A name only: settings must not reach out of their folder.
+    if not name.endswith(_WEIGHTS_SUFFIX) or {"/", "\\"} & set(name):
+        raise ModelFormatError(
+            f"{printable(path)}: the weights must be a file name ending in {_WEIGHTS_SUFFIX},"
+            f" got {name!r}"
+        )
+    file = path.with_name(name)
+    content = _bytes(file)
+    if hashlib.sha256(content).hexdigest() != wanted["sha256"]:
+        raise ModelFormatError(
+            f"{printable(file)} does not belong to {printable(path)}: copy both files again, or"
+            " tune the model again"
+        )
+    try:
+        arrays: dict[str, NDArray[Any]] = load(content)
+    except SafetensorError as error:
+        raise ModelFormatError(
+            f"{printable(file)} is broken ({error}): tune the model again"
+        ) from error
+    return arrays
+
+
+def _below(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Those whose names begin with ``prefix.``, under the rest of their names."""
+    begin = f"{prefix}."
+    return {
+        name.removeprefix(begin): array for name, array in arrays.items() if name.startswith(begin)
+    }
+
+
+def _part(stem: str, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> StemSettings:
     threshold = float(data["threshold"])
     if not 0 < threshold < 1:
         raise ModelFormatError(f"the threshold of {stem} must be between 0 and 1")
     articulations = {
-        name: Scorer.from_numbers(numbers, FEATURE_COUNT)
-        for name, numbers in data["articulations"].items()
+        name: Scorer.from_arrays(_below(f"{stem}.{name}", arrays), FEATURE_COUNT)
+        for name in data["articulations"]
         if name in ARTICULATIONS[stem]
     }
     return StemSettings(

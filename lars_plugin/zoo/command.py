@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from lars_plugin.zoo.transcribers import (
     read_transcriber,
     transcriber_folders,
 )
-from lars_plugin.zoo.yaml_configs import refinement_as_data
+from lars_plugin.zoo.yaml_configs import config_as_data
 
 __all__ = ["add_models_parser", "describe", "is_here", "overview", "run_models", "transcription"]
 
@@ -214,22 +213,10 @@ def _size(config: Published) -> str:
 
 def _as_json(config: ModelConfig, folder: Path | None = None) -> dict[str, Any]:
     path = _weights_path(config, folder)
-    return {
-        "name": config.name,
-        "group": "separation",
-        "description": config.description,
-        "license": config.license,
-        "stems": list(config.stems),
-        "sample_rate": config.sample_rate,
-        "channels": config.channels,
-        "architecture": config.architecture,
-        "network": dict(config.network),
-        "chunking": asdict(config.chunking),
-        "presets": dict(config.presets),
-        "refinement": refinement_as_data(config.refinement) if config.refinement else None,
-        "weights": asdict(config.weights) if config.weights is not None else None,
-        "path": str(path) if path is not None else None,
-    }
+    data = config_as_data(config)
+    for key, unused in (("spatial", 0), ("refinement", None), ("weights", None)):
+        data.setdefault(key, unused)
+    return data | {"group": "separation", "path": str(path) if path is not None else None}
 
 
 def _transcriber_as_json(card: TranscriberCard) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -143,9 +145,32 @@ def test_the_page_holds_everything_it_shows(page: str) -> None:
 
 def test_names_are_shown_and_not_run(page: str) -> None:
     assert "<six>" not in page
-    assert "&lt;six&gt; &amp; &quot;more&quot;" in page
+    assert "&lt;six&gt; &amp; &#34;more&#34;" in page
     assert "a &amp; b" in page
     assert "&lt;x&gt;" in page
+
+
+def test_hostile_text_of_any_kind_is_text_in_the_page(
+    outcome: Outcome, summary: Summary, made: Mapping[str, Any]
+) -> None:
+    bad = """</title></style></script>"'><img src="http://x" onerror=alert(1)>{{ 7 * 7 }}"""
+    hostile = dict(made) | {
+        "folder": bad,
+        "date": bad,
+        "command": [bad, bad],
+        "versions": {bad: bad},
+        "machine": dict.fromkeys(made["machine"], bad),
+        "failures": [{"system": bad, "clip": bad, "reason": bad}],
+    }
+    rows = [replace(row, clip=bad, kit=bad) for row in outcome.rows]
+    page = report(rows, summary, [], hostile)
+    assert Reader(page).all("img") == []
+    assert page.count("{{ 7 * 7 }}") >= 12
+    assert bad in unescape(page)
+    # The scripts, styles and titles are the template's (and the styles of the picture).
+    plain = report(outcome.rows, summary, [], made)
+    for tag in ("script", "style", "title"):
+        assert len(Reader(page).all(tag)) == len(Reader(plain).all(tag))
 
 
 def test_players_hold_mixture_references_and_estimates_at_their_length(page: str) -> None:

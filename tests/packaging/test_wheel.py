@@ -53,7 +53,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_models_and_types_and_claims_no_foreign_names(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "lars_plugin/_models/lars-mini/weights.safetensors" in names
+    assert "lars_plugin/_models/lars-mini/midi.weights.safetensors" in names
+    assert "lars_plugin/midi/tuned/stems.weights.safetensors" in names
     assert "lars_plugin/_models/mdx23c-small/config.yaml" in names
+    assert "lars_plugin/evaluation/templates/report.html.j2" in names
     assert "lars_plugin/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     tops = {name.split("/")[0] for name in names}

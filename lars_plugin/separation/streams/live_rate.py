@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import upfirdn
+from scipy.signal import firwin, kaiser_beta, upfirdn
 
 from lars_plugin.separation.streams.lost_band import Resampler
 from lars_plugin.separation.streams.rate import RateStream
@@ -43,12 +43,13 @@ def can_convert(one: float, other: float) -> bool:
 def _filter(up: int, down: int) -> tuple[Wave, int]:
     """Taps at ``up`` times the source's rate, and half their span in samples of the source."""
     half = math.ceil(_HALF * max(1.0, down / up))
-    beta = 0.1102 * (_STOP_DB - 8.7)
-    width = (_STOP_DB - 8) / (2.285 * 2 * _HALF) / (2 * math.pi)  # Kaiser's rule; per low sample
-    cutoff = (0.5 - width / 2) / max(up, down)
-    at = np.arange(-half * up, half * up + 1)
-    taps = 2 * cutoff * up * np.sinc(2 * cutoff * at) * np.kaiser(len(at), beta)
-    made = taps.astype(np.float32)
+    # Kaiser's rule for the width, in cycles per sample of the lower rate. SciPy's kaiserord has
+    # 7.95 in place of 8: its cutoff would change every tap.
+    width = (_STOP_DB - 8) / (2.285 * 2 * _HALF) / (2 * math.pi)
+    cutoff = (1 - width) / max(up, down)  # against the Nyquist frequency of the fine grid
+    window = ("kaiser", kaiser_beta(_STOP_DB))
+    # Not scaled: the gain at 0 Hz is 1 within the filter's ripple anyway.
+    made = (up * firwin(2 * half * up + 1, cutoff, window=window, scale=False)).astype(np.float32)
     made.flags.writeable = False
     return made, half
 

@@ -24,7 +24,7 @@ from lars_plugin.midi.features import features
 from lars_plugin.midi.hits import ARTICULATIONS, DEFAULT_ARTICULATION
 from lars_plugin.midi.onsets import levels_db
 from lars_plugin.midi.picker import Picker, find_peaks, moments
-from lars_plugin.midi.scorer import Scorer, fit_scorer
+from lars_plugin.midi.scorer import Scorer
 from lars_plugin.midi.scoring import match
 from lars_plugin.midi.settings import Settings, StemSettings
 from lars_plugin.synthesis import SAMPLE_RATE
@@ -32,6 +32,7 @@ from lars_plugin.training.data.examples import Example
 from lars_plugin.training.data.excerpts import PLAIN
 from lars_plugin.training.data.grooves import Note
 from lars_plugin.training.midi.fit_picker import Heard, fit_picker
+from lars_plugin.training.midi.fit_scorer import fit_scorer
 from lars_plugin.training.render.renderer import STEMS
 
 __all__ = ["Source", "tune"]
@@ -129,7 +130,7 @@ def tune(
         )
     )
     # Everything else is for the numbers as they will be written.
-    picker = Picker.from_text(picker.to_text(), len(stems))
+    picker = Picker.from_arrays(picker.to_arrays(), len(stems))
     chances = [picker(levels_db(one.heard.energies, 1.0)) for one in held_out]
     parts: dict[str, StemSettings] = {}
     figures: dict[str, float] = {}

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lars_plugin.model import Chunking
-from lars_plugin.separation.streams.live_rate import LiveRateStream, LiveResampler, can_convert
+from lars_plugin.separation.streams.live_rate import (
+    LiveRateStream,
+    LiveResampler,
+    _filter,
+    can_convert,
+)
 from lars_plugin.testing import DelayModel, IdentityModel
 
 Wave = NDArray[np.float32]
@@ -41,6 +46,15 @@ def test_any_block_split_gives_the_same_bits_and_the_exact_length(
     whole = converted(source, target, wave)
     assert np.array_equal(whole, converted(source, target, wave, blocks))
     assert whole.shape == (2, int(np.ceil(samples * target / source)))
+
+
+@pytest.mark.parametrize(("up", "down"), [(147, 160), (160, 147), (1, 2), (2, 1), (441, 320)])
+def test_the_filter_of_scipy_is_a_sinc_under_a_kaiser_window_to_the_bit(up: int, down: int) -> None:
+    taps, half = _filter(up, down)
+    at = np.arange(-half * up, half * up + 1)
+    cutoff = (0.5 - 82 / (2.285 * 96) / (4 * np.pi)) / max(up, down)
+    wanted = 2 * cutoff * up * np.sinc(2 * cutoff * at) * np.kaiser(len(at), 0.1102 * (90 - 8.7))
+    assert np.array_equal(taps, wanted.astype(np.float32))
 
 
 @pytest.mark.parametrize("source", [44100.0, 48000.0, 96000.0])
