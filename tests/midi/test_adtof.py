@@ -245,10 +245,10 @@ def damaged() -> dict[str, torch.Tensor]:
         (tensors(state() | {"output_layer.bias": np.zeros(6)}), "has shape"),
         (damaged(), "NaN or Inf"),
         ({"state_dict": {"conv.weight": torch.zeros(2)}}, "does not fit"),
-        ({"model_weights": _Code()}, "no safe checkpoint"),
-        ([1, 2], "no state dict"),
-        (b"", "no safe checkpoint"),
-        (b"not a checkpoint at all" * 9, "no safe checkpoint"),
+        ({"model_weights": _Code()}, "not a safe checkpoint"),
+        ([1, 2], "not a state dict"),
+        (b"", "not a safe checkpoint"),
+        (b"not a checkpoint at all" * 9, "not a safe checkpoint"),
     ],
 )
 def test_broken_files_are_told_of_in_one_line(content: Any, what: str, tmp_path: Path) -> None:

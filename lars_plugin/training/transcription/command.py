@@ -8,6 +8,7 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,8 @@ from lars_plugin.errors import InputError
 from lars_plugin.networks.transcriber.config import TranscriberConfig
 
 if TYPE_CHECKING:
-    from lars_plugin.midi.transcriber import Activations, LarsTranscriber
     from lars_plugin.networks.transcriber.network import Transcriber as Network
-    from lars_plugin.training.transcription.shards import Performance
+    from lars_plugin.training.transcription.shards import Bytes
 
 __all__ = ["TRANSCRIBER", "add_transcription_options", "run_transcription"]
 
@@ -81,7 +81,7 @@ def run_transcription(args: argparse.Namespace, settings: dict[str, Any]) -> int
         _tell,
     )
     network.load_state_dict(average)
-    thresholds, scores = _validate(network.eval(), args.out / "validation")
+    thresholds, scores = _validate(network.eval(), args.out / "validation", music, args.seed)
     record = {
         "command": " ".join(["lars", *sys.argv[1:]]),
         "performances": len(performances),
@@ -126,38 +126,18 @@ def _render(args: argparse.Namespace) -> None:
         )
 
 
-def _validate(network: Network, folder: Path) -> tuple[dict[str, float], dict[str, float]]:
+def _validate(
+    network: Network, folder: Path, music: Sequence[Bytes], seed: int
+) -> tuple[dict[str, float], dict[str, float]]:
     """Thresholds, and F by group with them, on performances of validation kits and grooves."""
-    from lars_plugin.midi.heard import strokes_heard
-    from lars_plugin.midi.scoring import CLASSES, Stroke, add_scores, score_hits
     from lars_plugin.midi.transcriber import LarsTranscriber
     from lars_plugin.training.transcription.shards import read_shards
-    from lars_plugin.training.transcription.thresholds import choose_thresholds, truth_of
+    from lars_plugin.training.transcription.thresholds import choose_thresholds, excerpts, scores
 
     performances, _ = read_shards(folder)
     transcriber = LarsTranscriber(network, {})
-    heard = [_hear(transcriber, one) for one in performances]
-    truths = [truth_of(one.strokes) for one in performances]
+    pairs = list(excerpts(performances, music, network.config.level_bands, seed))
+    heard = [transcriber.hear_levels(levels) for levels, _ in pairs]
+    truths = [truth for _, truth in pairs]
     thresholds = choose_thresholds(heard, truths)
-    scores = [
-        score_hits(
-            truth,
-            [
-                Stroke(time, stem, velocity, articulation)
-                for time, stem, articulation, _, velocity in strokes_heard(one, thresholds)
-            ],
-            0.05,
-            clip=number,
-        )
-        for number, (one, truth) in enumerate(zip(heard, truths, strict=True))
-    ]
-    return thresholds, {
-        name: round(add_scores(score[name] for score in scores).f_measure, 4) for name in CLASSES
-    }
-
-
-def _hear(transcriber: LarsTranscriber, performance: Performance) -> Activations:
-    from lars_plugin.midi.mel import mel_levels
-    from lars_plugin.training.transcription.shards import unpack
-
-    return transcriber.hear_levels(mel_levels(unpack(performance.stems).sum(axis=0)))
+    return thresholds, scores(heard, truths, thresholds)

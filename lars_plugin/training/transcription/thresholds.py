@@ -3,29 +3,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.midi.heard import moments, peaks
-from lars_plugin.midi.mel import FRAMES_PER_SECOND
-from lars_plugin.midi.scoring import Stroke, add_scores, score_hits
+from lars_plugin.midi.heard import moments, peaks, strokes_heard
+from lars_plugin.midi.mel import FRAMES_PER_SECOND, mel_levels
+from lars_plugin.midi.scoring import CLASSES, Stroke, add_scores, score_hits
 from lars_plugin.midi.transcriber import Activations
 from lars_plugin.networks.transcriber.config import GROUPS, STROKES
+from lars_plugin.training.transcription.remix import Remixer
+from lars_plugin.training.transcription.shards import Bytes, Performance, unpack
 
-__all__ = ["choose_thresholds", "truth_of"]
+__all__ = ["choose_thresholds", "excerpts", "scores"]
+
+Floats = NDArray[np.float32]
 
 _TOLERANCE = 0.05
 _CANDIDATES = np.round(np.arange(0.1, 0.81, 0.025), 3)
 
 
-def truth_of(strokes: NDArray[np.float32]) -> list[Stroke]:
-    """``(n, 3)`` rows of second, kind and velocity as strokes to be scored."""
-    return [
-        Stroke(float(second), STROKES[int(kind)][0], float(velocity), STROKES[int(kind)][1])
-        for second, kind, velocity in strokes
-    ]
+def excerpts(
+    performances: Sequence[Performance], music: Sequence[Bytes], level_bands: int, seed: int
+) -> Iterator[tuple[Floats, list[Stroke]]]:
+    """Each performance as it was rendered, and as many mixed anew, with music and all.
+
+    Yields:
+        Levels ``(frames, bands)`` and what was played. Of what was mixed anew only the groups are
+        known: a stroke of a cymbal is one of "cymbals".
+    """
+    for one in performances:
+        truth = [
+            Stroke(float(second), STROKES[int(kind)][0], float(velocity), STROKES[int(kind)][1])
+            for second, kind, velocity in one.strokes
+        ]
+        yield mel_levels(unpack(one.stems).sum(axis=0)), truth
+    frames = min(one.stems.shape[1] for one in performances)
+    source = Remixer(performances, music, frames=frames, level_bands=level_bands, seed=seed)
+    for _ in performances:
+        item = source.draw()
+        struck = np.argwhere(item.targets[:, len(STROKES) :] == 1)
+        yield (
+            item.levels,
+            [
+                Stroke(
+                    frame / FRAMES_PER_SECOND, GROUPS[group], 127 * item.velocities[frame, group]
+                )
+                for frame, group in struck.tolist()
+            ],
+        )
+
+
+def scores(
+    heard: Sequence[Activations],
+    truths: Sequence[Sequence[Stroke]],
+    thresholds: Mapping[str, float],
+) -> dict[str, float]:
+    """F at 50 ms by class, and of all strokes alike ("all")."""
+    found = []
+    for number, (activations, truth) in enumerate(zip(heard, truths, strict=True)):
+        hits = [
+            Stroke(time, stem, 100.0, articulation)
+            for time, stem, articulation, _, _ in strokes_heard(activations, thresholds)
+        ]
+        found.append(score_hits(truth, hits, _TOLERANCE, clip=number))
+    values = {name: add_scores(one[name] for one in found) for name in CLASSES}
+    values["all"] = add_scores(one[name] for one in found for name in CLASSES)
+    return {name: round(value.f_measure, 4) for name, value in values.items()}
 
 
 def choose_thresholds(
