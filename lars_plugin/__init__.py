@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lars_plugin.chain.node import StemSeparator
     from lars_plugin.midi.file import to_midi
     from lars_plugin.midi.hits import DrumHit
-    from lars_plugin.midi.transcribe import transcribe
+    from lars_plugin.midi.transcribe import transcribe, transcribe_mixture
     from lars_plugin.refine.postprocess import PostProcessing
     from lars_plugin.separation.separator import Separator
     from lars_plugin.separation.streams.chunked import StreamingSeparator
@@ -64,6 +64,7 @@ __all__ = [
     "read_audio",
     "to_midi",
     "transcribe",
+    "transcribe_mixture",
 ]
 
 # Resolved on first use, so that `import lars_plugin` costs no heavy import.
@@ -81,6 +82,7 @@ _LAZY = {
     "read_audio": "lars_plugin.audio",
     "to_midi": "lars_plugin.midi.file",
     "transcribe": "lars_plugin.midi.transcribe",
+    "transcribe_mixture": "lars_plugin.midi.transcribe",
 }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lars_plugin.cli.midi_options import (
     add_hit_options,
     check_hit_options,
+    find_hits,
     read_stems,
     write_hits,
 )
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lars_plugin.audio.channels import ChannelChoice
+    from lars_plugin.midi.hits import DrumHit
     from lars_plugin.stems import Stems
 
 __all__ = ["add_midi_parser", "run_midi"]
@@ -34,6 +36,7 @@ INPUT is a recording, which is separated first, or a folder of stems (kick.wav, 
 say --model none for stems from microphones or of another program.
   lars midi drums.wav -o drums.mid --plot drums.png
   lars midi drums.wav --bpm 120 --quantise 1/16 --strength 0.8
+  lars midi song.mp3 --from mixture
   lars midi separated/drums --note-map superior --bpm auto
 
 Without --bpm the file says 120 BPM; the notes are where the hits are in any case, to the tick.
@@ -70,6 +73,9 @@ def add_midi_parser(subparsers: Any) -> None:
         metavar="INPUT",
         help="audio file (- is standard input), or folder of stems",
     )
+    add("--from", dest="heard", choices=("stems", "mixture"), default="stems",
+        help="mixture: hear the recording itself, drums or a whole song, without separating it;"
+        " many times faster (default: %(default)s)")  # fmt: skip
     add("-o", "--out", type=Path, metavar="FILE",
         help="the MIDI file (default: INPUT with .mid, in this folder)")  # fmt: skip
     add("--overwrite", action="store_true", help="replace files that are there already")
@@ -118,6 +124,8 @@ def run_midi(args: argparse.Namespace) -> int:
 
     args.input = input_path(args.input)
     check_hit_options(args)
+    if args.live_port and args.transcriber not in ("auto", "none"):
+        raise InputError("--live-port hears each stem alone as it plays; leave --transcriber out")
     if args.live_port:
         return _run_live(args)
     from lars_plugin.midi.plot import check_suffix, draw_hits, save_plot
@@ -127,8 +135,12 @@ def run_midi(args: argparse.Namespace) -> int:
     named = args.input if args.input == STDIN else args.input.resolve()
     out = args.out or Path(named.name).with_suffix(".mid")
     _check_outputs(args, [path for path in (out, args.plot) if path is not None])
-    stems = _stems(args)
-    hits = write_hits(args, stems, out)
+    if args.heard == "mixture":
+        stems, hits = _hear_mixture(args)
+    else:
+        stems = _stems(args)
+        hits = find_hits(args, stems)
+    write_hits(args, hits, out)
     if args.plot:
         save_plot(draw_hits(stems, hits, seconds=args.plot_seconds), args.plot)
     if not args.quiet:
@@ -138,6 +150,27 @@ def run_midi(args: argparse.Namespace) -> int:
         if args.plot:
             print(f"{args.plot}: picture")
     return 0
+
+
+def _hear_mixture(args: argparse.Namespace) -> tuple[Stems, list[DrumHit]]:
+    """Hits without separating; the recording stands for each drum that was found."""
+    from lars_plugin.audio import read_audio
+    from lars_plugin.midi import transcribe_mixture
+    from lars_plugin.midi.hits import DRUMS
+    from lars_plugin.midi.transcriber import DEFAULT
+    from lars_plugin.stems import Stems
+
+    if args.input.is_dir():
+        raise InputError("--from mixture hears a recording, not a folder of stems")
+    if args.transcriber == "none":
+        raise InputError("--from mixture needs a transcriber; leave --transcriber out")
+    audio, rate = read_audio(args.input)
+    audio = _choice(args, audio.shape[0])(audio)
+    name = DEFAULT if args.transcriber == "auto" else args.transcriber
+    hits = transcribe_mixture(audio, rate, transcriber=name)
+    found = {hit.stem for hit in hits}
+    names = [drum for drum in DRUMS if drum in found] or list(DRUMS[:1])
+    return Stems(dict.fromkeys(names, audio), rate), hits
 
 
 def _check_outputs(args: argparse.Namespace, outputs: list[Path]) -> None:

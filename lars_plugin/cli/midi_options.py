@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_hit_options",
     "check_hit_options",
+    "find_hits",
     "midi_path",
     "read_stems",
     "write_hits",
@@ -43,6 +44,10 @@ def add_hit_options(group: Any) -> None:
     add("--velocity", choices=("log", "linear"), default="log", help="default: %(default)s")
     add("--velocity-range", type=float, default=40.0, metavar="DB",
         help="from velocity 127 to 1, with log (default: %(default)s)")  # fmt: skip
+    add("--transcriber", default="auto", metavar="NAME",
+        help="what hears the strokes: a transcriber's name or folder; none: each stem alone; auto:"
+        " lars-transcriber for recordings, none for stems of other origin (default: %(default)s)",
+    )  # fmt: skip
     add("--resolution", type=int, default=480, metavar="TICKS",
         help="per quarter note (default: %(default)s)")  # fmt: skip
 
@@ -58,6 +63,10 @@ def check_hit_options(args: argparse.Namespace) -> None:
 
     check_scale(args.velocity, args.velocity_range)
     _offset(args)
+    if args.transcriber not in ("auto", "none"):
+        from lars_plugin.midi.transcriber import load_transcriber
+
+        load_transcriber(args.transcriber)
     to_midi(
         [],
         tempo=120.0 if args.bpm == "auto" else _bpm(args.bpm),
@@ -88,16 +97,23 @@ def _offset(args: argparse.Namespace) -> float | Literal["auto"]:
     return offset
 
 
-def write_hits(args: argparse.Namespace, stems: Stems, path: Path) -> list[DrumHit]:
-    """Transcribe stems and write the file, by the options."""
-    from lars_plugin.midi import estimate_tempo, to_midi, transcribe
+def find_hits(args: argparse.Namespace, stems: Stems) -> list[DrumHit]:
+    """Transcribe stems, by the options."""
+    from lars_plugin.midi import transcribe
 
-    hits = transcribe(
+    return transcribe(
         stems,
         model=None if args.model == "none" else args.model,
+        transcriber=args.transcriber,
         velocity=args.velocity,
         velocity_range=args.velocity_range,
     )
+
+
+def write_hits(args: argparse.Namespace, hits: list[DrumHit], path: Path) -> None:
+    """Write the MIDI file, by the options."""
+    from lars_plugin.midi import estimate_tempo, to_midi
+
     tempo: float | TempoMap = estimate_tempo(hits) if args.bpm == "auto" else _bpm(args.bpm)
     to_midi(
         hits,
@@ -109,7 +125,6 @@ def write_hits(args: argparse.Namespace, stems: Stems, path: Path) -> list[DrumH
         note_map=args.note_map,
         ticks_per_beat=args.resolution,
     )
-    return hits
 
 
 def read_stems(folder: Path) -> Stems:
@@ -157,4 +172,4 @@ def midi_path(source: Path, outputs: Mapping[str, Path]) -> Path:
 
 def write_midi_of(args: argparse.Namespace, outputs: Mapping[str, Path], path: Path) -> None:
     """Transcribe stems that were written."""
-    write_hits(args, _read(outputs), path)
+    write_hits(args, find_hits(args, _read(outputs)), path)

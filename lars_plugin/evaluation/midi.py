@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How well drum recordings become MIDI: ``lars evaluate FOLDER --midi``.
 
-A clip is a folder with files per stem, as for the other figures, and ``notes.csv``: columns
-``onset`` (seconds), ``class`` (the stem) and ``velocity``, and, if articulations are to be scored,
-``articulation``. The same picker gets the model's stems, the true stems (an upper limit) and the
-mixture in place of each stem (the score without separation), each with its own tuned settings.
+A clip is a folder with files per stem, or ``drums.*`` and ``other.*``, as for the other figures,
+and ``notes.csv`` or ``onsets.csv``: columns ``onset`` (seconds) and ``class`` (the stem), and, if
+they are to be scored, ``velocity`` and ``articulation``. Models of whole songs hear the mixture,
+others the drums.
+
+Each model has two rows: as ``transcribe`` does it, where a transcriber hears the sum of the stems,
+and "stems alone", where a picker hears each stem. Transcribers without a model hear the drums, and
+the mixture where there is something else in it. Where the true stems are known, the picker hears
+them too: what would be possible.
 """
 
 from __future__ import annotations
@@ -21,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError
-from lars_plugin.evaluation.clips import Clip, load_clip
+from lars_plugin.evaluation.clips import Clip, Recording, load_clip
+from lars_plugin.evaluation.strokes import heard_by
 from lars_plugin.evaluation.systems import ModelSystem, System
 from lars_plugin.evaluation.tables import Table
-from lars_plugin.midi.hits import ARTICULATIONS, DRUMS
+from lars_plugin.midi.hits import ARTICULATIONS, DRUMS, DrumHit
 from lars_plugin.midi.scoring import (
     CLASSES,
     ClassScore,
@@ -34,15 +40,16 @@ from lars_plugin.midi.scoring import (
     score_hits,
 )
 from lars_plugin.midi.settings import own_settings
-from lars_plugin.midi.transcribe import transcribe
+from lars_plugin.midi.transcribe import transcribe, transcribe_mixture
+from lars_plugin.midi.transcriber import DEFAULT, Transcriber, load_transcriber
 from lars_plugin.stems import Stems
 
 __all__ = ["TOLERANCES", "MidiScores", "evaluate_midi", "midi_tables", "read_notes"]
 
-NOTES_FILE = "notes.csv"
+NOTES_FILES = ("notes.csv", "onsets.csv")
+# Tambourines and the like: nobody is asked to find them.
+_NOT_SCORED = "other"
 TOLERANCES = (0.05, 0.03)
-
-_STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash")
 
 Wave = NDArray[np.float32]
 
@@ -90,14 +97,15 @@ def read_notes(path: Path) -> list[Stroke]:
                 Stroke(
                     float(row["onset"]),
                     row["class"],
-                    float(row["velocity"]),
+                    float(row.get("velocity") or math.nan),
                     row.get("articulation") or "",
                 )
                 for row in csv.DictReader(handle)
+                if row["class"] != _NOT_SCORED
             ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
-            f"cannot read {path}: it needs the columns onset, class and velocity ({error!r})"
+            f"cannot read {path}: it needs the columns onset and class ({error!r})"
         ) from error
     wrong = {stroke.stem for stroke in strokes} - set(DRUMS)
     if wrong:
@@ -113,50 +121,72 @@ def evaluate_midi(
     folder: Path,
     systems: Sequence[System],
     *,
+    transcribers: Sequence[str] = (DEFAULT,),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[MidiScores]:
-    """Score models on clips, beside the true stems and the mixture.
+    """Score models and transcribers on clips.
 
     Args:
-        clips: below the folder; those without ``notes.csv`` are left out.
+        clips: below the folder; those without notes or onsets are left out.
         folder: where they are.
         systems: those that are models are scored.
+        transcribers: names or folders of those that are scored without a model.
         progress: called with clips done, clips in all, and what comes next.
+
+    Returns:
+        The rows that the module names, those that heard something.
 
     Raises:
         DatasetError: no clip has notes, or one cannot be read.
-        LarsError: a model fails.
+        LarsError: a model or a transcriber fails.
     """
-    known = [clip for clip in clips if (folder / clip.name / NOTES_FILE).is_file()]
+    known = [(clip, path) for clip in clips if (path := _notes_of(folder / clip.name)) is not None]
     if not known:
-        raise DatasetError(f"no clip below {folder} has a {NOTES_FILE}; --midi needs the truth")
+        raise DatasetError(
+            f"no clip below {folder} has a {' or an '.join(NOTES_FILES)}; --midi needs the truth"
+        )
     models = [system for system in systems if isinstance(system, ModelSystem)]
-    scores = [MidiScores(system.name) for system in models]
-    scores += [MidiScores("true stems"), MidiScores("mixture")]
-    for number, clip in enumerate(known):
+    loaded = [load_transcriber(name) for name in transcribers]
+    scores: dict[str, MidiScores] = {}
+    for number, (clip, path) in enumerate(known):
         if progress is not None:
             progress(number, len(known), clip.name)
         recording = load_clip(clip)
-        truth = read_notes(folder / clip.name / NOTES_FILE)
-        for score, (stems, options) in zip(scores, _heard(recording, models), strict=True):
-            hits = [
-                Stroke(hit.time, hit.stem, hit.velocity, hit.articulation)
-                for hit in transcribe(Stems(stems, recording.sample_rate), **options)
-            ]
+        truth = read_notes(path)
+        for name, hits in _heard(recording, models, loaded):
+            strokes = [Stroke(hit.time, hit.stem, hit.velocity, hit.articulation) for hit in hits]
+            score = scores.setdefault(name, MidiScores(name))
             for tolerance in TOLERANCES:
-                score.clips[tolerance].append(score_hits(truth, hits, tolerance, clip=number))
-            score.named.update(named_pairs(truth, hits, TOLERANCES[0]))
-    return scores
+                score.clips[tolerance].append(score_hits(truth, strokes, tolerance, clip=number))
+            score.named.update(named_pairs(truth, strokes, TOLERANCES[0]))
+    return list(scores.values())
 
 
-def _heard(recording: Any, models: Sequence[ModelSystem]) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The input of each system, and the settings of the picker."""
+def _notes_of(folder: Path) -> Path | None:
+    return next((folder / name for name in NOTES_FILES if (folder / name).is_file()), None)
+
+
+def _heard(
+    recording: Recording, models: Sequence[ModelSystem], transcribers: Sequence[Transcriber]
+) -> Iterator[tuple[str, list[DrumHit]]]:
+    """What each system finds in a recording."""
+    rate = recording.sample_rate
     for model in models:
-        stems = model.estimate(recording, lambda: False)
-        yield stems, {"model": model.separator().model.config.name}
+        stems = Stems(model.estimate(heard_by(model, recording), lambda: False), rate)
+        named = model.separator().model.config.name
+        yield model.name, transcribe(stems, model=named)
+        yield f"{model.name}, stems alone", transcribe(stems, model=named, transcriber="none")
     true = {name: wave for name, wave in recording.references.items() if name in DRUMS}
-    yield true, {"settings": own_settings("stems")}
-    yield dict.fromkeys(_STEMS, recording.mixture), {"settings": own_settings("mixture")}
+    drums = recording.references.get("drums")
+    if drums is None:
+        drums = np.sum(list(true.values()), axis=0) if true else recording.mixture
+    for one in transcribers:
+        yield f"{one.name}, drums", transcribe_mixture(drums, rate, transcriber=one)
+        if "other" in recording.references:
+            found = transcribe_mixture(recording.mixture, rate, transcriber=one)
+            yield f"{one.name}, mixture", found
+    if true:
+        yield "true stems", transcribe(Stems(true, rate), settings=own_settings("stems"))
 
 
 def midi_tables(scores: Sequence[MidiScores]) -> list[Table]:

@@ -24,7 +24,14 @@ from lars_plugin.evaluation.scoring import FIVE
 from lars_plugin.evaluation.systems import ModelSystem, System
 from lars_plugin.evaluation.tables import Table
 
-__all__ = ["StrokeScores", "evaluate_strokes", "lone_strokes", "shares_of_stroke", "stroke_tables"]
+__all__ = [
+    "StrokeScores",
+    "evaluate_strokes",
+    "heard_by",
+    "lone_strokes",
+    "shares_of_stroke",
+    "stroke_tables",
+]
 
 ONSETS_FILE = "onsets.csv"
 # A stroke is alone if nothing else is struck within this time; its energy is measured as long.
@@ -123,7 +130,7 @@ def evaluate_strokes(
         recording = load_clip(clip)
         strokes = lone_strokes(folder / clip.name / ONSETS_FILE)
         for model, score in zip(models, scores, strict=True):
-            stems = _five(model.estimate(_heard(model, recording), lambda: False))
+            stems = _five(model.estimate(heard_by(model, recording), lambda: False))
             for onset, struck in strokes:
                 shares = shares_of_stroke(stems, recording.sample_rate, onset)
                 if shares:
@@ -131,7 +138,7 @@ def evaluate_strokes(
     return scores
 
 
-def _heard(model: ModelSystem, recording: Recording) -> Recording:
+def heard_by(model: ModelSystem, recording: Recording) -> Recording:
     """The mixture for models of whole songs, the drums for others."""
     whole = "other" in model.separator().stems or "drums" not in recording.references
     wave = recording.mixture if whole else recording.references["drums"]

@@ -8,7 +8,7 @@ from lars_plugin.midi.hits import ARTICULATIONS, DRUMS, DrumHit
 from lars_plugin.midi.notemaps import NOTE_MAPS, NoteMap
 from lars_plugin.midi.offset import estimate_offset
 from lars_plugin.midi.tempo import GRIDS, TempoMap, estimate_tempo, quantise
-from lars_plugin.midi.transcribe import transcribe
+from lars_plugin.midi.transcribe import transcribe, transcribe_mixture
 
 __all__ = [
     "ARTICULATIONS",
@@ -23,4 +23,5 @@ __all__ = [
     "quantise",
     "to_midi",
     "transcribe",
+    "transcribe_mixture",
 ]

@@ -28,10 +28,10 @@ from lars_plugin.midi.analysis import (
 )
 from lars_plugin.midi.bands import FINE_BANDS, BandStream
 from lars_plugin.midi.hits import DEFAULT_ARTICULATION, DrumHit
+from lars_plugin.midi.levels import hit_level
 from lars_plugin.midi.onsets import find_candidates, locate_attack
 from lars_plugin.midi.picker import APART, CONTEXT, LATER, LOOK_AHEAD, PAST, prepared
 from lars_plugin.midi.settings import Settings
-from lars_plugin.midi.transcribe import hit_level
 from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, check_scale, velocity_of
 
 __all__ = ["LiveTranscriber", "live_hits"]

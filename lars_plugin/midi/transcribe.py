@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +11,24 @@ from numpy.typing import NDArray
 from lars_plugin.errors import NonFiniteError
 from lars_plugin.midi.analysis import Analysis, Candidates, analyse, drum_stems, score, suits
 from lars_plugin.midi.articulation import articulations
+from lars_plugin.midi.heard import hits_in_mixture, hits_in_stems
 from lars_plugin.midi.hits import DrumHit
+from lars_plugin.midi.levels import hit_level
 from lars_plugin.midi.onsets import locate_attack
 from lars_plugin.midi.settings import Settings, settings_for
-from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, check_scale, velocity_of
+from lars_plugin.midi.transcriber import DEFAULT, Transcriber, load_transcriber
+from lars_plugin.midi.velocity import (
+    DEFAULT_RANGE_DB,
+    VelocityScale,
+    check_scale,
+    with_velocities,
+)
 from lars_plugin.stems import Stems
 
-__all__ = ["find_hits", "hit_level", "transcribe"]
+__all__ = ["find_hits", "transcribe", "transcribe_mixture"]
 
 # Attacks of one stem closer than this count as one stroke.
 _SAME = 0.02
-# Seconds: from just before an attack to after its loudest part, of one RMS, and of the part before.
-_LOUD, _RMS, _EARLY = 0.05, 0.02, 0.004
 
 Wave = NDArray[np.float32]
 
@@ -33,6 +38,7 @@ def transcribe(
     *,
     model: str | os.PathLike[str] | None = None,
     settings: Settings | None = None,
+    transcriber: str | os.PathLike[str] | Transcriber = "auto",
     velocity: VelocityScale = "log",
     velocity_range: float = DEFAULT_RANGE_DB,
     reference: float | None = None,
@@ -43,6 +49,10 @@ def transcribe(
         stems: as returned by a separation; stems other than drums are left out.
         model: the model (name or folder) that made the stems; its tuned settings are used.
         settings: instead of the model's.
+        transcriber: what hears the sum of all stems, which is the recording: a name, a folder or a
+            loaded one; ``none``: strokes are found in each stem alone; ``auto``: the package's own
+            for stems that a model made, ``none`` for others, such as microphones' and where
+            settings are given.
         velocity: ``log`` or ``linear``, see :mod:`lars_plugin.midi.velocity`.
         velocity_range: dB between velocities 127 and 1 on the ``log`` scale.
         reference: the level that gets velocity 127, in dB against full scale as
@@ -54,14 +64,60 @@ def transcribe(
         ModelFormatError: the model's settings are broken.
     """
     check_scale(velocity, velocity_range)
+    given = settings is not None
     if settings is None:
         settings = settings_for(model, drum_stems(stems, None))
     names = drum_stems(stems, settings)
     waves = np.stack([stems[name] for name in names])
     if not np.isfinite(waves).all():
         raise NonFiniteError("the stems hold NaN or Inf; repair them first")
-    hits = find_hits(waves, stems.sample_rate, names, settings)
+    chosen = _chosen(transcriber, model, given)
+    if chosen is None:
+        hits = find_hits(waves, stems.sample_rate, names, settings)
+    else:
+        heard = chosen.hear(np.sum(list(stems.values()), axis=0), stems.sample_rate)
+        hits = hits_in_stems(waves, stems.sample_rate, names, heard, chosen.thresholds)
     return with_velocities(hits, velocity, velocity_range, reference)
+
+
+def _chosen(
+    name: str | os.PathLike[str] | Transcriber,
+    model: str | os.PathLike[str] | None,
+    settings_given: bool,
+) -> Transcriber | None:
+    if isinstance(name, Transcriber):
+        return name
+    if name == "none" or (name == "auto" and (model is None or settings_given)):
+        return None
+    return load_transcriber(DEFAULT if name == "auto" else name)
+
+
+def transcribe_mixture(
+    audio: NDArray[np.floating],
+    sample_rate: float,
+    *,
+    transcriber: str | os.PathLike[str] | Transcriber = DEFAULT,
+) -> list[DrumHit]:
+    """The strokes that are heard in a recording of drums or a whole song, without separating it.
+
+    Args:
+        audio: ``(channels, samples)``, nominal ±1.
+        sample_rate: Hz, from 8 kHz.
+        transcriber: a name, a folder or a loaded one.
+
+    Returns:
+        Hits in order of time, exact to about 5 ms. Levels are the recording's at each hit;
+        velocities are what the transcriber heard.
+
+    Raises:
+        InputError: another shape, or a rate below 8 kHz.
+        NonFiniteError: NaN or Inf.
+        ModelNotFoundError, ModelFormatError: there is no such transcriber, or it is broken.
+    """
+    chosen = transcriber if isinstance(transcriber, Transcriber) else load_transcriber(transcriber)
+    heard = chosen.hear(audio, sample_rate)
+    wave = np.asarray(audio, np.float32)
+    return hits_in_mixture(wave, sample_rate, heard, chosen.thresholds)
 
 
 def find_hits(
@@ -109,40 +165,3 @@ def _hits_of(
         )
         for index, kind in zip(keep, kinds, strict=True)
     ]
-
-
-def hit_level(wave: Wave, sample_rate: float, attack: int) -> float:
-    """dB against full scale: the loudest RMS over 20 ms in the 46 ms after the attack, over all
-    channels together.
-
-    Twenty milliseconds hold a period of the lowest kick. The level before the attack is not
-    subtracted: in low drums it varies with the phase, and velocities would vary too.
-    """
-    box = max(1, round(_RMS * sample_rate))
-    # An attack is known to a few milliseconds only.
-    begin = max(0, attack - round(_EARLY * sample_rate))
-    part = np.square(wave[:, begin : begin + round(_LOUD * sample_rate)], dtype=np.float64)
-    power = part.mean(axis=0)
-    if not len(power):
-        return -120.0
-    total = np.cumsum(np.concatenate([[0.0], power, np.zeros(max(0, box - len(power)))]))
-    loudest = float((total[box:] - total[:-box]).max()) / box
-    return float(10 * np.log10(max(loudest, 1e-12)))
-
-
-def with_velocities(
-    hits: list[DrumHit], scale: VelocityScale, range_db: float, reference: float | None
-) -> list[DrumHit]:
-    """The same hits with velocities from their levels."""
-    loudest: Mapping[str, float] = {
-        stem: max(hit.level for hit in hits if hit.stem == stem)
-        for stem in {hit.stem for hit in hits}
-    }
-    result = []
-    for hit in hits:
-        top = loudest[hit.stem] if reference is None else reference
-        value = velocity_of(hit.level, top, scale=scale, range_db=range_db)
-        result.append(
-            DrumHit(hit.time, hit.stem, hit.articulation, value, hit.level, hit.confidence)
-        )
-    return result

@@ -14,11 +14,14 @@ Both are rounded and limited to 1 to 127.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 from lars_plugin.errors import InputError
+from lars_plugin.midi.hits import DrumHit
 
-__all__ = ["DEFAULT_RANGE_DB", "VelocityScale", "check_scale", "velocity_of"]
+__all__ = ["DEFAULT_RANGE_DB", "VelocityScale", "check_scale", "velocity_of", "with_velocities"]
 
 VelocityScale = Literal["log", "linear"]
 
@@ -47,3 +50,35 @@ def velocity_of(
     linear = 127 * 10 ** (min(below, 0.0) / 20)
     value = linear if scale == "linear" else 127 + 126 * below / range_db
     return int(min(127, max(1, round(value))))
+
+
+def with_velocities(
+    hits: Sequence[DrumHit],
+    scale: VelocityScale = "log",
+    range_db: float = DEFAULT_RANGE_DB,
+    reference: float | None = None,
+) -> list[DrumHit]:
+    """The same hits with velocities for their levels.
+
+    Args:
+        hits: of any stems.
+        scale: see the module.
+        range_db: likewise.
+        reference: the level that gets 127; None for that of the loudest hit of each stem.
+    """
+    loudest = {
+        stem: max(hit.level for hit in hits if hit.stem == stem)
+        for stem in {hit.stem for hit in hits}
+    }
+    return [
+        replace(
+            hit,
+            velocity=velocity_of(
+                hit.level,
+                loudest[hit.stem] if reference is None else reference,
+                scale=scale,
+                range_db=range_db,
+            ),
+        )
+        for hit in hits
+    ]

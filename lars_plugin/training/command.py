@@ -14,6 +14,11 @@ from typing import TYPE_CHECKING, Any
 from lars_plugin.errors import InputError
 from lars_plugin.networks.registry import ARCHITECTURES, trainable_names
 from lars_plugin.options import add_device_option
+from lars_plugin.training.transcription.command import (
+    TRANSCRIBER,
+    add_transcription_options,
+    run_transcription,
+)
 
 if TYPE_CHECKING:
     from lars_plugin.training.networks.trainer import FitConfig
@@ -51,7 +56,9 @@ def add_train_parser(subparsers: Any) -> None:
         help="folder of one-shots with a manifest.csv; give it again for more",
     )  # fmt: skip
     parser.add_argument("--grooves", required=True, help="folder of MIDI performances")
-    parser.add_argument("--clips", required=True, help="folder of validation clips with stems")
+    parser.add_argument(
+        "--clips", help="folder of validation clips with stems; a transcriber needs none"
+    )
     parser.add_argument("--minutes", type=float, default=60.0, help="training time (default 60)")
     parser.add_argument("--batch", type=int, default=8, help="excerpts per step (default 8)")
     parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate (default 0.002)")
@@ -98,9 +105,10 @@ def add_train_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--architecture",
-        choices=names,
+        choices=(*names, TRANSCRIBER),
         default=names[0],
-        help=f"{'; '.join(kinds)} (default {names[0]})",
+        help=f"{'; '.join(kinds)}; {TRANSCRIBER}: hears which drums are struck"
+        f" (default {names[0]})",
     )
     parser.add_argument("--network", help="JSON object of network settings, instead of our own")
     parser.add_argument(
@@ -109,12 +117,15 @@ def add_train_parser(subparsers: Any) -> None:
         help="start from a model's weights, or from the average in a run's checkpoint.pt; stems"
         " that are missing there are added",
     )
+    add_transcription_options(parser)
 
 
 def _settings(args: argparse.Namespace) -> FitConfig:
     from lars_plugin.training.networks.trainer import FitConfig
 
     names = {field.name for field in fields(FitConfig)}
+    if args.clips is None:
+        raise InputError("--clips FOLDER is missing: validation clips with stems")
     for path in args.kits:
         if not Path(path).is_dir():
             raise InputError(f"--kits {path}: no such folder")
@@ -138,8 +149,22 @@ def _settings(args: argparse.Namespace) -> FitConfig:
     return FitConfig(**{key: value for key, value in given.items() if key in names})
 
 
+def _network_settings(args: argparse.Namespace) -> dict[str, Any]:
+    if not args.network:
+        return {}
+    try:
+        return {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in json.loads(args.network).items()
+        }
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise InputError(f"--network must be a JSON object: {error}") from error
+
+
 def run_train(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    if args.architecture == TRANSCRIBER:
+        return run_transcription(args, _network_settings(args))
     config = _settings(args)
     import torch
 
@@ -148,15 +173,7 @@ def run_train(args: argparse.Namespace) -> int:
     from lars_plugin.training.networks.start import adopt, build, read_weights
     from lars_plugin.training.networks.trainer import Trainer
 
-    settings: dict[str, Any] = {}
-    if args.network:
-        try:
-            settings = {
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in json.loads(args.network).items()
-            }
-        except (json.JSONDecodeError, AttributeError) as error:
-            raise InputError(f"--network must be a JSON object: {error}") from error
+    settings = _network_settings(args)
     settings.setdefault("stems", 7 if config.accompaniment else 6)
     training = ARCHITECTURES[args.architecture].training
     settings = {**(training.settings if training is not None else {}), **settings}

@@ -21,7 +21,7 @@ from lars_plugin.networks.registry import ARCHITECTURES, find
 __all__ = ["build_network", "load_state", "read_state", "save_state"]
 
 # Keys under which checkpoints keep the network's tensors; the last is our training's average.
-_WRAPPERS = ("state", "state_dict", "model_state_dict", "ema")
+_WRAPPERS = ("state", "state_dict", "model_state_dict", "model_weights", "ema")
 
 _CHECKPOINTS = (".pth", ".ckpt", ".th", ".pt")
 

@@ -8,18 +8,33 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lars_plugin.errors import LarsError, ModelNotFoundError
 from lars_plugin.model import ModelConfig
+from lars_plugin.networks.transcriber.config import GROUPS
 from lars_plugin.zoo.composite_specs import part_names
 from lars_plugin.zoo.fetch import DownloadProgress, download
 from lars_plugin.zoo.load import load_model, read_model_config
-from lars_plugin.zoo.registry import find_weights, get_config, list_models, missing_weights
+from lars_plugin.zoo.registry import (
+    Published,
+    find_weights,
+    list_models,
+    missing_weights,
+    model_folders,
+)
+from lars_plugin.zoo.transcribers import (
+    TranscriberCard,
+    list_transcribers,
+    published,
+    read_transcriber,
+    transcriber_folders,
+)
 from lars_plugin.zoo.yaml_configs import config_as_data
 
-__all__ = ["add_models_parser", "describe", "is_here", "overview", "run_models"]
+__all__ = ["add_models_parser", "describe", "is_here", "overview", "run_models", "transcription"]
 
 _EXPORT_SUFFIXES = {"torchscript": ".pt", "onnx": ".onnx"}
 
@@ -86,10 +101,28 @@ def run_models(args: argparse.Namespace) -> int:
 def overview(configs: Sequence[ModelConfig]) -> str:
     """A line per model: name, where its weights are, stems."""
     rows = [("name", "weights here", "stems")]
-    for config in configs:
-        size = _size(config)
-        here = "yes" if is_here(config) else f"no ({size})" if size else "no"
-        rows.append((config.name, here, ", ".join(config.stems)))
+    rows += [
+        (config.name, _here(is_here(config), config), ", ".join(config.stems)) for config in configs
+    ]
+    return _table(rows)
+
+
+def transcription(cards: Sequence[TranscriberCard]) -> str:
+    """The same for transcribers: name, where its weights are, what it hears."""
+    rows = [("transcription", "weights here", "drums")]
+    rows += [
+        (card.name, _here(_weights_path(card, card.folder) is not None, card), ", ".join(GROUPS))
+        for card in cards
+    ]
+    return _table(rows)
+
+
+def _here(here: bool, config: Published) -> str:
+    size = _size(config)
+    return "yes" if here else f"no ({size})" if size else "no"
+
+
+def _table(rows: Sequence[tuple[str, str, str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}" for a, b, c in rows)
 
@@ -114,18 +147,36 @@ def describe(config: ModelConfig, folder: Path | None = None) -> str:
     for part in part_names(config):
         here = _weights_path(*read_model_config(part))
         lines.append(f"  made of      {part}, weights here: {here if here is not None else 'no'}")
+    return "\n".join(lines + _weights_lines(config, folder))
+
+
+def _describe_transcriber(card: TranscriberCard) -> str:
+    """Several lines about a transcriber, for people."""
+    thresholds = ", ".join(f"{group} {value:g}" for group, value in card.thresholds.items())
+    lines = [
+        f"{card.name}: {card.description}" if card.description else card.name,
+        "  does         transcription",
+        f"  network      {card.architecture}",
+        f"  thresholds   {thresholds}",
+        f"  licence      {card.license or 'not stated'}",
+    ]
+    return "\n".join(lines + _weights_lines(card, card.folder))
+
+
+def _weights_lines(config: Published, folder: Path | None) -> list[str]:
     weights = config.weights
-    if weights is not None:
-        path = _weights_path(config, folder)
-        lines += [
-            f"  weights      {weights.file}, {weights.format}",
-            f"  size         {_size(config) or 'not recorded'}",
-            f"  SHA-256      {weights.sha256 or 'not published'}",
-            f"  here         {path if path is not None else 'no'}",
-        ]
-        if path is None:
-            lines.append(f"  {missing_weights(config, folder)}")
-    return "\n".join(lines)
+    if weights is None:
+        return []
+    path = _weights_path(config, folder)
+    lines = [
+        f"  weights      {weights.file}, {weights.format}",
+        f"  size         {_size(config) or 'not recorded'}",
+        f"  SHA-256      {weights.sha256 or 'not published'}",
+        f"  here         {path if path is not None else 'no'}",
+    ]
+    if path is None:
+        lines.append(f"  {missing_weights(config, folder)}")
+    return lines
 
 
 def _refinement(config: ModelConfig) -> str:
@@ -138,7 +189,7 @@ def _refinement(config: ModelConfig) -> str:
     return f"offline, {settings.iterations} updates over {seconds:.0f} s; fits: {fits}"
 
 
-def _weights_path(config: ModelConfig, folder: Path | None = None) -> Path | None:
+def _weights_path(config: Published, folder: Path | None = None) -> Path | None:
     try:
         return find_weights(config, folder)
     except ModelNotFoundError:
@@ -156,7 +207,7 @@ def is_here(config: ModelConfig) -> bool:
     return _weights_path(config) is not None
 
 
-def _size(config: ModelConfig) -> str:
+def _size(config: Published) -> str:
     size = config.weights.size if config.weights is not None else 0
     return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size} bytes" if size else ""
 
@@ -166,18 +217,45 @@ def _as_json(config: ModelConfig, folder: Path | None = None) -> dict[str, Any]:
     data = config_as_data(config)
     for key, unused in (("spatial", 0), ("refinement", None), ("weights", None)):
         data.setdefault(key, unused)
-    return data | {"path": str(path) if path is not None else None}
+    return data | {"group": "separation", "path": str(path) if path is not None else None}
+
+
+def _transcriber_as_json(card: TranscriberCard) -> dict[str, Any]:
+    path = _weights_path(card, card.folder)
+    return {
+        "name": card.name,
+        "group": "transcription",
+        "description": card.description,
+        "license": card.license,
+        "stems": [],  # it makes none; what reads the list need not know the groups
+        "drums": list(GROUPS),
+        "architecture": card.architecture,
+        "network": dict(card.network),
+        "thresholds": dict(card.thresholds),
+        "weights": asdict(card.weights),
+        "path": str(path) if path is not None else None,
+    }
 
 
 def _list(args: argparse.Namespace) -> None:
-    configs = list_models()
+    configs, cards = list_models(), list_transcribers()
     if args.json:
-        print(json.dumps([_as_json(config) for config in configs], indent=2))
-    else:
-        print(overview(configs))
+        entries = [_as_json(config) for config in configs]
+        print(json.dumps(entries + [_transcriber_as_json(card) for card in cards], indent=2))
+        return
+    print(overview(configs))
+    if cards:
+        print(f"\n{transcription(cards)}")
 
 
 def _info(args: argparse.Namespace) -> None:
+    if args.model in transcriber_folders() and args.model not in model_folders():
+        card = read_transcriber(transcriber_folders()[args.model])
+        if args.json:
+            print(json.dumps(_transcriber_as_json(card), indent=2))
+        else:
+            print(_describe_transcriber(card))
+        return
     config, folder = read_model_config(args.model)
     if args.json:
         print(json.dumps(_as_json(config, folder), indent=2))
@@ -188,7 +266,7 @@ def _info(args: argparse.Namespace) -> None:
 def _download(args: argparse.Namespace) -> None:
     names = [part for name in args.models for part in (part_names(name) or (name,))]
     for name in dict.fromkeys(names):
-        config = get_config(name)
+        config, _ = published(name)
         print(f"{name}: licence of the weights: {config.license or 'not stated'}", file=sys.stderr)
         with _bar(name) as progress:
             path = download(name, progress)

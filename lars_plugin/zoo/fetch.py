@@ -14,10 +14,11 @@ from typing import IO, cast
 
 from lars_plugin.errors import CancelledError, ModelError, ModelIntegrityError, ModelNotFoundError
 from lars_plugin.files import put_in_place
-from lars_plugin.model import ModelConfig, WeightsFile
+from lars_plugin.model import WeightsFile
 from lars_plugin.zoo.claims import part_of
 from lars_plugin.zoo.integrity import difference
-from lars_plugin.zoo.registry import cache_folder, find_weights, get_config, missing_weights
+from lars_plugin.zoo.registry import Published, cache_folder, find_weights, missing_weights
+from lars_plugin.zoo.transcribers import published
 
 __all__ = ["DownloadProgress", "download"]
 
@@ -44,7 +45,7 @@ def download(name: str, progress: DownloadProgress | None = None) -> Path:
     The file gets its name only when size and SHA-256 are correct.
 
     Args:
-        name: of a model of the zoo.
+        name: of a model or a transcriber of the zoo.
         progress: called with (bytes here, bytes in all or 0); returning False cancels.
 
     Returns:
@@ -56,16 +57,18 @@ def download(name: str, progress: DownloadProgress | None = None) -> Path:
         ModelError: the cache folder cannot be written.
         CancelledError: the progress callback returned False.
     """
-    config = get_config(name)
+    config, folder = published(name)
     try:
-        return find_weights(config)
+        return find_weights(config, folder)
     except ModelNotFoundError:
         if config.weights is None or not config.weights.urls:
             raise
-    return _fetch(config, config.weights, progress)
+    return _fetch(config, folder, config.weights, progress)
 
 
-def _fetch(config: ModelConfig, weights: WeightsFile, progress: DownloadProgress | None) -> Path:
+def _fetch(
+    config: Published, folder: Path | None, weights: WeightsFile, progress: DownloadProgress | None
+) -> Path:
     target = cache_folder() / config.name / weights.file
     if not weights.sha256:
         log.warning("%s: no SHA-256 is published, so the download is not checked", config.name)
@@ -90,7 +93,7 @@ def _fetch(config: ModelConfig, weights: WeightsFile, progress: DownloadProgress
         raise ModelError(f"cannot write {target}: {error.strerror or error}") from error
     if wrong:
         raise ModelIntegrityError(wrong)
-    raise ModelNotFoundError(f"{missing_weights(config)} (tried {'; '.join(failures)})")
+    raise ModelNotFoundError(f"{missing_weights(config, folder)} (tried {'; '.join(failures)})")
 
 
 def _fetch_whole(

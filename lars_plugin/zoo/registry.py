@@ -11,18 +11,40 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Protocol
 
 import platformdirs
 
 from lars_plugin.errors import ModelError, ModelNotFoundError
-from lars_plugin.model import ModelConfig
+from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo.yaml_configs import read_config
 
-__all__ = ["cache_folder", "find_weights", "get_config", "list_models", "model_folders"]
+__all__ = [
+    "Published",
+    "cache_folder",
+    "find_weights",
+    "get_config",
+    "list_models",
+    "model_folders",
+    "model_roots",
+]
 
 log = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.yaml"
+
+
+class Published(Protocol):
+    """What has weights that may have to be fetched: a model or a transcriber."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def license(self) -> str: ...
+
+    @property
+    def weights(self) -> WeightsFile | None: ...
 
 
 def _own_models() -> Path:
@@ -48,15 +70,20 @@ def cache_folder() -> Path:
     return path
 
 
-def model_folders() -> dict[str, Path]:
-    """Name to folder of every model, users' folders before the package's own."""
+def model_roots() -> list[Path]:
+    """The folders in which models lie, users' before the package's own."""
     chosen = os.environ.get("LARS_MODELS_PATH", "").split(os.pathsep)
     roots = [Path(root).expanduser() for root in chosen if root]
     for root in roots:
         if not root.is_dir():
             log.warning("LARS_MODELS_PATH names %s, which is not a folder", root)
+    return [*(root for root in roots if root.is_dir()), _own_models()]
+
+
+def model_folders() -> dict[str, Path]:
+    """Name to folder of every model, users' folders before the package's own."""
     found: dict[str, Path] = {}
-    for root in [*(root for root in roots if root.is_dir()), _own_models()]:
+    for root in model_roots():
         for config in sorted(root.glob(f"*/{CONFIG_FILE}")):
             found.setdefault(config.parent.name, config.parent)
     return found
@@ -89,12 +116,12 @@ def get_config(name: str) -> ModelConfig:
     return config
 
 
-def find_weights(config: ModelConfig, folder: Path | None = None) -> Path:
+def find_weights(config: Published, folder: Path | None = None) -> Path:
     """The file with a model's weights.
 
     Args:
-        config: the model.
-        folder: the model's folder, for models outside the zoo.
+        config: the model, or the transcriber.
+        folder: its folder, for transcribers and for models outside the zoo.
 
     Raises:
         ModelNotFoundError: it is not on this machine; the message says which file to put where.
@@ -112,7 +139,7 @@ def find_weights(config: ModelConfig, folder: Path | None = None) -> Path:
     raise ModelNotFoundError(missing_weights(config, folder))
 
 
-def missing_weights(config: ModelConfig, folder: Path | None = None) -> str:
+def missing_weights(config: Published, folder: Path | None = None) -> str:
     """One line: the missing file, its addresses, and the folder for it."""
     assert config.weights is not None
     urls = config.weights.urls
@@ -126,6 +153,6 @@ def missing_weights(config: ModelConfig, folder: Path | None = None) -> str:
     )
 
 
-def _weights_folders(config: ModelConfig, folder: Path | None) -> list[Path]:
+def _weights_folders(config: Published, folder: Path | None) -> list[Path]:
     own = folder if folder is not None else model_folders().get(config.name)
     return [*([own] if own is not None else []), cache_folder() / config.name]

@@ -37,6 +37,7 @@ __all__ = [
     "dump_config",
     "parse_yaml",
     "read_config",
+    "weights_file",
 ]
 
 # Real files have some kilobytes.
@@ -182,7 +183,7 @@ def config_from_dict(data: Mapping[str, Any], *, source: str = "YAML") -> ModelC
             presets=MappingProxyType({key: float(value) for key, value in presets.items()}),
             spatial=_whole(data.get("spatial", 0), "spatial", least=0),
             refinement=_refinement(data["refinement"]) if data.get("refinement") else None,
-            weights=_weights(data["weights"]) if data.get("weights") else None,
+            weights=weights_file(data["weights"]) if data.get("weights") else None,
             description=_text(data.get("description", ""), "description"),
             license=_text(data.get("license", ""), "license"),
         )
@@ -288,7 +289,12 @@ def _text(value: Any, key: str, pattern: re.Pattern[str] | None = None) -> str:
     return value
 
 
-def _weights(value: Any) -> WeightsFile:
+def weights_file(value: Any) -> WeightsFile:
+    """What a configuration says of its weights file.
+
+    Raises:
+        InputError: it is wrong.
+    """
     found = _mapping(value, "weights")
     _only(found, WeightsFile.__dataclass_fields__, "weights")
     file = _text(found.get("file"), "weights.file")

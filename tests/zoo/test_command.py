@@ -20,10 +20,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lars_plugin.errors import ModelNotFoundError
+from lars_plugin.errors import ModelIntegrityError, ModelNotFoundError
 from lars_plugin.model import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo import get_config, load_model
 from lars_plugin.zoo.command import add_models_parser, describe, overview, run_models
+from lars_plugin.zoo.transcribers import read_transcriber, transcriber_folders
 from lars_plugin.zoo.yaml_configs import dump_config
 
 Golden = tuple[Path, Path, dict[str, Tensor]]
@@ -192,6 +193,70 @@ def test_download_of_an_unknown_model_fetches_nothing(cache: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="no model 'nothing'"):
         lars_models("download", "nothing")
     assert not cache.exists()
+
+
+def test_transcribers_are_a_group_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lars_models("list") == 0
+    models, transcribers = capsys.readouterr().out.split("\n\n")
+    assert "adtof" not in models
+    lines = transcribers.splitlines()
+    assert lines[0].split() == ["transcription", "weights", "here", "drums"]
+    line = next(line for line in lines if line.startswith("adtof "))
+    assert "no (4 MB)" in line
+    assert line.endswith("kick, snare, toms, hihat, cymbals")
+    assert lars_models("list", "--json") == 0
+    groups = {entry["name"]: entry["group"] for entry in json.loads(capsys.readouterr().out)}
+    assert groups["adtof"] == "transcription"
+    assert groups["lars-mini"] == "separation"
+
+
+def test_info_of_a_transcriber_tells_where_its_weights_come_from(
+    capsys: pytest.CaptureFixture[str], cache: Path
+) -> None:
+    assert lars_models("info", "adtof") == 0
+    text = capsys.readouterr().out
+    weights = read_transcriber(transcriber_folders()["adtof"]).weights
+    for part in (weights.sha256, *weights.urls, str(cache), "CC-BY-NC-SA-4.0", "hihat 0.22"):
+        assert part in text
+    assert lars_models("info", "adtof", "--json") == 0
+    entry = json.loads(capsys.readouterr().out)
+    assert entry["weights"]["size"] == 3_617_805
+    assert entry["path"] is None
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_transcriber_is_downloaded_and_checked_as_a_model_is(
+    right: bool,
+    server: str,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = b"weights"
+    (tmp_path / "www" / "w.pth").write_bytes(content)
+    folder = tmp_path / "zoo" / "hearer"
+    folder.mkdir(parents=True)
+    sha256 = hashlib.sha256(content if right else b"others").hexdigest()
+    (folder / "transcriber.yaml").write_text(
+        "architecture: adtof\nlicense: somebody's\n"
+        "thresholds: {kick: 0.2, snare: 0.2, toms: 0.2, hihat: 0.2, cymbals: 0.2}\n"
+        f"weights: {{file: w.pth, format: checkpoint, sha256: {sha256}, urls: ['{server}/w.pth']}}",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("LARS_MODELS_PATH", str(folder.parent))
+    if not right:
+        with pytest.raises(ModelIntegrityError, match="another file than was published"):
+            lars_models("download", "hearer")
+        assert not (cache / "hearer" / "w.pth").exists()
+        return
+    assert lars_models("download", "hearer") == 0
+    printed = capsys.readouterr()
+    assert printed.out.strip() == str(cache / "hearer" / "w.pth")
+    assert "somebody's" in printed.err
+    assert (cache / "hearer" / "w.pth").read_bytes() == content
+    assert lars_models("list") == 0
+    assert ["hearer", "yes"] in [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
 
 
 def test_convert_makes_a_folder_that_loads(

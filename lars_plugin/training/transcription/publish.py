@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A trained transcriber as a folder that ``load_transcriber`` reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import save
+from torch import Tensor
+
+from lars_plugin.audio import AtomicFiles
+from lars_plugin.midi.transcriber import TRANSCRIBER_FILE, WEIGHTS_FILE
+from lars_plugin.networks.transcriber.config import TranscriberConfig
+
+__all__ = ["publish_transcriber"]
+
+
+def publish_transcriber(
+    folder: Path,
+    config: TranscriberConfig,
+    state: Mapping[str, Tensor],
+    thresholds: Mapping[str, float],
+    record: Mapping[str, Any],
+) -> None:
+    """Write shape, thresholds, weights (float16) and the record of the training.
+
+    Raises:
+        AudioFileError: a file cannot be written; then none is.
+    """
+    document = {
+        "description": "Hears which drums are struck in a recording",
+        "license": "GPL-3.0-or-later",
+        "network": {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(config).items()
+        },
+        "thresholds": {group: round(value, 4) for group, value in thresholds.items()},
+    }
+    half = {
+        key: (value.to(torch.float16) if value.is_floating_point() else value).contiguous()
+        for key, value in state.items()
+    }
+    with AtomicFiles() as files:
+        files.create(folder / TRANSCRIBER_FILE).write(
+            yaml.safe_dump(document, sort_keys=False).encode()
+        )
+        files.create(folder / WEIGHTS_FILE).write(save(half))
+        files.create(folder / "training.json").write((json.dumps(record, indent=2) + "\n").encode())

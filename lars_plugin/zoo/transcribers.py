@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which transcribers there are: folders with a ``transcriber.yaml``, beside the models.
+
+```yaml
+architecture: adtof      # or transcriber, our own, which is the default
+description: a line
+license: of the weights
+thresholds: {kick: 0.2, snare: 0.2, toms: 0.3, hihat: 0.2, cymbals: 0.3}
+network: {}              # the shape, where the architecture leaves one open
+weights:                 # as in a model's config.yaml; default: weights.safetensors, in the folder
+  file: name.pth
+  format: checkpoint
+  sha256: of the file
+  size: 1234
+  urls: [https://...]
+```
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from lars_plugin.errors import InputError, ModelError, ModelFormatError
+from lars_plugin.model import WeightsFile
+from lars_plugin.networks.transcriber.config import GROUPS
+from lars_plugin.zoo.registry import Published, get_config, model_folders, model_roots
+from lars_plugin.zoo.yaml_configs import parse_yaml, weights_file
+
+__all__ = [
+    "ARCHITECTURES",
+    "TRANSCRIBER_FILE",
+    "TranscriberCard",
+    "list_transcribers",
+    "published",
+    "read_transcriber",
+    "transcriber_folders",
+]
+
+log = logging.getLogger(__name__)
+
+TRANSCRIBER_FILE = "transcriber.yaml"
+ARCHITECTURES = ("transcriber", "adtof")
+_OWN_WEIGHTS = WeightsFile("weights.safetensors", "safetensors")
+
+
+@dataclass(frozen=True)
+class TranscriberCard:
+    """What a ``transcriber.yaml`` says.
+
+    Attributes:
+        name: of the folder.
+        folder: where it lies.
+        thresholds: by group, in (0, 1).
+        architecture: one of :data:`ARCHITECTURES`.
+        network: its shape, not yet checked.
+        description: a line.
+        license: of the weights; empty where it is not stated.
+        weights: the file.
+    """
+
+    name: str
+    folder: Path
+    thresholds: Mapping[str, float]
+    architecture: str = "transcriber"
+    network: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+    license: str = ""
+    weights: WeightsFile = _OWN_WEIGHTS
+
+
+def transcriber_folders() -> dict[str, Path]:
+    """Name to folder of every transcriber, users' folders before the package's own."""
+    found: dict[str, Path] = {}
+    for root in model_roots():
+        for path in sorted(root.glob(f"*/{TRANSCRIBER_FILE}")):
+            found.setdefault(path.parent.name, path.parent)
+    return found
+
+
+def list_transcribers() -> list[TranscriberCard]:
+    """All transcribers, by name. A folder whose file is broken is left out with a warning."""
+    cards = []
+    for _, folder in sorted(transcriber_folders().items()):
+        try:
+            cards.append(read_transcriber(folder))
+        except ModelError as error:
+            log.warning("%s", error)
+    return cards
+
+
+def published(name: str) -> tuple[Published, Path | None]:
+    """What has this name, and its folder if it is a transcriber; models come first.
+
+    Raises:
+        ModelNotFoundError: nothing has.
+        ModelFormatError: its configuration is broken.
+    """
+    folder = transcriber_folders().get(name)
+    if folder is None or name in model_folders():
+        return get_config(name), None
+    return read_transcriber(folder), folder
+
+
+def read_transcriber(folder: Path) -> TranscriberCard:
+    """Read a transcriber's file.
+
+    Raises:
+        ModelFormatError: it cannot be read, lacks something, or a value is wrong.
+    """
+    path = folder / TRANSCRIBER_FILE
+    try:
+        data = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ModelFormatError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ModelFormatError(f"{path} is not UTF-8 text") from error
+    try:
+        architecture = str(data.get("architecture", ARCHITECTURES[0]))
+        thresholds = {group: float(data["thresholds"][group]) for group in GROUPS}
+        network = dict(data.get("network") or {})
+        weights = weights_file(data["weights"]) if data.get("weights") else _OWN_WEIGHTS
+    except InputError as error:
+        raise ModelFormatError(f"{path}: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFormatError(
+            f"{path} needs thresholds for {', '.join(GROUPS)}, and network as a table ({error!r})"
+        ) from error
+    if architecture not in ARCHITECTURES:
+        raise ModelFormatError(
+            f"{path}: unknown architecture {architecture!r}; known: {', '.join(ARCHITECTURES)}"
+        )
+    wrong = [group for group, value in thresholds.items() if not 0 < value < 1]
+    if wrong:
+        raise ModelFormatError(f"{path}: thresholds are between 0 and 1: {', '.join(wrong)}")
+    return TranscriberCard(
+        name=folder.name,
+        folder=folder,
+        thresholds=MappingProxyType(thresholds),
+        architecture=architecture,
+        network=MappingProxyType(network),
+        description=str(data.get("description") or ""),
+        license=str(data.get("license") or ""),
+        weights=weights,
+    )

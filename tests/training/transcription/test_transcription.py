@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rendered powers, excerpts mixed from them, and a transcriber trained on these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lars_plugin import cli
+from lars_plugin.errors import DatasetError
+from lars_plugin.midi.mel import BANDS
+from lars_plugin.midi.scoring import Stroke
+from lars_plugin.midi.transcriber import Activations, LarsTranscriber, load_transcriber
+from lars_plugin.networks.transcriber.config import GROUPS, STROKES, TranscriberConfig
+from lars_plugin.networks.transcriber.network import Transcriber
+from lars_plugin.training.data.grooves import load_grooves
+from lars_plugin.training.data.kits import load_kits
+from lars_plugin.training.transcription.fit import FitSettings, _batch, fit, losses
+from lars_plugin.training.transcription.remix import RemixConfig, Remixer
+from lars_plugin.training.transcription.shards import (
+    Performance,
+    pack,
+    read_shards,
+    render_performances,
+    unpack,
+)
+from lars_plugin.training.transcription.thresholds import choose_thresholds
+
+STILL = RemixConfig(
+    exchange=0, balance=0, equaliser=0, room=0, music=0, compression=0, noise=0, dull=0, thin=0,
+    shift=0, level_db=0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shards(data: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    render_performances(
+        folder,
+        load_kits(data.kits, "train"),  # type: ignore[attr-defined]
+        load_grooves(data.grooves, "train"),  # type: ignore[attr-defined]
+        hours=0.01,
+        seed=1,
+        tell=print,
+        each=4,
+    )
+    return folder
+
+
+def remixer(shards: Path, config: RemixConfig | None = None, seed: int = 0) -> Remixer:
+    performances, _ = read_shards(shards)
+    music = [pack(np.full((1000, BANDS), 1e-3, np.float32))]
+    return Remixer(performances, music, frames=300, level_bands=12, seed=seed, config=config)
+
+
+@given(decibels=st.lists(st.floats(-105, 15), min_size=1, max_size=20))
+def test_packed_powers_are_exact_to_a_quarter_decibel(decibels: list[float]) -> None:
+    powers = np.array([10 ** (one / 10) for one in decibels], np.float32)
+    found = 10 * np.log10(unpack(pack(powers)))
+    assert np.abs(found - decibels).max() <= 0.26
+
+
+def test_silence_stays_silence() -> None:
+    assert (unpack(pack(np.zeros(5, np.float32))) == 0).all()
+
+
+def test_what_is_rendered_is_kept_and_read(shards: Path) -> None:
+    performances, music = read_shards(shards)
+    assert (len(performances), len(music)) == (4, 0)
+    for one in performances:
+        assert one.stems.shape == (6, 1000, BANDS)
+        assert len(one.strokes)
+        assert (one.strokes[:, 1] < len(STROKES)).all()
+    before = {path: path.stat().st_mtime_ns for path in shards.iterdir()}
+    render_performances(shards, None, None, hours=0.01, seed=1, tell=print, each=4)  # type: ignore[arg-type]
+    assert {path: path.stat().st_mtime_ns for path in shards.iterdir()} == before
+
+
+def test_strokes_are_where_the_powers_rise(shards: Path) -> None:
+    performances, _ = read_shards(shards)
+    rises = []
+    for one in performances:
+        powers = unpack(one.stems).sum(axis=(0, 2))
+        for second, _, velocity in one.strokes:
+            frame = round(float(second) * 100)
+            if 10 < frame < 980 and velocity > 60:
+                after, before = powers[frame : frame + 5].max(), powers[frame - 6 : frame - 3].min()
+                rises.append(10 * np.log10((after + 1e-9) / (before + 1e-9)))
+    assert np.median(rises) > 3
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "drums.npz").write_bytes(b"nothing")
+    with pytest.raises(DatasetError, match=r"drums\.npz"):
+        read_shards(tmp_path)
+    with pytest.raises(DatasetError, match="no rendered"):
+        read_shards(tmp_path.parent / "empty")
+
+
+def test_the_same_seed_draws_the_same_and_another_another(shards: Path) -> None:
+    first, again, other = (remixer(shards, seed=seed).draw() for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.levels, again.levels)
+    assert not np.array_equal(first.levels, other.levels)
+
+
+def test_excerpts_are_what_they_say(shards: Path) -> None:
+    source = remixer(shards)
+    for _ in range(40):
+        item = source.draw()
+        assert item.levels.shape == (300, BANDS)
+        assert item.levels.dtype == np.float32
+        assert (item.levels >= -2.0).all()  # NaN is not
+        assert item.targets.shape == item.weights.shape == (300, len(STROKES) + len(GROUPS))
+        assert set(np.unique(item.targets)) <= {0.0, 0.5, 1.0}
+        assert ((item.share_weights >= 0) & (item.share_weights <= 1)).all()
+        sums = item.shares.sum(axis=1)
+        np.testing.assert_allclose(sums[sums > 0], 1, atol=1e-3)
+        # A group is struck where one of its strokes is.
+        struck = item.targets[:, len(STROKES) :].max(axis=1)
+        np.testing.assert_array_equal(struck, item.targets[:, : len(STROKES)].max(axis=1))
+
+
+def test_without_variation_an_excerpt_is_what_was_rendered(shards: Path) -> None:
+    performances, _ = read_shards(shards)
+    item = remixer(shards, STILL).draw()
+    levels = [10 * np.log10(unpack(one.stems).sum(axis=0) + 1e-30) / 20 for one in performances]
+    loudest = item.levels.max()
+    # Some window of some performance has the same levels but for one constant.
+    differences = [
+        np.abs((whole[begin : begin + 300] - whole[begin : begin + 300].max())
+               - (item.levels - loudest))[item.levels > -1].max()
+        for whole in levels
+        for begin in range(701)
+    ]  # fmt: skip
+    assert min(differences) < 0.05
+
+
+def test_training_lowers_the_loss_and_goes_on_where_it_stopped(
+    shards: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    config = TranscriberConfig(channels=(4, 8), hidden=16)
+    network = Transcriber(config)
+    lines: list[str] = []
+    checkpoint = tmp_path / "checkpoint.pt"
+    batch = _batch(remixer(shards, STILL, seed=9), 4)
+    before = sum(losses(network.eval(), batch)).item()  # type: ignore[union-attr]
+    settings = FitSettings(60, batch=2, lr=0.03, steps=40)
+    fit(network, remixer(shards, STILL), settings, checkpoint, lines.append)
+    assert sum(losses(network.eval(), batch)).item() < 0.8 * before  # type: ignore[union-attr]
+    assert torch.load(checkpoint, weights_only=True)["step"] == 40
+    other = Transcriber(config)
+    fit(other, remixer(shards), settings, checkpoint, lines.append)
+    assert any("resumed at step" in line for line in lines)
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[key], value)
+    with pytest.raises(DatasetError, match="another network"):
+        fit(
+            Transcriber(TranscriberConfig(hidden=8)), remixer(shards), FitSettings(1), checkpoint,
+            lines.append,
+        )  # fmt: skip
+
+
+def test_thresholds_part_what_was_struck_from_what_was_not() -> None:
+    groups = np.zeros((500, 5), np.float32)
+    truth = []
+    for turn in range(20):
+        groups[10 + 20 * turn] = 0.6 if turn % 2 else 0.25
+        truth += [Stroke(0.1 + 0.2 * turn, stem, 100) for stem in ("kick",) if turn % 2]
+    heard = Activations(
+        np.zeros((500, 12), np.float32), groups, groups, np.zeros((500, 7, 12), np.float32)
+    )
+    assert 0.25 < choose_thresholds([heard], [truth])["kick"] <= 0.6
+
+
+def test_the_command_renders_trains_and_publishes(
+    data: object, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for name in ("_VALIDATION_HOURS", "_SECONDS"):
+        monkeypatch.setattr(f"lars_plugin.training.transcription.command.{name}", 0.01 if
+                            name == "_VALIDATION_HOURS" else 2.0)  # fmt: skip
+    monkeypatch.setattr("lars_plugin.training.transcription.shards._EACH", 3)
+    out = tmp_path / "run"
+    arguments = [
+        "train", str(out), "--architecture", "transcriber", "--kits", str(data.kits),  # type: ignore[attr-defined]
+        "--grooves", str(data.grooves), "--hours", "0.005", "--minutes", "0.1", "--batch", "2",  # type: ignore[attr-defined]
+        "--accompaniment", "synthetic", "--music-hours", "0.005",
+        "--network", '{"channels": [4, 8], "hidden": 8}',
+    ]  # fmt: skip
+    assert cli.main(arguments) == 0
+    assert "--transcriber" in capsys.readouterr().out
+    found = load_transcriber(out / "model")
+    assert isinstance(found, LarsTranscriber)
+    assert found.network.config.hidden == 8
+    assert set(found.thresholds) == set(GROUPS)
+
+
+def test_a_performance_shorter_than_the_excerpt_is_no_crash(shards: Path) -> None:
+    performances, _ = read_shards(shards)
+    short = [Performance(one.stems[:, :300], one.strokes) for one in performances]
+    source = Remixer(short, [], frames=300, level_bands=12, seed=0)
+    assert source.draw().levels.shape == (300, BANDS)
