@@ -93,7 +93,12 @@ def add_evaluate_parser(subparsers: Any) -> None:
         help="with what the stems leave handed to them; of several options one more row has all",
     )  # fmt: skip
     add("--midi", action="store_true",
-        help="score transcription instead; clips need notes.csv (`lars midi --render` makes some)",
+        help="score transcription instead; clips need notes.csv (`lars midi --render` makes some)"
+        " or onsets.csv",
+    )  # fmt: skip
+    add("--transcriber", action="append", default=[], metavar="NAME",
+        help="with --midi: score this transcriber, too; may be repeated (default:"
+        " lars-transcriber)",
     )  # fmt: skip
     add("--strokes", action="store_true",
         help="show instead where the energy of strokes goes that sound alone; clips need"
@@ -212,11 +217,18 @@ def _evaluate_midi(args: argparse.Namespace, clips: list[Clip], systems: list[Sy
     from lars_plugin.audio import AtomicFiles
     from lars_plugin.evaluation.midi import evaluate_midi, midi_document, midi_tables
     from lars_plugin.evaluation.results import to_json
+    from lars_plugin.midi.transcriber import DEFAULT
 
     if args.csv or args.figure or args.html:
         raise InputError("--midi makes tables and --json; leave out --csv, --figure and --html")
     with _progress(args) as progress:
-        scores = evaluate_midi(clips, args.folder, systems, progress=progress)
+        scores = evaluate_midi(
+            clips,
+            args.folder,
+            systems,
+            transcribers=args.transcriber or (DEFAULT,),
+            progress=progress,
+        )
     for table in midi_tables(scores):
         print(table.markdown() if args.markdown else table.text())
     if args.json:
