@@ -158,9 +158,12 @@ def _read(files: Mapping[str, Path]) -> Stems:
     from lars_plugin.midi.hits import DRUMS
     from lars_plugin.stems import Stems
 
-    read = {name: read_audio(files[name]) for name in DRUMS if name in files}
+    # What is not a drum is part of the recording, which the transcriber hears.
+    names = [name for name in DRUMS if name in files]
+    names += [name for name in files if name not in DRUMS]
+    read = {name: read_audio(files[name]) for name in names}
     rates = sorted({rate for _, rate in read.values()})
-    if len(rates) != 1:
+    if len(rates) != 1 or not any(name in DRUMS for name in read):
         raise InputError(f"the stems differ in rate ({rates} Hz), or none of them is a drum")
     return Stems({name: wave for name, (wave, _) in read.items()}, rates[0])
 

@@ -12,11 +12,17 @@ from lars_plugin.errors import NonFiniteError
 from lars_plugin.midi.analysis import Analysis, Candidates, analyse, drum_stems, score, suits
 from lars_plugin.midi.articulation import articulations
 from lars_plugin.midi.heard import hits_in_mixture, hits_in_stems
-from lars_plugin.midi.hits import DrumHit
+from lars_plugin.midi.hits import DRUMS, DrumHit
 from lars_plugin.midi.levels import hit_level
 from lars_plugin.midi.onsets import locate_attack
 from lars_plugin.midi.settings import Settings, settings_for
-from lars_plugin.midi.transcriber import DEFAULT, Transcriber, load_transcriber
+from lars_plugin.midi.transcriber import (
+    DEFAULT,
+    Activations,
+    Transcriber,
+    load_transcriber,
+    mean_of,
+)
 from lars_plugin.midi.velocity import (
     DEFAULT_RANGE_DB,
     VelocityScale,
@@ -49,10 +55,10 @@ def transcribe(
         stems: as returned by a separation; stems other than drums are left out.
         model: the model (name or folder) that made the stems; its tuned settings are used.
         settings: instead of the model's.
-        transcriber: what hears the sum of all stems, which is the recording: a name, a folder or a
-            loaded one; ``none``: strokes are found in each stem alone; ``auto``: the package's own
-            for stems that a model made, ``none`` for others, such as microphones' and where
-            settings are given.
+        transcriber: a name, a folder or a loaded one. It hears the sum of all stems, which is the
+            recording, and the sum of the drums, where there are other stems. ``none``: strokes are
+            found in each stem alone. ``auto``: the package's own for stems of a model; ``none``
+            for others, such as microphones', and where settings are given.
         velocity: ``log`` or ``linear``, see :mod:`lars_plugin.midi.velocity`.
         velocity_range: dB between velocities 127 and 1 on the ``log`` scale.
         reference: the level that gets velocity 127, in dB against full scale as
@@ -75,7 +81,7 @@ def transcribe(
     if chosen is None:
         hits = find_hits(waves, stems.sample_rate, names, settings)
     else:
-        heard = chosen.hear(np.sum(list(stems.values()), axis=0), stems.sample_rate)
+        heard = _hear(chosen, stems)
         hits = hits_in_stems(waves, stems.sample_rate, names, heard, chosen.thresholds)
     return with_velocities(hits, velocity, velocity_range, reference)
 
@@ -90,6 +96,20 @@ def _chosen(
     if name == "none" or (name == "auto" and (model is None or settings_given)):
         return None
     return load_transcriber(DEFAULT if name == "auto" else name)
+
+
+def _hear(transcriber: Transcriber, stems: Stems) -> Activations:
+    """What the sum of all stems says. Where it holds more than drums, the drums are heard, too.
+
+    The recording has what the separation lost, the drums lack what it took away, so the mean of
+    both is surer than either.
+    """
+    waves = list(stems.values())
+    heard = transcriber.hear(np.sum(waves, axis=0), stems.sample_rate)
+    drums = [wave for name, wave in stems.items() if name in DRUMS]
+    if len(drums) == len(waves):
+        return heard
+    return mean_of(heard, transcriber.hear(np.sum(drums, axis=0), stems.sample_rate))
 
 
 def transcribe_mixture(

@@ -12,7 +12,7 @@ import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ __all__ = [
     "LarsTranscriber",
     "Transcriber",
     "load_transcriber",
+    "mean_of",
     "pieces",
     "transcriber_folders",
 ]
@@ -83,6 +84,23 @@ class Activations:
     shares: Floats | None = None
     pick: Pick = highest
     one_cymbal: bool = False
+
+
+def mean_of(first: Activations, second: Activations) -> Activations:
+    """The mean chances of two hearings of the same length by one transcriber."""
+
+    def mean(one: Floats, other: Floats) -> Floats:
+        return np.asarray((one + other) / 2, np.float32)
+
+    velocities = None
+    if first.velocities is not None and second.velocities is not None:
+        velocities = mean(first.velocities, second.velocities)
+    return replace(
+        first,
+        strokes=mean(first.strokes, second.strokes),
+        groups=mean(first.groups, second.groups),
+        velocities=velocities,
+    )
 
 
 class Transcriber(ABC):

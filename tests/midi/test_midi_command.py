@@ -128,14 +128,14 @@ def test_evaluate_makes_the_table(
     assert main([*command, "--json", str(out)]) == 0
     said = capsys.readouterr().out
     assert "true stems, 50 ms" in said
-    assert "mixture, 30 ms" in said
+    assert "lars-transcriber, drums, 30 ms" in said
     assert "Articulations named correctly" in said
     figures = json.loads(out.read_text())
     assert figures["clips"] == 1
     true = figures["systems"]["true stems"]
     assert true["all_f_50ms"] >= 0.9
     assert true["all_f_50ms"] >= true["all_f_30ms"]
-    assert true["all_f_50ms"] > figures["systems"]["mixture"]["all_f_50ms"]
+    assert true["all_f_50ms"] > figures["systems"]["lars-transcriber, drums"]["all_f_50ms"]
     hats = [one for one in true["articulations"] if one["stem"] == "hihat"]
     assert {one["played"] for one in hats} == {"closed", "open"}
     right = sum(one["strokes"] for one in hats if one["played"] == one["found"])
@@ -281,3 +281,67 @@ def test_an_offset_that_makes_no_sense_is_wrong_usage(
 ) -> None:
     assert main(["midi", str(stems_folder), "--model", "none", *bad]) == 2
     assert "--offset" in capsys.readouterr().err
+
+
+def test_the_mixture_is_heard_without_a_model(
+    stems_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("lars_plugin.cli.midi.make_separator", never)
+    out, picture = tmp_path / "out.mid", tmp_path / "out.png"
+    command = ["midi", str(stems_folder / "mix.wav"), "--from", "mixture", "-o", str(out)]
+    assert main([*command, "--plot", str(picture)]) == 0
+    assert "hits (kick" in capsys.readouterr().out
+    assert {36, 38} <= set(notes(out))
+    assert picture.is_file()
+    assert main([*command, "--overwrite", "--transcriber", "nobody"]) != 0
+    assert "no transcriber 'nobody'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--from", "mixture", "--transcriber", "none"], "needs a transcriber"),
+        (["--live-port", "x", "--transcriber", "lars-transcriber"], "leave --transcriber out"),
+    ],
+)
+def test_what_excludes_each_other_is_told(
+    stems_folder: Path, options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["midi", str(stems_folder / "mix.wav"), *options]) != 0
+    assert reason in capsys.readouterr().err
+
+
+def test_a_folder_of_stems_is_no_mixture(
+    stems_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["midi", str(stems_folder), "--from", "mixture"]) != 0
+    assert "not a folder of stems" in capsys.readouterr().err
+
+
+def test_a_song_with_onsets_is_scored_from_its_drums_and_from_all_of_it(
+    stems_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "songs" / "one"
+    folder.mkdir(parents=True)
+    drums = stems_folder / "mix.wav"
+    (folder / "drums.wav").write_bytes(drums.read_bytes())
+    time = np.arange(round(4.0 * SAMPLE_RATE)) / SAMPLE_RATE
+    other = np.tile(0.01 * np.sin(2 * np.pi * 110 * time), (2, 1)).astype(np.float32)
+    write_audio(folder / "other.wav", other, SAMPLE_RATE, bits="24")
+    with (stems_folder / "notes.csv").open() as handle:
+        rows = [f"{row['onset']},{row['class']}" for row in csv.DictReader(handle)]
+    (folder / "onsets.csv").write_text("\n".join(["onset,class", "0.5,other", *rows]) + "\n")
+    out = tmp_path / "scores.json"
+    command = ["evaluate", str(folder.parent), "--midi", "--model", "none", "--json", str(out)]
+    assert main(command) == 0
+    assert "lars-transcriber, mixture" in capsys.readouterr().out
+    scores = json.loads(out.read_text())["systems"]
+    assert set(scores) == {"lars-transcriber, drums", "lars-transcriber, mixture"}
+    kick = scores["lars-transcriber, drums"]["classes"]["kick"]
+    assert kick["f_50ms"] > 0.7
+    assert kick["strokes"] == sum(row.endswith(",kick") for row in rows)
+    assert kick["velocity_correlation"] is None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lars_plugin import Stems, transcribe, transcribe_mixture
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError, NonFiniteError
+from lars_plugin.midi.heard import hits_in_stems
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.midi.mel import SAMPLE_RATE, mel_levels, mel_powers
 from lars_plugin.midi.scoring import Stroke, add_scores, score_hits
@@ -23,6 +24,7 @@ from lars_plugin.midi.transcriber import (
     WEIGHTS_FILE,
     LarsTranscriber,
     load_transcriber,
+    mean_of,
     transcriber_folders,
 )
 from lars_plugin.networks.transcriber.config import GROUPS
@@ -134,6 +136,21 @@ def test_stems_of_a_model_are_heard_by_the_transcriber_and_others_are_not(
     )
     assert transcribe(made) == transcribe(made, transcriber="none")
     assert transcribe(made) != transcribe(made, transcriber=DEFAULT)
+
+
+def test_stems_of_a_song_are_heard_as_a_whole_and_as_drums(
+    own: LarsTranscriber, stems: dict[str, Wave], mixture: Wave
+) -> None:
+    time = np.arange(mixture.shape[1]) / SAMPLE_RATE
+    other = np.tile(0.2 * np.sin(2 * np.pi * 220 * time), (2, 1)).astype(np.float32)
+    whole, drums = (own.hear(wave, SAMPLE_RATE) for wave in (mixture + other, mixture))
+    heard = mean_of(whole, drums)
+    waves = np.stack([stems[name] for name in stems])
+    expected = hits_in_stems(waves, SAMPLE_RATE, tuple(stems), heard, own.thresholds)
+    found = transcribe(Stems({**stems, "other": other}, SAMPLE_RATE), transcriber=DEFAULT)
+    assert [(hit.time, hit.stem, hit.articulation) for hit in found] == [
+        (hit.time, hit.stem, hit.articulation) for hit in expected
+    ]
 
 
 def test_what_cannot_be_heard_is_refused(own: LarsTranscriber) -> None:
