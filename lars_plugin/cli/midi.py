@@ -104,8 +104,8 @@ def add_midi_parser(subparsers: Any) -> None:
     add("--seconds", type=float, default=12.0, metavar="S", help="each (default: %(default)s)")
     add("--seed", type=int, default=0, help="default: %(default)s")
     add("--cache", type=Path, metavar="DIR", help="keeps excerpts and their stems between runs")
-    add("--source", choices=("model", "stems", "mixture"), default="model",
-        help="tune for the model's stems, true stems, or a mixture (default: %(default)s)",
+    add("--source", choices=("model", "stems"), default="model",
+        help="tune for the model's stems, or for true stems (default: %(default)s)",
     )  # fmt: skip
     add("--cymbals", action="store_true", help="for models whose ride and crash are one stem")
     add("--steps", type=int, default=1000, metavar="N",

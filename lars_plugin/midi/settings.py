@@ -45,7 +45,7 @@ _WEIGHTS_SUFFIX = ".weights.safetensors"
 # Real files have 200 kB.
 _MAX_BYTES = 1 << 24
 
-# Tuned on stems as they were played, for stems that no model made, and on mixtures (a baseline).
+# Tuned on stems as they were played, for stems that no model made.
 _OWN = Path(__file__).parent / "tuned"
 
 
@@ -235,8 +235,8 @@ def settings_for(
 
 
 def own_settings(name: str) -> Settings | None:
-    """Settings that come with the package: ``stems``, ``cymbals`` (the same for models whose ride
-    and crash are one) or ``mixture``."""
+    """Settings that come with the package: ``stems``, or ``cymbals`` (the same for models whose
+    ride and crash are one)."""
     path = _OWN / f"{name}.json"
     return read_settings(path) if path.is_file() else None
 

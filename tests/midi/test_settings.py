@@ -262,7 +262,6 @@ def test_our_models_and_the_package_bring_settings_for_the_six_stems() -> None:
         settings_for("lars-mini"),
         settings_for("lars-live"),
         own_settings("stems"),
-        own_settings("mixture"),
     ):
         assert result is not None
         assert set(result.stems) == six
@@ -273,7 +272,6 @@ def test_our_models_and_the_package_bring_settings_for_the_six_stems() -> None:
         ("lars-mini", "model"),
         ("lars-live", "model"),
         ("", "stems"),
-        ("", "mixture"),
     ]
     by_cascade = settings_for("cascade:mdx23c-music,lars-mini")
     assert by_cascade is not None

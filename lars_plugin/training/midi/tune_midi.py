@@ -39,9 +39,8 @@ __all__ = ["Source", "tune"]
 
 log = logging.getLogger(__name__)
 
-# Input of the scorer: a model's stems, the true stems with some bleed, or the mixture in place
-# of every stem.
-Source = Literal["model", "stems", "mixture"]
+# Input of the scorer: a model's stems, or the true stems with some bleed.
+Source = Literal["model", "stems"]
 
 # A peak belongs to a stroke this near, in seconds.
 _NEAR = 0.05
@@ -160,8 +159,6 @@ def tune(
 def _waves(example: Example, source: Source, rng: np.random.Generator) -> Wave:
     if source == "model":
         return example.estimated
-    if source == "mixture":
-        return np.repeat(example.true.sum(axis=0, keepdims=True), len(STEMS), axis=0)
     # Stems without a model come from microphones, which pick up neighbouring drums.
     bleed = 10 ** (rng.uniform(-60, -15, (len(STEMS), len(STEMS))) / 20)
     bleed *= rng.random(bleed.shape) < rng.random()
@@ -172,7 +169,7 @@ def _waves(example: Example, source: Source, rng: np.random.Generator) -> Wave:
 def _heard(
     example: Example, source: Source, rng: np.random.Generator, stems: tuple[str, ...]
 ) -> _Excerpt:
-    waves, notes = _named(_waves(example, source, rng), example.notes, stems, source)
+    waves, notes = _named(_waves(example, source, rng), example.notes, stems)
     energies, result = _analysed(waves, stems)
     seconds = result.hop / SAMPLE_RATE
     mine = [_apart([note for note in notes if note.stem == stem]) for stem in stems]
@@ -180,9 +177,8 @@ def _heard(
     strokes = tuple(np.asarray(times) / seconds for times in onsets)
     heard = Heard(energies, strokes)
     training = [heard] if source != "stems" else []
-    if source != "mixture":
-        true, _ = _named(example.true, example.notes, stems, source)
-        training.append(Heard(_analysed(true, stems)[0], strokes, leaks=True))
+    true, _ = _named(example.true, example.notes, stems)
+    training.append(Heard(_analysed(true, stems)[0], strokes, leaks=True))
     return _Excerpt(
         heard,
         tuple(training),
@@ -199,13 +195,12 @@ def _heard(
 
 
 def _named(
-    waves: Wave, notes: Sequence[Note], stems: tuple[str, ...], source: Source
+    waves: Wave, notes: Sequence[Note], stems: tuple[str, ...]
 ) -> tuple[Wave, Sequence[Note]]:
     """The renderer's stems and strokes, converted to these stems."""
     if "cymbals" not in stems:
         return waves, notes
-    # With the mixture in place of every stem, the cymbals get the mixture too.
-    both = waves[4:5] if source == "mixture" else waves[4:].sum(axis=0, keepdims=True)
+    both = waves[4:].sum(axis=0, keepdims=True)
     names = {"ride": "cymbals", "crash": "cymbals"}
     renamed = [replace(note, stem=names.get(note.stem, note.stem)) for note in notes]
     return np.concatenate([waves[:4], both]), renamed
