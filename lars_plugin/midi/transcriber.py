@@ -250,10 +250,14 @@ def _load(folder: Path) -> LarsTranscriber:
 
     from lars_plugin.networks.transcriber.network import Transcriber as Network
     from lars_plugin.zoo.checkpoints import load_state
+    from lars_plugin.zoo.integrity import check_file
+    from lars_plugin.zoo.registry import find_weights
 
     config, thresholds = read_transcriber_config(folder / TRANSCRIBER_FILE)
     network = Network(config)
-    weights = folder / WEIGHTS_FILE
+    card = read_transcriber(folder)
+    weights = find_weights(card, folder)
+    check_file(weights, card.weights)
     try:
         state = load_file(weights)
     except (OSError, SafetensorError) as error:

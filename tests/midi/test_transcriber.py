@@ -13,7 +13,13 @@ import soxr
 from numpy.typing import NDArray
 
 from lars_plugin import Stems, transcribe, transcribe_mixture
-from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError, NonFiniteError
+from lars_plugin.errors import (
+    InputError,
+    ModelFormatError,
+    ModelIntegrityError,
+    ModelNotFoundError,
+    NonFiniteError,
+)
 from lars_plugin.midi.heard import hits_in_stems
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.midi.mel import SAMPLE_RATE, mel_levels, mel_powers
@@ -208,7 +214,10 @@ def test_weights_of_another_shape_are_told(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match=r"weights\.safetensors"):
         load_transcriber(folder)
     (folder / WEIGHTS_FILE).write_bytes(b"no weights")
-    with pytest.raises(ModelFormatError, match=r"weights\.safetensors"):
+    with pytest.raises(ModelIntegrityError, match=r"weights\.safetensors"):
+        load_transcriber(folder)
+    (folder / WEIGHTS_FILE).unlink()
+    with pytest.raises(ModelNotFoundError, match=r"weights\.safetensors"):
         load_transcriber(folder)
 
 

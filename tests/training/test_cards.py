@@ -44,6 +44,7 @@ def test_a_card_lists_the_training_data_and_its_licences(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_weights_are_those_the_card_speaks_of(name: str) -> None:
-    config = yaml.safe_load((MODELS / name / "config.yaml").read_text(encoding="utf-8"))
+    (described,) = (*(MODELS / name).glob("config.yaml"), *(MODELS / name).glob("transcriber.yaml"))
+    config = yaml.safe_load(described.read_text(encoding="utf-8"))
     data = (MODELS / name / "weights.safetensors").read_bytes()
     assert hashlib.sha256(data).hexdigest() == config["weights"]["sha256"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -33,6 +34,11 @@ def publish_transcriber(
     Raises:
         AudioFileError: a file cannot be written; then none is.
     """
+    half = {
+        key: (value.to(torch.float16) if value.is_floating_point() else value).contiguous()
+        for key, value in state.items()
+    }
+    weights = save(half)
     document = {
         "description": "Hears which drums are struck in a recording",
         "license": "GPL-3.0-or-later",
@@ -41,14 +47,16 @@ def publish_transcriber(
             for key, value in asdict(config).items()
         },
         "thresholds": {group: round(value, 4) for group, value in thresholds.items()},
-    }
-    half = {
-        key: (value.to(torch.float16) if value.is_floating_point() else value).contiguous()
-        for key, value in state.items()
+        "weights": {
+            "file": WEIGHTS_FILE,
+            "format": "safetensors",
+            "sha256": hashlib.sha256(weights).hexdigest(),
+            "size": len(weights),
+        },
     }
     with AtomicFiles() as files:
         files.create(folder / TRANSCRIBER_FILE).write(
             yaml.safe_dump(document, sort_keys=False).encode()
         )
-        files.create(folder / WEIGHTS_FILE).write(save(half))
+        files.create(folder / WEIGHTS_FILE).write(weights)
         files.create(folder / "training.json").write((json.dumps(record, indent=2) + "\n").encode())
