@@ -51,6 +51,7 @@ def folder(tmp_path: Path) -> Path:
         wave[index * 11025 : index * 11025 + len(hit)] += 0.3 * hit
     stereo = np.stack([wave, wave], axis=1)
     soundfile.write(tmp_path / "drums.wav", stereo, 44100)
+    soundfile.write(tmp_path / "song.mp3", stereo, 44100, format="MP3")
     (tmp_path / "session").mkdir()
     soundfile.write(tmp_path / "session" / "take1.flac", stereo, 48000)
     clip = tmp_path / "clips" / "one"
