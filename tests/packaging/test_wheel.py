@@ -61,8 +61,8 @@ def test_the_wheel_holds_models_and_types_and_claims_no_foreign_names(wheel: Pat
     assert any(name.endswith("licenses/LICENSE") for name in names)
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lars_plugin"}
-    # Three models of ours take 24 MB of that.
-    assert wheel.stat().st_size < 25_000_000
+    # Three models and a transcriber of ours take 25 MB of that.
+    assert wheel.stat().st_size < 26_000_000
 
 
 def test_openvino_is_part_of_an_installation_where_it_has_been_measured(wheel: Path) -> None:
