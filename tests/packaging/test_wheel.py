@@ -55,6 +55,8 @@ def test_the_wheel_holds_models_and_types_and_claims_no_foreign_names(wheel: Pat
     assert "lars_plugin/_models/lars-mini/weights.safetensors" in names
     assert "lars_plugin/_models/lars-mini/midi.weights.safetensors" in names
     assert "lars_plugin/midi/tuned/stems.weights.safetensors" in names
+    assert "lars_plugin/_models/lars-transcriber/transcriber.yaml" in names
+    assert "lars_plugin/_models/lars-transcriber/weights.safetensors" in names
     assert "lars_plugin/_models/mdx23c-small/config.yaml" in names
     assert "lars_plugin/evaluation/templates/report.html.j2" in names
     assert "lars_plugin/py.typed" in names
