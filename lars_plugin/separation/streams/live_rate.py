@@ -13,7 +13,6 @@ import math
 from fractions import Fraction
 
 import numpy as np
-from scipy.signal import firwin, kaiser_beta, upfirdn
 
 from lars_plugin.model import Wave
 from lars_plugin.separation.streams.rate import RateStream, Resampler
@@ -44,6 +43,8 @@ def _filter(up: int, down: int) -> tuple[Wave, int]:
     # 7.95 in place of 8: its cutoff would change every tap.
     width = (_STOP_DB - 8) / (2.285 * 2 * _HALF) / (2 * math.pi)
     cutoff = (1 - width) / max(up, down)  # against the Nyquist frequency of the fine grid
+    from scipy.signal import firwin, kaiser_beta  # takes a third of a second; most need none
+
     window = ("kaiser", kaiser_beta(_STOP_DB))
     # Not scaled: the gain at 0 Hz is 1 within the filter's ripple anyway.
     made = (up * firwin(2 * half * up + 1, cutoff, window=window, scale=False)).astype(np.float32)
@@ -92,6 +93,8 @@ class LiveResampler:
         skip, lead = divmod(first, down)
         taps = np.concatenate([np.zeros(-lead % down, np.float32), self._taps])
         skip += lead > 0
+        from scipy.signal import upfirdn  # there since the filter was made
+
         made = upfirdn(taps, self._waiting, up, down, axis=1)[:, skip : skip + count]
         self._given += count
         # The next output begins its sum here.
