@@ -117,7 +117,7 @@ class CausalStream(ModelStream):
         return self._group - 1 + self._chunking.lookahead
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._input.clear()
         self._stepper.reset()
         if self._view is not None:

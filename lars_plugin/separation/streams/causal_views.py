@@ -64,7 +64,7 @@ class CausalView:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         channels = self._channels
         self._heard = 0  # hops that were not digital silence
         self._weight = 0.0  # of the hops in the sums that follow

@@ -77,7 +77,7 @@ class StreamingSeparator(ModelStream):
         return grid.latency_samples(self._chunking)
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         border = self._chunking.border
         self._pushed = 0  # input samples so far
         self._emitted = 0  # output samples so far

@@ -73,7 +73,7 @@ class LostBand:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         for fifo in (self._input, self._inner, self._waiting):
             fifo.clear()
         self._tail = np.zeros((*self._shape, 2 * self._reach), np.float32)

@@ -35,7 +35,7 @@ class Resampler(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         ...
 
 
@@ -151,7 +151,7 @@ class RateStream(ModelStream):
         return math.ceil(seconds * rate) + 2  # each conversion rounds by at most a sample
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._inner.reset()
         self._in.reset()
         self._out.reset()

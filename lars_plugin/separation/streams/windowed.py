@@ -67,7 +67,7 @@ class RefinedStream(ModelStream):
         return self._rough.latency_samples + 2 * self._step + self._fade
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._rough.reset()
         rows = (len(self._rough.stems) + 1) * self.channels
         self._mixture = Fifo((self.channels,))  # what the network's stems still wait for
