@@ -43,49 +43,9 @@ PHRASES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 # The same for names in the package's code.
 NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "made": (
-        "result",
-        (
-            "lars_plugin/audio/",
-            "lars_plugin/backends/",
-            "lars_plugin/bench/",
-            "lars_plugin/bridge/",
-            "lars_plugin/chain/",
-            "lars_plugin/cli/",
-            "lars_plugin/composites/",
-            "lars_plugin/dsp/",
-            "lars_plugin/evaluation/command.py",
-            "lars_plugin/evaluation/report.py",
-            "lars_plugin/files.py",
-            "lars_plugin/midi/",  # the key `made` of midi.json
-            "lars_plugin/networks/",
-            "lars_plugin/refine/mnmf.py",
-            "lars_plugin/separation/",
-            "lars_plugin/training/music/bank.py",
-            "lars_plugin/zoo/convert.py",
-        ),
-    ),
-    "told": (
-        "on_warning",
-        (
-            "lars_plugin/audio/",
-            "lars_plugin/backends/",
-            "lars_plugin/bench/",
-            "lars_plugin/cli/",
-            "lars_plugin/files.py",
-            "lars_plugin/separation/",
-            "lars_plugin/zoo/backends.py",
-        ),
-    ),
-    "asked": (
-        "requested",
-        (
-            "lars_plugin/backends/",
-            "lars_plugin/bridge/",
-            "lars_plugin/composites/",
-            "lars_plugin/separation/",
-        ),
-    ),
+    "made": ("result", ("lars_plugin/midi/settings.py",)),  # the key `made` of midi.json
+    "told": ("on_warning", ()),
+    "asked": ("requested", ()),
 }
 
 # What the documents say of a refinement, where "fit" means training.

@@ -108,14 +108,14 @@ class CausalView:
         if not viewed.any():
             return stems
         channels = self._channels
-        made: Wave = stems.copy()
+        result: Wave = stems.copy()
         here = past[:, viewed]
         wave, shown, matrix = np.split(here[:-1], [channels, 2 * channels])
         # M from rows to columns: the way back.
         back = matrix.reshape(channels, channels, -1).swapaxes(0, 1).reshape(matrix.shape)
         rest = wave - _turned(back, shown)
-        made[..., viewed] = _turned(back, stems[..., viewed]) + rest / self._stems
-        return made
+        result[..., viewed] = _turned(back, stems[..., viewed]) + rest / self._stems
+        return result
 
     def _remember(self, wave: Wave, shown: Wave, matrix: Wave | None) -> None:
         channels, length = wave.shape
