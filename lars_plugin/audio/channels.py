@@ -79,7 +79,7 @@ def _numbers(channels: str) -> list[int]:
     words = [word.strip() for word in channels.split(",")]
     if len(words) not in (1, 2) or not all(word.isdecimal() and int(word) for word in words):
         raise InputError(
-            f"{channels!r} is no choice of channels; use front, downmix, or one or two numbers"
+            f"{channels!r} is not a choice of channels; use front, downmix, or one or two numbers"
             " from 1 on: 1,2"
         )
     return [int(word) for word in words]

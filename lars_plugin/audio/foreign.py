@@ -4,7 +4,7 @@
 PyAV decodes them where it is installed (``pip install lars-plugin[formats]``), else the command
 ffmpeg; both have the same decoders. What is read is the first audio stream, from the place
 where its edit list lets it begin to the one where it lets it end: the delay that an encoder adds
-in front and behind is no part of the recording.
+in front and behind is not part of the recording.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Source(Protocol):
 
     rate: int
     channels: int
-    # Frames that there should be, 0 where unknown, and how many fewer are no loss; None: any.
+    # Frames that there should be, 0 where unknown, and how many fewer lose nothing; None: any.
     frames: int
     tolerance: int | None
     # Whether what is beyond them is padding.
@@ -177,7 +177,7 @@ def _no_sound(name: str, kind: str) -> AudioFileError:
 
 
 def _trust(container: str, rate: int) -> tuple[bool, int | None]:
-    """Whether padding lies beyond the length in the header, and how much shorter is no loss."""
+    """Whether padding lies beyond the length in the header, and how much shorter loses nothing."""
     name = container.split(",")[0]
     if name == "mov":
         return True, _PADDING

@@ -56,11 +56,11 @@ class Opened:
     Attributes:
         file: the decoder.
         frames: that can be expected, 0 where that is not known.
-        tolerance: how many fewer are no loss of audio; None: any.
+        tolerance: how many fewer lose no audio; None: any.
         warnings: without the file's name.
 
     Raises:
-        AudioFileError: it cannot be read, or is no audio.
+        AudioFileError: it cannot be read, or is not audio.
     """
 
     def __init__(self, path: Path) -> None:

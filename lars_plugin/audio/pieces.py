@@ -182,7 +182,7 @@ class PipeWav:
         header: that promises :data:`ENDLESS` bytes.
         read: gives what follows the header, see :meth:`Spool.forward`.
         length: bytes of audio that the pipe's own header says; 0 where it does not know.
-        chunk: tells whether these twelve bytes, behind so many, are no more audio.
+        chunk: tells whether these twelve bytes, behind so many, are audio no longer.
     """
 
     def __init__(

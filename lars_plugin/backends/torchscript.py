@@ -32,7 +32,7 @@ class TorchScriptBackend(NotPickled):
         device: see :func:`~lars_plugin.backends.torch_backend.choose_device`.
 
     Raises:
-        ModelFormatError: the file is no TorchScript; in calls: it returns another shape.
+        ModelFormatError: the file is not TorchScript; in calls: it returns another shape.
         InputError: unknown device.
         EngineError: the device is not there, or running failed.
     """
@@ -51,7 +51,7 @@ class TorchScriptBackend(NotPickled):
                 self._module = jit.load(str(path), map_location=self._device).eval()
         except (RuntimeError, ValueError, OSError, EOFError) as error:
             first = str(error).split("\n", 1)[0]
-            raise ModelFormatError(f"{path} is no TorchScript file: {first}") from error
+            raise ModelFormatError(f"{path} is not a TorchScript file: {first}") from error
 
     @property
     def name(self) -> str:

@@ -63,7 +63,7 @@ class StemBoard(Processor, PluginList):
 
     Raises:
         InputError: both forms at once, or an unknown stem.
-        ArgumentTypeError: something that is no plugin.
+        ArgumentTypeError: something that is not a plugin.
     """
 
     def __init__(

@@ -69,7 +69,7 @@ def _parse(path: Path) -> dict[str, Any]:
         if not path.is_file():
             raise InputError(f"{path} is not a board file; give a .toml or .json file")
         if path.stat().st_size > _MOST:
-            raise InputError(f"{path} is larger than {_MOST} bytes; that is no board file")
+            raise InputError(f"{path} is larger than {_MOST} bytes; that is not a board file")
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the board file {path}: {error}") from error
@@ -143,7 +143,7 @@ def set_parameter(plugin: pedalboard.Plugin, name: str, value: object, where: st
         InputError: there is no such parameter, or it refuses the value.
     """
     if not name.isidentifier() or name.startswith("_"):
-        raise InputError(f"{where}: {name!r} is no parameter name")
+        raise InputError(f"{where}: {name!r} is not a parameter name")
     parameters: Mapping[str, object] = getattr(plugin, "parameters", {})
     slot = getattr(type(plugin), name, None)
     if name not in parameters and not (isinstance(slot, property) and slot.fset):

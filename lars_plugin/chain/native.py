@@ -119,9 +119,9 @@ class NativeRun:
         while self._ready.samples < owed:
             rest = self._waiting.take(min(self._waiting.samples, self._block))
             block = np.pad(rest, ((0, 0), (0, self._block - rest.shape[1])))
-            made = self._run(block)
-            self._ready.append(made)
-            patience = _PATIENCE if made.shape[1] else patience - self._block
+            result = self._run(block)
+            self._ready.append(result)
+            patience = _PATIENCE if result.shape[1] else patience - self._block
             if patience <= 0:
                 raise EngineError(
                     f"{_names(self._plugins)} kept {owed} samples to itself; {_ADVICE}"
@@ -135,8 +135,8 @@ class NativeRun:
         self._delayed.restart()
 
     def _run(self, block: Wave) -> Wave:
-        made = np.asarray(self._board(block, self._sample_rate, self._block, False))
-        return _finite(made, self._plugins)
+        result = np.asarray(self._board(block, self._sample_rate, self._block, False))
+        return _finite(result, self._plugins)
 
     def _measure(self) -> int:
         """Samples the plugins hold back; and whether they can be used block by block at all."""
@@ -150,9 +150,9 @@ class NativeRun:
         taken = given = full = 0
         while full < 3:
             parts.append(self._run(block))
-            made = parts[-1].shape[1]
-            taken, given = taken + self._block, given + made
-            full = full + 1 if made == self._block else 0
+            count = parts[-1].shape[1]
+            taken, given = taken + self._block, given + count
+            full = full + 1 if count == self._block else 0
             if taken > _PATIENCE:
                 raise InputError(f"{_names(self._plugins)} returns no steady stream; {_ADVICE}")
         if not external:

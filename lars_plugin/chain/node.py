@@ -125,13 +125,13 @@ class StemSeparator(Processor):
         progress: Progress | None = None,
     ) -> Stems:
         """:meth:`process_stems` for checked arguments and ``(channels, n)``; opens no stream."""
-        made = self._separator.separate(audio, sample_rate, progress=progress)
+        stems = self._separator.separate(audio, sample_rate, progress=progress)
         mixed: dict[str, Wave] = {}
         for (name, strip), factor in zip(self._strips.items(), self._strips.factors(), strict=True):
             if factor == 0:
                 mixed[name] = np.zeros_like(audio)
             else:
-                wave = run_items(list(strip.plugins), made[name], sample_rate, buffer_size)
+                wave = run_items(list(strip.plugins), stems[name], sample_rate, buffer_size)
                 mixed[name] = wave if factor == 1 else wave * np.float32(factor)
         return Stems(mixed, sample_rate)
 

@@ -71,7 +71,7 @@ class StemStream:
         return self._take(self._delayed.rest())
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._before.reset()
         self._stream.reset()
         self._chains.reset()

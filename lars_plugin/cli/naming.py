@@ -54,7 +54,7 @@ class OutputNames:
         try:
             pieces = list(string.Formatter().parse(template))
         except ValueError as error:
-            raise InputError(f"--filename {template!r} is no template: {error}") from error
+            raise InputError(f"--filename {template!r} is not a template: {error}") from error
         fields = {field for _, field, _, _ in pieces if field is not None}
         if any(spec or conversion for _, _, spec, conversion in pieces) or fields - set(FIELDS):
             raise InputError(

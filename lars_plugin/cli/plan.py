@@ -106,7 +106,7 @@ def make_plan(args: argparse.Namespace, separator: Separator, found: Sequence[Fo
     own = [i.path for i in found if not i.named and os.path.realpath(i.path) in outputs]
     for path in own:
         tasks.pop(path, None)
-        # What this very command makes is no input of it; a second run over a folder finds it all.
+        # This command does not read its own stems; a second run over a folder finds them all.
         log.info("%s: left out, a stem of another input", printable(path))
     tasks, failed = _apart(names, [item for item in found if item.path in tasks], tasks)
     if failed and not tasks and not settled:

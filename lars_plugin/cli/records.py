@@ -43,7 +43,7 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> Source | None:
-        """The input as it is, without its SHA-256; None for what is no plain file."""
+        """The input as it is, without its SHA-256; None for what is not a plain file."""
         try:
             info = path.stat()
         except OSError:

@@ -253,18 +253,18 @@ class _SideBySide(_Parts):
         self._wanted = [(len(part.config.stems), part.config.name) for part in parts]
 
     def __call__(self, batch: Wave) -> Wave:
-        made = []
+        results = []
         for backend, wanted in zip(self._backends, self._wanted, strict=True):
-            made.append(backend(batch))
-            _check(made[-1], wanted, batch)
-        return mixed(made, self._mixing, axis=1)
+            results.append(backend(batch))
+            _check(results[-1], wanted, batch)
+        return mixed(results, self._mixing, axis=1)
 
 
-def _check(made: Wave, wanted: tuple[int, str], batch: Wave) -> None:
+def _check(result: Wave, wanted: tuple[int, str], batch: Wave) -> None:
     stems, name = wanted
     shape = (batch.shape[0], stems, *batch.shape[1:])
-    if made.shape != shape:
-        raise EngineError(f"model {name!r} returned {made.shape}, expected {shape}")
+    if result.shape != shape:
+        raise EngineError(f"model {name!r} returned {result.shape}, expected {shape}")
 
 
 def _names(configs: Sequence[ModelConfig]) -> str:

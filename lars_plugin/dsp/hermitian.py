@@ -44,8 +44,8 @@ def determinant(m: Planes) -> Planes:
 
 def inverse(m: Planes) -> Planes:
     """Inverses of positive matrices."""
-    made = np.stack([m[1], m[0], -m[2], -m[3]]) / determinant(m)
-    return made.astype(np.float32, copy=False)
+    result = np.stack([m[1], m[0], -m[2], -m[3]]) / determinant(m)
+    return result.astype(np.float32, copy=False)
 
 
 def sandwich(r: Planes, m: Planes) -> Planes:
@@ -153,8 +153,8 @@ def applied(matrices: Planes, x: Planes) -> Planes:
         *((3, 3, d), (3, 0, -im), (3, 1, re)),
     ):
         real[..., row, column] = entry
-    made: Planes = real.reshape(len(a), -1, 4) @ x.transpose(1, 0, 2)
-    return made.reshape(*real.shape[:3], x.shape[2])
+    result: Planes = real.reshape(len(a), -1, 4) @ x.transpose(1, 0, 2)
+    return result.reshape(*real.shape[:3], x.shape[2])
 
 
 def outer(x: Planes) -> Planes:

@@ -138,12 +138,12 @@ class Spectra:
 
         def add(part: tuple[int, int]) -> tuple[int, Wave, Wave]:
             first, end = part
-            made = np.fft.irfft(make(first, end), self.n_fft).astype(np.float32, copy=False)
-            made *= self._window
+            waves = np.fft.irfft(make(first, end), self.n_fft).astype(np.float32, copy=False)
+            waves *= self._window
             count = end - first
             here = np.zeros((rows, count + over, hop), np.float32)
             for k in range(self._hops):
-                piece = made[:, :, k * hop : (k + 1) * hop]
+                piece = waves[:, :, k * hop : (k + 1) * hop]
                 here[:, k : k + count, : piece.shape[2]] += piece
             # Its own hops, that is; those that it shares with its neighbours are added in order.
             if count > over:

@@ -271,7 +271,7 @@ def _write_files(
     from lars_plugin.evaluation.results import document, to_json
     from lars_plugin.evaluation.systems import ModelSystem
 
-    made = document(
+    scores = document(
         outcome,
         summary,
         command=["lars", *map(shlex.quote, sys.argv[1:])],
@@ -289,10 +289,10 @@ def _write_files(
         save_figure(figure_3(summary, args.folder.name), args.figure)
     with AtomicFiles() as files:
         if args.json:
-            files.create(args.json).write(to_json(made).encode())
+            files.create(args.json).write(to_json(scores).encode())
         if args.html:
             excerpts = _excerpts(args, clips, systems, outcome, summary)
-            page = report(outcome.rows, summary, excerpts, made, audio=args.html_audio)
+            page = report(outcome.rows, summary, excerpts, scores, audio=args.html_audio)
             files.create(args.html).write(page.encode())
     for path in (args.csv, args.json, args.figure, args.html):
         if path and not args.quiet:
@@ -311,13 +311,13 @@ def _excerpts(
     by_name = {clip.name: clip for clip in clips}
     shown = [s for s in systems if s.is_model] or [s for s in systems if s.name != "mixture"]
     shown = [system for system in shown if system.name in summary.systems]
-    made = []
+    excerpts = []
     for name, why in choose(outcome.rows, summary, max(0, args.html_clips)):
         try:
-            made.append(make_excerpt(by_name[name], why, shown, outcome.rows))
+            excerpts.append(make_excerpt(by_name[name], why, shown, outcome.rows))
         except LarsError as error:
             print(f"lars: {name} is not in the page: {error}", file=sys.stderr)
-    return made
+    return excerpts
 
 
 @contextlib.contextmanager

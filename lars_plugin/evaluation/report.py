@@ -57,7 +57,7 @@ def report(
     rows: Sequence[Row],
     summary: Summary,
     excerpts: Sequence[Excerpt],
-    made: Mapping[str, Any],
+    run: Mapping[str, Any],
     *,
     audio: AudioKind = "ogg",
 ) -> str:
@@ -67,7 +67,7 @@ def report(
         rows: of all clips.
         summary: their figures.
         excerpts: what can be listened to.
-        made: the run's document, for what is told about it (:func:`.results.document`).
+        run: the run's document, for what is told about it (:func:`.results.document`).
         audio: how the excerpts are encoded.
     """
     environment = Environment(
@@ -80,8 +80,8 @@ def report(
     )
     optional = {"jobs": 1, "date": "", "failures": ()}
     return environment.get_template("report.html.j2").render(
-        title=f"Separation scores: {made.get('folder', '')}".rstrip(": "),
-        made=optional | dict(made),
+        title=f"Separation scores: {run.get('folder', '')}".rstrip(": "),
+        run=optional | dict(run),
         summary=summary,
         tables=all_tables(rows, summary, clips=True),
         picture=_picture(summary),

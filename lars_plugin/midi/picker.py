@@ -43,7 +43,7 @@ CONTEXT = sum((KERNEL - 1) * dilation for dilation in DILATIONS)
 _AHEAD = 6
 PAST = CONTEXT - _AHEAD
 
-# Peaks of a stem are no closer than this many frames (25 ms, a close flam), and are known after
+# Peaks of a stem are at least this many frames apart (25 ms, a close flam), and are known after
 # so many more.
 APART, LATER = 5, 2
 # Frames after a peak that must be known before it can be found: 40 ms.

@@ -135,9 +135,9 @@ class MultichannelNMF:
             shares = self._summed(powers * model, axis=0)
             np.multiply(mixture, shares.transpose(0, 2, 1)[:, None], out=out)
             return
-        made = applied(places, z)  # (n, S, 4, T)
-        made *= powers.transpose(1, 0, 2)[:, :, None]
-        planes = self._summed(made, axis=1).transpose(1, 2, 0, 3)
+        images = applied(places, z)  # (n, S, 4, T)
+        images *= powers.transpose(1, 0, 2)[:, :, None]
+        planes = self._summed(images, axis=1).transpose(1, 2, 0, 3)
         turned = out.swapaxes(2, 3)
         turned.real = planes[:, ::2]
         turned.imag = planes[:, 1::2]

@@ -133,10 +133,10 @@ def separate_file(
             for output in outputs.values()
         ]
         gain = 1.0
-        told = _Told(progress)
+        report = _Report(progress)
         blocks_read = map(choice, reader.blocks(_BLOCK))
-        with Ahead(blocks_read, _BLOCKS_AHEAD, told.again, reader.stop) as ahead:
-            blocks = _separate(separator, reader, choice.count, ahead, residual, told)
+        with Ahead(blocks_read, _BLOCKS_AHEAD, report.again, reader.stop) as ahead:
+            blocks = _separate(separator, reader, choice.count, ahead, residual, report)
             if rescale and bits != "32f":
                 with _Spool(writers[0].path, (len(names), choice.count)) as spool:
                     _behind(spool.write, blocks)
@@ -162,7 +162,7 @@ def separate_file(
     )
 
 
-class _Told:
+class _Report:
     """What the progress callback was told, to ask it again while nothing comes out of a pipe."""
 
     def __init__(self, progress: Progress | None) -> None:
@@ -202,7 +202,7 @@ def _separate(
     channels: int,
     source: Iterable[Wave],
     residual: bool,
-    told: _Told,
+    report: _Report,
 ) -> Iterator[Wave]:
     """Finished parts ``(stems, channels, m)`` of the reader's audio, the residual last."""
     stream = separator.stream(reader.rate, channels)
@@ -210,16 +210,16 @@ def _separate(
     mixture = np.empty((channels, 0), np.float32)
     done = 0
 
-    def finished(made: Wave) -> Wave:
+    def finished(stems: Wave) -> Wave:
         nonlocal mixture, done
-        count = made.shape[2]
+        count = stems.shape[2]
         done += count
         if residual:
-            rest = mixture[:, :count] - made.sum(axis=0, dtype=np.float64)
+            rest = mixture[:, :count] - stems.sum(axis=0, dtype=np.float64)
             mixture = mixture[:, count:]
-            made = np.concatenate([made, rest[None].astype(np.float32)])
-        told(done, max(reader.frames, done))
-        return made
+            stems = np.concatenate([stems, rest[None].astype(np.float32)])
+        report(done, max(reader.frames, done))
+        return stems
 
     for block in source:
         if residual:

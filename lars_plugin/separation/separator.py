@@ -156,12 +156,12 @@ class Separator:
         out = np.empty((len(self._stems), audio.shape[0], samples), np.float32)
         done = 0
         for start in range(0, samples, _BLOCK):
-            made = stream.push(audio[:, start : start + _BLOCK])
-            out[..., done : done + made.shape[2]] = made
-            done += made.shape[2]
+            part = stream.push(audio[:, start : start + _BLOCK])
+            out[..., done : done + part.shape[2]] = part
+            done += part.shape[2]
             _tell(progress, done, samples)
-        made = stream.flush()
-        out[..., done:] = made
+        part = stream.flush()
+        out[..., done:] = part
         _tell(progress, samples, samples)
         return Stems(dict(zip(self._stems, out, strict=True)), sample_rate)
 

@@ -76,6 +76,6 @@ def test_a_failing_network_is_an_engine_error(tmp_path: Path) -> None:
 def test_what_is_no_torchscript_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "m.pt"
     path.write_bytes(content)
-    with pytest.raises(ModelFormatError, match="no TorchScript file") as caught:
+    with pytest.raises(ModelFormatError, match="not a TorchScript file") as caught:
         TorchScriptBackend(path, stems=1, device="cpu")
     assert "\n" not in str(caught.value)

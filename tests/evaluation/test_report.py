@@ -151,15 +151,15 @@ def test_names_are_shown_and_not_run(page: str) -> None:
 
 
 def test_hostile_text_of_any_kind_is_text_in_the_page(
-    outcome: Outcome, summary: Summary, made: Mapping[str, Any]
+    outcome: Outcome, summary: Summary, result: Mapping[str, Any]
 ) -> None:
     bad = """</title></style></script>"'><img src="http://x" onerror=alert(1)>{{ 7 * 7 }}"""
-    hostile = dict(made) | {
+    hostile = dict(result) | {
         "folder": bad,
         "date": bad,
         "command": [bad, bad],
         "versions": {bad: bad},
-        "machine": dict.fromkeys(made["machine"], bad),
+        "machine": dict.fromkeys(result["machine"], bad),
         "failures": [{"system": bad, "clip": bad, "reason": bad}],
     }
     rows = [replace(row, clip=bad, kit=bad) for row in outcome.rows]
@@ -168,7 +168,7 @@ def test_hostile_text_of_any_kind_is_text_in_the_page(
     assert page.count("{{ 7 * 7 }}") >= 12
     assert bad in unescape(page)
     # The scripts, styles and titles are the template's (and the styles of the picture).
-    plain = report(outcome.rows, summary, [], made)
+    plain = report(outcome.rows, summary, [], result)
     for tag in ("script", "style", "title"):
         assert len(Reader(page).all(tag)) == len(Reader(plain).all(tag))
 

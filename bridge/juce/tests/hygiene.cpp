@@ -214,7 +214,7 @@ TEST_CASE("The engine's command is the user's and in no state") {
     const auto now = other.userSettings().get();
     CHECK(now.command == "nowhere --of --mine");
     CHECK_FALSE(now.automatic);
-    CHECK(plugin.setEngineCommand("  ", true).wasOk()); // no command is no change
+    CHECK(plugin.setEngineCommand("  ", true).wasOk()); // an empty command changes nothing
     const UserSettings again;                           // from the file
     CHECK(again.get().command == "nowhere --of --mine");
     CHECK(again.get().automatic);

@@ -18,7 +18,7 @@ from lars_plugin.bridge.engine.jobs import FileJob, check_path
 from lars_plugin.bridge.engine.memory import Memory, stream_bytes
 from lars_plugin.bridge.engine.model_pool import ModelPool
 from lars_plugin.bridge.engine.model_thread import ModelThread
-from lars_plugin.bridge.engine.plan import check_asked, check_position
+from lars_plugin.bridge.engine.plan import check_position, check_requested
 from lars_plugin.bridge.engine.session import Session
 from lars_plugin.bridge.engine.status import as_json, engine_name, engine_status
 from lars_plugin.bridge.protocol import limits, messages
@@ -209,7 +209,7 @@ class Dispatcher:
     def _open(self, connection: Connection, message: messages.Open) -> None:
         self.end_stream(connection, message.request)
         connection.ended_by = None
-        check_asked(message)
+        check_requested(message)
         if len(self._by_session) >= self._settings.max_sessions:
             raise LimitError(
                 f"{self._settings.max_sessions} streams are open; close one of them first"
@@ -242,7 +242,7 @@ class Dispatcher:
         """On a thread of its own: a model to load or a plugin to start keeps nobody waiting."""
         try:
             model = model_thread.wait_model()
-            self._memory.take(session.number, stream_bytes(model, session.asked))
+            self._memory.take(session.number, stream_bytes(model, session.requested))
             session.prepare(model)
         except LarsError as error:
             session.abandon(error)
@@ -334,10 +334,10 @@ class Dispatcher:
         for connection in list(self._by_session.values()):
             session, model_thread = connection.session, connection.model_thread
             if session is not None and model_thread in dead:
-                log.error("model thread died", extra={"model": session.asked.model})
+                log.error("model thread died", extra={"model": session.requested.model})
                 session.abandon(
                     EngineError(
-                        f"the thread of model {session.asked.model!r} has died; open the stream"
+                        f"the thread of model {session.requested.model!r} has died; open the stream"
                         " again, it is started anew"
                     )
                 )

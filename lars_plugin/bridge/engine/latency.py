@@ -48,9 +48,9 @@ def live_latency(config: ModelConfig, sample_rate: float, block: int) -> Latency
         sample_rate: of the stream, Hz.
         block: the largest block to come, in samples.
     """
-    asked = Open(mode=Open.LIVE, sample_rate=sample_rate, max_block=block)
-    stream, chunking = plan_stream(Model(config, _Unloaded()), asked)
-    return plan_latency(asked, stream, chunking, config.sample_rate, board=0)
+    requested = Open(mode=Open.LIVE, sample_rate=sample_rate, max_block=block)
+    stream, chunking = plan_stream(Model(config, _Unloaded()), requested)
+    return plan_latency(requested, stream, chunking, config.sample_rate, board=0)
 
 
 def latency_table(

@@ -17,9 +17,9 @@ from lars_plugin.separation.streams.open import open_stream
 
 __all__ = [
     "Latency",
-    "check_asked",
     "check_overlap",
     "check_position",
+    "check_requested",
     "late_slack",
     "live_chunking",
     "plan_latency",
@@ -58,25 +58,27 @@ def check_overlap(overlap: float) -> None:
         raise InputError(f"overlap must be from 1 to {limits.MAX_OVERLAP}, got {overlap:g}")
 
 
-def check_asked(asked: Open) -> None:
+def check_requested(requested: Open) -> None:
     """The bounds of an OPEN that hold for any model.
 
     Raises:
         InputError: a number is beyond them.
     """
-    if not 1 <= asked.max_block <= limits.MAX_BLOCK:
-        raise InputError(f"max_block must be from 1 to {limits.MAX_BLOCK}, got {asked.max_block}")
-    check_position(asked.position)
+    if not 1 <= requested.max_block <= limits.MAX_BLOCK:
+        raise InputError(
+            f"max_block must be from 1 to {limits.MAX_BLOCK}, got {requested.max_block}"
+        )
+    check_position(requested.position)
     # That they are not too small depends on the model, and is checked with it.
     bounds = (
-        ("buffering", asked.buffering, limits.MAX_BUFFERING),
-        ("step", asked.step, limits.MAX_STEP),
-        ("batch", asked.batch, limits.MAX_BATCH),
+        ("buffering", requested.buffering, limits.MAX_BUFFERING),
+        ("step", requested.step, limits.MAX_STEP),
+        ("batch", requested.batch, limits.MAX_BATCH),
     )
     for name, value, most in bounds:
         if value != limits.ENGINE_CHOICE and value > most:
             raise InputError(f"{name} must be at most {most}, got {value}")
-    check_overlap(asked.overlap)
+    check_overlap(requested.overlap)
 
 
 def check_position(position: int) -> None:
@@ -128,31 +130,33 @@ def live_chunking(own: Chunking, step: int | None, lookahead: int | None) -> Chu
     )
 
 
-def plan_stream(model: AnyModel, asked: Open) -> tuple[ModelStream, Chunking]:
+def plan_stream(model: AnyModel, requested: Open) -> tuple[ModelStream, Chunking]:
     """The stream that an OPEN asks for.
 
     Raises:
         InputError: settings that do not fit the model.
     """
-    stems = asked.stems or None
-    if asked.mode == Open.OFFLINE:
+    stems = requested.stems or None
+    if requested.mode == Open.OFFLINE:
         separator = Separator(
             model,
-            preset=asked.preset or None,
-            overlap=asked.overlap or None,
-            batch_size=_chosen(asked.batch),
+            preset=requested.preset or None,
+            overlap=requested.overlap or None,
+            batch_size=_chosen(requested.batch),
             stems=stems,
         )
-        return separator.stream(asked.sample_rate, asked.channels), separator.chunking
-    chunking = live_chunking(model.config.chunking, _chosen(asked.step), _chosen(asked.lookahead))
+        return separator.stream(requested.sample_rate, requested.channels), separator.chunking
+    chunking = live_chunking(
+        model.config.chunking, _chosen(requested.step), _chosen(requested.lookahead)
+    )
     stream = open_stream(
-        model, asked.sample_rate, asked.channels, chunking=chunking, stems=stems, live=True
+        model, requested.sample_rate, requested.channels, chunking=chunking, stems=stems, live=True
     )
     return stream, chunking
 
 
 def plan_latency(
-    asked: Open,
+    requested: Open,
     stream: ModelStream,
     chunking: Chunking,
     model_rate: int,
@@ -163,13 +167,13 @@ def plan_latency(
     Live buffering is the time the engine has for its work: unless asked otherwise one block or
     one step, whichever is longer, so that a network that runs in real time is in time.
     """
-    ratio = asked.sample_rate / model_rate
+    ratio = requested.sample_rate / model_rate
     model_samples = stream.model_latency
     buffering = 0
-    if asked.mode == Open.LIVE:
-        chosen = _chosen(asked.buffering)
+    if requested.mode == Open.LIVE:
+        chosen = _chosen(requested.buffering)
         step = math.ceil(chunking.batch_size * chunking.step * ratio)
-        buffering = max(asked.max_block, step) if chosen is None else chosen
+        buffering = max(requested.max_block, step) if chosen is None else chosen
     return Latency(
         model=model_samples,
         resampling=stream.latency_samples - model_samples,
@@ -178,7 +182,7 @@ def plan_latency(
     )
 
 
-def late_slack(asked: Open, largest: int) -> int:
+def late_slack(requested: Open, largest: int) -> int:
     """Samples past its deadline after which a live chunk is not computed any more.
 
     A client that waits for its output is never this far behind: it has at most a block on its
@@ -187,7 +191,9 @@ def late_slack(asked: Open, largest: int) -> int:
     Args:
         largest: samples of the largest block so far.
     """
-    return max(2 * asked.max_block, 2 * largest, math.ceil(_SLACK_SECONDS * asked.sample_rate))
+    return max(
+        2 * requested.max_block, 2 * largest, math.ceil(_SLACK_SECONDS * requested.sample_rate)
+    )
 
 
 def _chosen(value: int) -> int | None:

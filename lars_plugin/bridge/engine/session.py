@@ -150,7 +150,7 @@ class Session(SessionBase):
         waiting = {self._flush.request} if self._flush else set()
         waiting |= {message.request for message in list(self._inbox)}
         # Without an answer to OPEN there is nothing else that the client knows of.
-        waiting = waiting | {0} if self._prepared else {self.asked.request}
+        waiting = waiting | {0} if self._prepared else {self.requested.request}
         for request in sorted(waiting):
             try:
                 self._send(self._error(error, request))
@@ -200,10 +200,10 @@ class Session(SessionBase):
         """Check that a block fits and is where it belongs; a live stream may jump ahead."""
         if self._ended:
             raise ProtocolError("audio after FLUSH: send RESET first")
-        if message.streams != 1 or message.channels != self.asked.channels:
+        if message.streams != 1 or message.channels != self.requested.channels:
             raise InputError(
                 f"a block of {message.streams} x {message.channels} channels in a stream of"
-                f" {self.asked.channels}; open another stream for that"
+                f" {self.requested.channels}; open another stream for that"
             )
         check_position(message.position + message.frames)
         if message.position == self._expected:
@@ -294,7 +294,7 @@ class Session(SessionBase):
         if self.latency is None or self._flush is not None:
             return False
         needed = self.newest - self.latency.total
-        return self._output + self._step + late_slack(self.asked, self._largest) < needed
+        return self._output + self._step + late_slack(self.requested, self._largest) < needed
 
     def _replace(self) -> None:
         """Let the fallback take the network's place: in time, in place and cross-faded."""

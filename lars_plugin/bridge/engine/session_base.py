@@ -33,16 +33,16 @@ class SessionBase:
         client: the client's name.
     """
 
-    def __init__(self, number: int, asked: Open, *, client: str = "") -> None:
+    def __init__(self, number: int, requested: Open, *, client: str = "") -> None:
         self.number = number
-        self.asked = asked
+        self.requested = requested
         self.client = client
-        self.live = asked.mode == Open.LIVE
+        self.live = requested.mode == Open.LIVE
         self.closed = False  # set by anyone, for good
         self.ended_by: LarsError | None = None  # why the engine ended it
         self.congested = False  # the client does not read; set by the network thread
-        self.newest = asked.position  # end of the audio received; of the network thread
-        self.newest_epoch = asked.epoch
+        self.newest = requested.position  # end of the audio received; of the network thread
+        self.newest_epoch = requested.epoch
         self.latency: Latency | None = None
         self.model_rate = 0
         self.stems: tuple[str, ...] = ()
@@ -52,10 +52,10 @@ class SessionBase:
         self.busy = 0.0  # seconds of computation
         self.taken = self.given = self.replaced = self.dropped = self.errors = 0
         self._send_bytes: Callable[[bytes], None] = _nowhere
-        self._inbox: deque[Message] = deque([asked])
+        self._inbox: deque[Message] = deque([requested])
         self._prepared = False
         self._bytes_in = self._bytes_out = self._largest = 0
-        self._fallback = asked.fallback
+        self._fallback = requested.fallback
         self._steps: Steps | None = None
         self._result: Wave | None = None
         self._chunks: Wave | None = None
@@ -63,7 +63,7 @@ class SessionBase:
         self._outbox: deque[bytes] = deque()  # offline: what waits until the client has read
         self._failure: LarsError | None = None
         self._reported = -math.inf
-        self._restart(asked.position, asked.epoch)
+        self._restart(requested.position, requested.epoch)
 
     # Called by the network thread.
 
@@ -95,17 +95,17 @@ class SessionBase:
         Raises:
             LarsError: the settings, or the board, do not fit.
         """
-        asked = self.asked
-        self._stream, chunking = plan_stream(model, asked)
+        requested = self.requested
+        self._stream, chunking = plan_stream(model, requested)
         self.stems, self.model_rate = self._stream.stems, model.config.sample_rate
         self._outputs = len(model.config.stems)
         # The parts of a composite run their own networks, in turn: no other stream's chunks join.
         self._alone = isinstance(model, Composite) and not model.fused
-        self._board = Board(asked.board, self.stems, asked.sample_rate, asked.channels)
+        self._board = Board(requested.board, self.stems, requested.sample_rate, requested.channels)
         self.latency = plan_latency(
-            asked, self._stream, chunking, self.model_rate, self._board.latency_samples
+            requested, self._stream, chunking, self.model_rate, self._board.latency_samples
         )
-        ratio = asked.sample_rate / self.model_rate
+        ratio = requested.sample_rate / self.model_rate
         step = chunking.batch_size * chunking.step
         self._step = math.ceil(step * ratio)
         self._spread = math.ceil((step + chunking.fade) * ratio) + self.latency.resampling
@@ -114,9 +114,9 @@ class SessionBase:
             self._outputs, len(self.stems), chunking.lookahead if causal else 0
         )
         self._opened = messages.Opened(
-            position=asked.position,
-            epoch=asked.epoch,
-            request=asked.request,
+            position=requested.position,
+            epoch=requested.epoch,
+            request=requested.request,
             session=self.number,
             model_rate=self.model_rate,
             latency=self.latency.total,
@@ -124,7 +124,7 @@ class SessionBase:
             resampling_latency=self.latency.resampling,
             buffering_latency=self.latency.buffering,
             board_latency=self.latency.board,
-            channels=asked.channels,
+            channels=requested.channels,
             stems=self.stems,
         )
         self._prepared = True
@@ -194,23 +194,23 @@ class SessionBase:
     @property
     def real_time_ratio(self) -> float:
         """Seconds of computation per second of audio: below 1 is faster than real time."""
-        seconds = self.taken / self.asked.sample_rate
+        seconds = self.taken / self.requested.sample_rate
         return self.busy / seconds if seconds else 0.0
 
     @property
     def queued_samples(self) -> int:
         """Audio waiting in the inbox, in samples."""
-        return max(0, self.queued_bytes) // (4 * self.asked.channels)
+        return max(0, self.queued_bytes) // (4 * self.requested.channels)
 
     def status(self) -> dict[str, object]:
         """For ``lars serve --status``; JSON types only."""
         return {
             "session": self.number,
             "client": self.client,
-            "model": self.asked.model,
+            "model": self.requested.model,
             "mode": "live" if self.live else "offline",
-            "sample_rate": self.asked.sample_rate,
-            "channels": self.asked.channels,
+            "sample_rate": self.requested.sample_rate,
+            "channels": self.requested.channels,
             "latency_samples": self.latency.total if self.latency else 0,
             "real_time_ratio": round(self.real_time_ratio, 6),
             "replaced_samples": self.replaced,

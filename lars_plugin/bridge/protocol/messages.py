@@ -224,12 +224,12 @@ class Samples(Message):
         data: bytes,
     ) -> Frame:
         """The same message in a third of the time, for the decoder, which has checked all."""
-        made = cls.__new__(cls)
-        made.__dict__.update(
+        message = cls.__new__(cls)
+        message.__dict__.update(
             position=position, epoch=epoch, request=request, flags=flags,
             streams=streams, channels=channels, frames=frames, data=data,
         )  # fmt: skip
-        return made
+        return message
 
     @staticmethod
     def planar(wave: NDArray[np.float32]) -> dict[str, Any]:

@@ -172,7 +172,7 @@ class Decoder:
         """The complete messages so far.
 
         Raises:
-            ProtocolError: at the first byte that cannot be right; and on each call after that.
+            ProtocolError: at the first invalid byte; and on each call after that.
         """
         while True:
             if self._broken:

@@ -43,8 +43,8 @@ class _OnProcessor:
 
     def __call__(self, batch: Tensor) -> Tensor:
         threads = torch.get_num_threads()
-        made = [self._prepost(wave, self._run, threads) for wave in batch.numpy()]
-        return torch.from_numpy(made[0][None] if len(made) == 1 else np.stack(made))
+        stems = [self._prepost(wave, self._run, threads) for wave in batch.numpy()]
+        return torch.from_numpy(stems[0][None] if len(stems) == 1 else np.stack(stems))
 
     def _run(self, inputs: list[Wave]) -> list[Wave]:
         outputs: tuple[Tensor, ...] = self._core(*map(torch.from_numpy, inputs))

@@ -52,8 +52,8 @@ class _Up(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, F, T)`` to ``(B, C', 2F, 2T)``."""
-        made: Tensor = self.bn(functional.relu(self.conv_trans(x)))
-        return made
+        result: Tensor = self.bn(functional.relu(self.conv_trans(x)))
+        return result
 
 
 class LarsUNet(nn.Module):
@@ -120,8 +120,8 @@ class LarsNet(nn.Module):
         stems = torch.stack(found, dim=1)  # (B, S, C, F, T)
         # The mixture's phase is kept: its spectrum over its magnitude.
         phases = spectra / magnitudes.clamp_min(torch.finfo(torch.float32).tiny)
-        made = (stems * phases[:, None]).flatten(0, 2)
-        out = self.transform.waves(made, length)
+        rows = (stems * phases[:, None]).flatten(0, 2)
+        out = self.transform.waves(rows, length)
         return out.reshape(batch, len(self.config.stems), channels, length)
 
     def _spectra(self, wave: Tensor) -> Tensor:
@@ -129,8 +129,8 @@ class LarsNet(nn.Module):
         config = self.config
         missing = -(wave.shape[-1] - config.n_fft) % config.hop_length
         padded = functional.pad(wave, (0, missing)).flatten(0, 1)
-        made = self.transform.spectra(padded)
-        return made.reshape(*wave.shape[:2], *made.shape[1:])
+        spectra = self.transform.spectra(padded)
+        return spectra.reshape(*wave.shape[:2], *spectra.shape[1:])
 
     def _mask(self, stem: str, magnitudes: Tensor) -> Tensor:
         """A stem's mask for magnitudes ``(B, C, F, T)`` of any T."""

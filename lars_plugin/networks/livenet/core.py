@@ -111,19 +111,19 @@ class _PerBand(nn.Module):
                 self.weights.append(_fixed(weight.reshape(-1, weight.shape[2], 1, 1)))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        made, start = [], 0
+        results, start = [], 0
         waiting = iter(self.weights)
         for bands, outputs, inputs in self.shapes:
             part = x[:, start : start + bands * inputs]
             if outputs >= _WIDE:
                 rows = torch.split(part, inputs, dim=1)
-                made.append(torch.cat([functional.linear(row, next(waiting)) for row in rows]))
+                results.append(torch.cat([functional.linear(row, next(waiting)) for row in rows]))
             else:
                 part = part.reshape(1, -1, 1, 1)
                 part = functional.conv2d(part, next(waiting), groups=bands)
-                made.append(part.reshape(bands, outputs))
+                results.append(part.reshape(bands, outputs))
             start += bands * inputs
-        return made
+        return results
 
 
 class LiveCore(nn.Module):
@@ -253,8 +253,8 @@ class LiveCore(nn.Module):
         ):
             part = part.reshape(-1, count, width).transpose(0, 1)
             parts.append(part.reshape(1, -1))
-        made = torch.cat(self.embed(torch.cat(parts, dim=1)))
-        return made.t().reshape(1, features, 1, bands) + self.position
+        embedded = torch.cat(self.embed(torch.cat(parts, dim=1)))
+        return embedded.t().reshape(1, features, 1, bands) + self.position
 
     def _recur(self, x: Tensor, state: Tensor) -> Tensor:
         """A gated recurrent unit, as PyTorch defines it."""

@@ -115,9 +115,9 @@ class _FastDouble:
         self.bias = shift[:, None].repeat_interleave(2, dim=0).expand(-1, bands).contiguous()
 
     def __call__(self, x: Tensor) -> Tensor:
-        made = torch.addmm(self.bias, self.weight, x)  # (O * 2, K)
-        made = made.reshape(self.outputs, 2, -1).transpose(1, 2).reshape(self.outputs, -1)
-        return functional.silu(made, inplace=True)
+        result = torch.addmm(self.bias, self.weight, x)  # (O * 2, K)
+        result = result.reshape(self.outputs, 2, -1).transpose(1, 2).reshape(self.outputs, -1)
+        return functional.silu(result, inplace=True)
 
 
 class LiveStepper:

@@ -71,9 +71,9 @@ class MDX23CPrePost:
             mixture[:, 1, :, first:end] = here.imag
 
         run_parts(analyse, spectra.parts(length), threads)
-        (made,) = core([mixture.reshape(shape)])
+        (result,) = core([mixture.reshape(shape)])
         rows = config.stems * channels
-        stems = made.reshape(rows, 2, config.num_subbands, frames, width)
+        stems = result.reshape(rows, 2, config.num_subbands, frames, width)
 
         def spectrum(first: int, end: int) -> Spectrum:
             # Bins that the network does not see are silent.

@@ -60,7 +60,7 @@ class Stream(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         ...
 
 
@@ -144,7 +144,7 @@ class ModelStream(ABC):
 
     @abstractmethod
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
 
     @abstractmethod
     def push_steps(self, block: NDArray[np.generic]) -> Steps:

@@ -117,7 +117,7 @@ class CausalStream(ModelStream):
         return self._group - 1 + self._chunking.lookahead
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._input.clear()
         self._stepper.reset()
         if self._view is not None:
@@ -150,16 +150,16 @@ class CausalStream(ModelStream):
 
     def _run(self, hops: Wave) -> Steps:
         shown = hops if self._view is None else self._view.show(hops)
-        made = yield Run(shown[None], self._stepper)
+        result = yield Run(shown[None], self._stepper)
         config = self._model.config
-        if made is None:
+        if result is None:
             raise InputError("send what the network made of the hops")
-        if made.shape != (1, len(config.stems), *hops.shape):
+        if result.shape != (1, len(config.stems), *hops.shape):
             raise EngineError(
-                f"model {config.name!r} returned {made.shape}, expected"
+                f"model {config.name!r} returned {result.shape}, expected"
                 f" {(1, len(config.stems), *hops.shape)}; its configuration does not fit it"
             )
-        out = made[0] if self._all_chosen else made[0, list(self._chosen)]
+        out = result[0] if self._all_chosen else result[0, list(self._chosen)]
         if not np.isfinite(out).all():
             raise NonFiniteError(
                 f"model {config.name!r} returned NaN or Inf near second"

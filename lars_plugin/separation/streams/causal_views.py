@@ -64,7 +64,7 @@ class CausalView:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         channels = self._channels
         self._heard = 0  # hops that were not digital silence
         self._weight = 0.0  # of the hops in the sums that follow
@@ -108,14 +108,14 @@ class CausalView:
         if not viewed.any():
             return stems
         channels = self._channels
-        made: Wave = stems.copy()
+        result: Wave = stems.copy()
         here = past[:, viewed]
         wave, shown, matrix = np.split(here[:-1], [channels, 2 * channels])
         # M from rows to columns: the way back.
         back = matrix.reshape(channels, channels, -1).swapaxes(0, 1).reshape(matrix.shape)
         rest = wave - _turned(back, shown)
-        made[..., viewed] = _turned(back, stems[..., viewed]) + rest / self._stems
-        return made
+        result[..., viewed] = _turned(back, stems[..., viewed]) + rest / self._stems
+        return result
 
     def _remember(self, wave: Wave, shown: Wave, matrix: Wave | None) -> None:
         channels, length = wave.shape

@@ -77,7 +77,7 @@ class StreamingSeparator(ModelStream):
         return grid.latency_samples(self._chunking)
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         border = self._chunking.border
         self._pushed = 0  # input samples so far
         self._emitted = 0  # output samples so far
@@ -196,19 +196,19 @@ class StreamingSeparator(ModelStream):
         if any(views):
             shown = np.stack([view.show(chunk) if view else chunk
                               for view, chunk in zip(views, chunks, strict=True)])  # fmt: skip
-        made = self._checked(shown, (yield Run(shown, self._model.backend)))
+        result = self._checked(shown, (yield Run(shown, self._model.backend)))
         if shown is not chunks:
             count = len(self._model.config.stems)
-            made = np.stack([
+            result = np.stack([
                 view.give_back(chunk, seen, stems, count) if view else stems
-                for view, chunk, seen, stems in zip(views, chunks, shown, made, strict=True)
+                for view, chunk, seen, stems in zip(views, chunks, shown, result, strict=True)
             ])  # fmt: skip
         for index, length in enumerate(lengths):
             weights = self._weights_of(self._chunk == 0, last and index == len(lengths) - 1)
             if length < len(weights):
                 weights = weights[:length]
             begin = offset + index * step
-            self._sum[..., begin : begin + length] += made[index, ..., :length] * weights
+            self._sum[..., begin : begin + length] += result[index, ..., :length] * weights
             self._weight[begin : begin + length] += weights
             self._chunk += 1
 
@@ -219,24 +219,24 @@ class StreamingSeparator(ModelStream):
             self._weights[first, last] = weights
         return weights
 
-    def _checked(self, chunks: Wave, made: Wave | None) -> Wave:
+    def _checked(self, chunks: Wave, result: Wave | None) -> Wave:
         """The network's result, of the stems chosen, or an error."""
-        if made is None:
+        if result is None:
             raise InputError("send what the network made of the chunks")
         wanted = (chunks.shape[0], len(self._model.config.stems), *chunks.shape[1:])
-        if made.shape != wanted:
+        if result.shape != wanted:
             raise EngineError(
-                f"model {self._model.config.name!r} returned {made.shape}, expected {wanted};"
+                f"model {self._model.config.name!r} returned {result.shape}, expected {wanted};"
                 " its configuration does not fit its network"
             )
         if not self._all_chosen:
-            made = made[:, list(self._chosen)]
-        if np.count_nonzero(np.isfinite(made)) != made.size:
+            result = result[:, list(self._chosen)]
+        if np.count_nonzero(np.isfinite(result)) != result.size:
             raise NonFiniteError(
                 f"model {self._model.config.name!r} returned NaN or Inf near second"
                 f" {self._emitted / self.sample_rate:.2f}; try precision float32, or other weights"
             )
-        return made
+        return result
 
     def _take(self, finished: int) -> Wave:
         """Weighted means of what is final, up to ``finished`` past the origin, not yet given."""

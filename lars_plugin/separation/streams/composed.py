@@ -28,7 +28,7 @@ class ComposedStream(ModelStream):
         self._waiting = Aligned([(count, self.channels) for count in waiting])
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         for part in self._parts:
             part.reset()
         self._waiting.clear()

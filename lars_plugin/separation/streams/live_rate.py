@@ -47,9 +47,9 @@ def _filter(up: int, down: int) -> tuple[Wave, int]:
 
     window = ("kaiser", kaiser_beta(_STOP_DB))
     # Not scaled: the gain at 0 Hz is 1 within the filter's ripple anyway.
-    made = (up * firwin(2 * half * up + 1, cutoff, window=window, scale=False)).astype(np.float32)
-    made.flags.writeable = False
-    return made, half
+    taps = (up * firwin(2 * half * up + 1, cutoff, window=window, scale=False)).astype(np.float32)
+    taps.flags.writeable = False
+    return taps, half
 
 
 def _half(source: float, target: float) -> int:
@@ -95,13 +95,13 @@ class LiveResampler:
         skip += lead > 0
         from scipy.signal import upfirdn  # there since the filter was made
 
-        made = upfirdn(taps, self._waiting, up, down, axis=1)[:, skip : skip + count]
+        result = upfirdn(taps, self._waiting, up, down, axis=1)[:, skip : skip + count]
         self._given += count
         # The next output begins its sum here.
         used = self._given * down // up - half - self._begin
         if used > 0:
             self._waiting, self._begin = self._waiting[:, used:].copy(), self._begin + used
-        return np.ascontiguousarray(made, np.float32)
+        return np.ascontiguousarray(result, np.float32)
 
     def flush(self) -> Wave:
         """The rest, as if silence followed; in all the input's length at the other rate."""

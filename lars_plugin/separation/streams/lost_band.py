@@ -73,7 +73,7 @@ class LostBand:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         for fifo in (self._input, self._inner, self._waiting):
             fifo.clear()
         self._tail = np.zeros((*self._shape, 2 * self._reach), np.float32)
@@ -154,10 +154,10 @@ class LostBand:
 
     def _of(self, levels: Wave) -> Wave:
         """Shares of all heard stems; the sum of those that share first is one."""
-        made = _by_power(levels[: self._first])
+        shares = _by_power(levels[: self._first])
         if self._first < len(levels):
-            made = np.concatenate([made, made[-1] * _by_power(levels[self._first :])])
-        return made.astype(np.float32)
+            shares = np.concatenate([shares, shares[-1] * _by_power(levels[self._first :])])
+        return shares.astype(np.float32)
 
     def _share_out(self, stems: Wave, lost: Wave) -> None:
         """Add its share of what was lost to each stem, in place."""

@@ -34,7 +34,7 @@ class MonoStream(ModelStream):
         return self._inner.model_latency
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._inner.reset()
         self._taken = 0
 

@@ -46,7 +46,7 @@ class PostStream(ModelStream):
         return self._inner.model_latency
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._inner.reset()
         self._mixture.clear()
         for step in self._steps:

@@ -35,7 +35,7 @@ class Resampler(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         ...
 
 
@@ -76,8 +76,8 @@ class _Soxr:
 
     def _convert(self, block: Wave, last: bool) -> Wave:
         frames = np.ascontiguousarray(block.T)
-        made = self._soxr.resample_chunk(frames, last=last)
-        return np.ascontiguousarray(made.reshape(-1, self._channels).T)
+        result = self._soxr.resample_chunk(frames, last=last)
+        return np.ascontiguousarray(result.reshape(-1, self._channels).T)
 
 
 @functools.lru_cache(maxsize=64)
@@ -85,11 +85,11 @@ def _lag(source: float, target: float) -> float:
     """Most seconds by which a resampler's output trails its input, measured on silence."""
     resampler = _Soxr(source, target, 1)
     block = np.zeros((1, _QUANTUM), np.float32)
-    given, made, worst = 0, 0, 0.0
+    given, returned, worst = 0, 0, 0.0
     for _ in range(64):
-        # Just before the quantum is whole, nothing of it has been taken.
-        worst = max(worst, (given + _QUANTUM - 1) / source - made / target)
-        made += resampler.push(block).shape[1]
+        # Just before the quantum is whole, nothing of it has been returned.
+        worst = max(worst, (given + _QUANTUM - 1) / source - returned / target)
+        returned += resampler.push(block).shape[1]
         given += _QUANTUM
     return worst
 
@@ -151,7 +151,7 @@ class RateStream(ModelStream):
         return math.ceil(seconds * rate) + 2  # each conversion rounds by at most a sample
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._inner.reset()
         self._in.reset()
         self._out.reset()

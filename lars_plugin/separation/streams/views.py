@@ -93,10 +93,10 @@ class View:
             New memory ``(S, C, L)``.
         """
         back = None if self.matrix is None else self.matrix.T
-        made = _turned(back, stems)
+        result = _turned(back, stems)
         rest = wave - _turned(back, shown)
-        made += rest / np.float32(count)
-        return made
+        result += rest / np.float32(count)
+        return result
 
 
 def has_views(config: ModelConfig) -> bool:
@@ -168,8 +168,8 @@ def matrix_of(
         return None
     unit, beside = direction(left, right, across)
     if beside <= narrow:
-        made: Matrix = np.stack([unit, unit]) * 0.5**0.5
-        return made
+        result: Matrix = np.stack([unit, unit]) * 0.5**0.5
+        return result
     if across < opposed * (left * right) ** 0.5:
         return np.diag([1.0, -1.0])
     return None

@@ -67,7 +67,7 @@ class RefinedStream(ModelStream):
         return self._rough.latency_samples + 2 * self._step + self._fade
 
     def reset(self) -> None:
-        """Forget everything, as if new."""
+        """Go back to the initial state."""
         self._rough.reset()
         rows = (len(self._rough.stems) + 1) * self.channels
         self._mixture = Fifo((self.channels,))  # what the network's stems still wait for
@@ -76,17 +76,17 @@ class RefinedStream(ModelStream):
         self._tail: Wave | None = None  # the same, refined and fading out
 
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        made = yield from self._rough.push_steps(block)
+        result = yield from self._rough.push_steps(block)
         # Copied: the caller may fill its block again.
         self._mixture.append(np.array(block, np.float32))
-        return (yield from self._run_whole(made))
+        return (yield from self._run_whole(result))
 
     def flush_steps(self) -> Steps:
-        made = yield from self._run_whole((yield from self._rough.flush_steps()))
+        result = yield from self._run_whole((yield from self._rough.flush_steps()))
         if not self._ready:
-            return made
+            return result
         last = yield from self._run(self._waiting.samples, last=True)
-        return np.concatenate([made, last], axis=2)
+        return np.concatenate([result, last], axis=2)
 
     @property
     def _ready(self) -> int:
@@ -113,16 +113,16 @@ class RefinedStream(ModelStream):
         rows = np.concatenate([self._overlap, self._waiting.take(new)], axis=1)
         mixture, stems = rows[: self.channels], rows[self.channels :]
         stems = stems.reshape(len(self._rough.stems), self.channels, rows.shape[1])
-        made = (yield from self._updates(mixture, stems))[self._keep]
+        result = (yield from self._updates(mixture, stems))[self._keep]
         if self._tail is not None:
-            made[..., : self._fade] *= self._rising
-            made[..., : self._fade] += self._tail
+            result[..., : self._fade] *= self._rising
+            result[..., : self._fade] += self._tail
         self._tail, self._overlap = None, rows[:, :0]
         if last:
-            return made
-        self._tail = made[..., self._step :] * self._rising[::-1]
+            return result
+        self._tail = result[..., self._step :] * self._rising[::-1]
         self._overlap = rows[:, self._step :].copy()
-        return made[..., : self._step]
+        return result[..., : self._step]
 
     def _updates(self, mixture: Wave, stems: Wave) -> Steps:
         """The fit, with a pause after each update: it takes seconds, a network's run does not."""
@@ -134,8 +134,8 @@ class RefinedStream(ModelStream):
             try:
                 next(updates)
             except StopIteration as stop:
-                made: Wave = stop.value
+                result: Wave = stop.value
                 if view is not None:
-                    made = view.give_back(mixture, shown, made, len(made))
-                return made
+                    result = view.give_back(mixture, shown, result, len(result))
+                return result
             yield pause()

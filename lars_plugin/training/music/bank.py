@@ -163,7 +163,7 @@ def make_bank(folder: Path, config: BankConfig) -> int:
         with index.open(newline="", encoding="utf-8") as handle:
             there = {row["file"] for row in csv.DictReader(handle)}
     digests = {font: sha256_of(font) for font in fonts.values()}
-    made = 0
+    rendered = 0
     with index.open("a", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
         if not there:
@@ -185,10 +185,10 @@ def make_bank(folder: Path, config: BankConfig) -> int:
                 ]  # fmt: skip
                 writer.writerow(row)
                 handle.flush()
-                made += 1
-                if made % 20 == 0:
-                    log.info("%d files rendered", made)
-    return made
+                rendered += 1
+                if rendered % 20 == 0:
+                    log.info("%d files rendered", rendered)
+    return rendered
 
 
 def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: bool = True) -> Wave:

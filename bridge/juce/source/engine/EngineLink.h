@@ -21,7 +21,7 @@ public:
 
     // The stream that is wanted from now on. There is a plan at once, dry if need be.
     void configure(const StreamSettings& settings);
-    // Until the configured stream is open, or there is no hope, at most so long. Whether it is.
+    // Waits until the configured stream is open or cannot be, at most so long. Whether it is open.
     bool waitUntilReady(int milliseconds);
     // The latency of the newest plan, in samples.
     int latency() const { return board.latency(); }

@@ -16,7 +16,7 @@
 //   request  Connection        a message that is answered     the session ignores an OPENED that
 //                              (PROTOCOL.md)                  answers an earlier OPEN
 //
-// `opened` below is no count of its own: it is the order whose stream was opened last.
+// `opened` below does not count anything: it is the order whose stream was opened last.
 #pragma once
 
 #include <atomic>

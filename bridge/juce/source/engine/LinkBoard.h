@@ -28,7 +28,7 @@ public:
     void order(const StreamSettings& settings);
     // Orders the same stream again.
     void orderAgain();
-    // Until the newest order is answered, or there is no hope, at most so long. Whether it is open.
+    // Waits until the newest order is answered or cannot be, at most so long. Whether it is open.
     bool waitUntilReady(int milliseconds);
     LinkStatus status() const;
     // The latency of the newest plan, in samples.

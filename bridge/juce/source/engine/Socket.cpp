@@ -105,7 +105,7 @@ Handle connectTcp(const Address& address) {
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
     addrinfo* found = nullptr;
     if (::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found))
-        lost(address.host + " is no address");
+        lost(address.host + " is not an address");
     const auto handle =
         static_cast<Handle>(::socket(found->ai_family, found->ai_socktype, found->ai_protocol));
     const bool connected =

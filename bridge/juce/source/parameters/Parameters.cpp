@@ -16,7 +16,7 @@ private:
     float getValue() const override { return get() ? 1.0f : 0.0f; }
 };
 
-// Steps of 0.1. What is no number is the default, as it is in a state.
+// Steps of 0.1. Text that is not a number becomes the default, as in a state.
 juce::NormalisableRange<float> tenths(float least, float most, float normal) {
     juce::NormalisableRange<float> made(
         least, most,

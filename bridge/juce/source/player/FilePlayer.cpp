@@ -42,7 +42,7 @@ std::unique_ptr<juce::AudioFormatReader> FilePlayer::open(const juce::File& file
     if (!file.existsAsFile())
         problem = file.getFullPathName() + " is not there";
     else if (reader.reset(formats.createReaderFor(file)); reader == nullptr)
-        problem = file.getFileName() + " is no audio file that can be played here (" +
+        problem = file.getFileName() + " is not an audio file that can be played here (" +
                   formats.getWildcardForAllFormats() + ")";
     else if (reader->lengthInSamples <= 0 || reader->numChannels == 0)
         problem = file.getFileName() + " has no audio in it";

@@ -155,7 +155,7 @@ void PluginProcessor::reset() {
 
 void PluginProcessor::processBlock(juce::AudioBuffer<float>& buffer, juce::MidiBuffer&) {
     process(buffer, bypassValue->load() > 0.5f);
-    if (!isNonRealtime() && !renders.load()) // what is auditioned is no part of a bounce
+    if (!isNonRealtime() && !renders.load()) // auditioned files are not part of a bounce
         files.add(buffer, juce::jmin(2, getMainBusNumOutputChannels()));
 }
 

@@ -24,7 +24,7 @@ struct SavedState {
 
 void saveState(const SavedState& state, juce::MemoryBlock& data);
 
-// Nothing where the bytes are no state of this plugin. What is missing, from another version or
+// Nothing if the bytes are not a state of this plugin. What is missing, from another version or
 // out of range becomes its default. The command for starting an engine that states had once is not
 // read: it is the user's (UserSettings).
 std::optional<SavedState> loadState(const void* data, int size,

@@ -72,7 +72,7 @@ TEST_CASE("No parameter of a stream changes another one, whatever a host sets") 
         }
 }
 
-TEST_CASE("A value that was set and set back is no change") {
+TEST_CASE("A value that was set and set back does not count as a change") {
     Five five;
     five.set(five.mode, 1.0f);
     five.set(five.mode, 0.0f);

@@ -63,7 +63,7 @@ TEST_CASE("A state of the first version is read, without the command that it hel
         CHECK(again.find(word) == std::string::npos);
 }
 
-TEST_CASE("What is no state of this plugin is refused, and a newer one is read as far as known") {
+TEST_CASE("Bytes that are not a state of this plugin are refused, and a newer one is read as far as known") {
     CHECK_FALSE(loadState(nullptr, 0, "lars"));
     CHECK_FALSE(load("<OTHER version=\"1\"/>"));
     const auto newer = load("<LARS version=\"9\" model=\"m\" new=\"1\"><unknown/></LARS>");
