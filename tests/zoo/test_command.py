@@ -246,7 +246,7 @@ def test_a_transcriber_is_downloaded_and_checked_as_a_model_is(
     )
     monkeypatch.setenv("LARS_MODELS_PATH", str(folder.parent))
     if not right:
-        with pytest.raises(ModelIntegrityError, match="another file than was published"):
+        with pytest.raises(ModelIntegrityError, match="a different file from the published one"):
             lars_models("download", "hearer")
         assert not (cache / "hearer" / "w.pth").exists()
         return
