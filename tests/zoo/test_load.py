@@ -165,7 +165,7 @@ def test_a_checkpoint_without_a_state_dict_is_a_format_error(
     content: object, golden_files: Golden
 ) -> None:
     torch.save(content, golden_files[1])
-    with pytest.raises(ModelFormatError, match="not a state dict"):
+    with pytest.raises(ModelFormatError, match="(holds no|not a) state dict"):
         load_model(config=golden_files[0], weights=golden_files[1])
 
 
@@ -173,7 +173,7 @@ def test_torchscript_with_the_fields_yaml_is_run_as_torchscript(golden_files: Go
     config, weights, _ = golden_files
     with zipfile.ZipFile(weights, "w") as archive:
         archive.writestr("model/constants.pkl", b"")
-    with pytest.raises(ModelFormatError, match="no TorchScript file"):
+    with pytest.raises(ModelFormatError, match="not a TorchScript file"):
         load_model(config=config, weights=weights)
 
 
