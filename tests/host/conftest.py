@@ -101,12 +101,18 @@ def vst3(build: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def program_environment() -> Callable[..., dict[str, str]]:
-    """Makes a program's environment: the runtime folder of its engine, and what is given."""
+def program_environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, str]]:
+    """Makes a program's environment: the runtime folder of its engine, and what is given.
+
+    Its settings are its own. A plugin that pedalboard has loaded lives on in this process; were the
+    settings shared with it, it would start the engine that a program has chosen.
+    """
 
     def make(*, runtime: Path, **more: str) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
-        return {**inherited, "LARS_RUNTIME_DIR": str(runtime), **more}
+        settings = str(tmp_path_factory.mktemp("settings"))
+        places = {"LARS_RUNTIME_DIR": str(runtime), "XDG_CONFIG_HOME": settings}
+        return {**inherited, **places, **more}
 
     return make
 
