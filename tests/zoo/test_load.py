@@ -165,7 +165,7 @@ def test_a_checkpoint_without_a_state_dict_is_a_format_error(
     content: object, golden_files: Golden
 ) -> None:
     torch.save(content, golden_files[1])
-    with pytest.raises(ModelFormatError, match="(holds no|not a) state dict"):
+    with pytest.raises(ModelFormatError, match=r"(holds no|not a) state dict"):
         load_model(config=golden_files[0], weights=golden_files[1])
 
 
