@@ -129,6 +129,17 @@ def test_a_live_model_goes_on_in_a_forked_child(backend: str, cache: Path) -> No
     run(_WAYS["the parent used it"], "lars-live", backend, cache=cache)
 
 
+def test_a_forked_child_transcribes_as_its_parent_does(cache: Path) -> None:
+    script = """
+from lars_plugin.midi.transcriber import load_transcriber
+audio = np.tile(audio, (1, 8))
+transcriber = load_transcriber()
+expected = transcriber.hear(audio, 44100).groups
+forked(lambda: same(transcriber.hear(audio, 44100).groups, expected))
+"""
+    run(script, "-", "-", cache=cache)
+
+
 def test_a_forked_child_separates_where_only_the_parent_used_pytorch(
     tiny_model: Path, cache: Path
 ) -> None:

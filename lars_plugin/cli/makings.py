@@ -18,6 +18,7 @@ from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.composite_specs import part_names
 from lars_plugin.zoo.integrity import weights_sha256
 from lars_plugin.zoo.load import resolve
+from lars_plugin.zoo.transcribers import DEFAULT, transcriber_digest
 
 __all__ = ["MIDI", "makings", "runs_of"]
 
@@ -30,7 +31,8 @@ _SETTINGS = (
     "bits", "rescale", "channels", "metadata",
 )  # fmt: skip
 _MIDI_SETTINGS = (
-    "bpm", "quantise", "strength", "note_map", "velocity", "velocity_range", "resolution",
+    "bpm", "offset", "quantise", "strength", "note_map", "velocity", "velocity_range",
+    "transcriber", "resolution",
 )  # fmt: skip
 
 
@@ -59,6 +61,9 @@ def makings(
         notes = {name: getattr(args, name, None) for name in _MIDI_SETTINGS}
         if Path(args.note_map).is_file():
             notes["note_map"] = f"{args.note_map} ({weights_sha256(Path(args.note_map))})"
+        if args.transcriber != "none":
+            name = DEFAULT if args.transcriber == "auto" else args.transcriber
+            notes["transcriber"] = f"{name} ({transcriber_digest(name)})"
         result[MIDI] = dataclasses.replace(together, settings={**together.settings, **notes})
     return result
 

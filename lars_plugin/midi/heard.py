@@ -17,12 +17,11 @@ from lars_plugin.midi.hits import DEFAULT_ARTICULATION, DrumHit
 from lars_plugin.midi.levels import hit_level
 from lars_plugin.midi.mel import FRAMES_PER_SECOND
 from lars_plugin.midi.onsets import locate_attack
-from lars_plugin.midi.picking import moments, peaks
 from lars_plugin.midi.transcriber import Activations
 from lars_plugin.midi.velocity import with_velocities
 from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
 
-__all__ = ["Heard", "hits_in_mixture", "hits_in_stems", "moments", "peaks", "strokes_heard"]
+__all__ = ["Heard", "hits_in_mixture", "hits_in_stems", "strokes_heard"]
 
 # Frames to either side of a peak in which the kind of stroke is looked for.
 _AROUND = 2
@@ -33,13 +32,12 @@ _NEAR = 0.011
 _BOTH = 0.5
 
 Floats = NDArray[np.float32]
+# Seconds, stem, articulation, confidence, velocity in [0, 1].
 Heard = tuple[float, str, str, float, float]
 
 
-def strokes_heard(
-    activations: Activations, thresholds: Mapping[str, float]
-) -> Iterator[tuple[float, str, str, float, float]]:
-    """The peaks that are hits: seconds, stem, articulation, confidence, velocity in [0, 1].
+def strokes_heard(activations: Activations, thresholds: Mapping[str, float]) -> Iterator[Heard]:
+    """The peaks that are hits.
 
     Args:
         activations: of a recording.

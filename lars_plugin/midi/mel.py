@@ -86,12 +86,12 @@ def mel_powers(wave: NDArray[np.floating]) -> Floats:
     channels, samples = wave.shape
     count = -(-samples // HOP)
     powers = np.zeros((count, BANDS), np.float32)
+    if not count:
+        return powers
     filters = mel_filters().T / channels
+    room = max(0, (count - 1) * HOP + N_FFT - samples - N_FFT // 2)
     for channel in wave:
-        room = max(0, (count - 1) * HOP + N_FFT - samples - N_FFT // 2)
         padded = np.pad(np.asarray(channel, np.float32), (N_FFT // 2, room))
-        if not count:
-            break
         frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
         for begin in range(0, count, _GROUP):
             spectra = np.fft.rfft(frames[begin : begin + _GROUP] * _window(), axis=1)

@@ -67,7 +67,8 @@ def transcribe(
     Raises:
         InputError: no stem is a drum, a rate below 8 kHz, or unknown options.
         NonFiniteError: NaN or Inf in a stem.
-        ModelFormatError: the model's settings are broken.
+        ModelNotFoundError: no such transcriber, or its weights are not on this machine.
+        ModelFormatError: the model's settings, or the transcriber, are broken.
     """
     check_scale(velocity, velocity_range)
     given = settings is not None

@@ -11,8 +11,9 @@ from __future__ import annotations
 import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -21,16 +22,27 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError, NonFiniteError
+from lars_plugin.errors import InputError, ModelFormatError, NonFiniteError
+from lars_plugin.forks import settle_torch
 from lars_plugin.midi.mel import SAMPLE_RATE, mel_levels, mel_powers
 from lars_plugin.midi.picking import Pick, highest
+from lars_plugin.model import WeightsFile
 from lars_plugin.networks.transcriber.config import (
     GROUPS,
     LEVEL_STEMS,
     STROKES,
     TranscriberConfig,
 )
-from lars_plugin.zoo.transcribers import TRANSCRIBER_FILE, read_transcriber, transcriber_folders
+from lars_plugin.zoo.integrity import check_file
+from lars_plugin.zoo.registry import find_weights
+from lars_plugin.zoo.transcribers import (
+    ARCHITECTURES,
+    DEFAULT,
+    TRANSCRIBER_FILE,
+    TranscriberCard,
+    find_transcriber,
+    transcriber_folders,
+)
 
 if TYPE_CHECKING:
     from lars_plugin.networks.transcriber.network import Transcriber as Network
@@ -42,13 +54,13 @@ __all__ = [
     "Activations",
     "LarsTranscriber",
     "Transcriber",
+    "load_own",
     "load_transcriber",
     "mean_of",
     "pieces",
     "transcriber_folders",
 ]
 
-DEFAULT = "lars-transcriber"
 WEIGHTS_FILE = "weights.safetensors"
 
 # Frames that its memory hears at once, and those on either side that are thrown away: ten minutes,
@@ -172,6 +184,7 @@ class LarsTranscriber(Transcriber):
 
         from lars_plugin.networks.transcriber.network import CONTEXT
 
+        settle_torch()
         parts: list[tuple[Floats, ...]] = []
         with torch.inference_mode():
             for heard, inside in pieces(len(levels), _CHUNK, _CONTEXT):
@@ -225,58 +238,47 @@ def load_transcriber(name: str | os.PathLike[str] = DEFAULT) -> Transcriber:
         ModelIntegrityError: its weights are not the published ones.
         ModelFormatError: its files are broken, or do not fit together.
     """
-    folder = transcriber_folders().get(os.fspath(name)) if isinstance(name, str) else None
-    if folder is None:
-        folder = Path(name)
-        if not (folder / TRANSCRIBER_FILE).is_file():
-            raise ModelNotFoundError(
-                f"no transcriber {os.fspath(name)!r}; there are"
-                f" {', '.join(sorted(transcriber_folders()))}, or name a folder with a"
-                f" {TRANSCRIBER_FILE}"
-            )
-    card = read_transcriber(folder.resolve())
-    if card.architecture == "adtof":
-        # Imported here: it builds on this module.
-        from lars_plugin.midi.adtof import load_adtof
+    card = find_transcriber(name)
+    module, function = ARCHITECTURES[card.architecture].split(":")
+    load: Callable[[TranscriberCard], Transcriber] = getattr(import_module(module), function)
+    return load(card)
 
-        return load_adtof(card)
-    return _load(card.folder)
+
+def load_own(card: TranscriberCard) -> LarsTranscriber:
+    """Load one of the package's own architecture.
+
+    Raises:
+        ModelNotFoundError: its weights are not on this machine.
+        ModelIntegrityError: its weights are not the ones that the card names.
+        ModelFormatError: card and weights do not fit together.
+    """
+    shape = dict(card.network)
+    try:
+        if "channels" in shape:
+            shape["channels"] = tuple(shape["channels"])
+        config = TranscriberConfig(**shape)
+    except (TypeError, ValueError, InputError) as error:
+        raise ModelFormatError(
+            f"{card.folder / TRANSCRIBER_FILE}: invalid network ({error})"
+        ) from error
+    path = find_weights(card, card.folder)
+    check_file(path, card.weights)
+    return LarsTranscriber(_network(config, path, card.weights), card.thresholds, card.name)
 
 
 @functools.lru_cache(maxsize=4)
-def _load(folder: Path) -> LarsTranscriber:
+def _network(config: TranscriberConfig, path: Path, _: WeightsFile) -> Network:
+    """The third argument tells a file from another that lay there before."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from lars_plugin.networks.transcriber.network import Transcriber as Network
     from lars_plugin.zoo.checkpoints import load_state
-    from lars_plugin.zoo.integrity import check_file
-    from lars_plugin.zoo.registry import find_weights
 
-    config, thresholds = read_transcriber_config(folder / TRANSCRIBER_FILE)
     network = Network(config)
-    card = read_transcriber(folder)
-    weights = find_weights(card, folder)
-    check_file(weights, card.weights)
     try:
-        state = load_file(weights)
+        state = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelFormatError(f"{weights} cannot be read ({error})") from error
-    load_state(network, state, str(weights))
-    return LarsTranscriber(network.eval(), thresholds, folder.name)
-
-
-def read_transcriber_config(path: Path) -> tuple[TranscriberConfig, dict[str, float]]:
-    """Shape and thresholds.
-
-    Raises:
-        ModelFormatError: the file cannot be read, lacks something, or has something else.
-    """
-    card = read_transcriber(path.parent)
-    shape = dict(card.network)
-    try:
-        if "channels" in shape:
-            shape["channels"] = tuple(shape["channels"])
-        return TranscriberConfig(**shape), dict(card.thresholds)
-    except (TypeError, ValueError, InputError) as error:
-        raise ModelFormatError(f"{path}: network makes no transcriber ({error})") from error
+        raise ModelFormatError(f"{path} cannot be read ({error})") from error
+    load_state(network, state, str(path))
+    return network.eval()

@@ -35,6 +35,10 @@ _LOSSES: dict[str, dict[str, float]] = {
 }
 
 
+# What is not separated but trained all the same, in a way of its own.
+_OTHER_TRAININGS = {TRANSCRIBER: run_transcription}
+
+
 def add_train_parser(subparsers: Any) -> None:
     """Add the `train` command to the command line."""
     names = trainable_names()
@@ -105,7 +109,7 @@ def add_train_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--architecture",
-        choices=(*names, TRANSCRIBER),
+        choices=(*names, *_OTHER_TRAININGS),
         default=names[0],
         help=f"{'; '.join(kinds)}; {TRANSCRIBER}: hears which drums are struck"
         f" (default {names[0]})",
@@ -163,8 +167,8 @@ def _network_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_train(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    if args.architecture == TRANSCRIBER:
-        return run_transcription(args, _network_settings(args))
+    if args.architecture in _OTHER_TRAININGS:
+        return _OTHER_TRAININGS[args.architecture](args, _network_settings(args))
     config = _settings(args)
     import torch
 

@@ -18,33 +18,51 @@ weights:                 # as in a model's config.yaml; default: weights.safeten
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from lars_plugin.errors import InputError, ModelError, ModelFormatError
+from lars_plugin.errors import InputError, ModelError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import WeightsFile
 from lars_plugin.networks.transcriber.config import GROUPS
-from lars_plugin.zoo.registry import Published, get_config, model_folders, model_roots
+from lars_plugin.zoo.integrity import weights_sha256
+from lars_plugin.zoo.registry import (
+    Published,
+    find_weights,
+    get_config,
+    model_folders,
+    model_roots,
+)
 from lars_plugin.zoo.yaml_configs import parse_yaml, weights_file
 
 __all__ = [
     "ARCHITECTURES",
+    "DEFAULT",
     "TRANSCRIBER_FILE",
     "TranscriberCard",
+    "find_transcriber",
     "list_transcribers",
     "published",
     "read_transcriber",
+    "transcriber_digest",
     "transcriber_folders",
 ]
 
 log = logging.getLogger(__name__)
 
+DEFAULT = "lars-transcriber"
 TRANSCRIBER_FILE = "transcriber.yaml"
-ARCHITECTURES = ("transcriber", "adtof")
+# Each architecture of a transcriber, with the function that loads one from its card; the first is
+# that of a file which names none.
+ARCHITECTURES = {
+    "transcriber": "lars_plugin.midi.transcriber:load_own",
+    "adtof": "lars_plugin.midi.adtof:load_adtof",
+}
 _OWN_WEIGHTS = WeightsFile("weights.safetensors", "safetensors")
 
 
@@ -93,6 +111,44 @@ def list_transcribers() -> list[TranscriberCard]:
     return cards
 
 
+def find_transcriber(name: str | os.PathLike[str]) -> TranscriberCard:
+    """The card of a transcriber.
+
+    Args:
+        name: a name, or a folder.
+
+    Raises:
+        ModelNotFoundError: there is none of that name.
+        ModelFormatError: its file is broken.
+    """
+    folder = transcriber_folders().get(name) if isinstance(name, str) else None
+    if folder is None:
+        folder = Path(name)
+        if not (folder / TRANSCRIBER_FILE).is_file():
+            raise ModelNotFoundError(
+                f"no transcriber {os.fspath(name)!r}; there are"
+                f" {', '.join(sorted(transcriber_folders()))}, or name a folder with a"
+                f" {TRANSCRIBER_FILE}"
+            )
+    return read_transcriber(folder.resolve())
+
+
+def transcriber_digest(name: str) -> str:
+    """SHA-256 over a transcriber's card and weights: other ones may hear other strokes.
+
+    Args:
+        name: a name, or a folder.
+
+    Raises:
+        ModelNotFoundError: there is none of that name, or it has no weights here.
+        ModelFormatError: its file is broken.
+    """
+    card = find_transcriber(name)
+    weights = card.weights.sha256 or weights_sha256(find_weights(card, card.folder))
+    what = (card.architecture, dict(card.network), dict(card.thresholds), weights)
+    return hashlib.sha256(repr(what).encode()).hexdigest()
+
+
 def published(name: str) -> tuple[Published, Path | None]:
     """What has this name, and its folder if it is a transcriber; models come first.
 
@@ -120,7 +176,7 @@ def read_transcriber(folder: Path) -> TranscriberCard:
     except UnicodeDecodeError as error:
         raise ModelFormatError(f"{path} is not UTF-8 text") from error
     try:
-        architecture = str(data.get("architecture", ARCHITECTURES[0]))
+        architecture = str(data.get("architecture", next(iter(ARCHITECTURES))))
         thresholds = {group: float(data["thresholds"][group]) for group in GROUPS}
         network = dict(data.get("network") or {})
         weights = weights_file(data["weights"]) if data.get("weights") else _OWN_WEIGHTS

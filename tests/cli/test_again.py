@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -14,6 +15,9 @@ import numpy as np
 import pytest
 
 from lars_plugin.audio import read_audio
+from lars_plugin.cli.makings import _MIDI_SETTINGS
+from lars_plugin.cli.midi_options import add_hit_options
+from lars_plugin.zoo.transcribers import transcriber_digest, transcriber_folders
 from tests.cli.runs import Separate, drums, status
 
 
@@ -296,6 +300,41 @@ def test_a_midi_file_is_made_again_only_as_stems_are(separate: Separate) -> None
     assert "a.mid is there already, made in another way (bpm 120, now 90)" in err
     assert separate("a.wav", "--midi", "--bpm", "90", "--overwrite")[0] == 0
     assert made.read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--transcriber", "none"], "now none"),
+        (["--offset", "0.25"], "offset 0, now 0.25"),
+        (["--quantise", "1/16"], "now 1/16"),
+    ],
+)
+def test_a_midi_file_made_with_other_options_is_told(
+    separate: Separate, options: list[str], reason: str
+) -> None:
+    drums("a.wav", 1, 20_000)
+    assert separate("a.wav", "--midi")[0] == 0
+    code, _, err = separate("a.wav", "--midi", *options)
+    assert code == 1
+    assert reason in err
+
+
+def test_every_option_about_notes_is_recorded() -> None:
+    parser = argparse.ArgumentParser()
+    add_hit_options(parser)
+    options = {action.dest for action in parser._actions} - {"help"}
+    assert options == set(_MIDI_SETTINGS)
+
+
+def test_other_weights_of_a_transcriber_are_another_transcriber(tmp_path: Path) -> None:
+    own = transcriber_folders()["lars-transcriber"]
+    shutil.copytree(own, tmp_path / "one")
+    before = transcriber_digest(str(tmp_path / "one"))
+    assert before == transcriber_digest("lars-transcriber")
+    card = tmp_path / "one" / "transcriber.yaml"
+    card.write_text(card.read_text().replace("kick: 0.2", "kick: 0.3"))
+    assert transcriber_digest(str(tmp_path / "one")) != before
 
 
 def test_a_midi_file_of_somebody_else_is_not_replaced(separate: Separate) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lars_plugin.midi.heard import hits_in_mixture, hits_in_stems, moments, peaks, strokes_heard
+from lars_plugin.midi.heard import hits_in_mixture, hits_in_stems, strokes_heard
+from lars_plugin.midi.picking import moments, peaks
 from lars_plugin.midi.transcriber import Activations
 from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
 

@@ -180,7 +180,10 @@ def test_a_folder_of_the_user_goes_first(tmp_path: Path, monkeypatch: pytest.Mon
     shutil.copytree(transcriber_folders()[DEFAULT], tmp_path / "mine")
     monkeypatch.setenv("LARS_MODELS_PATH", str(tmp_path))
     assert load_transcriber("mine").name == "mine"
-    assert load_transcriber(tmp_path / "mine") is load_transcriber("mine")
+    first, again = load_transcriber(tmp_path / "mine"), load_transcriber("mine")
+    assert isinstance(first, LarsTranscriber)
+    assert isinstance(again, LarsTranscriber)
+    assert first.network is again.network  # loaded once
 
 
 def broken(text: str, old: str, new: str) -> str:

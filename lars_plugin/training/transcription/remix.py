@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Excerpts for the transcriber, mixed anew from packed powers each time.
 
-All that varies here is a gain per stem, band and frame, or something added, so it costs a hundredth
-of a rendering: balances, equalisers, rooms, music, noise, compression, band limits, a shift of all
-bands. What powers cannot say (clipping, codecs, phases) is in the renderings themselves.
+All that varies here is a gain per stem, band and frame, or something added, so it costs little
+beside a rendering: balances, equalisers, rooms, music, noise, compression, band limits, a shift of
+all bands. What powers cannot say (clipping, codecs, phases) is in the renderings themselves.
 """
 
 from __future__ import annotations

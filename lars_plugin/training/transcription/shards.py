@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rendered performances as mel powers of each stem, in files that can be mixed anew many times.
 
-Rendering a second of drums takes a hundred times as long as mixing its mel powers. Powers of
-different sources add up but for their phases, so stems, other performances and music are put
-together in training as sums of powers.
+Rendering a second of drums takes many times as long as mixing its mel powers. Powers of different
+sources add up but for their phases, so stems, other performances and music are put together in
+training as sums of powers.
 """
 
 from __future__ import annotations
@@ -131,9 +131,7 @@ def _strokes(excerpt: Excerpt) -> Floats:
     rows = [
         (
             note.onset,
-            _PLACE.get((note.stem, note.articulation), _PLACE[note.stem, "crash"])
-            if note.stem == "crash"
-            else _PLACE[note.stem, note.articulation],
+            _PLACE[note.stem, "crash" if note.stem == "crash" else note.articulation],
             note.velocity,
         )
         for note in excerpt.notes

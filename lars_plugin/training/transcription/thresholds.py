@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.midi.heard import moments, peaks, strokes_heard
+from lars_plugin.midi.heard import strokes_heard
 from lars_plugin.midi.mel import FRAMES_PER_SECOND, mel_levels
+from lars_plugin.midi.picking import highest
 from lars_plugin.midi.scoring import CLASSES, Stroke, add_scores, score_hits
 from lars_plugin.midi.transcriber import Activations
 from lars_plugin.networks.transcriber.config import GROUPS, STROKES
@@ -88,8 +89,8 @@ def choose_thresholds(
         for threshold in _CANDIDATES:
             found = []
             for number, (activations, truth) in enumerate(zip(heard, truths, strict=True)):
-                chances = activations.groups[:, index]
-                times = moments(chances, peaks(chances, float(threshold))) / FRAMES_PER_SECOND
+                picked = highest(activations.groups[:, index], float(threshold))
+                times = picked.moments / FRAMES_PER_SECOND
                 hits = [Stroke(float(time), group, 1.0) for time in times]
                 found.append(score_hits(truth, hits, _TOLERANCE, clip=number)[group])
             scores.append(add_scores(found).f_measure)
