@@ -58,6 +58,7 @@ class Serial:
     def __init__(self, streams: Sequence[Stream], channels: int) -> None:
         self._streams = tuple(streams)
         self._channels = channels
+        self._flushed = False
 
     @property
     def latency_samples(self) -> int:
@@ -70,10 +71,14 @@ class Serial:
 
     def flush(self) -> Wave:
         rest = np.empty((self._channels, 0), np.float32)
+        if self._flushed:
+            return rest
+        self._flushed = True
         for stream in self._streams:
             rest = np.concatenate([stream.push(rest), stream.flush()], axis=1)
         return rest
 
     def reset(self) -> None:
+        self._flushed = False
         for stream in self._streams:
             stream.reset()

@@ -37,6 +37,7 @@ class StemStream:
         self._strips = strips
         self._ready = Fifo((len(stream.stems), stream.channels))
         self._delayed = Delayed(sum(part.latency_samples for part in (before, stream, chains)))
+        self._flushed = False
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -65,9 +66,11 @@ class StemStream:
 
     def flush(self) -> Wave:
         """End the stream and return the rest; in all exactly as long as the input."""
-        for stems in (self._stream.push(self._before.flush()), self._stream.flush()):
-            self._ready.append(self._chains.push(stems))
-        self._ready.append(self._chains.flush())
+        if not self._flushed:
+            self._flushed = True
+            for stems in (self._stream.push(self._before.flush()), self._stream.flush()):
+                self._ready.append(self._chains.push(stems))
+            self._ready.append(self._chains.flush())
         return self._take(self._delayed.rest())
 
     def reset(self) -> None:
@@ -77,6 +80,7 @@ class StemStream:
         self._chains.reset()
         self._ready.clear()
         self._delayed.restart()
+        self._flushed = False
 
     def _take(self, count: int) -> Wave:
         """``count`` samples of each stem, with the gains of this moment."""

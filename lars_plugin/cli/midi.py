@@ -124,6 +124,8 @@ def run_midi(args: argparse.Namespace) -> int:
 
     args.input = input_path(args.input)
     check_hit_options(args)
+    if args.live_port and args.heard == "mixture":
+        raise InputError("--live-port hears each stem alone as it plays; leave --from out")
     if args.live_port and args.transcriber not in ("auto", "none"):
         raise InputError("--live-port hears each stem alone as it plays; leave --transcriber out")
     if args.live_port:
@@ -167,7 +169,13 @@ def _hear_mixture(args: argparse.Namespace) -> tuple[Stems, list[DrumHit]]:
     audio, rate = read_audio(args.input)
     audio = _choice(args, audio.shape[0])(audio)
     name = DEFAULT if args.transcriber == "auto" else args.transcriber
-    hits = transcribe_mixture(audio, rate, transcriber=name)
+    hits = transcribe_mixture(
+        audio,
+        rate,
+        transcriber=name,
+        velocity=args.velocity,
+        velocity_range=args.velocity_range,
+    )
     found = {hit.stem for hit in hits}
     names = [drum for drum in DRUMS if drum in found] or list(DRUMS[:1])
     return Stems(dict.fromkeys(names, audio), rate), hits

@@ -128,16 +128,20 @@ def write_hits(args: argparse.Namespace, hits: list[DrumHit], path: Path) -> Non
 
 
 def read_stems(folder: Path) -> Stems:
-    """The drum stems that lie in a folder under their names.
+    """The stems that lie in a folder under their names, those beside the drums too.
 
     Raises:
         InputError: there is none, or they differ in rate or shape.
     """
     from lars_plugin.cli.left_out import reason, tell_left_out
     from lars_plugin.midi.hits import DRUMS
+    from lars_plugin.model import STEM_NAMES
+    from lars_plugin.separation.files import RESIDUAL
+
+    known = {*DRUMS, *STEM_NAMES, RESIDUAL} - {"drums"}  # of which the drums are parts
 
     def why_not(path: Path) -> str:
-        return reason(path) or ("" if path.stem in DRUMS else "no drum by name")
+        return reason(path) or ("" if path.stem in known else "not a stem by name")
 
     paths = [path for path in sorted(folder.iterdir()) if not path.is_dir()]
     tell_left_out(folder, paths, why_not)
@@ -148,7 +152,7 @@ def read_stems(folder: Path) -> Stems:
         if path.stem in files:
             raise InputError(f"{folder} holds {path.stem} twice; remove one of them")
         files[path.stem] = path
-    if not files:
+    if not any(name in DRUMS for name in files):
         raise InputError(f"{folder} holds no drum stems: kick.wav, snare.wav ...")
     return _read(files)
 

@@ -176,8 +176,9 @@ class Ensemble(Composite):
         )
         super().__init__(config, parts, _SideBySide(parts, mixing) if _agree(parts) else None)
         self.mixing = mixing
-        self._weights = weights
-        remember(self, type(self), parts, weights and _plain(weights), name=config.name)
+        # A copy: the caller may change its own afterwards.
+        self._weights = None if weights is None else _plain(weights)
+        remember(self, type(self), parts, self._weights, name=config.name)
 
     def with_parts(self, parts: Sequence[AnyModel]) -> Ensemble:
         return Ensemble(parts, self._weights, name=self.config.name)

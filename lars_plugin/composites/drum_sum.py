@@ -30,6 +30,12 @@ class _DrumSum:
     def name(self) -> str:
         return self._backend.name
 
+    def share(self, jobs: int) -> None:
+        """Leave room for so many jobs beside each other, where the backend can."""
+        share = getattr(self._backend, "share", None)
+        if share is not None:
+            share(jobs)
+
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         stems = self._backend(batch)
         drums = stems[:, self._added].sum(axis=1, keepdims=True)

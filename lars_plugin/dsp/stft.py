@@ -19,6 +19,8 @@ The package has these transforms, each for a reason:
   what follows a live stream must not depend on its blocks; frames here are centred, and reflected
   at the ends, which are not known in a stream;
 - ``midi/bands.py``: powers in bands of a stream's frames, never turned back into a wave;
+- ``midi/mel.py`` and ``midi/log_spectrum.py``: what transcribers hear, powers and magnitudes at the
+  frames, windows and ends that their weights were trained with;
 - ``training/networks/losses.py``: the magnitudes of a published loss, with gradients, at window
   lengths that no network has (the other losses use the network's own transform);
 - ``evaluation/baselines.py`` and ``evaluation/plots.py``: SciPy's, because what is measured with

@@ -97,8 +97,8 @@ def add_evaluate_parser(subparsers: Any) -> None:
         " or onsets.csv",
     )  # fmt: skip
     add("--transcriber", action="append", default=[], metavar="NAME",
-        help="with --midi: score this transcriber, too; may be repeated (default:"
-        " lars-transcriber)",
+        help="with --midi: score this transcriber, alone and with the models; may be repeated"
+        " (default: lars-transcriber)",
     )  # fmt: skip
     add("--strokes", action="store_true",
         help="show instead where the energy of strokes goes that sound alone; clips need"

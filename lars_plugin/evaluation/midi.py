@@ -6,10 +6,10 @@ and ``notes.csv`` or ``onsets.csv``: columns ``onset`` (seconds) and ``class`` (
 they are to be scored, ``velocity`` and ``articulation``. Models of whole songs hear the mixture,
 others the drums.
 
-Each model has two rows: as ``transcribe`` does it, where a transcriber hears the sum of the stems,
-and "stems alone", where a picker hears each stem. Transcribers without a model hear the drums, and
-the mixture where there is something else in it. Where the true stems are known, the picker hears
-them too: what would be possible.
+Each model has a row for each transcriber, which hears the sum of the stems (without a name: the
+package's own, as ``transcribe`` does it), and one "stems alone", where a picker hears each stem.
+Transcribers without a model hear the drums, and the mixture where there is something else in it.
+Where the true stems are known, the picker hears them too: what would be possible.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def evaluate_midi(
         clips: below the folder; those without notes or onsets are left out.
         folder: where they are.
         systems: those that are models are scored.
-        transcribers: names or folders of those that are scored without a model.
+        transcribers: names or folders.
         progress: called with clips done, clips in all, and what comes next.
 
     Returns:
@@ -174,7 +174,9 @@ def _heard(
     for model in models:
         stems = Stems(model.estimate(heard_by(model, recording), lambda: False), rate)
         named = model.separator().model.config.name
-        yield model.name, transcribe(stems, model=named)
+        for one in transcribers:
+            name = model.name if one.name == DEFAULT else f"{model.name}, {one.name}"
+            yield name, transcribe(stems, model=named, transcriber=one)
         yield f"{model.name}, stems alone", transcribe(stems, model=named, transcriber="none")
     true = {name: wave for name, wave in recording.references.items() if name in DRUMS}
     drums = recording.references.get("drums")

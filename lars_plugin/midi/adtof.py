@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.errors import ModelFormatError
 from lars_plugin.forks import settle_torch
 from lars_plugin.midi.hits import DEFAULT_ARTICULATION
 from lars_plugin.midi.log_spectrum import log_spectrum
 from lars_plugin.midi.picking import standing_out
 from lars_plugin.midi.transcriber import Activations, Transcriber, pieces
+from lars_plugin.model import WeightsFile
 from lars_plugin.networks.adtof.network import CONTEXT, Adtof
 from lars_plugin.networks.transcriber.config import GROUPS, STROKES
 from lars_plugin.zoo.checkpoints import load_state, read_state
@@ -99,14 +99,11 @@ def load_adtof(card: TranscriberCard) -> AdtofTranscriber:
     """
     path = find_weights(card, card.folder)
     check_file(path, card.weights)
-    return AdtofTranscriber(_load(path, card.weights.format), card.thresholds, card.name)
+    return AdtofTranscriber(_load(path, card.weights), card.thresholds, card.name)
 
 
 @functools.lru_cache(maxsize=2)
-def _load(path: Path, kind: str) -> Adtof:
+def _load(path: Path, weights: WeightsFile) -> Adtof:
     network = Adtof()
-    try:
-        load_state(network, read_state(path, kind), str(path))
-    except OSError as error:
-        raise ModelFormatError(f"cannot read {path}: {error.strerror}") from error
+    load_state(network, read_state(path, weights.format), str(path))
     return network.eval()

@@ -18,7 +18,7 @@ from lars_plugin.midi.levels import hit_level
 from lars_plugin.midi.mel import FRAMES_PER_SECOND
 from lars_plugin.midi.onsets import locate_attack
 from lars_plugin.midi.transcriber import Activations
-from lars_plugin.midi.velocity import with_velocities
+from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, with_velocities
 from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
 
 __all__ = ["Heard", "hits_in_mixture", "hits_in_stems", "strokes_heard"]
@@ -117,12 +117,17 @@ def _stems_of(drum: str, names: tuple[str, ...], one_cymbal: bool) -> list[str]:
 
 
 def hits_in_mixture(
-    audio: Floats, sample_rate: float, activations: Activations, thresholds: Mapping[str, float]
+    audio: Floats,
+    sample_rate: float,
+    activations: Activations,
+    thresholds: Mapping[str, float],
+    scale: VelocityScale = "log",
+    range_db: float = DEFAULT_RANGE_DB,
 ) -> list[DrumHit]:
     """Hits without any stems: velocities are the transcriber's, levels those of the mixture.
 
-    Where the transcriber hears no velocities, these come from the levels: 127 for the loudest hit
-    of each drum, 1 for one 40 dB below. What sounds at the same time counts too then.
+    Where the transcriber hears no velocities, these come from the levels by scale and range, with
+    127 for the loudest hit of each drum. What sounds at the same time counts too then.
     """
     last = audio.shape[1] / sample_rate
     hits = []
@@ -132,7 +137,7 @@ def hits_in_mixture(
         value = 100 if isnan(velocity) else min(127, max(1, round(127 * velocity)))
         hits.append(DrumHit(moment, stem, articulation, value, level, sure))
     if activations.velocities is None:
-        hits = with_velocities(hits)
+        hits = with_velocities(hits, scale, range_db)
     return sorted(hits)
 
 

@@ -55,8 +55,9 @@ def transcribe(
         stems: as returned by a separation; stems other than drums are left out.
         model: the model (name or folder) that made the stems; its tuned settings are used.
         settings: instead of the model's.
-        transcriber: a name, a folder or a loaded one. It hears the sum of all stems, which is the
-            recording, and the sum of the drums, where there are other stems. ``none``: strokes are
+        transcriber: a name, a folder or a loaded one. It hears the sum of all stems given (of a
+            whole separation, that is the recording) and the sum of the drums, where there are other
+            stems; the settings are not used. ``none``: strokes are
             found in each stem alone. ``auto``: the package's own for stems of a model; ``none``
             for others, such as microphones', and where settings are given.
         velocity: ``log`` or ``linear``, see :mod:`lars_plugin.midi.velocity`.
@@ -71,14 +72,13 @@ def transcribe(
         ModelFormatError: the model's settings, or the transcriber, are broken.
     """
     check_scale(velocity, velocity_range)
-    given = settings is not None
-    if settings is None:
+    chosen = _chosen(transcriber, model, settings is not None)
+    if chosen is None and settings is None:
         settings = settings_for(model, drum_stems(stems, None))
-    names = drum_stems(stems, settings)
+    names = drum_stems(stems, None if chosen is not None else settings)
     waves = np.stack([stems[name] for name in names])
     if not np.isfinite(waves).all():
         raise NonFiniteError("the stems hold NaN or Inf; repair them first")
-    chosen = _chosen(transcriber, model, given)
     if chosen is None:
         hits = find_hits(waves, stems.sample_rate, names, settings)
     else:
@@ -118,6 +118,8 @@ def transcribe_mixture(
     sample_rate: float,
     *,
     transcriber: str | os.PathLike[str] | Transcriber = DEFAULT,
+    velocity: VelocityScale = "log",
+    velocity_range: float = DEFAULT_RANGE_DB,
 ) -> list[DrumHit]:
     """The strokes that are heard in a recording of drums or a whole song, without separating it.
 
@@ -125,20 +127,22 @@ def transcribe_mixture(
         audio: ``(channels, samples)``, nominal ±1.
         sample_rate: Hz, from 8 kHz.
         transcriber: a name, a folder or a loaded one.
+        velocity, velocity_range: as for :func:`transcribe`, for transcribers that do not hear
+            velocities; others' are what they heard.
 
     Returns:
-        Hits in order of time, exact to about 5 ms. Levels are the recording's at each hit;
-        velocities are what the transcriber heard.
+        Hits in order of time. Levels are the recording's at each hit.
 
     Raises:
         InputError: another shape, or a rate below 8 kHz.
         NonFiniteError: NaN or Inf.
         ModelNotFoundError, ModelFormatError: there is no such transcriber, or it is broken.
     """
+    check_scale(velocity, velocity_range)
     chosen = transcriber if isinstance(transcriber, Transcriber) else load_transcriber(transcriber)
     heard = chosen.hear(audio, sample_rate)
     wave = np.asarray(audio, np.float32)
-    return hits_in_mixture(wave, sample_rate, heard, chosen.thresholds)
+    return hits_in_mixture(wave, sample_rate, heard, chosen.thresholds, velocity, velocity_range)
 
 
 def find_hits(

@@ -267,18 +267,10 @@ def load_own(card: TranscriberCard) -> LarsTranscriber:
 
 
 @functools.lru_cache(maxsize=4)
-def _network(config: TranscriberConfig, path: Path, _: WeightsFile) -> Network:
-    """The third argument tells a file from another that lay there before."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def _network(config: TranscriberConfig, path: Path, weights: WeightsFile) -> Network:
     from lars_plugin.networks.transcriber.network import Transcriber as Network
-    from lars_plugin.zoo.checkpoints import load_state
+    from lars_plugin.zoo.checkpoints import load_state, read_state
 
     network = Network(config)
-    try:
-        state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelFormatError(f"{path} cannot be read ({error})") from error
-    load_state(network, state, str(path))
+    load_state(network, read_state(path, weights.format), str(path))
     return network.eval()

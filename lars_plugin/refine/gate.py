@@ -107,6 +107,7 @@ class Gate:
         # Silence follows; its output is dropped.
         missing = np.zeros((*self._shape, 3 * self._slot), np.float32)
         result: Wave = self.push(missing)[..., :rest]
+        self._filled = 0  # nothing is left for a second flush
         return result
 
     def _listen(self, slot: Wave) -> NDArray[np.bool_]:

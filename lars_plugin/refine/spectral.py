@@ -84,7 +84,7 @@ class _SpectralStage(ABC):
 
     def flush(self) -> Wave:
         """End the input and return the rest; the total is as long as the input."""
-        missing = self._taken - self._given
+        missing = max(0, self._taken - self._given)  # nothing is left for a second flush
         rest = self._run(np.zeros((*self._shape, missing + self._size), np.float32))
         return rest[..., :missing]
 

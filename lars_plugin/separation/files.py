@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lars_plugin.audio import AtomicFiles, AudioReader, AudioWriter, printable
 from lars_plugin.audio.channels import ChannelChoice, channel_places
 from lars_plugin.audio.metadata import read_metadata
+from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import CancelledError, InputError
 from lars_plugin.files import write_failure
 from lars_plugin.separation.prefetch import Ahead, Behind
@@ -207,23 +208,22 @@ def _separate(
     """Finished parts ``(stems, channels, m)`` of the reader's audio, the residual last."""
     stream = separator.stream(reader.rate, channels)
     # The mixture, from the first sample on whose stems are not finished.
-    mixture = np.empty((channels, 0), np.float32)
+    mixture = Fifo((channels,))
     done = 0
 
     def finished(stems: Wave) -> Wave:
-        nonlocal mixture, done
+        nonlocal done
         count = stems.shape[2]
         done += count
         if residual:
-            rest = mixture[:, :count] - stems.sum(axis=0, dtype=np.float64)
-            mixture = mixture[:, count:]
+            rest = mixture.take(count) - stems.sum(axis=0, dtype=np.float64)
             stems = np.concatenate([stems, rest[None].astype(np.float32)])
         report(done, max(reader.frames, done))
         return stems
 
     for block in source:
         if residual:
-            mixture = np.concatenate([mixture, block], axis=1)
+            mixture.append(block)
         yield finished(stream.push(block))
     yield finished(stream.flush())
 

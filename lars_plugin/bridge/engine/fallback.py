@@ -3,28 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 import numpy as np
 
 from lars_plugin.model import Wave
-from lars_plugin.separation.streams.base import Run
+from lars_plugin.separation.streams.base import Resettable, Run
 
-__all__ = ["Fallback", "Stateful"]
+__all__ = ["Fallback"]
 
 # A causal model comes back over so many samples; chunks fade into each other anyway.
 _FADE = 64
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """A network that belongs to one stream, because it goes on from where it stopped."""
-
-    def __call__(self, batch: Wave, /) -> Wave: ...
-
-    def reset(self) -> None:
-        """Start anew."""
-        ...
 
 
 class Fallback:
@@ -43,7 +30,7 @@ class Fallback:
     def __init__(self, outputs: int, parts: int, delay: int) -> None:
         self._outputs, self._parts = outputs, np.float32(parts)
         self._delay = delay
-        self._network: Stateful | None = None
+        self._network: Resettable | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -55,7 +42,7 @@ class Fallback:
     def see(self, run: Run) -> None:
         """What a network is about to be given; each once."""
         chunks = run.chunks
-        self._network = run.network if isinstance(run.network, Stateful) else None
+        self._network = run.own
         if not self._delay:
             self._due = chunks
             return

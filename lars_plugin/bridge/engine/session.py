@@ -14,7 +14,6 @@ import time
 
 import numpy as np
 
-from lars_plugin.bridge.engine.fallback import Stateful
 from lars_plugin.bridge.engine.plan import check_position, late_slack
 from lars_plugin.bridge.engine.session_base import SessionBase
 from lars_plugin.bridge.protocol import limits, messages
@@ -46,7 +45,7 @@ class Session(SessionBase):
 
     Args:
         number: for logs and status.
-        asked: the OPEN.
+        requested: the OPEN.
         client: the client's name.
     """
 
@@ -88,7 +87,7 @@ class Session(SessionBase):
                 self._fail(error)
             else:
                 self._chunks = run.chunks
-                self.backend = run.network if isinstance(run.network, Stateful) else None
+                self.backend = None if run.own is None else run.network
                 if self.live:
                     self._substitute.see(run)
                 if not (self.live and self._too_late()):

@@ -29,7 +29,7 @@ class SessionBase:
 
     Args:
         number: for logs and status.
-        asked: the OPEN.
+        requested: the OPEN.
         client: the client's name.
     """
 

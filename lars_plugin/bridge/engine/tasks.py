@@ -38,9 +38,6 @@ class Tasks:
     def __init__(self) -> None:
         self._waiting: deque[_Task] = deque()
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
     def owners(self) -> list[Hashable]:
         """Of those that wait, in the order they came."""
         return list(dict.fromkeys(task.owner for task in list(self._waiting)))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lars_plugin.errors import InputError
-from lars_plugin.model import Chunking
+from lars_plugin.model import SAMPLE_RATE, Chunking
 from lars_plugin.networks.shared.band_shapes import check_bands
 from lars_plugin.networks.shared.shape import Shape
 
@@ -32,6 +32,7 @@ class LiveNetConfig(Shape):
         head: width of the hidden layer before the masks.
         memory: seconds in which the running level falls by a factor e (in power).
         levels: whether the network is given magnitudes beside complex bins.
+        sample_rate: Hz, of the model.
     """
 
     stems: int = 6
@@ -56,6 +57,7 @@ class LiveNetConfig(Shape):
     head: int = 48
     memory: float = 4.0
     levels: bool = False
+    sample_rate: int = SAMPLE_RATE
 
     def __post_init__(self) -> None:
         check_bands(self.band_widths, self.n_fft, len(self.features))

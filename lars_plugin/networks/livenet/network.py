@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lars_plugin.model import SAMPLE_RATE
 from lars_plugin.networks.livenet.config import LiveNetConfig
 from lars_plugin.networks.livenet.stft import CausalSTFT
 from lars_plugin.networks.shared.bands import BandNetwork, apply_masks
@@ -148,7 +147,7 @@ class LiveNet(BandNetwork):
     @property
     def fade(self) -> float:
         """Nepers of power by which the running level falls from frame to frame."""
-        return self.config.hop_length / SAMPLE_RATE / self.config.memory
+        return self.config.hop_length / self.config.sample_rate / self.config.memory
 
     def _blocks(self) -> list[Block]:
         blocks = [*self.encoder, *self.bottom, *reversed(self.decoder)]

@@ -16,8 +16,9 @@ __all__ = ["Shape"]
 class Shape:
     """Base of the frozen dataclass that configures a network.
 
-    Its fields are the settings under ``network`` in a model's configuration, and ``stems`` and
-    ``audio_channels``, which the model's own entries say.
+    Its fields are the settings under ``network`` in a model's configuration, and ``stems``,
+    ``audio_channels`` and, where the network must know it, ``sample_rate``, which the model's own
+    entries say.
     """
 
     if TYPE_CHECKING:  # a field of the subclass
@@ -32,11 +33,13 @@ class Shape:
         Raises:
             TypeError, ValueError, InputError: settings that make no network.
         """
-        return cls(
-            stems=len(config.stems),  # type: ignore[call-arg]
-            audio_channels=config.channels,
-            **config.network,
-        )
+        own = {
+            "stems": len(config.stems),
+            "audio_channels": config.channels,
+            "sample_rate": config.sample_rate,
+        }
+        known = getattr(cls, "__dataclass_fields__", {})
+        return cls(**{key: own[key] for key in own if key in known}, **config.network)
 
     def check_chunking(self, chunking: Chunking) -> None:
         """Whether a network of this shape can run with these chunks.

@@ -22,6 +22,7 @@ from lars_plugin.model import AnyModel, Wave, canonical_stem
 __all__ = [
     "ModelStream",
     "Network",
+    "Resettable",
     "Run",
     "Steps",
     "Stream",
@@ -56,11 +57,20 @@ class Stream(Protocol):
         ...
 
     def flush(self) -> Wave:
-        """End the input and return the rest; in all exactly as long as the input."""
+        """End the input and return the rest; in all exactly as long as the input. A second flush
+        returns nothing."""
         ...
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        ...
+
+
+class Resettable(Protocol):
+    """What goes on from where it stopped, for one stream."""
+
+    def reset(self) -> None:
+        """Start anew."""
         ...
 
 
@@ -71,10 +81,13 @@ class Run(NamedTuple):
         chunks: ``(n, channels, samples)``; the network makes ``(n, stems, channels, samples)``.
             None of them, n = 0, is a pause: whoever has something more urgent to do may do it.
         network: what runs them: a model's backend, or one that keeps a stream's state.
+        own: the same network where it keeps the stream's state: nobody else's chunks may be run
+            with these, and it starts anew after chunks that it has not seen. None for others.
     """
 
     chunks: Wave
     network: Network
+    own: Resettable | None = None
 
 
 # A push or flush in steps: it yields runs, wants to be sent what the network made of each, and
@@ -171,7 +184,8 @@ class ModelStream(ABC):
     def flush(self) -> Wave:
         """End the input and return the rest, ``(stems, channels, m)``.
 
-        All that was returned since the last ``reset`` is then exactly as long as the input.
+        All that was returned since the last ``reset`` is then exactly as long as the input. A
+        second flush returns nothing.
         """
         return run_steps(self.flush_steps())
 

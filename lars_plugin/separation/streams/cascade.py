@@ -49,6 +49,9 @@ class CascadeStream(ComposedStream):
         return (yield from self._pass_on((yield from self._music.push_steps(block))))
 
     def flush_steps(self) -> Steps:
+        if self._flushed:
+            return self._joined([])
+        self._flushed = True
         stems = yield from self._pass_on((yield from self._music.flush_steps()))
         if self._drums is None:
             return stems

@@ -150,7 +150,7 @@ class CausalStream(ModelStream):
 
     def _run(self, hops: Wave) -> Steps:
         shown = hops if self._view is None else self._view.show(hops)
-        result = yield Run(shown[None], self._stepper)
+        result = yield Run(shown[None], self._stepper, self._stepper)
         config = self._model.config
         if result is None:
             raise InputError("send what the network made of the hops")

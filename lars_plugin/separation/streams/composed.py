@@ -26,9 +26,11 @@ class ComposedStream(ModelStream):
         super().__init__(stems, parts[0].channels, parts[0].sample_rate)
         self._parts = tuple(parts)
         self._waiting = Aligned([(count, self.channels) for count in waiting])
+        self._flushed = False
 
     def reset(self) -> None:
         """Go back to the initial state."""
         for part in self._parts:
             part.reset()
         self._waiting.clear()
+        self._flushed = False

@@ -35,6 +35,7 @@ class PostStream(ModelStream):
         self._keep = [1 + inner.stems.index(stem) for stem in kept]  # the mixture comes first
         self._mixture = Fifo((inner.channels,))
         self._taken = 0
+        self._flushed = False
 
     @property
     def latency_samples(self) -> int:
@@ -52,6 +53,7 @@ class PostStream(ModelStream):
         for step in self._steps:
             step.reset()
         self._taken = 0
+        self._flushed = False
 
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
         wave = check_block(block, self.channels, self._taken, self.sample_rate)
@@ -66,8 +68,10 @@ class PostStream(ModelStream):
 
     def flush_steps(self) -> Steps:
         both = self._beside((yield from self._inner.flush_steps()))
-        for step in self._steps:
-            both = np.concatenate([step.push(both), step.flush()], axis=2)
+        if not self._flushed:
+            self._flushed = True
+            for step in self._steps:
+                both = np.concatenate([step.push(both), step.flush()], axis=2)
         return both[self._keep]
 
     def _beside(self, stems: Wave) -> Wave:

@@ -21,7 +21,7 @@ from lars_plugin.training.data.excerpts import Excerpt
 from lars_plugin.training.data.grooves import Note
 from lars_plugin.training.render.renderer import STEMS
 
-__all__ = ["Example", "separate_excerpts", "unseparated"]
+__all__ = ["Example", "claim_folder", "separate_excerpts", "unseparated"]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,21 @@ class Example:
     true: Wave
     estimated: Wave
     notes: tuple[Note, ...]
+
+
+def claim_folder(folder: Path, what: str) -> None:
+    """Say in a folder of excerpts what they are made from; it is made if missing.
+
+    Raises:
+        DatasetError: it holds what was made from something else.
+    """
+    marker = folder / "made.txt"
+    if marker.is_file() and marker.read_text(encoding="utf-8") != what:
+        raise DatasetError(
+            f"{folder} holds excerpts with other settings; remove it or name another"
+        )
+    with AtomicFiles() as files:
+        files.create(marker).write(what.encode())
 
 
 def separate_excerpts(
@@ -58,11 +73,7 @@ def separate_excerpts(
             f"tuning needs a model with the stems {', '.join(STEMS)},"
             f" not {', '.join(separator.stems)}"
         )
-    marker = cache / "made.txt"
-    if marker.is_file() and marker.read_text(encoding="utf-8") != what:
-        raise DatasetError(f"{cache} holds excerpts with other settings; remove it or name another")
-    with AtomicFiles() as files:
-        files.create(marker).write(what.encode())
+    claim_folder(cache, what)
     for index in range(count):
         path = cache / f"{index:04d}.npz"
         if not path.is_file():

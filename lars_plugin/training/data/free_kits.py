@@ -211,7 +211,10 @@ def make_free_kits(folder: Path) -> dict[str, int]:
             rows += write_kit(folder, kit, hits)
             kits.append((kit, source))
             log.info("%s: %d hits", kit, len(hits))
-    with (folder / "licences.csv").open("w", newline="", encoding="utf-8") as handle:
+    with (
+        replacing(folder / "licences.csv", error=DatasetError) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as handle,
+    ):
         table = csv.writer(handle)
         table.writerow(["kit", "package", "author", "licence"])
         table.writerows([kit, s.package, s.author, s.licence] for kit, s in kits)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lars_plugin.networks.shared.bands import masks_from
+from lars_plugin.networks.shared.constants import SCALE_FLOOR
 
 __all__ = ["MaskNetwork", "band_loss", "paper_loss"]
 
@@ -100,7 +101,7 @@ def band_loss(
     """
     batch, count, channels, length = stems.shape
     mixture = stems.sum(1)
-    scale = mixture.square().mean(dim=(1, 2)).sqrt() + 1e-5
+    scale = mixture.square().mean(dim=(1, 2)).sqrt() + SCALE_FLOOR
     stems = stems / scale[:, None, None, None]
     spec = network.stft(mixture / scale[:, None, None])
     with torch.no_grad():

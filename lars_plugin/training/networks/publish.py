@@ -43,8 +43,8 @@ def publish(network: nn.Module, folder: Path, record: Mapping[str, Any]) -> Path
         )
     shape: Any = network.config
     settings = asdict(shape)
-    for key in ("stems", "audio_channels"):  # the model's own entries say these
-        del settings[key]
+    for key in ("stems", "audio_channels", "sample_rate"):  # the model's own entries say these
+        settings.pop(key, None)
     config = ModelConfig(
         name=folder.name,
         stems=FULLMIX_STEMS[: shape.stems],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lars_plugin.networks.shared.constants import SCALE_FLOOR
 from lars_plugin.training.networks.losses import paper_loss
 
 __all__ = ["sdr_loss", "wave_loss"]
@@ -77,7 +78,7 @@ def sdr_loss(
 def _levelled(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
     """Estimates and references of mixtures scaled to RMS 1."""
     mixture = stems.sum(1)
-    scale = mixture.square().mean(dim=(1, 2), keepdim=True).sqrt() + 1e-5
+    scale = mixture.square().mean(dim=(1, 2), keepdim=True).sqrt() + SCALE_FLOOR
     return network(mixture / scale).float(), stems / scale[:, None]
 
 

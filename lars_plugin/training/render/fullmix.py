@@ -18,6 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError
+from lars_plugin.files import replacing
 from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.data.sources import Source
 from lars_plugin.training.music.accompaniment import Accompaniment
@@ -144,7 +145,10 @@ def make_fullmix_clips(
             name = f"{source.name}_drums_{level:+d}dB"
             _write(folder / name, stems)
             rows.append([name, kits.get(source.name, ""), source.name, level, seed])
-    with (folder / "index.csv").open("w", newline="", encoding="utf-8") as handle:
+    with (
+        replacing(folder / "index.csv", error=DatasetError) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as handle,
+    ):
         writer = csv.writer(handle)
         writer.writerow(["clip", "kit", "drums", "drums_to_rest_db", "seed"])
         writer.writerows(rows)

@@ -23,6 +23,12 @@ __all__ = ["TRANSCRIBER", "add_transcription_options", "run_transcription"]
 
 TRANSCRIBER = "transcriber"
 
+# Options of other trainings, by their default values.
+_UNUSED = {
+    "clips": None, "stemgmd": None, "init": None, "loss": "ours", "device": "cpu",
+    "compile": False, "workers": 1, "reuse": 1.0, "silent_db": -30.0, "synthetic_kits": 32,
+}  # fmt: skip
+
 _SECONDS = 5.0  # of an excerpt in training
 _VALIDATION_HOURS = 0.3
 
@@ -42,9 +48,14 @@ def add_transcription_options(parser: argparse.ArgumentParser) -> None:
 
 def run_transcription(args: argparse.Namespace, settings: dict[str, Any]) -> int:
     """Render what is missing, train, choose thresholds, publish; returns the exit code."""
-    for folder in (*args.kits, args.grooves):
+    music = [args.accompaniment] if args.accompaniment not in (None, "synthetic") else []
+    for folder in (*args.kits, args.grooves, *music):
         if not Path(folder).is_dir():
-            raise InputError(f"{folder}: no such folder; --kits and --grooves name folders")
+            raise InputError(f"{folder}: no such folder")
+    unused = [option for option, value in _UNUSED.items() if getattr(args, option) != value]
+    if unused:
+        names = ", ".join(f"--{option.replace('_', '-')}" for option in unused)
+        raise InputError(f"a transcriber is trained without {names}; leave it out")
     if not (args.minutes > 0 and args.batch >= 1 and args.hours > 0 and args.music_hours > 0):
         raise InputError("--minutes, --batch, --hours and --music-hours must be positive")
     try:
@@ -101,18 +112,22 @@ def _tell(line: str) -> None:
 
 
 def _render(args: argparse.Namespace) -> None:
+    from lars_plugin.training.data.examples import claim_folder
     from lars_plugin.training.data.grooves import load_grooves
     from lars_plugin.training.data.kits import load_kits
     from lars_plugin.training.music.accompaniment import Accompaniment
     from lars_plugin.training.transcription.shards import render_music, render_performances
 
+    excluded = tuple(filter(None, args.exclude_kits.split(",")))
+    what = [*sorted(args.kits), args.grooves, args.accompaniment or "-", args.exclude_kits]
     for name, split, hours in (
         ("shards", "train", args.hours),
         ("validation", "validation", _VALIDATION_HOURS),
     ):
+        claim_folder(args.out / name, "\n".join([*what, str(args.seed), ""]))
         render_performances(
             args.out / name,
-            load_kits(args.kits, split),
+            load_kits(args.kits, split, exclude=excluded),
             load_grooves(args.grooves, split),
             hours=hours,
             seed=args.seed,
@@ -120,9 +135,12 @@ def _render(args: argparse.Namespace) -> None:
         )
     if args.accompaniment:
         bank = None if args.accompaniment == "synthetic" else Path(args.accompaniment)
-        music = Accompaniment(bank, args.seed, "train")
         render_music(
-            args.out / "shards", music.draw, hours=args.music_hours, seed=args.seed, tell=_tell
+            args.out / "shards",
+            lambda seed: Accompaniment(bank, seed, "train").draw,
+            hours=args.music_hours,
+            seed=args.seed,
+            tell=_tell,
         )
 
 

@@ -46,6 +46,7 @@ _EACH = 120  # excerpts per file
 _SYNTHETIC = 16  # kits of our own synthesis, drawn anew for each file
 
 Floats = NDArray[np.float32]
+Source = Callable[[int], Floats]
 Bytes = NDArray[np.uint8]
 
 
@@ -141,7 +142,7 @@ def _strokes(excerpt: Excerpt) -> Floats:
 
 def render_music(
     folder: Path,
-    source: Callable[[int], Floats],
+    source: Callable[[int], Source],
     *,
     hours: float,
     seed: int,
@@ -152,7 +153,8 @@ def render_music(
 
     Args:
         folder: gets the files.
-        source: draws so many samples ``(channels, samples)`` at 44.1 kHz.
+        source: makes what draws so many samples ``(channels, samples)`` at 44.1 kHz, from a seed:
+            each file has one of its own, so that a folder can be filled in several runs.
         hours, seed, tell, each: as above.
     """
     number, each = 0, each or _EACH
@@ -161,7 +163,8 @@ def render_music(
         number += 1
         if path.is_file():
             continue
-        pieces = [pack(mel_powers(source(round(_SECONDS * SAMPLE_RATE)))) for _ in range(each)]
+        draw = source(seed * 10000 + number)
+        pieces = [pack(mel_powers(draw(round(_SECONDS * SAMPLE_RATE)))) for _ in range(each)]
         _write(path, music=np.stack(pieces))
         tell(f"{number * each * _SECONDS / 3600:.2f} of {hours:g} hours of music")
 

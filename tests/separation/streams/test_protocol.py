@@ -114,6 +114,7 @@ def through(stream: Stream, audio: Wave, blocks: list[int]) -> Wave:
         taken, given_ = min(taken + size, audio.shape[-1]), given_ + parts[-1].shape[-1]
         assert taken - given_ <= stream.latency_samples
     made = np.concatenate([*parts, stream.flush()], axis=-1)
+    assert stream.flush().shape[-1] == 0
     assert made.dtype == np.float32
     return made
 
