@@ -12,6 +12,7 @@ import pytest
 
 import lars_plugin
 from lars_plugin.composites.composite import Cascade, Composite, Ensemble
+from lars_plugin.composites.drum_sum import with_drum_stem
 from lars_plugin.composites.rechunk import rechunk
 from lars_plugin.errors import EngineError
 from lars_plugin.model import AnyModel, Chunking, Model
@@ -91,3 +92,22 @@ def test_a_rechunked_composite_keeps_its_parts_chunk_sizes() -> None:
     chunks = [part.config.chunking for part in made.parts]
     assert [one.chunk_size for one in chunks] == [256, 100]
     assert [(one.convention, one.step, one.lookahead) for one in chunks] == [("live", 32, 16)] * 2
+
+
+def test_weights_are_copied() -> None:
+    weights = {"kick": {"GainModel": 2.0}}
+    model = Ensemble([kit()], weights)
+    before = Separator(model).separate(AUDIO, 44100)
+    weights["snare"] = {"GainModel": 1.0}
+    weights["kick"]["GainModel"] = 5.0
+    after = Separator(model).separate(AUDIO, 44100)
+    assert list(after) == list(before) == ["kick"]
+    np.testing.assert_array_equal(after["kick"], before["kick"])
+
+
+def test_the_sum_of_drums_leaves_room_for_jobs_as_its_backend_does() -> None:
+    model = GainModel([0.1, 0.6, 0.3], ("kick", "snare", "other"), 256)
+    jobs: list[int] = []
+    model.backend.share = jobs.append  # type: ignore[attr-defined]
+    with_drum_stem(model).backend.share(3)  # type: ignore[attr-defined]
+    assert jobs == [3]

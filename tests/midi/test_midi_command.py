@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from lars_plugin import Separator
 from lars_plugin.audio import write_audio
 from lars_plugin.cli import main
+from lars_plugin.cli.midi_options import read_stems
 from lars_plugin.errors import DatasetError
 from lars_plugin.midi import settings
 from lars_plugin.midi.hits import DrumHit
@@ -306,6 +307,7 @@ def test_the_mixture_is_heard_without_a_model(
     [
         (["--from", "mixture", "--transcriber", "none"], "needs a transcriber"),
         (["--live-port", "x", "--transcriber", "lars-transcriber"], "leave --transcriber out"),
+        (["--live-port", "x", "--from", "mixture"], "leave --from out"),
     ],
 )
 def test_what_excludes_each_other_is_told(
@@ -345,3 +347,14 @@ def test_a_song_with_onsets_is_scored_from_its_drums_and_from_all_of_it(
     assert kick["f_50ms"] > 0.7
     assert kick["strokes"] == sum(row.endswith(",kick") for row in rows)
     assert kick["velocity_correlation"] is None
+
+
+def test_a_folder_of_stems_is_heard_with_what_is_beside_the_drums(
+    stems_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "song"
+    shutil.copytree(stems_folder, folder)
+    time = np.arange(round(4.0 * SAMPLE_RATE)) / SAMPLE_RATE
+    other = np.tile(0.3 * np.sin(2 * np.pi * 110 * time), (2, 1)).astype(np.float32)
+    write_audio(folder / "other.wav", other, SAMPLE_RATE, bits="24")
+    assert set(read_stems(folder)) - set(read_stems(stems_folder)) == {"other"}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from lars_plugin.networks.livenet.network import Block, LiveNet, LiveNetConfig
 from lars_plugin.networks.livenet.step import LiveStepper
 from lars_plugin.networks.livenet.stft import CausalSTFT
-from tests.models import SMALL_LIVENET, livenet
+from tests.models import SMALL_LIVENET, causal, livenet
 
 SMALL = LiveNetConfig(**SMALL_LIVENET, levels=True)
 
@@ -203,3 +204,11 @@ def test_the_transform_reconstructs_exactly_and_late_by_its_delay(
 def test_impossible_transforms_are_refused(n_fft: int, hop: int, synthesis: int) -> None:
     with pytest.raises(ValueError, match="synthesis"):
         CausalSTFT(n_fft, hop, synthesis)
+
+
+def test_the_memory_lasts_as_long_at_any_rate() -> None:
+    config = replace(causal().config, sample_rate=48000)
+    shape = LiveNetConfig.of(config)
+    assert shape.sample_rate == 48000
+    hops = shape.memory * 48000 / shape.hop_length
+    assert LiveNet(shape).fade * hops == pytest.approx(1)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +20,18 @@ from lars_plugin.midi.scoring import Stroke
 from lars_plugin.midi.transcriber import Activations, LarsTranscriber, load_transcriber
 from lars_plugin.networks.transcriber.config import GROUPS, STROKES, TranscriberConfig
 from lars_plugin.networks.transcriber.network import Transcriber
+from lars_plugin.training.command import add_train_parser
+from lars_plugin.training.data.examples import claim_folder
 from lars_plugin.training.data.grooves import load_grooves
 from lars_plugin.training.data.kits import load_kits
+from lars_plugin.training.transcription.command import _UNUSED
 from lars_plugin.training.transcription.fit import FitSettings, _batch, fit, losses
 from lars_plugin.training.transcription.remix import RemixConfig, Remixer
 from lars_plugin.training.transcription.shards import (
     Performance,
     pack,
     read_shards,
+    render_music,
     render_performances,
     unpack,
 )
@@ -206,3 +212,59 @@ def test_a_performance_shorter_than_the_excerpt_is_no_crash(shards: Path) -> Non
     short = [Performance(one.stems[:, :300], one.strokes) for one in performances]
     source = Remixer(short, [], frames=300, level_bands=12, seed=0)
     assert source.draw().levels.shape == (300, BANDS)
+
+
+def test_music_rendered_in_two_runs_is_that_of_one(tmp_path: Path) -> None:
+    def source(seed: int) -> Callable[[int], np.ndarray]:
+        rng = np.random.default_rng(seed)
+        return lambda samples: rng.uniform(-0.1, 0.1, (1, samples)).astype(np.float32)
+
+    def render(folder: Path, hours: float) -> dict[str, np.ndarray]:
+        render_music(folder, source, hours=hours, seed=2, tell=print, each=2)
+        return {path.name: np.load(path)["music"] for path in sorted(folder.glob("*.npz"))}
+
+    render(tmp_path / "twice", 0.005)
+    twice, once = render(tmp_path / "twice", 0.01), render(tmp_path / "once", 0.01)
+    assert list(twice) == list(once)
+    pieces = [piece.tobytes() for pieces in twice.values() for piece in pieces]
+    assert pieces == [piece.tobytes() for pieces in once.values() for piece in pieces]
+    assert len(set(pieces)) == len(pieces)
+
+
+def arguments(data: object, out: Path, *more: str) -> list[str]:
+    kits, grooves = data.kits, data.grooves  # type: ignore[attr-defined]
+    command = ["train", str(out), "--architecture", "transcriber", "--kits", str(kits)]
+    return [*command, "--grooves", str(grooves), "--hours", "0.005", "--minutes", "0.05", *more]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--init", "lars-mini"], "without --init"),
+        (["--synthetic-kits", "3"], "without --synthetic-kits"),
+        (["--accompaniment", "nowhere"], "nowhere: no such folder"),
+        (["--exclude-kits", "nobody"], "nobody"),
+    ],
+)
+def test_options_that_cannot_apply_are_refused_before_any_work(
+    data: object, tmp_path: Path, options: list[str], reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    assert cli.main(arguments(data, tmp_path / "run", *options)) != 0
+    assert reason in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_the_refused_options_are_told_by_their_defaults(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    add_train_parser(parser.add_subparsers())
+    known = parser.parse_args(["train", "out", "--kits", "k", "--grooves", "g"])
+    for option, value in _UNUSED.items():
+        assert getattr(known, option) == value, option
+
+
+def test_shards_of_other_kits_are_not_taken(data: object, tmp_path: Path) -> None:
+    claim_folder(tmp_path, "these kits")
+    claim_folder(tmp_path, "these kits")
+    with pytest.raises(DatasetError, match="other settings"):
+        claim_folder(tmp_path, "others")
