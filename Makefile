@@ -1,7 +1,7 @@
 # make demo: set up, separate a drum loop, say where the stems are
 # make test: set up, check style and types, run the tests, build the plugin and run it in hosts
 # make check: style, types and the tests that start no process, in about a minute
-# make test-pythons: what needs no torch, on every Python from 3.10 to 3.13 that is installed
+# make test-pythons: a selection of what needs no torch, on every Python from 3.10 to 3.13 that is installed
 # make docs: build the documentation site into build/site
 # make plugin: build the VST3 and the standalone program, say where they are
 PYTHON ?= python3

@@ -3,8 +3,9 @@
 
 Every file is written under a temporary name in its folder and then renamed. ``AtomicFiles`` does so
 for one or more files that belong together and gives handles; ``replacing`` does so for one file and
-gives a path, for libraries that open files themselves. Only the cache of converted networks, which
-holds folders that must never replace each other, has its own way.
+gives a path, for libraries that open files themselves. Three have their own way: the cache of
+converted networks (folders that must never replace each other), downloads (resumed under the name of
+the part, :mod:`lars_plugin.zoo.claims`), and the table of scores that an evaluation appends to.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the tests that do not need PyTorch on every supported Python of this machine.
+"""Runs a selection of the tests that do not need PyTorch on every supported Python of this machine.
 
     python scripts/test_pythons.py            # those found
     python scripts/test_pythons.py 3.12 3.13  # these, and it is an error if one is missing
@@ -29,9 +29,11 @@ TESTS = (
     "tests/bridge/protocol/test_wire.py",
     "tests/evaluation/test_metrics.py",
     "tests/evaluation/test_scoring.py",
+    "tests/midi/test_mel.py",
     "tests/midi/test_scoring.py",
     "tests/midi/test_tempo_and_file.py",
     "tests/separation/streams/test_chunked.py",
+    "tests/test_files.py",
     "tests/test_stems.py",
     # It separates with a PyTorch network.
     "--deselect=tests/audio/test_channels.py"

@@ -8,6 +8,7 @@ converted before must wait for PyTorch.
 What depends on the shape of a network (which chunks it takes, what it is published with) is said by
 its configuration, a :class:`~lars_plugin.networks.shared.shape.Shape`. TorchScript files, cascades
 and ensembles have no row: the first hold a network of any kind, the others are made of models.
+Transcribers separate nothing; their table is in :mod:`lars_plugin.zoo.transcribers`.
 """
 
 from __future__ import annotations

@@ -51,10 +51,10 @@ public:
 
     template <typename Interface>
     IPtr<Interface> make(const TUID& id) const {
-        void* made = nullptr;
-        if (factory->createInstance(id, Interface::iid, &made) != kResultOk)
+        void* result = nullptr;
+        if (factory->createInstance(id, Interface::iid, &result) != kResultOk)
             return nullptr;
-        return owned(static_cast<Interface*>(made));
+        return owned(static_cast<Interface*>(result));
     }
 
     // The first class that makes a component.
@@ -62,8 +62,8 @@ public:
         for (int32 i = 0; i < factory->countClasses(); ++i) {
             PClassInfo info{};
             factory->getClassInfo(i, &info);
-            if (auto made = make<Vst::IComponent>(info.cid))
-                return made;
+            if (auto result = make<Vst::IComponent>(info.cid))
+                return result;
         }
         return nullptr;
     }
@@ -95,10 +95,10 @@ struct Buses {
             channels.push_back(std::move(planes));
         }
         for (auto& planes : channels) {
-            Vst::AudioBusBuffers made;
-            made.numChannels = static_cast<int32>(planes.size());
-            made.channelBuffers32 = planes.data();
-            buffers.push_back(made);
+            Vst::AudioBusBuffers result;
+            result.numChannels = static_cast<int32>(planes.size());
+            result.channelBuffers32 = planes.data();
+            buffers.push_back(result);
         }
     }
 

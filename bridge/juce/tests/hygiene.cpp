@@ -225,19 +225,19 @@ TEST_CASE("The engine's command is the user's and in no state") {
 
 // A host that only looks at its plugins starts nothing.
 TEST_CASE("An engine starts by itself only to play") {
-    const juce::TemporaryFile made("started");
+    const juce::TemporaryFile marker("started");
     PluginProcessor plugin;
-    plugin.setEngineCommand("touch '" + made.getFile().getFullPathName() + "'", true);
+    plugin.setEngineCommand("touch '" + marker.getFile().getFullPathName() + "'", true);
     PluginProcessor another;
     juce::Thread::sleep(500);
-    CHECK_FALSE(made.getFile().existsAsFile());
+    CHECK_FALSE(marker.getFile().existsAsFile());
     prepare(another, 44100.0, 64);
     for (int turn = 0;
-         turn < 2000 && !made.getFile().existsAsFile() && another.engine().status().engine.empty();
+         turn < 2000 && !marker.getFile().existsAsFile() && another.engine().status().engine.empty();
          ++turn)
         juce::Thread::sleep(10);
     // Where an engine runs already, as in some of the tests, none is needed.
-    CHECK((made.getFile().existsAsFile() || !another.engine().status().engine.empty()));
+    CHECK((marker.getFile().existsAsFile() || !another.engine().status().engine.empty()));
     plugin.setEngineCommand("lars serve", false);
 }
 

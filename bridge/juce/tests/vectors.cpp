@@ -91,14 +91,14 @@ int main(int count, char** files) {
             const auto message = decode(data);
             Json json;
             std::visit(
-                [&](const auto& made) {
-                    using Kind = std::decay_t<decltype(made)>;
+                [&](const auto& result) {
+                    using Kind = std::decay_t<decltype(result)>;
                     json.out << "{\"type\": " << int{Kind::type};
-                    json.number("position", made.position);
-                    json.number("epoch", made.epoch);
-                    json.number("request", made.request);
-                    json.number("flags", made.flags);
-                    Kind::fields(made, json);
+                    json.number("position", result.position);
+                    json.number("epoch", result.epoch);
+                    json.number("request", result.request);
+                    json.number("flags", result.flags);
+                    Kind::fields(result, json);
                     json.out << '}';
                 },
                 message);

@@ -77,7 +77,7 @@ void Connector::pause(int limit) {
         board.freeRetired();
         const auto left = std::chrono::duration_cast<milliseconds>(until - now).count() + 1;
         shared.link.sleep(static_cast<int>(std::min<long long>(left, longestSleep)));
-        if (quit.load() || launch.asked() || board.newest() != before)
+        if (quit.load() || launch.requested() || board.newest() != before)
             return;
     }
 }

@@ -17,12 +17,11 @@ bool EngineLink::waitUntilReady(int milliseconds) {
 }
 
 void EngineLink::setCommand(const std::string& command, bool automatic) {
-    const bool before = launch.isAutomatic();
-    if (!launch.set(command, automatic))
-        return;
-    if (automatic && !before && board.expectNewsIfAway())
-        launch.ask();
-    shared.link.wake();
+    if (launch.set(command, automatic, board.isAway())) {
+        if (launch.requested())
+            board.expectNews();
+        shared.link.wake();
+    }
 }
 
 void EngineLink::startEngine() {

@@ -34,7 +34,7 @@ void FileJob::start(FileJobRequest request) {
         now = {};
         now.state = FileJobStatus::State::running;
     }
-    thread = std::thread([this, asked = std::move(request)] { run(asked); });
+    thread = std::thread([this, requested = std::move(request)] { run(requested); });
 }
 
 void FileJob::cancel() {
@@ -67,10 +67,10 @@ void FileJob::run(const FileJobRequest& request) {
         job.folder = request.folder;
         job.stems = request.stems;
         const auto number = connection.ask(job);
-        bool told = false;
+        bool reported = false;
         while (!quit.load()) {
-            if (cancelled.load() && !told) {
-                told = true;
+            if (cancelled.load() && !reported) {
+                reported = true;
                 protocol::JobCancel cancel;
                 cancel.request = number;
                 connection.send(cancel);

@@ -18,19 +18,15 @@ using Guard = std::lock_guard<std::mutex>;
 
 } // namespace
 
-bool LaunchPolicy::set(const std::string& line, bool byItself) {
+bool LaunchPolicy::set(const std::string& line, bool byItself, bool atOnce) {
     const Guard lock(mutex);
     if ((line.empty() || line == command) && byItself == automatic)
         return false;
     if (!line.empty())
         command = line;
+    wanted = wanted || (atOnce && byItself && !automatic);
     automatic = byItself;
     return true;
-}
-
-bool LaunchPolicy::isAutomatic() const {
-    const Guard lock(mutex);
-    return automatic;
 }
 
 void LaunchPolicy::ask() {
@@ -38,7 +34,7 @@ void LaunchPolicy::ask() {
     wanted = true;
 }
 
-bool LaunchPolicy::asked() const {
+bool LaunchPolicy::requested() const {
     const Guard lock(mutex);
     return wanted;
 }

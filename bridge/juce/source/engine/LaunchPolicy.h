@@ -21,12 +21,13 @@ public:
     // Any thread but the audio thread.
 
     // The command that starts an engine, and whether to do so without being asked. An empty command
-    // leaves it as it is. Whether anything has changed.
-    bool set(const std::string& line, bool byItself);
-    bool isAutomatic() const;
+    // leaves it as it is. Where it is to start by itself from now on and `atOnce` says so, that is
+    // the first wish: both are set together, so that no decision falls between. Whether anything
+    // has changed.
+    bool set(const std::string& line, bool byItself, bool atOnce = false);
     // Starts an engine at the next decision, whatever has been tried before.
     void ask();
-    bool asked() const;
+    bool requested() const;
 
     // The engine's thread.
 

@@ -78,12 +78,15 @@ void LinkBoard::addLatencies(const std::map<std::string, int>& more) {
         known.insert(more.begin(), more.end());
 }
 
-bool LinkBoard::expectNewsIfAway() {
+bool LinkBoard::isAway() const {
     const Guard lock(mutex);
-    if (shown.state != LinkState::away)
-        return false;
-    shown.message.clear();
-    return true;
+    return shown.state == LinkState::away;
+}
+
+void LinkBoard::expectNews() {
+    const Guard lock(mutex);
+    if (shown.state == LinkState::away)
+        shown.message.clear();
 }
 
 std::uint32_t LinkBoard::newest() const {
@@ -212,10 +215,10 @@ void LinkBoard::publish(int latency, const StreamSettings& settings,
                         std::vector<std::string> stems) {
     planStems = stems;
     planSettings = settings;
-    auto made = std::make_unique<Plan>(++plans, latency, settings.channels,
+    auto result = std::make_unique<Plan>(++plans, latency, settings.channels,
                                        std::max(settings.block, 1), std::move(stems));
     newestLatency.store(latency);
-    delete shared.pending.exchange(made.release()); // one that nobody has adopted
+    delete shared.pending.exchange(result.release()); // one that nobody has adopted
 }
 
 // With the mutex held.

@@ -35,8 +35,10 @@ public:
     int latency() const { return newestLatency.load(); }
     std::map<std::string, int> latencies() const;
     void addLatencies(const std::map<std::string, int>& more);
-    // Whether there is no engine. Its message is taken away then: it is about to change.
-    bool expectNewsIfAway();
+    // Whether there is no engine.
+    bool isAway() const;
+    // Its message is taken away while there is no engine: it is about to change.
+    void expectNews();
     // The newest order's number; 0 before the first.
     std::uint32_t newest() const;
 

@@ -162,10 +162,10 @@ PrivateFolder PrivateFolder::make(const std::string& path) {
         throw EngineError(connectionLost, "cannot make the folder " + path + " (" +
                                               std::strerror(errno) +
                                               "); set LARS_RUNTIME_DIR to another");
-    auto made = find(path);
-    if (!made)
+    auto result = find(path);
+    if (!result)
         throw EngineError(connectionLost, "the folder " + path + " has gone");
-    return std::move(*made);
+    return std::move(*result);
 }
 
 PrivateFolder::~PrivateFolder() {

@@ -17,12 +17,12 @@ bool StemPlayer::adopt() {
     if (shared.pending.load(std::memory_order_relaxed) == nullptr ||
         (current != nullptr && shared.retired.room() == 0))
         return false;
-    auto* const made = shared.pending.exchange(nullptr);
-    if (made == nullptr)
+    auto* const result = shared.pending.exchange(nullptr);
+    if (result == nullptr)
         return false;
     if (current != nullptr)
         shared.retired.write(current);
-    current = made;
+    current = result;
     restart();
     return true;
 }

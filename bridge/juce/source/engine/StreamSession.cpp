@@ -44,8 +44,8 @@ void StreamSession::step() {
         connection.ask(fallback);
     }
     moveUp();
-    if (const auto now = Clock::now(); plan != 0 && now - asked > statsEvery) {
-        asked = now;
+    if (const auto now = Clock::now(); plan != 0 && now - requested > statsEvery) {
+        requested = now;
         connection.ask(protocol::Stats{});
     }
 }
@@ -100,10 +100,10 @@ void StreamSession::handle(protocol::Message& message) {
 }
 
 void StreamSession::opened(const protocol::Opened& message) {
-    const auto made = board.opened(order, message);
-    if (made == 0)
+    const auto result = board.opened(order, message);
+    if (result == 0)
         return;
-    plan = made;
+    plan = result;
     life = 0;
     expected = 0;
     stopped = false;

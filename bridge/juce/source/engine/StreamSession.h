@@ -48,7 +48,7 @@ private:
     protocol::Stems coming;        // on its way into the queue
     std::uint32_t given = 0;       // frames of it that are
     std::uint64_t blocks = 0;      // that the audio thread had processed at the last look
-    Clock::time_point active = Clock::now(), asked = Clock::now();
+    Clock::time_point active = Clock::now(), requested = Clock::now();
     std::vector<float> piece;
 };
 

@@ -18,7 +18,7 @@ private:
 
 // Steps of 0.1. Text that is not a number becomes the default, as in a state.
 juce::NormalisableRange<float> tenths(float least, float most, float normal) {
-    juce::NormalisableRange<float> made(
+    juce::NormalisableRange<float> result(
         least, most,
         [normal](float start, float end, float share) {
             return std::isfinite(share) ? start + (end - start) * share : normal;
@@ -29,8 +29,8 @@ juce::NormalisableRange<float> tenths(float least, float most, float normal) {
         [](float start, float end, float value) {
             return juce::jlimit(start, end, start + 0.1f * std::floor((value - start) / 0.1f + 0.5f));
         });
-    made.interval = 0.1f; // for the texts
-    return made;
+    result.interval = 0.1f; // for the texts
+    return result;
 }
 
 } // namespace

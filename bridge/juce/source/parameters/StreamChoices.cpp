@@ -17,10 +17,10 @@ constexpr std::array<Row, streamChoiceCount> rows{{{&StreamChoices::model, ids::
 static_assert(rows.back().id != nullptr, "each member of StreamChoices has a row");
 
 auto fieldsOf(const juce::AudioProcessorValueTreeState& state) {
-    std::array<ChoiceField<StreamChoices>, streamChoiceCount> made{};
+    std::array<ChoiceField<StreamChoices>, streamChoiceCount> result{};
     for (std::size_t i = 0; i < rows.size(); ++i)
-        made[i] = {rows[i].member, state.getRawParameterValue(rows[i].id)};
-    return made;
+        result[i] = {rows[i].member, state.getRawParameterValue(rows[i].id)};
+    return result;
 }
 
 } // namespace

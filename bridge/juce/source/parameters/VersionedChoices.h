@@ -39,10 +39,10 @@ public:
 
     // The values as they are now.
     Choices now() const noexcept {
-        Choices made;
+        Choices result;
         for (const auto& field : fields)
-            made.*field.member = toInt(field.value->load());
-        return made;
+            result.*field.member = toInt(field.value->load());
+        return result;
     }
 
     // Whether there is a version that was not taken. Its values may still be the same.

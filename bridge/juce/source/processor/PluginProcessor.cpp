@@ -15,12 +15,12 @@ constexpr int ticksPerRefresh = 20; // of the user's settings
 } // namespace
 
 juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
-    BusesProperties made;
-    made.addBus(true, "Input", juce::AudioChannelSet::stereo(), true);
-    made.addBus(false, "Main", juce::AudioChannelSet::stereo(), true);
+    BusesProperties result;
+    result.addBus(true, "Input", juce::AudioChannelSet::stereo(), true);
+    result.addBus(false, "Main", juce::AudioChannelSet::stereo(), true);
     for (const auto* stem : busStems)
-        made.addBus(false, stemTitle(stem), juce::AudioChannelSet::stereo(), false);
-    return made;
+        result.addBus(false, stemTitle(stem), juce::AudioChannelSet::stereo(), false);
+    return result;
 }
 
 PluginProcessor::PluginProcessor()
@@ -66,18 +66,18 @@ bool PluginProcessor::isBusesLayoutSupported(const BusesLayout& layout) const {
 // The stream.
 
 StreamSettings PluginProcessor::streamSettings() const {
-    StreamSettings made;
+    StreamSettings result;
     const auto chosen = choices.now();
-    made.model = modelName().toStdString();
-    made.offline = chosen.mode == 1;
+    result.model = modelName().toStdString();
+    result.offline = chosen.mode == 1;
     constexpr const char* presets[] = {"", "fast", "balanced", "best"};
-    made.preset = made.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
-    made.silence = chosen.fallback == 1;
-    made.waits = renders.load();
-    made.channels = currentChannels.load();
-    made.block = currentBlock.load();
-    made.rate = currentRate.load();
-    return made;
+    result.preset = result.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
+    result.silence = chosen.fallback == 1;
+    result.waits = renders.load();
+    result.channels = currentChannels.load();
+    result.block = currentBlock.load();
+    result.rate = currentRate.load();
+    return result;
 }
 
 // Configures, and waits for the stream, at most so long; not on the audio thread of a live host.

@@ -127,14 +127,14 @@ void PluginProcessor::applyUserSettings() {
 
 // As the parameters are now; APVTS's own tree also has what was loaded and was out of range.
 juce::ValueTree PluginProcessor::parameterValues() const {
-    juce::ValueTree made(state.state.getType());
+    juce::ValueTree result(state.state.getType());
     for (const auto* parameter : getParameters())
         if (const auto* ranged = dynamic_cast<const juce::RangedAudioParameter*>(parameter))
-            made.appendChild(
+            result.appendChild(
                 juce::ValueTree("PARAM", {{"id", ranged->paramID},
                                           {"value", ranged->convertFrom0to1(ranged->getValue())}}),
                 nullptr);
-    return made;
+    return result;
 }
 
 void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {

@@ -24,19 +24,19 @@ bool isHarmless(const char* text, int size) {
 
 // The parameters and nothing else. One whose number is damaged gets its default.
 juce::ValueTree readParameters(const juce::ValueTree& read) {
-    juce::ValueTree made(read.getType());
+    juce::ValueTree result(read.getType());
     for (const auto& parameter : read) {
         const auto id = parameter.getProperty("id").toString();
-        if (!parameter.hasType("PARAM") || made.getChildWithProperty("id", id).isValid())
+        if (!parameter.hasType("PARAM") || result.getChildWithProperty("id", id).isValid())
             continue;
         juce::ValueTree kept("PARAM");
         kept.setProperty("id", id.substring(0, mostName), nullptr);
         const auto value = static_cast<float>(parameter.getProperty("value", 0.0));
         if (parameter.hasProperty("value") && std::isfinite(value))
             kept.setProperty("value", value, nullptr);
-        made.appendChild(kept, nullptr);
+        result.appendChild(kept, nullptr);
     }
-    return made;
+    return result;
 }
 
 } // namespace
@@ -70,23 +70,23 @@ std::optional<SavedState> loadState(const void* data, int size,
     // A newer version's state is read for what this one knows of it.
     if (root == nullptr || !root->hasTagName("LARS") || root->getIntAttribute("version") < 1)
         return std::nullopt;
-    SavedState made;
-    made.model.name = root->getStringAttribute("model").substring(0, mostName);
-    made.model.place = juce::jlimit(-1, mostModels - 1, root->getIntAttribute("modelPlace", -1));
-    made.zoom = root->getIntAttribute("zoom", made.zoom);
+    SavedState result;
+    result.model.name = root->getStringAttribute("model").substring(0, mostName);
+    result.model.place = juce::jlimit(-1, mostModels - 1, root->getIntAttribute("modelPlace", -1));
+    result.zoom = root->getIntAttribute("zoom", result.zoom);
     for (const auto* entry : root->getChildWithTagNameIterator("latency")) {
         const int samples = entry->getIntAttribute("samples", -1);
         if (samples >= 0 && samples <= mostLatency &&
-            made.latencies.size() < static_cast<std::size_t>(mostLatencies))
-            made.latencies[entry->getStringAttribute("stream").toStdString()] = samples;
+            result.latencies.size() < static_cast<std::size_t>(mostLatencies))
+            result.latencies[entry->getStringAttribute("stream").toStdString()] = samples;
     }
     if (const auto* parameters = root->getChildByName("parameters"))
         if (const auto* first = parameters->getFirstChildElement()) {
             const auto tree = juce::ValueTree::fromXml(*first);
             if (tree.hasType(parametersType))
-                made.parameters = readParameters(tree);
+                result.parameters = readParameters(tree);
         }
-    return made;
+    return result;
 }
 
 } // namespace lars

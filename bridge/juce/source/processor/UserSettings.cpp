@@ -10,9 +10,9 @@ constexpr auto commandKey = "engineCommand";
 constexpr auto automaticKey = "startEngine";
 
 juce::PropertiesFile::Options options() {
-    juce::PropertiesFile::Options made;
-    made.millisecondsBeforeSaving = -1; // only when it is told to
-    return made;
+    juce::PropertiesFile::Options result;
+    result.millisecondsBeforeSaving = -1; // only when it is told to
+    return result;
 }
 
 } // namespace

@@ -184,13 +184,13 @@ bool isOfKind(std::uint8_t type, std::uint16_t flags, std::uint32_t length) {
 
 template <typename Kind>
 Kind read(const Head& head, const std::uint8_t* at, std::size_t length) {
-    Kind made;
-    static_cast<Head&>(made) = head;
+    Kind result;
+    static_cast<Head&>(result) = head;
     Reader reader{at, at + length};
-    Kind::fields(made, reader);
+    Kind::fields(result, reader);
     if (reader.left() != 0)
         fail("the payload is longer than its fields");
-    return made;
+    return result;
 }
 
 template <std::size_t index = 0>
@@ -245,13 +245,13 @@ void encode(const Message& message, Bytes& out) {
     const auto begin = out.size();
     try {
         std::visit(
-            [&](const auto& made) {
-                using Kind = std::decay_t<decltype(made)>;
-                if ((made.flags & ~Kind::knownFlags) != 0 || made.position > maxPosition)
+            [&](const auto& result) {
+                using Kind = std::decay_t<decltype(result)>;
+                if ((result.flags & ~Kind::knownFlags) != 0 || result.position > maxPosition)
                     fail("position or flags are out of range");
-                appendHeader(out, Kind::type, made, 0);
+                appendHeader(out, Kind::type, result, 0);
                 Writer writer{out};
-                Kind::fields(made, writer);
+                Kind::fields(result, writer);
             },
             message);
     } catch (...) {

@@ -35,11 +35,11 @@ void playOneStream(unsigned seed) {
             const int part =
                 static_cast<int>(std::min<std::int64_t>(1 + upTo(60), aligner.end() - sent));
             if (upTo(5) > 0) {
-                std::vector<float> made;
+                std::vector<float> result;
                 for (int stem = 0; stem < stems; ++stem)
                     for (int i = 0; i < part; ++i)
-                        made.push_back(mixtureAt(sent + i) * static_cast<float>(stem + 2));
-                aligner.store(sent, made.data(), part);
+                        result.push_back(mixtureAt(sent + i) * static_cast<float>(stem + 2));
+                aligner.store(sent, result.data(), part);
                 for (int i = 0; i < part; ++i)
                     if (sent + i >= given - latency)
                         came[static_cast<std::size_t>(sent + i)] = 1;

@@ -12,10 +12,10 @@ using namespace lars;
 namespace {
 
 protocol::Opened answer(std::uint32_t latency = 100) {
-    protocol::Opened made;
-    made.latency = latency;
-    made.stems = {"kick", "snare"};
-    return made;
+    protocol::Opened result;
+    result.latency = latency;
+    result.stems = {"kick", "snare"};
+    return result;
 }
 
 using Time = LaunchPolicy::Time;
@@ -27,12 +27,12 @@ Time after(int seconds) {
 
 // Decides until the process that was started has ended, which takes a moment.
 LaunchPolicy::Decision decideUntilItEnds(LaunchPolicy& policy, Time now) {
-    LaunchPolicy::Decision made{true, ""};
-    for (int turn = 0; turn < 1000 && made.starting; ++turn) {
+    LaunchPolicy::Decision result{true, ""};
+    for (int turn = 0; turn < 1000 && result.starting; ++turn) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        made = policy.decide(false, "no engine", now);
+        result = policy.decide(false, "no engine", now);
     }
-    return made;
+    return result;
 }
 
 } // namespace
@@ -140,8 +140,8 @@ TEST_CASE("The player takes the stems of its own life only") {
         }
         REQUIRE(sent);
         CHECK(sent->plan == plan);
-        const float made[] = {10, 20, 30, 40, 50, 60, 70, 80};
-        REQUIRE(exchange.downAudio.write(made, 8));
+        const float result[] = {10, 20, 30, 40, 50, 60, 70, 80};
+        REQUIRE(exchange.downAudio.write(result, 8));
         REQUIRE(exchange.down.write({sent->life + lifeOffset, sent->position, 4, 2}));
         player.process(input, 4, stems, mixtures, false, false);
     };
@@ -159,7 +159,6 @@ TEST_CASE("An engine starts by itself only for a stream, and not twice in half a
     CHECK_FALSE(policy.decide(true, "no engine", start).starting); // nobody wants that
     CHECK(policy.set("sleep 1", true));
     CHECK_FALSE(policy.set("", true)); // no change
-    CHECK(policy.isAutomatic());
     const auto none = policy.decide(false, "no engine", start);
     CHECK_FALSE(none.starting);
     CHECK(none.problem == "no engine");
@@ -175,19 +174,33 @@ TEST_CASE("An engine starts by itself only for a stream, and not twice in half a
     CHECK_FALSE(decideUntilItEnds(policy, after(31)).starting);
 }
 
+TEST_CASE("Whoever lets an engine start by itself while there is none asks for one, once") {
+    LaunchPolicy policy;
+    CHECK(policy.set("sleep 1", true, false)); // one is there
+    CHECK_FALSE(policy.requested());
+    CHECK(policy.set("", false, true)); // not by itself
+    CHECK_FALSE(policy.requested());
+    CHECK(policy.set("", true, true));
+    CHECK(policy.requested());
+    CHECK(policy.decide(false, "no engine", start).starting);
+    CHECK_FALSE(policy.set("", true, true)); // no change
+    CHECK(policy.set("sleep 2", true, true)); // another command, by itself as before
+    CHECK_FALSE(policy.requested());
+}
+
 TEST_CASE("An engine that somebody asks for starts at once, and again") {
     LaunchPolicy policy;
     policy.set("sleep 0.1", false);
     for (int turn = 0; turn < 2; ++turn) {
         policy.ask();
-        CHECK(policy.asked());
+        CHECK(policy.requested());
         CHECK(policy.decide(false, "no engine", after(turn)).starting);
-        CHECK_FALSE(policy.asked());
+        CHECK_FALSE(policy.requested());
         CHECK_FALSE(decideUntilItEnds(policy, after(turn)).starting);
     }
     policy.ask();
     policy.found(); // one is there by now
-    CHECK_FALSE(policy.asked());
+    CHECK_FALSE(policy.requested());
 }
 
 TEST_CASE("A command that cannot be run is told of") {

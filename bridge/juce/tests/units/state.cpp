@@ -15,12 +15,12 @@ std::optional<SavedState> load(const std::string& text) {
 }
 
 SavedState example() {
-    SavedState made;
-    made.model = {"lars-mini", 7};
-    made.zoom = 150;
-    made.latencies["lars-mini||live|2|512|44100"] = 1234;
-    made.parameters = juce::ValueTree("lars");
-    return made;
+    SavedState result;
+    result.model = {"lars-mini", 7};
+    result.zoom = 150;
+    result.latencies["lars-mini||live|2|512|44100"] = 1234;
+    result.parameters = juce::ValueTree("lars");
+    return result;
 }
 
 std::string save(const SavedState& state) {
