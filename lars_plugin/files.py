@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files that appear complete or not at all, and SHA-256 of files.
 
-Every file is written under a temporary name in its folder and then renamed. ``AtomicFiles`` does so
-for one or more files that belong together and gives handles; ``replacing`` does so for one file and
-gives a path, for libraries that open files themselves. Three have their own way: the cache of
-converted networks (folders that must never replace each other), downloads (resumed under the name of
-the part, :mod:`lars_plugin.zoo.claims`), and the table of scores that an evaluation appends to.
+Every file is written under a temporary name in its folder and then renamed. ``AtomicFiles`` does
+so for one or more files that belong together and gives handles; ``replacing`` does so for one file
+and gives a path, for libraries that open files themselves. Three have their own way: the cache of
+converted networks (folders that must never replace each other), downloads (resumed under the name
+of the part, :mod:`lars_plugin.zoo.claims`), and the table of scores that an evaluation appends to.
 """
 
 from __future__ import annotations
