@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from lars_plugin.audio.channels import ChannelChoice
     from lars_plugin.midi.hits import DrumHit
+    from lars_plugin.midi.live import HitStream
+    from lars_plugin.separation.streams.base import Stream
     from lars_plugin.stems import Stems
 
 __all__ = ["add_midi_parser", "run_midi"]
@@ -45,8 +47,9 @@ A note map of your own is JSON: {"snare": 40, "hihat": {"closed": 22, "open": 26
 Velocities: log gives 127 to the loudest hit of each stem and 1 to what is --velocity-range dB
 below; linear is proportional to the amplitude.
 
---live-port plays INPUT through the model as a stream and sends each note when it is due; the
-latency is printed. A port of that name is used, or else a virtual one is made.
+--live-port plays INPUT as a stream and sends each note when it is due; the latency is printed. With
+--from mixture the model is left out, and notes come earlier. A port of that name is used, or else a
+virtual one is made.
 
 For makers of models:
   lars midi --render clips --kits KITS --grooves GROOVES     clips for lars evaluate clips --midi
@@ -124,10 +127,8 @@ def run_midi(args: argparse.Namespace) -> int:
 
     args.input = input_path(args.input)
     check_hit_options(args)
-    if args.live_port and args.heard == "mixture":
-        raise InputError("--live-port hears each stem alone as it plays; leave --from out")
-    if args.live_port and args.transcriber not in ("auto", "none"):
-        raise InputError("--live-port hears each stem alone as it plays; leave --transcriber out")
+    if args.heard == "mixture" and args.transcriber == "none":
+        raise InputError("--from mixture needs a transcriber; leave --transcriber out")
     if args.live_port:
         return _run_live(args)
     from lars_plugin.midi.plot import check_suffix, draw_hits, save_plot
@@ -164,8 +165,6 @@ def _hear_mixture(args: argparse.Namespace) -> tuple[Stems, list[DrumHit]]:
 
     if args.input.is_dir():
         raise InputError("--from mixture hears a recording, not a folder of stems")
-    if args.transcriber == "none":
-        raise InputError("--from mixture needs a transcriber; leave --transcriber out")
     audio, rate = read_audio(args.input)
     audio = _choice(args, audio.shape[0])(audio)
     name = DEFAULT if args.transcriber == "auto" else args.transcriber
@@ -216,49 +215,74 @@ def _choice(args: argparse.Namespace, channels: int) -> ChannelChoice:
 
 def _run_live(args: argparse.Namespace) -> int:
     from lars_plugin.audio import AudioReader
-    from lars_plugin.midi.hits import DRUMS
-    from lars_plugin.midi.live import LiveTranscriber, live_hits
+    from lars_plugin.midi.live import live_hits
     from lars_plugin.midi.ports import LivePort, open_port
-    from lars_plugin.midi.settings import settings_for
 
-    with open_port(args.live_port) as port, AudioReader(args.input) as reader:
+    with AudioReader(args.input) as reader:
         choice = _choice(args, reader.channels)
-        stream = make_separator(args).stream(reader.rate, choice.count)
-        transcriber = LiveTranscriber(
-            stream.stems,
-            reader.rate,
-            choice.count,
-            settings_for(args.model, [name for name in stream.stems if name in DRUMS]),
-            velocity=args.velocity,
-            velocity_range=args.velocity_range,
-        )
-        total = stream.latency_samples + transcriber.latency_samples
-        print(
-            f"latency {total} samples = {1000 * total / reader.rate:.1f} ms: separation"
-            f" {stream.latency_samples}, hits {transcriber.latency_samples}",
-            flush=True,
-        )
-        notes = LivePort(port, args.note_map)
+        stream = None
+        if args.heard == "stems":
+            stream = make_separator(args).stream(reader.rate, choice.count)
+        transcriber = _live_transcriber(args, stream, reader.rate, choice.count)
+        separation = stream.latency_samples if stream else 0
+        total = separation + transcriber.latency_samples
 
-        def stems() -> Iterator[NDArray[np.float32]]:
+        def blocks() -> Iterator[NDArray[np.float32]]:
             begin, done = time.monotonic(), 0
             for block in reader.blocks(512):
                 done += block.shape[1]
                 # As a sound card would: not before the block has been played.
                 time.sleep(max(0.0, begin + done / reader.rate - time.monotonic()))
-                yield stream.push(choice(block))
-            yield stream.flush()
+                chosen = choice(block)
+                yield stream.push(chosen) if stream else chosen
+            if stream:
+                yield stream.flush()
 
         count = 0
-        try:
-            for hits, now in live_hits(transcriber, stems()):
-                notes.send(hits, now)
-                count += len(hits)
-        finally:
-            notes.close()
+        with open_port(args.live_port) as port:
+            print(
+                f"latency {total} samples = {1000 * total / reader.rate:.1f} ms: separation"
+                f" {separation}, hits {transcriber.latency_samples}",
+                flush=True,
+            )
+            notes = LivePort(port, args.note_map)
+            try:
+                for hits, now in live_hits(transcriber, blocks()):
+                    notes.send(hits, now)
+                    count += len(hits)
+            finally:
+                notes.close()
     if not args.quiet:
         print(f"{count} hits sent")
     return 0
+
+
+def _live_transcriber(
+    args: argparse.Namespace, stream: Stream | None, rate: float, channels: int
+) -> HitStream:
+    """What hears the stems of a stream, or the recording itself if there is none."""
+    from lars_plugin.midi.hits import DRUMS
+    from lars_plugin.midi.live import LiveTranscriber
+    from lars_plugin.midi.live_heard import LiveHearing
+    from lars_plugin.midi.settings import settings_for
+    from lars_plugin.midi.transcriber import load_transcriber
+    from lars_plugin.zoo.transcribers import LIVE
+
+    scale, range_db = args.velocity, args.velocity_range
+    if args.transcriber == "none" and stream is not None:
+        settings = settings_for(args.model, [name for name in stream.stems if name in DRUMS])
+        return LiveTranscriber(
+            stream.stems, rate, channels, settings, velocity=scale, velocity_range=range_db
+        )
+    name = LIVE if args.transcriber == "auto" else args.transcriber
+    return LiveHearing(
+        load_transcriber(name),
+        rate,
+        channels,
+        stream.stems if stream else None,
+        velocity=scale,
+        velocity_range=range_db,
+    )
 
 
 def _run_data(args: argparse.Namespace) -> int:

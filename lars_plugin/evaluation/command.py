@@ -215,25 +215,42 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
 def _evaluate_midi(args: argparse.Namespace, clips: list[Clip], systems: list[System]) -> int:
     from lars_plugin.audio import AtomicFiles
-    from lars_plugin.evaluation.midi import evaluate_midi, midi_document, midi_tables
+    from lars_plugin.evaluation.midi import (
+        MidiScores,
+        evaluate_midi,
+        midi_document,
+        midi_tables,
+        midi_variant_tables,
+    )
     from lars_plugin.evaluation.results import to_json
     from lars_plugin.midi.transcriber import DEFAULT
 
     if args.csv or args.figure or args.html:
         raise InputError("--midi makes tables and --json; leave out --csv, --figure and --html")
+    by_variant: dict[str, list[Clip]] = {}
+    for clip in clips:
+        by_variant.setdefault(clip.variant, []).append(clip)
+    scores: dict[str, list[MidiScores]] = {}
     with _progress(args) as progress:
-        scores = evaluate_midi(
-            clips,
-            args.folder,
-            systems,
-            transcribers=args.transcriber or (DEFAULT,),
-            progress=progress,
-        )
-    for table in midi_tables(scores):
+        for variant, some in by_variant.items():
+            scores[variant] = evaluate_midi(
+                some,
+                args.folder,
+                systems,
+                transcribers=args.transcriber or (DEFAULT,),
+                progress=progress,
+            )
+    if args.variants:
+        tables = midi_variant_tables(scores)
+        document: dict[str, Any] = {name: midi_document(one) for name, one in scores.items()}
+    else:
+        tables = midi_tables(scores[""])
+        document = midi_document(scores[""])
+    for table in tables:
         print(table.markdown() if args.markdown else table.text())
     if args.json:
         with AtomicFiles() as files:
-            files.create(args.json).write(to_json(midi_document(scores)).encode())
+            files.create(args.json).write(to_json(document).encode())
     return 0
 
 

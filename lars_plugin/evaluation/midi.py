@@ -17,7 +17,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,15 @@ from lars_plugin.midi.transcribe import transcribe, transcribe_mixture
 from lars_plugin.midi.transcriber import DEFAULT, Transcriber, load_transcriber
 from lars_plugin.stems import Stems
 
-__all__ = ["TOLERANCES", "MidiScores", "evaluate_midi", "midi_tables", "read_notes"]
+__all__ = [
+    "TOLERANCES",
+    "MidiScores",
+    "evaluate_midi",
+    "midi_document",
+    "midi_tables",
+    "midi_variant_tables",
+    "read_notes",
+]
 
 NOTES_FILES = ("notes.csv", "onsets.csv")
 # Tambourines and the like: nobody is asked to find them.
@@ -140,7 +148,7 @@ def evaluate_midi(
         DatasetError: no clip has notes, or one cannot be read.
         LarsError: a model or a transcriber fails.
     """
-    known = [(clip, path) for clip in clips if (path := _notes_of(folder / clip.name)) is not None]
+    known = [(clip, path) for clip in clips if (path := _notes_of(folder, clip)) is not None]
     if not known:
         raise DatasetError(
             f"no clip below {folder} has a {' or an '.join(NOTES_FILES)}; --midi needs the truth"
@@ -162,8 +170,10 @@ def evaluate_midi(
     return list(scores.values())
 
 
-def _notes_of(folder: Path) -> Path | None:
-    return next((folder / name for name in NOTES_FILES if (folder / name).is_file()), None)
+def _notes_of(folder: Path, clip: Clip) -> Path | None:
+    name = clip.name.removeprefix(f"{clip.variant}/") if clip.variant else clip.name
+    paths = [folder / name / file for file in NOTES_FILES]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _heard(
@@ -259,6 +269,29 @@ def _articulation_table(scores: Sequence[MidiScores]) -> Table:
     return Table(
         "Articulations named correctly, of the strokes found in their stem", header, tuple(rows)
     )
+
+
+def midi_variant_tables(scores: Mapping[str, Sequence[MidiScores]]) -> list[Table]:
+    """Systems by variants: the mean over the classes, all strokes alike, then each class."""
+    figures: list[tuple[str, Callable[[MidiScores], float]]] = [
+        ("mean over the classes", lambda score: score.mean_f(TOLERANCES[0])),
+        ("all strokes alike", lambda score: score.total(TOLERANCES[0], *CLASSES).f_measure),
+    ]
+    for name in CLASSES:
+        figures.append((name, lambda score, name=name: score.total(TOLERANCES[0], name).f_measure))  # type: ignore[misc]
+    systems = list(dict.fromkeys(score.name for part in scores.values() for score in part))
+    parts = [{score.name: score for score in part} for part in scores.values()]
+    return [
+        Table(
+            f"Onset F-measure within {_ms(TOLERANCES[0])} ms by variant, {title}",
+            ("", *scores),
+            tuple(
+                (system, *(_two(value(part[system])) if system in part else "-" for part in parts))
+                for system in systems
+            ),
+        )
+        for title, value in figures
+    ]
 
 
 def midi_document(scores: Sequence[MidiScores]) -> dict[str, Any]:

@@ -89,8 +89,12 @@ class AdtofTranscriber(Transcriber):
             return np.asarray(self.network.decide(features)[0].numpy(), np.float32)
 
 
-def load_adtof(card: TranscriberCard) -> AdtofTranscriber:
+def load_adtof(card: TranscriberCard, backend: str) -> AdtofTranscriber:  # noqa: ARG001
     """Load it; the file is read as tensors only.
+
+    Args:
+        card: see there.
+        backend: makes no difference: it runs on PyTorch.
 
     Raises:
         ModelNotFoundError: its weights are not on this machine; the message says how to get them.

@@ -21,10 +21,20 @@ from lars_plugin.midi.transcriber import Activations
 from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, with_velocities
 from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
 
-__all__ = ["Heard", "hits_in_mixture", "hits_in_stems", "strokes_heard"]
+__all__ = [
+    "BEFORE",
+    "Heard",
+    "confidence",
+    "hits_in_mixture",
+    "hits_in_stems",
+    "kinds_at",
+    "stems_of",
+    "strokes_heard",
+    "velocity_heard",
+]
 
-# Frames to either side of a peak in which the kind of stroke is looked for.
-_AROUND = 2
+# Frames before a peak in which the kind of stroke is looked for.
+BEFORE = 2
 # Seconds by which a stem's attack may differ from what was heard; what is farther is another, or
 # the edge of the search where nothing rises.
 _NEAR = 0.011
@@ -49,26 +59,42 @@ def strokes_heard(activations: Activations, thresholds: Mapping[str, float]) -> 
     """
     for index, group in enumerate(GROUPS):
         picked = activations.pick(activations.groups[:, index], thresholds[group])
-        times = picked.moments / FRAMES_PER_SECOND
-        mine = [place for place, (stem, _) in enumerate(STROKES) if GROUP_OF[stem] == index]
-        for frame, time, height in zip(picked.frames, times, picked.heights, strict=True):
-            around = slice(max(0, frame - _AROUND), frame + _AROUND + 1)
-            found = activations.strokes[around, mine].max(axis=0)
-            velocity = float("nan")
-            if activations.velocities is not None:
-                velocity = float(activations.velocities[around, index].max())
-            sure = _confidence(float(height), thresholds[group])
-            best = int(found.argmax())
-            stem, articulation = STROKES[mine[best]]
-            yield float(time), stem, articulation, sure, velocity
-            others = [
-                place
-                for place, chance in enumerate(found)
-                if STROKES[mine[place]][0] != stem and chance >= _BOTH
-            ]
-            if others:
-                stem, articulation = STROKES[mine[max(others, key=lambda place: found[place])]]
-                yield float(time), stem, articulation, sure, velocity
+        for frame, moment, height in zip(
+            picked.frames, picked.moments, picked.heights, strict=True
+        ):
+            sure = confidence(float(height), thresholds[group])
+            time = float(moment) / FRAMES_PER_SECOND
+            for stem, articulation, velocity in kinds_at(activations, index, int(frame)):
+                yield time, stem, articulation, sure, velocity
+
+
+def kinds_at(activations: Activations, group: int, frame: int) -> Iterator[tuple[str, str, float]]:
+    """What is struck at a peak of a group: the likeliest kind of stroke, and a second cymbal.
+
+    Args:
+        activations: around the frame.
+        group: its index.
+        frame: of the peak.
+
+    Yields:
+        Stem, articulation, velocity (NaN where the transcriber does not hear it).
+    """
+    around = slice(max(0, frame - BEFORE), frame + activations.after + 1)
+    mine = [place for place, (stem, _) in enumerate(STROKES) if GROUP_OF[stem] == group]
+    found = activations.strokes[around, mine].max(axis=0)
+    velocity = float("nan")
+    if activations.velocities is not None:
+        velocity = float(activations.velocities[around, group].max())
+    best = int(found.argmax())
+    stem, articulation = STROKES[mine[best]]
+    yield stem, articulation, velocity
+    others = [
+        place
+        for place, chance in enumerate(found)
+        if STROKES[mine[place]][0] != stem and chance >= _BOTH
+    ]
+    if others:
+        yield *STROKES[mine[max(others, key=lambda place: found[place])]], velocity
 
 
 def hits_in_stems(
@@ -87,7 +113,7 @@ def hits_in_stems(
     hits = []
     for time, drum, articulation, sure, _ in strokes_heard(activations, thresholds):
         near = round(time * sample_rate)
-        found = _stems_of(drum, names, activations.one_cymbal)
+        found = stems_of(drum, names, activations.one_cymbal)
         if not found:
             continue
         stem = (
@@ -107,7 +133,7 @@ def hits_in_stems(
     return sorted(hits)
 
 
-def _stems_of(drum: str, names: tuple[str, ...], one_cymbal: bool) -> list[str]:
+def stems_of(drum: str, names: tuple[str, ...], one_cymbal: bool) -> list[str]:
     """The stems that a stroke may be in: those of the drum, or else that of all cymbals."""
     drums = ("ride", "crash") if one_cymbal and drum in ("ride", "crash") else (drum,)
     found = [name for name in drums if name in names]
@@ -134,14 +160,19 @@ def hits_in_mixture(
     for time, stem, articulation, sure, velocity in strokes_heard(activations, thresholds):
         moment = min(max(0.0, time), last)
         level = hit_level(audio, sample_rate, round(moment * sample_rate))
-        value = 100 if isnan(velocity) else min(127, max(1, round(127 * velocity)))
+        value = velocity_heard(velocity)
         hits.append(DrumHit(moment, stem, articulation, value, level, sure))
     if activations.velocities is None:
         hits = with_velocities(hits, scale, range_db)
     return sorted(hits)
 
 
-def _confidence(chance: float, threshold: float) -> float:
+def velocity_heard(value: float) -> int:
+    """1 to 127; 100 where none was heard."""
+    return 100 if isnan(value) else min(127, max(1, round(127 * value)))
+
+
+def confidence(chance: float, threshold: float) -> float:
     """0.5 at the threshold, 1 at 1, 0 at 0."""
     if chance >= threshold:
         return 0.5 + 0.5 * (chance - threshold) / (1 - threshold)

@@ -6,11 +6,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["hit_level"]
+__all__ = ["REACH", "hit_level"]
 
 # Seconds from just before an attack in which a hit gets as loud as it gets, of one RMS, and of the
 # part before.
 _LOUD, _RMS, _EARLY = 0.05, 0.02, 0.004
+# Seconds after an attack that its level depends on.
+REACH = _LOUD - _EARLY
 
 Wave = NDArray[np.float32]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ from lars_plugin.midi.picker import APART, CONTEXT, LATER, LOOK_AHEAD, PAST, pre
 from lars_plugin.midi.settings import Settings
 from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, check_scale, velocity_of
 
-__all__ = ["LiveTranscriber", "live_hits"]
+__all__ = ["HitStream", "LiveTranscriber", "live_hits"]
 
 # Frames kept: the range of the features, and a margin.
 _KEPT = 80
@@ -224,12 +225,27 @@ class LiveTranscriber:
         heapq.heappush(self._waiting, (attack, hit))
 
 
+class HitStream(Protocol):
+    """What takes blocks and returns hits: :class:`LiveTranscriber`, and
+    :class:`~lars_plugin.midi.live_heard.LiveHearing`."""
+
+    @property
+    def sample_rate(self) -> float: ...
+
+    @property
+    def latency_samples(self) -> int: ...
+
+    def push(self, block: Wave) -> list[DrumHit]: ...
+
+    def flush(self) -> list[DrumHit]: ...
+
+
 def live_hits(
-    transcriber: LiveTranscriber, blocks: Iterable[Wave]
+    transcriber: HitStream, blocks: Iterable[Wave]
 ) -> Iterator[tuple[list[DrumHit], float]]:
-    """Hits of finished blocks of stems, with the stream's time in seconds after each."""
+    """Hits of finished blocks, with the stream's time in seconds after each."""
     seconds = 0.0
     for block in blocks:
-        seconds += block.shape[2] / transcriber.sample_rate
+        seconds += block.shape[-1] / transcriber.sample_rate
         yield transcriber.push(block), seconds
     yield transcriber.flush(), seconds

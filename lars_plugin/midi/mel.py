@@ -7,18 +7,22 @@ import functools
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from lars_plugin.errors import InputError
 
 __all__ = [
     "BANDS",
+    "FIRST_REFERENCE_DB",
     "FRAMES_PER_SECOND",
     "HOP",
     "N_FFT",
     "SAMPLE_RATE",
+    "frame_powers",
     "mel_filters",
     "mel_levels",
     "mel_powers",
+    "running_levels",
 ]
 
 SAMPLE_RATE = 44100
@@ -30,6 +34,10 @@ _LOW, _HIGH = 20.0, 20000.0
 
 # Below this against the loudest frame nothing is heard; levels are given in units of 20 dB.
 _FLOOR_DB, _UNIT_DB = -80.0, 20.0
+# Live, the loudest frame so far is the reference: this one at the start, and it falls by so many
+# decibels a second.
+FIRST_REFERENCE_DB = -30.0
+_FALL_DB = 0.5
 # The filters are averaged over this many points of a bin: the lowest are as narrow as one.
 _POINTS = 16
 # Seconds whose loudest frames are compared, to find how loud a recording is where it is loud.
@@ -88,16 +96,21 @@ def mel_powers(wave: NDArray[np.floating]) -> Floats:
     powers = np.zeros((count, BANDS), np.float32)
     if not count:
         return powers
-    filters = mel_filters().T / channels
     room = max(0, (count - 1) * HOP + N_FFT - samples - N_FFT // 2)
     for channel in wave:
         padded = np.pad(np.asarray(channel, np.float32), (N_FFT // 2, room))
         frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
         for begin in range(0, count, _GROUP):
-            spectra = np.fft.rfft(frames[begin : begin + _GROUP] * _window(), axis=1)
-            energy = np.asarray(spectra.real**2 + spectra.imag**2, np.float32)
-            powers[begin : begin + _GROUP] += energy[: count - begin] @ filters
+            powers[begin : begin + _GROUP] += frame_powers(frames[:count][begin : begin + _GROUP])
+    powers /= channels
     return powers
+
+
+def frame_powers(frames: Floats) -> Floats:
+    """Powers ``(n, BANDS)`` of pieces ``(n, N_FFT)`` of one channel."""
+    spectra = fft.rfft(frames * _window(), axis=1)  # SciPy's stays in single precision
+    energy = np.asarray(spectra.real**2 + spectra.imag**2, np.float32)
+    return np.asarray(energy @ mel_filters().T, np.float32)
 
 
 def loudness(powers: Floats) -> float:
@@ -125,3 +138,24 @@ def mel_levels(powers: Floats) -> Floats:
     reference = max(loudness(powers), 1e-30)
     decibels = 10 * np.log10(powers / reference + 10 ** (_FLOOR_DB / 10))
     return np.asarray(np.maximum(decibels, _FLOOR_DB) / _UNIT_DB + 2, np.float32)
+
+
+def running_levels(powers: Floats, reference: float) -> tuple[Floats, float]:
+    """The same levels for live use: against the loudest frame so far, which fades by 0.5 dB/s.
+
+    Args:
+        powers: ``(frames, BANDS)``, the next of a stream.
+        reference: dB; the loudest frame up to now, as returned before.
+
+    Returns:
+        Levels as of :func:`mel_levels`, at most 2 in the sum of all bands, and the reference for
+        the frames that come next. Many calls give what one gives.
+    """
+    fall = _FALL_DB / FRAMES_PER_SECOND
+    totals = 10 * np.log10(powers.sum(axis=1, dtype=np.float64) + 1e-30)
+    references = np.empty(len(powers))
+    for index, total in enumerate(totals):
+        reference = references[index] = max(float(total), reference - fall)
+    relative = powers / (10 ** (references[:, None] / 10)) + 10 ** (_FLOOR_DB / 10)
+    levels = np.maximum(10 * np.log10(relative), _FLOOR_DB) / _UNIT_DB + 2
+    return np.asarray(levels, np.float32), reference

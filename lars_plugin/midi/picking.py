@@ -9,10 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Peaks", "Pick", "highest", "moments", "peaks", "standing_out"]
+__all__ = [
+    "APART",
+    "LATER",
+    "Peaks",
+    "Pick",
+    "highest",
+    "moments",
+    "peaks",
+    "soonest",
+    "standing_out",
+]
 
 # Frames to either side in which a chance must be the highest, and whose centre is the moment.
-_APART, _AROUND = 3, 2
+APART, _AROUND = 3, 2
+# The frames after a peak that a stream waits for.
+LATER = 1
 
 # As ADTOF was published: frames before and after of the mean that is taken off, and in which what
 # is left must be the highest; peaks of no more than this many frames' distance are one.
@@ -48,6 +60,18 @@ def highest(chances: Floats, threshold: float) -> Peaks:
     return Peaks(frames, moments(chances, frames), chances[frames])
 
 
+def soonest(chances: Floats, threshold: float) -> Peaks:
+    """What a stream can know after 10 ms: the chances that reach the threshold, are higher than
+    the 30 ms before and not lower than the next. What follows one within 30 ms is left out.
+    """
+    kept: list[int] = []
+    for frame in peaks(chances, threshold, LATER).tolist():
+        if not kept or frame - kept[-1] > APART:
+            kept.append(frame)
+    frames = np.asarray(kept, np.intp)
+    return Peaks(frames, moments(chances, frames, LATER), chances[frames])
+
+
 def standing_out(chances: Floats, threshold: float) -> Peaks:
     """The peak picking that ADTOF was published with: what stands out by the threshold of the
     mean from 100 ms before to 10 ms after. Moments are the frames."""
@@ -62,21 +86,23 @@ def standing_out(chances: Floats, threshold: float) -> Peaks:
     return Peaks(kept, kept.astype(np.float64), raised[kept])
 
 
-def peaks(chances: Floats, threshold: float) -> NDArray[np.intp]:
-    """Frames where one group's chances ``(n,)`` are highest within 30 ms, in rising order."""
+def peaks(chances: Floats, threshold: float, after: int = APART) -> NDArray[np.intp]:
+    """Frames where one group's chances ``(n,)`` are higher than in the 30 ms before and not lower
+    than in the ``after`` frames that follow, in rising order."""
     if not len(chances):
         return np.empty(0, np.intp)
     windows = np.lib.stride_tricks.sliding_window_view(
-        np.pad(chances, _APART, constant_values=-1.0), 2 * _APART + 1
+        np.pad(chances, (APART, after), constant_values=-1.0), APART + 1 + after
     )
-    earlier = windows[:, :_APART].max(axis=1) < chances
-    later = windows[:, _APART + 1 :].max(axis=1) <= chances
+    earlier = windows[:, :APART].max(axis=1) < chances
+    later = windows[:, APART + 1 :].max(axis=1) <= chances
     return np.flatnonzero(earlier & later & (chances >= threshold))
 
 
-def moments(chances: Floats, frames: NDArray[np.intp]) -> NDArray[np.float64]:
-    """When exactly, in frames: the centre of one group's chances ``(n,)`` around each peak."""
-    around = frames[:, None] + np.arange(-_AROUND, _AROUND + 1)
+def moments(chances: Floats, frames: NDArray[np.intp], reach: int = _AROUND) -> NDArray[np.float64]:
+    """When exactly, in frames: the centre of one group's chances ``(n,)`` in the ``reach`` frames
+    to either side of each peak."""
+    around = frames[:, None] + np.arange(-reach, reach + 1)
     inside = (around >= 0) & (around < len(chances))
     weights = chances[np.clip(around, 0, max(0, len(chances) - 1))] * inside
     return np.asarray((weights * around).sum(axis=1) / weights.sum(axis=1), np.float64)

@@ -12,7 +12,7 @@ import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -22,19 +22,26 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from lars_plugin.backends.transcription import OpenVINOParts, PartRunner, TorchParts
 from lars_plugin.errors import InputError, ModelFormatError, NonFiniteError
-from lars_plugin.forks import settle_torch
-from lars_plugin.midi.mel import SAMPLE_RATE, mel_levels, mel_powers
-from lars_plugin.midi.picking import Pick, highest
+from lars_plugin.midi.mel import (
+    FIRST_REFERENCE_DB,
+    SAMPLE_RATE,
+    mel_levels,
+    mel_powers,
+    running_levels,
+)
+from lars_plugin.midi.picking import LATER, Pick, highest, soonest
 from lars_plugin.model import WeightsFile
 from lars_plugin.networks.transcriber.config import (
+    CONTEXT,
     GROUPS,
     LEVEL_STEMS,
     STROKES,
     TranscriberConfig,
 )
-from lars_plugin.zoo.integrity import check_file
-from lars_plugin.zoo.registry import find_weights
+from lars_plugin.zoo.integrity import check_file, weights_sha256
+from lars_plugin.zoo.registry import cache_folder, find_weights
 from lars_plugin.zoo.transcribers import (
     ARCHITECTURES,
     DEFAULT,
@@ -54,6 +61,7 @@ __all__ = [
     "Activations",
     "LarsTranscriber",
     "Transcriber",
+    "levels_for",
     "load_own",
     "load_transcriber",
     "mean_of",
@@ -87,6 +95,7 @@ class Activations:
         shares: ``(frames, 7, level_bands)``: each stem's share of the power in a band, and that
             of everything else; they sum to 1 over the stems. None likewise.
         pick: finds the hits of a group among its chances.
+        after: frames after a peak in which the kind of stroke is looked for.
         one_cymbal: whether ride and crash are not told apart; all are called crash then.
     """
 
@@ -95,6 +104,7 @@ class Activations:
     velocities: Floats | None = None
     shares: Floats | None = None
     pick: Pick = highest
+    after: int = 2
     one_cymbal: bool = False
 
 
@@ -164,50 +174,73 @@ class LarsTranscriber(Transcriber):
     """The package's own.
 
     Args:
-        network: in evaluation mode.
+        config: the network's shape.
+        run: runs its parts.
         thresholds: see :class:`Transcriber`.
         name: likewise.
+        biases: added to the log odds of kinds of strokes: rare ones are heard in their own right.
     """
 
     def __init__(
-        self, network: Network, thresholds: Mapping[str, float], name: str = DEFAULT
+        self,
+        config: TranscriberConfig,
+        run: PartRunner,
+        thresholds: Mapping[str, float],
+        name: str = DEFAULT,
+        biases: Mapping[tuple[str, str], float] | None = None,
     ) -> None:
         super().__init__(thresholds, name)
-        self.network = network
+        self.config, self.run = config, run
+        values = [(biases or {}).get(stroke, 0.0) for stroke in STROKES]
+        self._factors = np.exp(np.array(values, np.float32))
+
+    @classmethod
+    def of_network(cls, network: Network, thresholds: Mapping[str, float]) -> LarsTranscriber:
+        """One from a network of PyTorch in evaluation mode."""
+        return cls(network.config, TorchParts(network), thresholds)
 
     def hear_wave(self, wave: Floats) -> Activations:
-        return self.hear_levels(mel_levels(mel_powers(wave)))
+        return self.hear_powers(mel_powers(wave))
+
+    def hear_powers(self, powers: Floats) -> Activations:
+        """The same for ``(frames, bands)`` of :func:`~lars_plugin.midi.mel.mel_powers`."""
+        return self.hear_levels(levels_for(self.config, powers))
 
     def hear_levels(self, levels: Floats) -> Activations:
-        """The same for levels ``(frames, bands)`` of :func:`~lars_plugin.midi.mel.mel_levels`."""
-        import torch
-
-        from lars_plugin.networks.transcriber.network import CONTEXT
-
-        settle_torch()
-        parts: list[tuple[Floats, ...]] = []
-        with torch.inference_mode():
-            for heard, inside in pieces(len(levels), _CHUNK, _CONTEXT):
-                part = torch.from_numpy(levels[heard])
-                features = [
-                    self.network.listen(part[more][None])[:, kept]
-                    for more, kept in pieces(len(part), _PIECE, CONTEXT)
-                ]
-                onsets, velocities, shares = self.network.decide(torch.cat(features, 1))
-                parts.append(
-                    (
-                        torch.sigmoid(onsets)[0, inside].numpy(),
-                        velocities[0, inside].clamp(0, 1).numpy(),
-                        torch.softmax(shares, 2)[0, inside].numpy(),
-                    )
-                )
+        """The same for levels ``(frames, bands)`` of :func:`levels_for`."""
+        parts: list[list[Floats]] = []
+        for heard, inside in pieces(len(levels), _CHUNK, _CONTEXT):
+            part = levels[heard]
+            features = [
+                self.run("listen", part[more][None])[0][:, kept]
+                for more, kept in pieces(len(part), _PIECE, 2 * CONTEXT)
+            ]
+            outputs = self.run("decide", np.concatenate(features, axis=1))
+            parts.append([one[0, inside] for one in outputs])
         if not parts:
             sizes = ((len(STROKES) + len(GROUPS),), (len(GROUPS),))
-            shape = (len(LEVEL_STEMS), self.network.config.level_bands)
-            parts = [tuple(np.zeros((0, *size), np.float32) for size in (*sizes, shape))]
+            shape = (len(LEVEL_STEMS), self.config.level_bands)
+            parts = [[np.zeros((0, *size), np.float32) for size in (*sizes, shape)]]
         chances, velocity, share = (np.concatenate(list(kind)) for kind in zip(*parts, strict=True))
-        count = len(STROKES)
-        return Activations(chances[:, :count], chances[:, count:], velocity, share)
+        strokes, groups = self.chances(chances)
+        found = Activations(strokes, groups, velocity, share)
+        if self.config.causal:  # what a stream would find, too
+            return replace(found, pick=soonest, after=LATER)
+        return found
+
+    def chances(self, heard: Floats) -> tuple[Floats, Floats]:
+        """Those of strokes, with the biases, and of groups, of what the network gives for both."""
+        strokes, groups = heard[..., : len(STROKES)], heard[..., len(STROKES) :]
+        raised = strokes * self._factors
+        return np.asarray(raised / (1 - strokes + raised), np.float32), groups
+
+
+def levels_for(config: TranscriberConfig, powers: Floats) -> Floats:
+    """What a network of this shape hears of ``(frames, bands)`` powers: levels against what is
+    loud in all of the recording, or what was loud so far."""
+    if config.causal:
+        return running_levels(powers, FIRST_REFERENCE_DB)[0]
+    return mel_levels(powers)
 
 
 def pieces(frames: int, length: int, context: int) -> Iterator[tuple[slice, slice]]:
@@ -227,27 +260,51 @@ def pieces(frames: int, length: int, context: int) -> Iterator[tuple[slice, slic
         yield slice(first, min(frames, end + context)), slice(begin - first, end - first)
 
 
-def load_transcriber(name: str | os.PathLike[str] = DEFAULT) -> Transcriber:
+def load_transcriber(
+    name: str | os.PathLike[str] = DEFAULT, *, backend: str | None = None
+) -> Transcriber:
     """Load a transcriber.
 
     Args:
         name: a name, or a folder.
+        backend: ``torch``, ``openvino`` or ``auto``: OpenVINO where it is installed. None: what the
+            environment variable LARS_BACKEND says, or auto. ADTOF always runs on PyTorch.
 
     Raises:
+        InputError: unknown backend, or OpenVINO is not installed.
         ModelNotFoundError: there is none of that name, or its weights are not on this machine.
         ModelIntegrityError: its weights are not the published ones.
         ModelFormatError: its files are broken, or do not fit together.
     """
     card = find_transcriber(name)
     module, function = ARCHITECTURES[card.architecture].split(":")
-    load: Callable[[TranscriberCard], Transcriber] = getattr(import_module(module), function)
-    return load(card)
+    load: Callable[[TranscriberCard, str], Transcriber] = getattr(import_module(module), function)
+    return load(card, _backend(backend))
 
 
-def load_own(card: TranscriberCard) -> LarsTranscriber:
+def _backend(requested: str | None) -> str:
+    """``torch`` or ``openvino``."""
+    from lars_plugin.backends.openvino.runtime import has_openvino
+
+    chosen = requested or os.environ.get("LARS_BACKEND") or "auto"
+    if requested is None and chosen not in ("torch", "openvino"):
+        chosen = "auto"  # the variable is for models, which have more
+    if chosen == "auto":
+        return "openvino" if has_openvino() else "torch"
+    if chosen not in ("torch", "openvino"):
+        raise InputError(f"transcribers run on torch or openvino, not {chosen!r}")
+    return chosen
+
+
+def load_own(card: TranscriberCard, backend: str) -> LarsTranscriber:
     """Load one of the package's own architecture.
 
+    Args:
+        card: see there.
+        backend: ``torch`` or ``openvino``.
+
     Raises:
+        InputError: OpenVINO is not installed.
         ModelNotFoundError: its weights are not on this machine.
         ModelIntegrityError: its weights are not the ones that the card names.
         ModelFormatError: card and weights do not fit together.
@@ -263,10 +320,26 @@ def load_own(card: TranscriberCard) -> LarsTranscriber:
         ) from error
     path = find_weights(card, card.folder)
     check_file(path, card.weights)
-    return LarsTranscriber(_network(config, path, card.weights), card.thresholds, card.name)
+    run = _runner(config, path, card.weights, backend)
+    return LarsTranscriber(config, run, card.thresholds, card.name, card.biases)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
+def _runner(
+    config: TranscriberConfig, path: Path, weights: WeightsFile, backend: str
+) -> PartRunner:
+    if backend == "torch":
+        return TorchParts(_network(config, path, weights))
+    run = OpenVINOParts(
+        config,
+        lambda: _network(config, path, weights),
+        {"weights": weights.sha256 or weights_sha256(path), "network": asdict(config)},
+        cache_folder() / "openvino",
+    )
+    run.prepare()
+    return run
+
+
 def _network(config: TranscriberConfig, path: Path, weights: WeightsFile) -> Network:
     from lars_plugin.networks.transcriber.network import Transcriber as Network
     from lars_plugin.zoo.checkpoints import load_state, read_state

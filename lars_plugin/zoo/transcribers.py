@@ -6,6 +6,7 @@ architecture: adtof      # or transcriber, our own, which is the default
 description: a line
 license: of the weights
 thresholds: {kick: 0.2, snare: 0.2, toms: 0.3, hihat: 0.2, cymbals: 0.3}
+biases: {snare/sidestick: 2.4}  # of kinds of strokes, added to their log odds; default: none
 network: {}              # the shape, where the architecture leaves one open
 weights:                 # as in a model's config.yaml; default: weights.safetensors, in the folder
   file: name.pth
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +31,7 @@ from typing import Any
 
 from lars_plugin.errors import InputError, ModelError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import WeightsFile
-from lars_plugin.networks.transcriber.config import GROUPS
+from lars_plugin.networks.transcriber.config import GROUPS, STROKES
 from lars_plugin.zoo.integrity import weights_sha256
 from lars_plugin.zoo.registry import (
     Published,
@@ -43,6 +45,7 @@ from lars_plugin.zoo.yaml_configs import parse_yaml, weights_file
 __all__ = [
     "ARCHITECTURES",
     "DEFAULT",
+    "LIVE",
     "TRANSCRIBER_FILE",
     "TranscriberCard",
     "find_transcriber",
@@ -56,6 +59,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 DEFAULT = "lars-transcriber"
+# That for live use.
+LIVE = "lars-transcriber-live"
 TRANSCRIBER_FILE = "transcriber.yaml"
 # Each architecture of a transcriber, with the function that loads one from its card; the first is
 # that of a file which names none.
@@ -75,6 +80,7 @@ class TranscriberCard:
         folder: where it lies.
         thresholds: by group, in (0, 1).
         architecture: one of :data:`ARCHITECTURES`.
+        biases: by stem and articulation; what is not there has 0.
         network: its shape, not yet checked.
         description: a line.
         license: of the weights; empty where it is not stated.
@@ -85,6 +91,7 @@ class TranscriberCard:
     folder: Path
     thresholds: Mapping[str, float]
     architecture: str = "transcriber"
+    biases: Mapping[tuple[str, str], float] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
     license: str = ""
@@ -145,7 +152,8 @@ def transcriber_digest(name: str) -> str:
     """
     card = find_transcriber(name)
     weights = card.weights.sha256 or weights_sha256(find_weights(card, card.folder))
-    what = (card.architecture, dict(card.network), dict(card.thresholds), weights)
+    settings = (dict(card.network), dict(card.thresholds), dict(card.biases))
+    what = (card.architecture, *settings, weights)
     return hashlib.sha256(repr(what).encode()).hexdigest()
 
 
@@ -178,6 +186,10 @@ def read_transcriber(folder: Path) -> TranscriberCard:
     try:
         architecture = str(data.get("architecture", next(iter(ARCHITECTURES))))
         thresholds = {group: float(data["thresholds"][group]) for group in GROUPS}
+        biases = {
+            tuple(str(name).split("/")): float(value)
+            for name, value in (data.get("biases") or {}).items()
+        }
         network = dict(data.get("network") or {})
         weights = weights_file(data["weights"]) if data.get("weights") else _OWN_WEIGHTS
     except InputError as error:
@@ -193,10 +205,18 @@ def read_transcriber(folder: Path) -> TranscriberCard:
     wrong = [group for group, value in thresholds.items() if not 0 < value < 1]
     if wrong:
         raise ModelFormatError(f"{path}: thresholds are between 0 and 1: {', '.join(wrong)}")
+    unknown = sorted("/".join(stroke) for stroke in biases if stroke not in STROKES)
+    if unknown or not all(map(math.isfinite, biases.values())):
+        raise ModelFormatError(
+            f"{path}: biases are finite numbers for"
+            f" {', '.join('/'.join(stroke) for stroke in STROKES)}"
+            + (f", not for {', '.join(unknown)}" if unknown else "")
+        )
     return TranscriberCard(
         name=folder.name,
         folder=folder,
         thresholds=MappingProxyType(thresholds),
+        biases=MappingProxyType({stroke: biases.get(stroke, 0.0) for stroke in STROKES}),
         architecture=architecture,
         network=MappingProxyType(network),
         description=str(data.get("description") or ""),

@@ -306,8 +306,12 @@ def test_the_mixture_is_heard_without_a_model(
     ("options", "reason"),
     [
         (["--from", "mixture", "--transcriber", "none"], "needs a transcriber"),
-        (["--live-port", "x", "--transcriber", "lars-transcriber"], "leave --transcriber out"),
-        (["--live-port", "x", "--from", "mixture"], "leave --from out"),
+        (["--live-port", "x", "--transcriber", "lars-transcriber"], "whole recordings only"),
+        (
+            ["--live-port", "x", "--from", "mixture", "--transcriber", "lars-transcriber"],
+            "name a causal one: lars-transcriber-live",
+        ),
+        (["--live-port", "x", "--from", "mixture", "--transcriber", "none"], "needs a transcriber"),
     ],
 )
 def test_what_excludes_each_other_is_told(
@@ -322,6 +326,24 @@ def test_a_folder_of_stems_is_no_mixture(
 ) -> None:
     assert main(["midi", str(stems_folder), "--from", "mixture"]) != 0
     assert "not a folder of stems" in capsys.readouterr().err
+
+
+def test_variants_of_clips_are_transcribed_too(
+    stems_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scores.json"
+    command = ["evaluate", str(stems_folder.parent), "--midi", "--model", "none", "--limit", "1"]
+    assert main([*command, "--variants", "mono,inverted,lp5", "--json", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "by variant, mean over the classes" in said
+    assert "by variant, snare" in said
+    scores = json.loads(out.read_text())
+    assert list(scores) == ["mono", "inverted", "lp5"]
+    kicks = [
+        one["systems"]["lars-transcriber, drums"]["classes"]["kick"]["f_50ms"]
+        for one in scores.values()
+    ]
+    assert min(kicks) > 0.6
 
 
 def test_a_song_with_onsets_is_scored_from_its_drums_and_from_all_of_it(

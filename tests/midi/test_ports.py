@@ -27,10 +27,11 @@ from lars_plugin import Separator
 from lars_plugin.audio import read_audio, write_audio
 from lars_plugin.errors import InputError
 from lars_plugin.midi.hits import DrumHit
-from lars_plugin.midi.live import LiveTranscriber, live_hits
+from lars_plugin.midi.live import live_hits
+from lars_plugin.midi.live_heard import LiveHearing
 from lars_plugin.midi.notemaps import NOTE_MAPS
 from lars_plugin.midi.ports import open_port
-from lars_plugin.midi.settings import settings_for
+from lars_plugin.midi.transcriber import load_transcriber
 from lars_plugin.synthesis import SAMPLE_RATE
 
 needs_jack = pytest.mark.skipif(
@@ -103,8 +104,9 @@ print(json.dumps(got))
 
 @needs_jack
 @pytest.mark.usefixtures("jack")
+@pytest.mark.parametrize("heard", ["stems", "mixture"])
 def test_lars_midi_plays_its_hits_to_whoever_listens_to_its_port(
-    play: object, groove: Sequence[DrumHit], tmp_path: Path
+    heard: str, play: object, groove: Sequence[DrumHit], tmp_path: Path
 ) -> None:
     stems = play(groove, 1, 3.0)  # type: ignore[operator]
     # Silence first: time for the listener to find the port.
@@ -119,7 +121,7 @@ def test_lars_midi_plays_its_hits_to_whoever_listens_to_its_port(
         assert listener.stdin is not None
         assert listener.stdout is not None
         result = subprocess.run(
-            [*command, "--live-port", "LARS"],
+            [*command, "--live-port", "LARS", "--from", heard],
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
@@ -128,7 +130,7 @@ def test_lars_midi_plays_its_hits_to_whoever_listens_to_its_port(
         listener.stdin.flush()
         got = json.loads(listener.stdout.readline())
     audio, rate = read_audio(tmp_path / "drums.wav")
-    wanted = [NOTE_MAPS["gm"].note(hit) for hit in _streamed(audio, rate)]
+    wanted = [NOTE_MAPS["gm"].note(hit) for hit in _streamed(audio, rate, heard)]
     begun = [note for status, note, velocity in got if status == 0x99 and velocity]
     assert begun == wanted
     assert len(begun) >= 10
@@ -138,11 +140,15 @@ def test_lars_midi_plays_its_hits_to_whoever_listens_to_its_port(
     assert f"{len(begun)} hits sent" in result.stdout
 
 
-def _streamed(audio: NDArray[np.float32], rate: float) -> list[DrumHit]:
+def _streamed(audio: NDArray[np.float32], rate: float, heard: str) -> list[DrumHit]:
     """The same hits without a port."""
-    stream = Separator("lars-live").stream(rate, audio.shape[0])
-    transcriber = LiveTranscriber(
-        stream.stems, rate, audio.shape[0], settings_for("lars-live", stream.stems)
+    blocks = [audio[:, k : k + 512] for k in range(0, audio.shape[1], 512)]
+    names = None
+    if heard == "stems":
+        stream = Separator("lars-live").stream(rate, audio.shape[0])
+        names = stream.stems
+        blocks = [*map(stream.push, blocks), stream.flush()]
+    transcriber = LiveHearing(
+        load_transcriber("lars-transcriber-live"), rate, audio.shape[0], names
     )
-    blocks = [stream.push(audio[:, k : k + 512]) for k in range(0, audio.shape[1], 512)]
-    return [hit for hits, _ in live_hits(transcriber, [*blocks, stream.flush()]) for hit in hits]
+    return [hit for hits, _ in live_hits(transcriber, blocks) for hit in hits]

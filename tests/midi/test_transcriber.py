@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soxr
+import torch
 from numpy.typing import NDArray
 
 from lars_plugin import Stems, transcribe, transcribe_mixture
+from lars_plugin.backends.transcription import OpenVINOParts, TorchParts
 from lars_plugin.errors import (
     InputError,
     ModelFormatError,
@@ -22,6 +27,7 @@ from lars_plugin.errors import (
 )
 from lars_plugin.midi.heard import hits_in_stems
 from lars_plugin.midi.hits import DrumHit
+from lars_plugin.midi.live_heard import StrokeStream
 from lars_plugin.midi.mel import SAMPLE_RATE, mel_levels, mel_powers
 from lars_plugin.midi.scoring import Stroke, add_scores, score_hits
 from lars_plugin.midi.transcriber import (
@@ -33,7 +39,8 @@ from lars_plugin.midi.transcriber import (
     mean_of,
     transcriber_folders,
 )
-from lars_plugin.networks.transcriber.config import GROUPS
+from lars_plugin.networks.transcriber.config import GROUPS, TranscriberConfig
+from lars_plugin.networks.transcriber.network import Transcriber as Network
 
 Wave = NDArray[np.float32]
 Play = Callable[..., dict[str, Wave]]
@@ -183,7 +190,7 @@ def test_a_folder_of_the_user_goes_first(tmp_path: Path, monkeypatch: pytest.Mon
     first, again = load_transcriber(tmp_path / "mine"), load_transcriber("mine")
     assert isinstance(first, LarsTranscriber)
     assert isinstance(again, LarsTranscriber)
-    assert first.network is again.network  # loaded once
+    assert first.run is again.run  # loaded once
 
 
 def broken(text: str, old: str, new: str) -> str:
@@ -200,6 +207,9 @@ def broken(text: str, old: str, new: str) -> str:
         ("kick: 0.", "kick: 7."),
         ("bands: 84", "bands: many"),
         ("network:", "network: {"),
+        ("snare/sidestick:", "snare/rim:"),
+        ("hihat/open: 0", "hihat/open: .inf # 0"),
+        ("biases:", "biases: 3\nmore:"),
     ],
 )
 def test_a_broken_configuration_is_told_in_one_line(tmp_path: Path, old: str, new: str) -> None:
@@ -231,3 +241,58 @@ def test_the_weights_are_small() -> None:
     path = transcriber_folders()[DEFAULT] / WEIGHTS_FILE
     assert path.stat().st_size < 4_000_000
     assert set(load_transcriber().thresholds) == set(GROUPS)
+
+
+@pytest.mark.parametrize("shape", [{}, {"causal": True, "lookahead": 1, "layers": 1}])
+def test_openvino_hears_what_pytorch_hears(
+    shape: dict[str, int], mixture: Wave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LARS_CACHE", str(tmp_path))
+    torch.manual_seed(5)
+    network = Network(TranscriberConfig(hidden=12, **shape)).eval()  # type: ignore[arg-type]
+    run = OpenVINOParts(network.config, lambda: network, {"test": 5}, tmp_path)
+    wave = mixture[:, : 3 * SAMPLE_RATE]
+    expected = LarsTranscriber.of_network(network, {}).hear(wave, SAMPLE_RATE)
+    found = LarsTranscriber(network.config, run, {}).hear(wave, SAMPLE_RATE)
+    for name in ("strokes", "groups", "velocities", "shares"):
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(expected, name), atol=2e-5, err_msg=name
+        )
+
+
+def test_openvino_follows_a_stream_as_pytorch_does(mixture: Wave, tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    config = TranscriberConfig(hidden=12, causal=True, lookahead=1)
+    network = Network(config).eval()
+    run = OpenVINOParts(config, lambda: network, {"test": 6}, tmp_path)
+    thresholds = dict.fromkeys(GROUPS, 0.3)
+    wave = mixture[:, :SAMPLE_RATE]
+    streams = [
+        StrokeStream(LarsTranscriber(config, one, thresholds), SAMPLE_RATE, 2)
+        for one in (run, TorchParts(network))
+    ]
+    first, second = (stream.push(wave) + stream.flush() for stream in streams)
+    assert len(first) > 5
+    assert [one[1:3] for one in first] == [one[1:3] for one in second]
+    np.testing.assert_allclose([one[0] for one in first], [one[0] for one in second], atol=1e-4)
+
+
+def test_a_converted_transcriber_needs_no_pytorch(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np; from lars_plugin.midi.transcriber import load_transcriber;"
+        "load_transcriber(backend='openvino').hear(np.ones((1, 44100), np.float32), 44100);"
+        "print('torch' in sys.modules)"
+    )
+    env = {**os.environ, "LARS_CACHE": str(tmp_path)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert said == ["True", "False"]
+
+
+def test_a_backend_that_transcribers_lack_is_named() -> None:
+    with pytest.raises(InputError, match="torch or openvino, not 'onnx'"):
+        load_transcriber(backend="onnx")

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 Wave = NDArray[np.float32]
 
+# The size in the example of a dimension that may have any.
+_SOME = 50
 _CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
 
 
@@ -80,7 +82,7 @@ def convert(
 
     Args:
         prepost: whose core it is.
-        shapes: of the core's inputs.
+        shapes: of the core's inputs; -1 where any size will do.
         calibration: inputs of the core, from real audio: weights and activations of the
             convolutions become int8 in the ranges seen here. None: they stay float32.
 
@@ -95,7 +97,8 @@ def convert(
     started = time.perf_counter()
     core = prepost.core().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
-    examples = tuple(0.1 * torch.randn(shape, generator=generator) for shape in shapes)
+    some = [[_SOME if size < 0 else size for size in shape] for shape in shapes]
+    examples = tuple(0.1 * torch.randn(shape, generator=generator) for shape in some)
     try:
         with warnings.catch_warnings(), torch.no_grad(), _unreported():
             # PyTorch discourages tracing; sizes that become constants are meant to.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lars_plugin.errors import InputError
 
-__all__ = ["GROUPS", "GROUP_OF", "LEVEL_STEMS", "STROKES", "TranscriberConfig"]
+__all__ = ["CONTEXT", "GROUPS", "GROUP_OF", "LEVEL_STEMS", "STROKES", "TranscriberConfig"]
 
 # What can be struck, as (stem, articulation). Two crashes differ by their sound only, so the
 # network has one class for both.
@@ -36,6 +36,10 @@ GROUP_OF = {
 LEVEL_STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash", "other")
 
 
+# Frames on either side that the convolutions can hear: one for each of them.
+CONTEXT = 4
+
+
 @dataclass(frozen=True)
 class TranscriberConfig:
     """Shape of a :class:`~lars_plugin.networks.transcriber.network.Transcriber`.
@@ -46,11 +50,12 @@ class TranscriberConfig:
         hidden: width of each recurrent layer, per direction.
         layers: how many recurrent layers.
         level_bands: bands in which it estimates the stems' shares of the level.
-        causal: whether it hears no more than one frame per convolution (40 ms in all) of the
-            future.
+        causal: whether its memory is of the past only, as live use needs.
+        lookahead: frames of 10 ms of the future that the convolutions hear, 0 to 4.
 
     Raises:
-        InputError: a size is not positive, or the bands do not divide.
+        InputError: a size is not positive, the bands do not divide, or the look-ahead is out of
+            range.
     """
 
     bands: int = 84
@@ -59,11 +64,14 @@ class TranscriberConfig:
     layers: int = 2
     level_bands: int = 12
     causal: bool = False
+    lookahead: int = CONTEXT
 
     def __post_init__(self) -> None:
         sizes = (self.bands, *self.channels, self.hidden, self.layers, self.level_bands)
         if len(self.channels) != 2 or min(sizes) < 1:
             raise InputError(f"the sizes of a transcriber must be positive, got {sizes}")
+        if self.lookahead not in range(CONTEXT + 1):
+            raise InputError(f"lookahead must be 0 to {CONTEXT}, got {self.lookahead}")
         if self.bands % self.level_bands:
             raise InputError(
                 f"{self.bands} bands cannot be shared out among {self.level_bands}:"

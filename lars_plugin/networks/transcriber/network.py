@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lars_plugin.networks.transcriber.config import GROUPS, LEVEL_STEMS, STROKES, TranscriberConfig
+from lars_plugin.networks.transcriber.config import (
+    CONTEXT,
+    GROUPS,
+    LEVEL_STEMS,
+    STROKES,
+    TranscriberConfig,
+)
 
 __all__ = ["CONTEXT", "Transcriber"]
-
-# Frames on either side that the convolutions hear.
-CONTEXT = 4
 
 _DROPOUT = 0.1
 
@@ -31,12 +34,14 @@ class Transcriber(nn.Module):
         super().__init__()
         self.config = config
         first, second = config.channels
+        # The last convolutions hear one frame of the future each, the others none.
+        ahead = [int(number >= CONTEXT - config.lookahead) for number in range(CONTEXT)]
         self.front = nn.Sequential(
-            _block(1, first, 5, 2),
-            _block(first, first, 3, 2),
+            _block(1, first, 5, 2, ahead[0]),
+            _block(first, first, 3, 2, ahead[1]),
             nn.Dropout(_DROPOUT),
-            _block(first, second, 3, 1),
-            _block(second, second, 3, 2),
+            _block(first, second, 3, 1, ahead[2]),
+            _block(second, second, 3, 2, ahead[3]),
             nn.Dropout(_DROPOUT),
         )
         width = second * -(-config.bands // 8)
@@ -67,8 +72,8 @@ class Transcriber(nn.Module):
         return self.decide(self.listen(levels))
 
     def listen(self, levels: Tensor) -> Tensor:
-        """The convolutions alone, ``(batch, frames, width)``: they hear :data:`CONTEXT` frames on
-        either side, so a long recording can be heard piece by piece."""
+        """The convolutions alone, ``(batch, frames, width)``. They hear ``lookahead`` frames of the
+        future and eight less that of the past, so a long recording can be heard piece by piece."""
         maps = self.front(levels[:, None])  # (batch, channels, frames, bands / 8)
         frames: Tensor = maps.permute(0, 2, 1, 3).flatten(2)  # (batch, frames, channels * bands)
         return frames
@@ -76,16 +81,39 @@ class Transcriber(nn.Module):
     def decide(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What has memory: from what :meth:`listen` made to the outputs."""
         heard, _ = self.rnn(features)
+        return self._outputs(heard)
+
+    def follow(
+        self, features: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """:meth:`decide` for a stream: takes the memory of what came before, and returns it last.
+
+        Args:
+            features: the next frames of :meth:`listen`.
+            memory: as returned before; None, or zeros ``(layers, batch, hidden)``, at the start.
+        """
+        heard, memory = self.rnn(features, memory)
+        return (*self._outputs(heard), memory)
+
+    def _outputs(self, heard: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         shares = self.shares(heard).unflatten(2, (len(LEVEL_STEMS), self.config.level_bands))
         return self.onsets(heard), self.velocities(heard), shares
 
 
-def _block(inputs: int, outputs: int, bands: int, stride: int) -> nn.Sequential:
-    """Three frames by some bands, of which each ``stride``-th is kept."""
+class _Frames(nn.Conv2d):
+    """Three frames by some bands: ``ahead`` of the frames, none or one, are of the future."""
+
+    def __init__(self, inputs: int, outputs: int, bands: int, stride: int, ahead: int) -> None:
+        super().__init__(
+            inputs, outputs, (3, bands), stride=(1, stride), padding=(0, bands // 2), bias=False
+        )
+        self.ahead = ahead
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return super().forward(nn.functional.pad(maps, (0, 0, 2 - self.ahead, self.ahead)))
+
+
+def _block(inputs: int, outputs: int, bands: int, stride: int, ahead: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(
-            inputs, outputs, (3, bands), stride=(1, stride), padding=(1, bands // 2), bias=False
-        ),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
+        _Frames(inputs, outputs, bands, stride, ahead), nn.BatchNorm2d(outputs), nn.ReLU()
     )

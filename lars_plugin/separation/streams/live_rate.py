@@ -73,6 +73,11 @@ class LiveResampler:
         self._channels = channels
         self.reset()
 
+    @property
+    def latency_samples(self) -> int:
+        """Samples of the source after which the one that belongs to them is known."""
+        return self._half
+
     def reset(self) -> None:
         """Forget everything: silence before the start."""
         self._waiting = np.zeros((self._channels, self._half), np.float32)

@@ -17,6 +17,7 @@ from lars_plugin.networks.transcriber.config import TranscriberConfig
 
 if TYPE_CHECKING:
     from lars_plugin.networks.transcriber.network import Transcriber as Network
+    from lars_plugin.training.transcription.publish import Decisions
     from lars_plugin.training.transcription.shards import Bytes
 
 __all__ = ["TRANSCRIBER", "add_transcription_options", "run_transcription"]
@@ -25,7 +26,7 @@ TRANSCRIBER = "transcriber"
 
 # Options of other trainings, by their default values.
 _UNUSED = {
-    "clips": None, "stemgmd": None, "init": None, "loss": "ours", "device": "cpu",
+    "clips": None, "stemgmd": None, "loss": "ours", "device": "cpu",
     "compile": False, "workers": 1, "reuse": 1.0, "silent_db": -30.0, "synthetic_kits": 32,
 }  # fmt: skip
 
@@ -72,9 +73,11 @@ def run_transcription(args: argparse.Namespace, settings: dict[str, Any]) -> int
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
+    network = Network(config)
+    if args.init:
+        _adopt(network, args.init)
     _render(args)
     performances, music = read_shards(args.out / "shards")
-    network = Network(config)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     _tell(f"{parameters:,} parameters; {len(performances)} performances, {len(music)} pieces")
     remixer = Remixer(
@@ -83,6 +86,7 @@ def run_transcription(args: argparse.Namespace, settings: dict[str, Any]) -> int
         frames=round(_SECONDS * 100),
         level_bands=config.level_bands,
         seed=args.seed + round(time.time()),  # another sequence after each resumption
+        running=config.causal,
     )
     average = fit(
         network,
@@ -92,7 +96,7 @@ def run_transcription(args: argparse.Namespace, settings: dict[str, Any]) -> int
         _tell,
     )
     network.load_state_dict(average)
-    thresholds, scores = _validate(network.eval(), args.out / "validation", music, args.seed)
+    chosen, scores = _validate(network.eval(), args.out / "validation", music, args.seed)
     record = {
         "command": " ".join(["lars", *sys.argv[1:]]),
         "performances": len(performances),
@@ -101,10 +105,30 @@ def run_transcription(args: argparse.Namespace, settings: dict[str, Any]) -> int
         "machine": f"{platform.machine()}, {platform.system()}",
     }
     folder = args.out / "model"
-    publish_transcriber(folder, config, average, thresholds, record)
+    publish_transcriber(folder, config, average, chosen, record)
     print(json.dumps(scores))
     print(f"transcriber: {folder} (use it with --transcriber {folder})")
     return 0
+
+
+def _adopt(network: Network, source: str) -> None:
+    """Start from the weights of another transcriber, as far as the shapes are the same: a causal
+    network hears with the convolutions of one that is not."""
+    from lars_plugin.zoo.checkpoints import read_state
+    from lars_plugin.zoo.registry import find_weights
+    from lars_plugin.zoo.transcribers import ARCHITECTURES, find_transcriber
+
+    card = find_transcriber(source)
+    if card.architecture != next(iter(ARCHITECTURES)):
+        raise InputError(f"--init: {source} is of another architecture; name one of our own")
+    own = network.state_dict()
+    state = read_state(find_weights(card, card.folder), card.weights.format)
+    same = {
+        key: value for key, value in state.items() if key in own and own[key].shape == value.shape
+    }
+    own.update(same)
+    network.load_state_dict(own)
+    _tell(f"{len(same)} of {len(own)} tensors from {source}")
 
 
 def _tell(line: str) -> None:
@@ -146,16 +170,24 @@ def _render(args: argparse.Namespace) -> None:
 
 def _validate(
     network: Network, folder: Path, music: Sequence[Bytes], seed: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Thresholds, and F by group with them, on performances of validation kits and grooves."""
+) -> tuple[Decisions, dict[str, float]]:
+    """Thresholds and biases, and F by group with them, on performances of validation kits and
+    grooves."""
     from lars_plugin.midi.transcriber import LarsTranscriber
+    from lars_plugin.training.transcription.publish import Decisions
     from lars_plugin.training.transcription.shards import read_shards
-    from lars_plugin.training.transcription.thresholds import choose_thresholds, excerpts, scores
+    from lars_plugin.training.transcription.thresholds import (
+        choose_biases,
+        choose_thresholds,
+        excerpts,
+        scores,
+    )
 
     performances, _ = read_shards(folder)
-    transcriber = LarsTranscriber(network, {})
-    pairs = list(excerpts(performances, music, network.config.level_bands, seed))
+    transcriber = LarsTranscriber.of_network(network, {})
+    pairs = list(excerpts(performances, music, network.config, seed))
     heard = [transcriber.hear_levels(levels) for levels, _ in pairs]
     truths = [truth for _, truth in pairs]
     thresholds = choose_thresholds(heard, truths)
-    return thresholds, scores(heard, truths, thresholds)
+    biases = choose_biases(heard, truths, thresholds)
+    return Decisions(thresholds, biases), scores(heard, truths, thresholds)

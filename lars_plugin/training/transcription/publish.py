@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,30 @@ from lars_plugin.audio import AtomicFiles
 from lars_plugin.midi.transcriber import TRANSCRIBER_FILE, WEIGHTS_FILE
 from lars_plugin.networks.transcriber.config import TranscriberConfig
 
-__all__ = ["publish_transcriber"]
+__all__ = ["Decisions", "publish_transcriber"]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What is chosen after training.
+
+    Attributes:
+        thresholds: by group.
+        biases: by stem and articulation.
+    """
+
+    thresholds: Mapping[str, float]
+    biases: Mapping[tuple[str, str], float]
 
 
 def publish_transcriber(
     folder: Path,
     config: TranscriberConfig,
     state: Mapping[str, Tensor],
-    thresholds: Mapping[str, float],
+    decisions: Decisions,
     record: Mapping[str, Any],
 ) -> None:
-    """Write shape, thresholds, weights (float16) and the record of the training.
+    """Write shape, thresholds and biases, weights (float16) and the record of the training.
 
     Raises:
         AudioFileError: a file cannot be written; then none is.
@@ -46,7 +59,10 @@ def publish_transcriber(
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(config).items()
         },
-        "thresholds": {group: round(value, 4) for group, value in thresholds.items()},
+        "thresholds": {group: round(value, 4) for group, value in decisions.thresholds.items()},
+        "biases": {
+            "/".join(stroke): round(value, 3) for stroke, value in decisions.biases.items() if value
+        },
         "weights": {
             "file": WEIGHTS_FILE,
             "format": "safetensors",

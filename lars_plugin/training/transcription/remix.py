@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from lars_plugin.midi.mel import BANDS, FRAMES_PER_SECOND
+from lars_plugin.midi.mel import BANDS, FRAMES_PER_SECOND, running_levels
 from lars_plugin.networks.transcriber.config import (
     GROUP_OF,
     GROUPS,
@@ -77,6 +77,7 @@ class RemixConfig:
     thin: float = 0.1  # nothing below
     shift: float = 0.4  # all bands up or down by up to three
     level_db: float = 4.0
+    before_db: tuple[float, float] = (-50.0, 8.0)  # what was loud before, for running levels
 
 
 class Remixer:
@@ -88,6 +89,7 @@ class Remixer:
         frames: of an excerpt, at most those of a performance.
         level_bands: in which shares are counted; divides the bands.
         seed: same seed, same sequence.
+        running: levels as in live use, where the reference is what was loud so far.
         config: how wildly to vary.
     """
 
@@ -99,11 +101,13 @@ class Remixer:
         frames: int,
         level_bands: int,
         seed: int,
+        running: bool = False,
         config: RemixConfig | None = None,
     ) -> None:
         self.performances, self.music = performances, music
         self.frames, self.level_bands = frames, level_bands
         self.rng = np.random.default_rng(seed)
+        self.running = running
         self.config = config or RemixConfig()
 
     def __iter__(self) -> Iterator[Item]:
@@ -214,8 +218,12 @@ class Remixer:
             fall = np.maximum(0, rng.integers(1, 12) - bands) * rng.uniform(1, 8)
             mixture = mixture * _gain(-fall)
         reference = float(mixture.sum(axis=1).max()) + 1e-12
-        levels = 10 * np.log10(mixture / reference + 10 ** (_FLOOR_DB / 10))
-        levels += rng.normal(0, config.level_db)
+        if self.running:
+            before = 10 * np.log10(reference) + rng.uniform(*config.before_db)
+            levels = 20 * (running_levels(mixture, before)[0] - 2)
+        else:
+            levels = 10 * np.log10(mixture / reference + 10 ** (_FLOOR_DB / 10))
+            levels += rng.normal(0, config.level_db)
         if rng.random() < config.shift:
             by = int(rng.integers(-3, 4))
             source = bands - by

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lars_plugin import cli
+from lars_plugin.backends.transcription import TorchParts
 from lars_plugin.errors import DatasetError
 from lars_plugin.midi.mel import BANDS
 from lars_plugin.midi.scoring import Stroke
@@ -24,7 +25,7 @@ from lars_plugin.training.command import add_train_parser
 from lars_plugin.training.data.examples import claim_folder
 from lars_plugin.training.data.grooves import load_grooves
 from lars_plugin.training.data.kits import load_kits
-from lars_plugin.training.transcription.command import _UNUSED
+from lars_plugin.training.transcription.command import _UNUSED, _adopt
 from lars_plugin.training.transcription.fit import FitSettings, _batch, fit, losses
 from lars_plugin.training.transcription.remix import RemixConfig, Remixer
 from lars_plugin.training.transcription.shards import (
@@ -35,7 +36,9 @@ from lars_plugin.training.transcription.shards import (
     render_performances,
     unpack,
 )
-from lars_plugin.training.transcription.thresholds import choose_thresholds
+from lars_plugin.training.transcription.thresholds import choose_biases, choose_thresholds
+from lars_plugin.zoo.checkpoints import read_state
+from lars_plugin.zoo.transcribers import find_transcriber
 
 STILL = RemixConfig(
     exchange=0, balance=0, equaliser=0, room=0, music=0, compression=0, noise=0, dull=0, thin=0,
@@ -203,7 +206,7 @@ def test_the_command_renders_trains_and_publishes(
     assert "--transcriber" in capsys.readouterr().out
     found = load_transcriber(out / "model")
     assert isinstance(found, LarsTranscriber)
-    assert found.network.config.hidden == 8
+    assert found.config.hidden == 8
     assert set(found.thresholds) == set(GROUPS)
 
 
@@ -240,7 +243,9 @@ def arguments(data: object, out: Path, *more: str) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--init", "lars-mini"], "without --init"),
+        (["--init", "lars-mini"], "no transcriber 'lars-mini'"),
+        (["--init", "adtof"], "another architecture"),
+        (["--reuse", "2"], "without --reuse"),
         (["--synthetic-kits", "3"], "without --synthetic-kits"),
         (["--accompaniment", "nowhere"], "nowhere: no such folder"),
         (["--exclude-kits", "nobody"], "nobody"),
@@ -253,6 +258,20 @@ def test_options_that_cannot_apply_are_refused_before_any_work(
     assert cli.main(arguments(data, tmp_path / "run", *options)) != 0
     assert reason in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_a_causal_network_starts_with_the_convolutions_of_one_that_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = Transcriber(TranscriberConfig(causal=True, lookahead=1))
+    _adopt(network, "lars-transcriber")
+    card = find_transcriber("lars-transcriber")
+    trained = read_state(card.folder / card.weights.file, "safetensors")
+    own = network.state_dict()
+    fronts = [name for name in own if name.startswith("front.")]
+    assert fronts
+    assert all(torch.equal(own[name], trained[name].to(own[name].dtype)) for name in fronts)
+    assert "lars-transcriber" in capsys.readouterr().out
 
 
 def test_the_refused_options_are_told_by_their_defaults(tmp_path: Path) -> None:
@@ -268,3 +287,32 @@ def test_shards_of_other_kits_are_not_taken(data: object, tmp_path: Path) -> Non
     claim_folder(tmp_path, "these kits")
     with pytest.raises(DatasetError, match="other settings"):
         claim_folder(tmp_path, "others")
+
+
+def test_biases_let_rare_strokes_be_named() -> None:
+    rng = np.random.default_rng(0)
+    center, sidestick = STROKES.index(("snare", "center")), STROKES.index(("snare", "sidestick"))
+    frames = 4000
+    strokes = np.full((frames, len(STROKES)), 0.01, np.float32)
+    groups = np.zeros((frames, len(GROUPS)), np.float32)
+    truth = []
+    for number, frame in enumerate(range(10, frames - 10, 10)):
+        rare = number % 40 == 0
+        # The network leans to the common one, and still hears a difference.
+        strokes[frame, center] = rng.normal(0.8 if rare else 0.95, 0.01)
+        strokes[frame, sidestick] = rng.normal(0.3 if rare else 0.05, 0.01)
+        groups[frame, GROUPS.index("snare")] = 0.9
+        kind = "sidestick" if rare else "center"
+        truth.append(Stroke(frame / 100, "snare", 100.0, kind))
+    thresholds = dict.fromkeys(GROUPS, 0.5)
+    biases = choose_biases([Activations(strokes, groups)], [truth], thresholds)
+    assert biases["snare", "center"] == pytest.approx(-biases["snare", "sidestick"], abs=0.002)
+    assert biases["hihat", "open"] == 0  # never played
+    network = Transcriber(TranscriberConfig(hidden=4))
+    tilted, _ = LarsTranscriber(
+        network.config, TorchParts(network), thresholds, biases=biases
+    ).chances(np.concatenate([strokes, groups], axis=1))
+    at = [round(stroke.time * 100) for stroke in truth]
+    named = tilted[at, sidestick] > tilted[at, center]
+    assert named.tolist() == [stroke.articulation == "sidestick" for stroke in truth]
+    assert not (strokes[at, sidestick] > strokes[at, center]).any()
