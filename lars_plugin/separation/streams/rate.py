@@ -10,10 +10,9 @@ from typing import Protocol
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
 from lars_plugin.model import Wave
-from lars_plugin.separation.streams.base import ModelStream, Steps, check_block
+from lars_plugin.separation.streams.base import ModelStream, Steps
 from lars_plugin.separation.streams.lost_band import LostBand
 
 __all__ = ["RateStream", "Resampler"]
@@ -152,14 +151,14 @@ class RateStream(ModelStream):
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        super().reset()
         self._inner.reset()
         self._in.reset()
         self._out.reset()
         self._lost.reset()
         self._taken = self._given = 0
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        wave = check_block(block, self.channels, self._taken, self.sample_rate)
+    def push_checked(self, wave: Wave) -> Steps:
         self._taken += wave.shape[1]
         converted = self._in.push(wave)
         self._lost.hear(wave, converted)
