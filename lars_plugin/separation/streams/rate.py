@@ -20,6 +20,8 @@ __all__ = ["RateStream", "Resampler"]
 # The resampler is fed blocks of this many samples, whatever the caller's blocks are: the
 # result must not depend on them to the last bit.
 _QUANTUM = 1024
+# Stems that are finished at once are converted in pieces of this many samples.
+_PIECE = 1 << 14
 
 
 class Resampler(Protocol):
@@ -184,7 +186,15 @@ class RateStream(ModelStream):
         return _Soxr(source, target, channels)
 
     def _give(self, stems: Wave) -> Wave:
-        """From the inner rate to the stream's."""
+        """From the inner rate to the stream's, in pieces: a window of stems is a lot of memory."""
+        return self._joined(
+            [
+                self._give_piece(stems[..., start : start + _PIECE])
+                for start in range(0, max(1, stems.shape[2]), _PIECE)
+            ]
+        )
+
+    def _give_piece(self, stems: Wave) -> Wave:
         waves = self._lost.join(stems)
         folded = waves.reshape(self._lost.waves * self.channels, -1)
         return self._lost.add(self._fit(self._unfold(self._out.push(folded))))
