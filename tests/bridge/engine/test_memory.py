@@ -68,7 +68,7 @@ def test_refined_streams_are_opened_at_192_khz_and_refused_where_they_would_take
     None
 ):
     model, memory = load_model("lars-mini", device="cpu", backend="torch"), Memory()
-    wish = {"model": "lars-mini", "mode": Open.OFFLINE}
-    memory.take(1, stream_bytes(model, Open(sample_rate=192000.0, **wish)))
+    wish = Open(model="lars-mini", mode=Open.OFFLINE, sample_rate=192000.0)
+    memory.take(1, stream_bytes(model, wish))
     with pytest.raises(InputError, match="take a lower rate"):
-        memory.take(2, stream_bytes(model, Open(sample_rate=768000.0, **wish)))
+        memory.take(2, stream_bytes(model, dataclasses.replace(wish, sample_rate=768000.0)))
