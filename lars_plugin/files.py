@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import logging
 import os
 import threading
@@ -138,6 +139,21 @@ def _remove_folders(folder: Path) -> None:
         folder = folder.parent
 
 
+class _NamedFile(io.FileIO):
+    """A new file whose errors tell its final name, which the system does not."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        super().__init__(descriptor, "r+b")
+        self._path = path
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = self._path
+            raise
+
+
 class AtomicFiles:
     """Files written under temporary names and renamed together at the end.
 
@@ -173,8 +189,12 @@ class AtomicFiles:
     ) -> None:
         if kind is None:
             self.commit()
-        else:
-            self.rollback()
+            return
+        failed = error.filename if isinstance(error, OSError) else None
+        ours = [path for path, *_ in self._open if path is failed]
+        self.rollback()
+        if ours and isinstance(error, OSError):
+            raise write_failure(ours[0], error, self._error) from error
 
     def create(self, path: Path, mode: int = 0o666) -> BinaryIO:
         """A new file, open for reading and writing, that will be called ``path``.
@@ -205,7 +225,7 @@ class AtomicFiles:
                     remove_leftovers(path.parent)
                     self._cleared.add(path.parent)
                 temporary, descriptor = new_part(path.parent, mode)
-                handle = os.fdopen(descriptor, "w+b")
+                handle = io.BufferedRandom(_NamedFile(descriptor, path))
             except OSError as error:
                 _remove_folders(path.parent)
                 raise write_failure(path, error, self._error) from error

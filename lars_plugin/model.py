@@ -359,6 +359,11 @@ class AnyModel:
         @property
         def backend(self) -> Backend: ...
 
+    @property
+    def backend_name(self) -> str:
+        """What runs it, for people: "torch cpu float32"."""
+        return self.backend.name
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         recipe = recipe_of(self)
         return super().__reduce_ex__(protocol) if recipe is None else (made_again, (recipe,))

@@ -289,6 +289,28 @@ def test_errors_are_of_the_kind_that_was_chosen(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.skipif(os.name != "posix", reason="limits of file sizes are a POSIX matter")
+def test_a_handle_that_takes_no_more_is_named_among_others(tmp_path: Path) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with (
+            pytest.raises(ModelError, match=r"cannot write .*/b: the file would exceed"),
+            AtomicFiles(ModelError) as files,
+        ):
+            files.create(tmp_path / "a").write(b"a")
+            files.create(tmp_path / "b").write(bytes(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert names(tmp_path) == []
+    # What others raise stays what it is.
+    with pytest.raises(FileNotFoundError), AtomicFiles() as files:
+        files.create(tmp_path / "a")
+        (tmp_path / "c").read_bytes()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
 def test_a_private_file_is_private_from_its_first_moment_on(tmp_path: Path) -> None:
     with replacing(tmp_path / "a", mode=0o600) as temporary:

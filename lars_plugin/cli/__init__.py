@@ -21,12 +21,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
 from lars_plugin import __version__
-from lars_plugin.cli.streams import provide_streams
+from lars_plugin.cli.streams import STDOUT, provide_streams
 from lars_plugin.errors import InputError, LarsError
+from lars_plugin.files import write_failure
 
 __all__ = ["COMMANDS", "Command", "Terminated", "main"]
 
@@ -50,6 +52,9 @@ COMMANDS = (
     Command("serve", "run the engine that DAWs connect to", "lars_plugin.bridge.command"),
     Command("stream", "play a file through the engine", "lars_plugin.bridge.command"),
 )
+
+# What the system says when there is no room for what is written.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _EPILOG = """\
 exit codes: 0 all done, 1 something failed, 2 wrong usage, 130 interrupted, 143 terminated
@@ -89,11 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _stop_printing()  # whoever read our output has gone
         return 1
     except OSError as error:
-        if error.errno != errno.ENOSPC or error.filename is not None:
+        if error.filename == STDOUT:
+            _stop_printing()
+        elif error.errno not in _FULL:
             return _report(error, debug)
-        _stop_printing()
-        _tell("error: cannot write all that is printed: no space left behind standard output")
-        return 1
+        failure = write_failure(Path(os.fsdecode(error.filename or "a file")), error)
+        failure.__cause__ = error
+        return _report(failure, debug)
     except BaseException as error:
         return _report(error, debug)
 

@@ -220,7 +220,7 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     # On a terminal, where somebody wonders; the log of --verbose says it with the reason.
     if sys.stderr.isatty() and not (args.quiet or args.json):
         print(
-            f"lars: {separator.model.config.name} on {separator.model.backend.name}",
+            f"lars: {separator.model.config.name} on {separator.model.backend_name}",
             file=sys.stderr,
         )
     with Display(len(plan.work), shown=not args.quiet) as display:
@@ -326,8 +326,11 @@ def _share_cores(model: AnyModel, jobs: int) -> None:
 
 def _share(model: AnyModel, jobs: int) -> None:
     """Tell backends that have threads of their own."""
-    for part in getattr(model, "parts", ()):
+    parts: tuple[AnyModel, ...] = getattr(model, "parts", ())
+    for part in parts:
         _share(part, jobs)
+    if parts:
+        return
     share = getattr(model.backend, "share", None)
     if share is not None:
         share(jobs)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,7 @@ class Composite(AnyModel, ABC):
 
     Attributes:
         config: what it gives, as of any model.
-        backend: runs all parts on one chunk where it is fused; otherwise it only has a name.
         parts: the models it is made of.
-        fused: whether its parts can run on one chunk; otherwise it runs as streams only.
     """
 
     def __init__(
@@ -44,8 +42,31 @@ class Composite(AnyModel, ABC):
     ) -> None:
         self.config: ModelConfig = config
         self.parts: tuple[AnyModel, ...] = tuple(parts)
-        self.fused = backend is not None
-        self.backend: Backend = backend or _Parts(config.name, parts)
+        self._backend = backend
+
+    @property
+    def fused(self) -> bool:
+        """Whether its parts can run on one chunk; otherwise it runs as streams only."""
+        return self._backend is not None
+
+    @property
+    def backend(self) -> Backend:
+        """What runs all parts on one chunk.
+
+        Raises:
+            EngineError: the composite is not fused.
+        """
+        if self._backend is None:
+            raise EngineError(
+                f"the parts of {self.config.name} cut audio in different ways: it cannot run on one"
+                " chunk"
+            )
+        return self._backend
+
+    @property
+    def backend_name(self) -> str:
+        """Those of the parts."""
+        return _joined_names(part.backend_name for part in self.parts)
 
     @abstractmethod
     def with_parts(self, parts: Sequence[AnyModel]) -> Composite:
@@ -208,33 +229,23 @@ def mixed(parts: Sequence[Wave], factors: Sequence[Wave], axis: int) -> Wave:
     return out
 
 
-class _Parts:
-    """Stands for the backends of a composite that is not fused; it cannot run a chunk."""
-
-    def __init__(self, name: str, parts: Sequence[AnyModel]) -> None:
-        self._model = name
-        self._backends = [part.backend for part in parts]
-
-    @property
-    def name(self) -> str:
-        return " and ".join(dict.fromkeys(backend.name for backend in self._backends))
-
-    def __call__(self, batch: Wave) -> Wave:
-        del batch
-        raise EngineError(
-            f"the parts of {self._model} cut audio in different ways: it cannot run on one chunk"
-        )
+def _joined_names(names: Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(names))
 
 
-class _InTurn(_Parts):
+class _InTurn:
     """A fused cascade."""
 
     def __init__(self, music: AnyModel, drums: AnyModel) -> None:
-        super().__init__(music.config.name, (music, drums))
+        self._backends = (music.backend, drums.backend)
         stems = music.config.stems
         self._drums = stems.index(DRUMS)
         self._kept = [index for index in range(len(stems)) if index != self._drums]
         self._wanted = (len(stems), music.config.name)
+
+    @property
+    def name(self) -> str:
+        return _joined_names(backend.name for backend in self._backends)
 
     def __call__(self, batch: Wave) -> Wave:
         music, drums = self._backends
@@ -245,13 +256,17 @@ class _InTurn(_Parts):
         return np.concatenate([above[:, self._kept], below], axis=1)
 
 
-class _SideBySide(_Parts):
+class _SideBySide:
     """A fused ensemble."""
 
     def __init__(self, parts: Sequence[AnyModel], mixing: Sequence[Wave]) -> None:
-        super().__init__("an ensemble", parts)
+        self._backends = [part.backend for part in parts]
         self._mixing = mixing
         self._wanted = [(len(part.config.stems), part.config.name) for part in parts]
+
+    @property
+    def name(self) -> str:
+        return _joined_names(backend.name for backend in self._backends)
 
     def __call__(self, batch: Wave) -> Wave:
         results = []

@@ -95,7 +95,7 @@ class ModelSystem:
     @property
     def backend(self) -> str | None:
         """The backend ("torch cpu float32"); None before it is opened."""
-        return None if self._separator is None else self._separator.model.backend.name
+        return None if self._separator is None else self._separator.model.backend_name
 
     def separator(self) -> Separator:
         """The separator.

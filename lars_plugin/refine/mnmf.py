@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.dsp.hermitian import applied, geometric_mean, inverse, outer, sandwich, solved
 from lars_plugin.dsp.parallel import one_thread_each, run_parts, stop_check
-from lars_plugin.dsp.spatial import DIFFUSE
+from lars_plugin.dsp.spatial import DIFFUSE, covariances
 from lars_plugin.dsp.stft import Spectrum
 
 __all__ = ["TINY", "MultichannelNMF"]
@@ -227,15 +227,12 @@ def _start(
 
 def _covariances(stems: Spectrum, power: Wave) -> Wave:
     """Spatial covariances ``(planes, F, stems)``, their traces 2 (and a little)."""
-    energy = power.sum(axis=2)  # (stems, C, F)
     if stems.shape[1] == 1:
-        return np.ones((1, *energy[:, 0].T.shape), np.float32)
-    whole = energy.sum(axis=1) / 2 + np.float32(1e-20)
-    across = (stems[:, 0] * stems[:, 1].conj()).sum(axis=1) / whole
-    planes = energy[:, 0] / whole, energy[:, 1] / whole, across.real, across.imag
-    places = np.stack([plane.T for plane in planes])
-    places[:2] += DIFFUSE
-    return np.ascontiguousarray(places)
+        return np.ones((1, stems.shape[3], stems.shape[0]), np.float32)
+    energy = power.sum(axis=2)  # (stems, C, F)
+    energies = energy[:, 0], energy[:, 1]
+    r00, r11, r01 = covariances(stems[:, 0], stems[:, 1], energies, energy.sum(axis=1))
+    return np.ascontiguousarray(np.stack([one.T for one in (r00, r11, r01.real, r01.imag)]))
 
 
 def _step(more: Wave, less: Wave, before: Wave, most: np.float32) -> Wave:

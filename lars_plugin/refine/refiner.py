@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import is_silent
 from lars_plugin.dsp.parallel import default_threads, one_thread_each, run_parts
-from lars_plugin.dsp.spatial import MONO
+from lars_plugin.dsp.spatial import is_mono
 from lars_plugin.dsp.stft import Spectra, Spectrum
 from lars_plugin.model import Refinement
 from lars_plugin.refine.mnmf import TINY, MultichannelNMF
@@ -137,7 +137,7 @@ def _refined(
 def _is_mono(mixture: Spectrum) -> bool:
     side = float(np.square(np.abs(mixture[0] - mixture[1]), dtype=np.float64).sum())
     whole = float(np.square(np.abs(mixture), dtype=np.float64).sum())
-    return not side > MONO * whole  # NaN compares false
+    return is_mono(side, whole)
 
 
 def _agreed(stem: Spectrum, power: Wave, share: float) -> Wave:

@@ -23,7 +23,7 @@ from lars_plugin.audio.levels import is_silent
 from lars_plugin.dsp.hermitian import power as power_of
 from lars_plugin.dsp.hermitian import solved_complex
 from lars_plugin.dsp.parallel import default_threads, run_parts
-from lars_plugin.dsp.spatial import DIFFUSE, MONO
+from lars_plugin.dsp.spatial import covariances, is_mono
 from lars_plugin.dsp.stft import Spectra, Spectrum
 from lars_plugin.errors import InputError
 from lars_plugin.model import Backend, CausalBackend
@@ -85,10 +85,9 @@ class SpatialFilter:
     def _applies(self, wave: Wave, stems: Wave) -> bool:
         if wave.shape[0] != 2 or wave.shape[1] <= self._spectra.n_fft or is_silent(wave):
             return False
-        power = float(np.mean(np.square(wave, dtype=np.float64)))
-        side = float(np.mean(np.square(wave[0] - wave[1], dtype=np.float64)))
-        # NaN compares false.
-        return side > MONO * power and bool(np.isfinite(stems).all())
+        whole = float(np.square(wave, dtype=np.float64).sum())
+        side = float(np.square(wave[0] - wave[1], dtype=np.float64).sum())
+        return not is_mono(side, whole) and bool(np.isfinite(stems).all())
 
     def _filtered(self, wave: Wave, stems: Wave) -> Wave:
         spectra, threads = self._spectra, default_threads()
@@ -108,10 +107,9 @@ def _wiener(mixture: Spectrum, stems: Spectrum) -> Spectrum:
     left, right = stems[:, 0], stems[:, 1]
     powers = (power_of(left), power_of(right))
     total = powers[0] + powers[1]
-    whole = total.sum(axis=1) / 2 + np.float32(1e-20)
-    r00 = (powers[0].sum(axis=1) / whole + DIFFUSE)[:, None]
-    r11 = (powers[1].sum(axis=1) / whole + DIFFUSE)[:, None]
-    r01 = ((left * right.conj()).sum(axis=1) / whole)[:, None]  # (S, 1, F)
+    energies = powers[0].sum(axis=1), powers[1].sum(axis=1)
+    # Each (S, 1, F).
+    r00, r11, r01 = (one[:, None] for one in covariances(left, right, energies, total.sum(axis=1)))
     v = total / 2 + _FLOOR / np.float32(len(stems))
     # The sum over the stems is a Hermitian 2 x 2 matrix in every bin.
     z0, z1 = solved_complex((v * r00).sum(0), (v * r11).sum(0), (v * r01).sum(0), mixture)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import importlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from lars_plugin.leftovers import new_part, remove_leftovers
 
 __all__ = ["part_of"]
 
@@ -16,24 +17,35 @@ __all__ = ["part_of"]
 @contextmanager
 def part_of(target: Path) -> Iterator[Path]:
     """The file to download into: ``target`` with ``.part``, which is kept if the block fails. While
-    another download uses that one, it is a temporary file, which is removed.
+    another download uses that one, it is a temporary file, which is removed. Those of downloads
+    that were killed are removed too.
+
+    The block may write, truncate or rename the file, but not remove it: another one of that name
+    would not be held by this process.
 
     Args:
         target: in an existing folder.
     """
+    remove_leftovers(target.parent)
     shared = target.with_name(target.name + ".part")
     # The folder itself is locked: no lock file remains, and the system unlocks it if we die.
     folder = _opened(target.parent)
     try:
         if folder is None or _locked(folder):
-            yield shared
+            try:
+                yield shared
+            finally:
+                with suppress(OSError):
+                    if not shared.stat().st_size:
+                        shared.unlink()
             return
-        own = target.with_name(f".{target.name}-{secrets.token_hex(4)}.part")
+        own, descriptor = new_part(target.parent)
         try:
             yield own
         finally:
             with suppress(OSError):
                 own.unlink()
+            os.close(descriptor)
     finally:
         if folder is not None:
             os.close(folder)

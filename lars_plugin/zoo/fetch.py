@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import os
 import re
 import urllib.error
 import urllib.request
@@ -111,7 +112,7 @@ def _fetch_whole(
         problem = difference(part, weights)
         if problem is None:
             return None
-        part.unlink()
+        os.truncate(part, 0)
         if not start:
             return problem
         # The beginning may be from another address: try again from the start.
@@ -130,7 +131,7 @@ def _fetch_rest(
         error.close()
         if error.code != 416 or not start:
             raise _AddressError(f"HTTP {error.code} {error.reason}") from error
-        part.unlink()  # the file there ends before our part does
+        os.truncate(part, 0)  # the file there ends before our part does
         return _fetch_rest(url, part, 0, size, progress)
     with response:
         start = _resumes_at(response, start)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -313,11 +314,18 @@ def test_the_next_run_removes_what_a_killed_one_has_left(
     assert sorted(path.parent.name for path in out.rglob("kick.wav")) == ["a", "b"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device that is always full")
-def test_a_standard_output_that_is_full_is_one_line() -> None:
+full_device = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="a Linux device that is always full"
+)
+
+
+@full_device
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_standard_output_that_is_full_is_one_line(unbuffered: str) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "lars_plugin", "models", "list"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -325,5 +333,44 @@ def test_a_standard_output_that_is_full_is_one_line() -> None:
         )
     assert done.returncode == 1
     assert done.stderr == (
-        "lars: error: cannot write all that is printed: no space left behind standard output\n"
+        "lars: error: cannot write standard output: the disk is full; free some space\n"
+    )
+
+
+@full_device
+def test_a_standard_error_that_is_full_costs_no_stems(song: Song, tmp_path: Path) -> None:
+    # Of the first there is something to say.
+    inputs = [tmp_path / "none.wav", song("a.wav", 0.2)]
+    program = [sys.executable, "-c", QUICK, "separate", "-o", tmp_path, *inputs]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*map(str, program)], stderr=full, check=False)
+    assert done.returncode == 1
+    assert len(list(tmp_path.glob("a/*.wav"))) == 6
+
+
+def test_a_file_that_cannot_be_written_is_named_and_is_not_standard_output(
+    song: Song, tmp_path: Path
+) -> None:
+    song("stems/kick.wav", 2.0)
+    picture = tmp_path / "hits.png"
+    limit = "import matplotlib.font_manager, resource, sys; from lars_plugin.cli import main;"
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); sys.exit(main(sys.argv[1:]))"
+    arguments = ["midi", tmp_path / "stems", "--model", "none", "-o", tmp_path / "a.mid"]
+    with running(*arguments, "--plot", picture, program=limit) as process:
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert f"lars: error: cannot write {picture}: the file would exceed the size limit" in error
+    assert not list(tmp_path.glob("**/*.p*"))
+
+
+def test_what_is_no_file_of_ours_is_not_standard_output_either(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("lars_plugin.cli.demo.run_demo", fail)
+    assert main(["demo"]) == 1
+    assert capsys.readouterr().err == (
+        "lars: error: cannot write a file: the disk is full; free some space\n"
     )

@@ -46,7 +46,7 @@ def test_a_composite_is_no_model_but_stands_for_one(kind: str) -> None:
     assert not isinstance(composite, Model)
     stems = Separator(composite).separate(AUDIO, 44100)
     assert tuple(stems) == composite.config.stems
-    assert composite.backend.name
+    assert composite.backend_name
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,7 +80,9 @@ def test_only_a_fused_composite_runs_on_one_chunk() -> None:
     chunk = AUDIO[None, :, :256]
     assert Cascade(music(), kit(256)).backend(chunk).shape == (1, 5, 2, 256)
     with pytest.raises(EngineError, match="cannot run on one chunk"):
-        Cascade(music(), kit()).backend(chunk)
+        _ = Cascade(music(), kit()).backend
+    # What runs its parts can be told all the same.
+    assert Cascade(music(), kit()).backend_name == Cascade(music(), kit(256)).backend.name
 
 
 def test_a_rechunked_composite_keeps_its_parts_chunk_sizes() -> None:

@@ -306,3 +306,31 @@ def test_nothing_outside_of_networks_names_an_architecture_or_imports_one() -> N
             if word in ARCHITECTURES or inside in ARCHITECTURES:
                 wrong.append(f"{file}: {word}")
     assert wrong == []
+
+
+def test_nothing_outside_of_networks_asks_a_network_for_its_class() -> None:
+    # A network's configuration and its spectra are no networks.
+    parts = {f"lars_plugin.networks.shared.{name}" for name in ("shape", "stft")}
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        file = path.relative_to(PACKAGE)
+        if file.parts[0] == "networks":
+            continue
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        classes = {
+            alias.asname or alias.name
+            for node in nodes
+            if isinstance(node, ast.ImportFrom)
+            and (node.module or "").startswith("lars_plugin.networks.")
+            and node.module not in parts
+            for alias in node.names
+        }
+        wrong += [
+            f"{file}:{node.lineno}"
+            for node in nodes
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("isinstance", "issubclass")
+            and classes & {one.id for one in ast.walk(node.args[1]) if isinstance(one, ast.Name)}
+        ]
+    assert wrong == []

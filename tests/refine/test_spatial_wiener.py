@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,10 @@ from numpy.typing import NDArray
 
 from lars_plugin.errors import InputError
 from lars_plugin.evaluation.metrics import sdr
-from lars_plugin.model import CausalBackend
+from lars_plugin.model import CausalBackend, Refinement
+from lars_plugin.refine.refiner import Refiner
 from lars_plugin.refine.spatial_wiener import SpatialFilter
+from lars_plugin.separation.streams.views import view_of
 
 Wave = NDArray[np.float32]
 
@@ -81,6 +85,22 @@ def test_what_has_no_direction_comes_as_the_backend_made_it(what: str) -> None:
         rough[1, 0, 7] = np.nan
     result = SpatialFilter(Given(rough), 2048)(mixture[None])[0]
     assert np.array_equal(result, rough, equal_nan=True)
+
+
+@pytest.mark.parametrize(("ratio", "mono"), [(0.7, True), (1.4, False)])
+def test_views_fits_and_the_filter_agree_on_what_is_mono(ratio: float, mono: bool) -> None:
+    # Power of the difference of the channels against that of both.
+    spread = float(np.sqrt(ratio * 1e-4 / 2))
+    stems = panned([(1 + spread, 1 - spread), (1 + spread, 1 - spread)])
+    mixture = stems.sum(0)
+    rough = stems[::-1].copy()
+    assert np.array_equal(SpatialFilter(Given(rough), 2048)(mixture[None])[0], rough) == mono
+    assert (view_of(mixture) is None) == mono
+    plain = Refinement(window=40000, n_fft=1200, iterations=1)
+    trusting = dataclasses.replace(plain, mono_trust={"kick": 0.9})
+    one, other = (Refiner(fit, ("kick", "snare"))(mixture, rough) for fit in (plain, trusting))
+    # Trust in mono matters if it is.
+    assert np.array_equal(one, other) != mono
 
 
 def test_a_mono_model_passes_through() -> None:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +24,7 @@ from lars_plugin.errors import (
 )
 from lars_plugin.model import Chunking, ModelConfig, WeightsFile
 from lars_plugin.zoo import download, fetch
+from lars_plugin.zoo.claims import part_of
 from lars_plugin.zoo.yaml_configs import dump_config
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
@@ -288,3 +292,48 @@ def test_downloads_at_once_do_not_write_into_one_file(place: Place) -> None:
     assert result == [place.target]
     assert place.target.read_bytes() == CONTENT
     assert [path.name for path in place.target.parent.iterdir()] == ["weights.bin"]
+
+
+# Two downloads of one file at once, in a process that will be killed.
+DOWNLOADING = """
+import sys, time
+from pathlib import Path
+from lars_plugin.zoo.claims import part_of
+target = Path(sys.argv[1])
+with part_of(target) as first, part_of(target) as second:
+    first.write_bytes(b"first")
+    second.write_bytes(b"second")
+    print("begun", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks that end with a process")
+def test_what_a_killed_download_has_left_is_removed_but_what_can_be_resumed(tmp_path: Path) -> None:
+    target = tmp_path / "weights.bin"
+
+    def contents() -> list[bytes]:
+        return sorted(path.read_bytes() for path in tmp_path.iterdir())
+
+    with subprocess.Popen(
+        [sys.executable, "-c", DOWNLOADING, str(target)], stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"begun\n"
+            with part_of(target) as third:
+                third.write_bytes(b"third")
+                assert contents() == [b"first", b"second", b"third"]
+            assert contents() == [b"first", b"second"]
+        finally:
+            process.kill()
+    with part_of(target) as part:
+        assert contents() == [b"first"]
+        assert part.read_bytes() == b"first"
+
+
+def test_a_download_that_gave_the_wrong_file_leaves_nothing(place: Place) -> None:
+    place.publish("good", sha256="0" * 64)
+    with pytest.raises(ModelIntegrityError):
+        download("remote")
+    assert list(place.target.parent.iterdir()) == []

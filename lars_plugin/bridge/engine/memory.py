@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
 
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.messages import Open
@@ -14,15 +15,53 @@ from lars_plugin.separation.streams.windowed import is_refined
 
 __all__ = ["Memory", "stream_bytes"]
 
+# Samples of one wave in two converters and in what shares out the band that they lose, at most.
+_CONVERTERS = 1 << 17
+
 
 def stream_bytes(model: AnyModel, requested: Open) -> int:
     """Bytes of the buffers of the stream that an OPEN asks for, at most; nothing is allocated.
 
-    The network's own memory is the model's matter: it is the same for all who use it, and grows
-    with the chunks of a run, which ``MAX_BATCH`` and ``MAX_STEP`` bound.
+    The memory that a network or a fit works with is the model's matter: the network's is the same
+    for all who use it, and grows with the chunks of a run, which ``MAX_BATCH`` and ``MAX_STEP``
+    bound.
     """
+    return round(4 * model.config.channels * _room(model, requested, requested.sample_rate).taken)
+
+
+class _Room(NamedTuple):
+    """What a stream holds, in samples of each channel.
+
+    Attributes:
+        taken: of all buffers together.
+        waits: seconds of the recording that are in it.
+        burst: seconds of stems that are finished at once.
+    """
+
+    taken: float
+    waits: float
+    burst: float
+
+
+def _room(model: AnyModel, requested: Open, rate: float) -> _Room:
+    """The room of a model's stream at a rate."""
+    config = model.config
     if isinstance(model, Composite):
-        return sum(stream_bytes(part, requested) for part in model.parts)
+        parts = [_room(part, requested, config.sample_rate) for part in model.parts]
+        inner = _Room(*(sum(values) for values in zip(*parts, strict=True)))
+    else:
+        inner = _room_of_one(model, requested)
+    if rate == config.sample_rate:
+        return inner
+    # The recording waits at both rates for its stems, for what it loses on the way. What is
+    # finished is converted, and both forms and the blocks that it is made of are there at a time.
+    stems, both = len(config.stems), rate + config.sample_rate
+    taken = inner.waits * both + inner.burst * (config.sample_rate * (1 + stems) + 2 * stems * rate)
+    taken += _CONVERTERS * (1 + stems)
+    return _Room(inner.taken + taken, inner.waits, inner.burst)
+
+
+def _room_of_one(model: AnyModel, requested: Open) -> _Room:
     config = model.config
     own, live = config.chunking, requested.mode == Open.LIVE
     batch = 1 if live else own.batch_size
@@ -33,10 +72,14 @@ def stream_bytes(model: AnyModel, requested: Open) -> int:
         run = max(run, requested.step)
     stems = len(config.stems)
     # What waits to be seen with its borders, what is added up, and a run: in, out, and a copy.
-    samples = 3 * own.chunk_size + run + stems * run + run * (1 + 2 * stems)
+    waits, burst = 3 * own.chunk_size + run, run
+    taken = waits + stems * run + run * (1 + 2 * stems)
     if not live and is_refined(model) and config.refinement is not None:
-        samples += 3 * (1 + stems) * config.refinement.window
-    return 4 * config.channels * samples
+        window = config.refinement.window
+        taken += 3 * (1 + stems) * window
+        # The last window is nearly as long as two.
+        waits, burst = waits + 2 * window, 2 * window
+    return _Room(taken, waits / config.sample_rate, burst / config.sample_rate)
 
 
 class Memory:
@@ -56,7 +99,7 @@ class Memory:
         if count > limits.MAX_STREAM_BYTES:
             raise InputError(
                 f"such a stream needs {count >> 20} MiB of buffers, allowed are"
-                f" {limits.MAX_STREAM_BYTES >> 20}; take a smaller batch or step"
+                f" {limits.MAX_STREAM_BYTES >> 20}; take a lower rate, or a smaller batch or step"
             )
         with self._lock:
             if sum(self._taken.values()) + count > limits.MAX_TOTAL_BYTES:

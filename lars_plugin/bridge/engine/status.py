@@ -47,7 +47,7 @@ def engine_status(
                 "name": thread.name,
                 "state": thread.state,
                 "restarts": thread.restarts,
-                "backend": thread.model.backend.name if thread.model else "",
+                "backend": thread.model.backend_name if thread.model else "",
                 "leases": thread.leases,
                 "runs": thread.runs,
                 "chunks": thread.chunks,

@@ -62,7 +62,7 @@ MAX_STEP = 1 << 16  # samples at the model's rate from one live run of a network
 MAX_OVERLAP = 64  # chunks per sample, so the most that a network may hear each sample
 MAX_BUFFERING = 1 << 20  # samples of the stream
 MAX_BATCH = 8  # chunks per run of the network
-MAX_STREAM_BYTES = 512 << 20  # buffers of one stream
+MAX_STREAM_BYTES = 1 << 30  # buffers of one stream
 MAX_TOTAL_BYTES = 4 << 30  # of all streams
 
 # The engine.

@@ -129,6 +129,7 @@ class ModelStream(ABC):
         self._stems = tuple(stems)
         self._channels = channels
         self._sample_rate = sample_rate
+        self._heard = 0  # samples that came in by push_steps; for messages
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -158,11 +159,19 @@ class ModelStream(ABC):
     @abstractmethod
     def reset(self) -> None:
         """Go back to the initial state."""
+        self._heard = 0
 
-    @abstractmethod
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
         """``push`` with the networks left to the caller, who may run several streams' chunks
         together. It must be run to its end (or thrown away with a ``reset``) before the next."""
+        wave = check_block(block, self.channels, self._heard, self.sample_rate)
+        self._heard += wave.shape[1]
+        return (yield from self.push_checked(wave))
+
+    @abstractmethod
+    def push_checked(self, wave: Wave) -> Steps:
+        """``push_steps`` for a block that went through :func:`check_block`: what a stream passes on
+        to the streams in it as it came is not checked again. It must not be changed."""
 
     @abstractmethod
     def flush_steps(self) -> Steps:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lars_plugin.composites.drum_sum import DRUMS
 from lars_plugin.model import Wave
@@ -45,8 +44,8 @@ class CascadeStream(ComposedStream):
         """That of both stages together."""
         return sum(part.latency_samples for part in self._parts)
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        return (yield from self._pass_on((yield from self._music.push_steps(block))))
+    def push_checked(self, wave: Wave) -> Steps:
+        return (yield from self._pass_on((yield from self._music.push_checked(wave))))
 
     def flush_steps(self) -> Steps:
         if self._flushed:

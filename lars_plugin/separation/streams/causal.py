@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
@@ -30,7 +29,6 @@ from lars_plugin.separation.streams.base import (
     ModelStream,
     Run,
     Steps,
-    check_block,
     choose_stems,
 )
 from lars_plugin.separation.streams.causal_views import CausalView
@@ -118,6 +116,7 @@ class CausalStream(ModelStream):
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        super().reset()
         self._input.clear()
         self._stepper.reset()
         if self._view is not None:
@@ -127,12 +126,11 @@ class CausalStream(ModelStream):
         self._due = self._chunking.lookahead  # samples from before the start still to drop
         self._flushed = False
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
+    def push_checked(self, wave: Wave) -> Steps:
         if self._flushed:
             raise InputError("the stream was flushed; call reset() before pushing again")
-        block = check_block(block, self.channels, self._pushed, self.sample_rate)
-        self._pushed += block.shape[1]
-        self._input.append(np.array(block))
+        self._pushed += wave.shape[1]
+        self._input.append(np.array(wave))
         done = []
         while self._input.samples >= self._group:
             done.append((yield from self._run(self._input.take(self._group))))

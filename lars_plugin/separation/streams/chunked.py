@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
 from lars_plugin.model import AnyModel, Chunking, Wave
@@ -15,7 +14,6 @@ from lars_plugin.separation.streams.base import (
     ModelStream,
     Run,
     Steps,
-    check_block,
     choose_stems,
 )
 from lars_plugin.separation.streams.views import has_views, view_of
@@ -78,6 +76,7 @@ class StreamingSeparator(ModelStream):
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        super().reset()
         border = self._chunking.border
         self._pushed = 0  # input samples so far
         self._emitted = 0  # output samples so far
@@ -92,15 +91,14 @@ class StreamingSeparator(ModelStream):
         self._weight[:] = 0
         self._flushed = False
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
+    def push_checked(self, wave: Wave) -> Steps:
         if self._flushed:
             raise InputError("the stream was flushed; call reset() before pushing again")
-        block = check_block(block, self.channels, self._pushed, self.sample_rate)
         done: list[Wave] = []
         start = 0
-        while start < block.shape[1]:
-            take = min(block.shape[1] - start, self._input.shape[1] - self._filled)
-            self._input[:, self._filled : self._filled + take] = block[:, start : start + take]
+        while start < wave.shape[1]:
+            take = min(wave.shape[1] - start, self._input.shape[1] - self._filled)
+            self._input[:, self._filled : self._filled + take] = wave[:, start : start + take]
             start += take
             self._filled += take
             self._pushed += take

@@ -30,6 +30,7 @@ class ComposedStream(ModelStream):
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        super().reset()
         for part in self._parts:
             part.reset()
         self._waiting.clear()

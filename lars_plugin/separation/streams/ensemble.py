@@ -5,9 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lars_plugin.composites.composite import mixed
 from lars_plugin.model import Wave
 from lars_plugin.separation.streams.base import ModelStream, Steps
@@ -36,9 +33,9 @@ class EnsembleStream(ComposedStream):
         """That of the slowest model."""
         return max(part.latency_samples for part in self._parts)
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
+    def push_checked(self, wave: Wave) -> Steps:
         for index, part in enumerate(self._parts):
-            self._waiting.append(index, (yield from part.push_steps(block)))
+            self._waiting.append(index, (yield from part.push_checked(wave)))
         return self._mixed()
 
     def flush_steps(self) -> Steps:

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lars_plugin.model import Wave
-from lars_plugin.separation.streams.base import ModelStream, Steps, check_block
+from lars_plugin.separation.streams.base import ModelStream, Steps
 
 __all__ = ["MonoStream"]
 
@@ -22,7 +21,6 @@ class MonoStream(ModelStream):
     def __init__(self, inner: ModelStream) -> None:
         super().__init__(inner.stems, 1, inner.sample_rate)
         self._inner = inner
-        self._taken = 0
 
     @property
     def latency_samples(self) -> int:
@@ -35,14 +33,12 @@ class MonoStream(ModelStream):
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        super().reset()
         self._inner.reset()
-        self._taken = 0
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        wave = check_block(block, 1, self._taken, self.sample_rate)
-        self._taken += wave.shape[1]
+    def push_checked(self, wave: Wave) -> Steps:
         wide = np.broadcast_to(wave, (self._inner.channels, wave.shape[1]))
-        return _narrowed((yield from self._inner.push_steps(wide)))
+        return _narrowed((yield from self._inner.push_checked(wide)))
 
     def flush_steps(self) -> Steps:
         return _narrowed((yield from self._inner.flush_steps()))

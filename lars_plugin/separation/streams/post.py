@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.model import Wave
 from lars_plugin.refine.postprocess import PostProcessing
-from lars_plugin.separation.streams.base import ModelStream, Steps, Stream, check_block
+from lars_plugin.separation.streams.base import ModelStream, Steps, Stream
 
 __all__ = ["PostStream", "post_steps"]
 
@@ -34,7 +33,6 @@ class PostStream(ModelStream):
         self._steps = post_steps(post, inner.stems, inner.channels, inner.sample_rate)
         self._keep = [1 + inner.stems.index(stem) for stem in kept]  # the mixture comes first
         self._mixture = Fifo((inner.channels,))
-        self._taken = 0
         self._flushed = False
 
     @property
@@ -48,17 +46,15 @@ class PostStream(ModelStream):
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        super().reset()
         self._inner.reset()
         self._mixture.clear()
         for step in self._steps:
             step.reset()
-        self._taken = 0
         self._flushed = False
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        wave = check_block(block, self.channels, self._taken, self.sample_rate)
-        self._taken += wave.shape[1]
-        stems = yield from self._inner.push_steps(wave)
+    def push_checked(self, wave: Wave) -> Steps:
+        stems = yield from self._inner.push_checked(wave)
         # Copied: the caller may fill its block again before it is taken.
         self._mixture.append(wave.copy())
         both = self._beside(stems)

@@ -10,10 +10,9 @@ from typing import Protocol
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
 from lars_plugin.model import Wave
-from lars_plugin.separation.streams.base import ModelStream, Steps, check_block
+from lars_plugin.separation.streams.base import ModelStream, Steps
 from lars_plugin.separation.streams.lost_band import LostBand
 
 __all__ = ["RateStream", "Resampler"]
@@ -21,6 +20,8 @@ __all__ = ["RateStream", "Resampler"]
 # The resampler is fed blocks of this many samples, whatever the caller's blocks are: the
 # result must not depend on them to the last bit.
 _QUANTUM = 1024
+# Stems that are finished at once are converted in pieces of this many samples.
+_PIECE = 1 << 14
 
 
 class Resampler(Protocol):
@@ -152,14 +153,14 @@ class RateStream(ModelStream):
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        super().reset()
         self._inner.reset()
         self._in.reset()
         self._out.reset()
         self._lost.reset()
         self._taken = self._given = 0
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        wave = check_block(block, self.channels, self._taken, self.sample_rate)
+    def push_checked(self, wave: Wave) -> Steps:
         self._taken += wave.shape[1]
         converted = self._in.push(wave)
         self._lost.hear(wave, converted)
@@ -185,7 +186,15 @@ class RateStream(ModelStream):
         return _Soxr(source, target, channels)
 
     def _give(self, stems: Wave) -> Wave:
-        """From the inner rate to the stream's."""
+        """From the inner rate to the stream's, in pieces: a window of stems is a lot of memory."""
+        return self._joined(
+            [
+                self._give_piece(stems[..., start : start + _PIECE])
+                for start in range(0, max(1, stems.shape[2]), _PIECE)
+            ]
+        )
+
+    def _give_piece(self, stems: Wave) -> Wave:
         waves = self._lost.join(stems)
         folded = waves.reshape(self._lost.waves * self.channels, -1)
         return self._lost.add(self._fit(self._unfold(self._out.push(folded))))

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import QUIETEST_POWER
-from lars_plugin.dsp.spatial import MONO
+from lars_plugin.dsp.spatial import is_mono
 from lars_plugin.model import SAMPLE_RATE, ModelConfig
 
 __all__ = ["NARROW", "OPPOSED", "View", "direction", "has_views", "matrix_of", "view_of"]
@@ -164,7 +164,7 @@ def matrix_of(
     Returns:
         ``(2, 2)``, or None where the channels are shown as they are.
     """
-    if left + right - 2 * across <= MONO * (left + right):
+    if is_mono(left + right - 2 * across, left + right):
         return None
     unit, beside = direction(left, right, across)
     if beside <= narrow:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.model import AnyModel, Chunking, Refinement, Wave
@@ -68,6 +67,7 @@ class RefinedStream(ModelStream):
 
     def reset(self) -> None:
         """Go back to the initial state."""
+        super().reset()
         self._rough.reset()
         rows = (len(self._rough.stems) + 1) * self.channels
         self._mixture = Fifo((self.channels,))  # what the network's stems still wait for
@@ -75,10 +75,10 @@ class RefinedStream(ModelStream):
         self._overlap = np.empty((rows, 0), np.float32)  # what the window before ended with
         self._tail: Wave | None = None  # the same, refined and fading out
 
-    def push_steps(self, block: NDArray[np.generic]) -> Steps:
-        result = yield from self._rough.push_steps(block)
+    def push_checked(self, wave: Wave) -> Steps:
+        result = yield from self._rough.push_checked(wave)
         # Copied: the caller may fill its block again.
-        self._mixture.append(np.array(block, np.float32))
+        self._mixture.append(wave.copy())
         return (yield from self._run_whole(result))
 
     def flush_steps(self) -> Steps:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from lars_plugin.errors import InputError
-from lars_plugin.networks.registry import find, trainable_names
+from lars_plugin.networks.registry import find, of_network, trainable_names
 from lars_plugin.networks.shared.bands import BandNetwork
 from lars_plugin.zoo.checkpoints import read_state
 from lars_plugin.zoo.load import resolve
@@ -65,6 +65,10 @@ def adopt(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         InputError: the weights are of another network.
     """
+    row = of_network(network)
+    bands = None
+    if row is not None and row.training is not None and row.training.loss == "bands":
+        bands = cast(BandNetwork, network)
     own = network.state_dict()
     if set(own) != set(state):
         raise InputError("--init: the weights are of another architecture")
@@ -73,28 +77,28 @@ def adopt(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         if target.shape == value.shape:
             target.copy_(value)
         elif (
-            isinstance(network, BandNetwork)
-            and network.levels
+            bands is not None
+            and bands.levels
             and name.startswith("embed.")
-            and value.shape == (target.shape[0], _complex_inputs(network, name), target.shape[2])
+            and value.shape == (target.shape[0], _complex_inputs(bands, name), target.shape[2])
         ):
             target.zero_()
             target[:, : value.shape[1]] = value
         elif (
-            isinstance(network, BandNetwork)
+            bands is not None
             and name.startswith(("masks.", "mask_bias."))
             and value.shape[2] == target.shape[2]
         ):
-            bands, width = network.groups[int(name.split(".")[1])]
-            per_stem = target.shape[1] // network.stems  # (real, imaginary) x channels x bins
+            count, width = bands.groups[int(name.split(".")[1])]
+            per_stem = target.shape[1] // bands.stems  # (real, imaginary) x channels x bins
             stems, rest = divmod(value.shape[1], per_stem)
-            if rest or value.shape[0] != bands:
+            if rest or value.shape[0] != count:
                 raise InputError(f"--init: {name} does not fit the network")
-            if stems > network.stems:
-                raise InputError(f"--init: a model of {stems} stems for one of {network.stems}")
+            if stems > bands.stems:
+                raise InputError(f"--init: a model of {stems} stems for one of {bands.stems}")
             tail = value.shape[2]
-            into = target.view(bands, 2, network.stems, -1, width, tail)
-            given = value.reshape(bands, 2, stems, -1, width, tail)
+            into = target.view(count, 2, bands.stems, -1, width, tail)
+            given = value.reshape(count, 2, stems, -1, width, tail)
             into.zero_()
             into[:, :, :stems] = given
             if name.startswith("mask_bias."):

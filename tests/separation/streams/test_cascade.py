@@ -246,7 +246,7 @@ def test_cascades_of_ensembles_and_names_say_what_they_are() -> None:
     cascade = Cascade(music(), kit())
     assert cascade.config.name == "cascade:GainModel,DelayModel"
     assert cascade.config.stems == ("vocals", "bass", "other", *KIT)
-    assert cascade.backend.name == "factors and factors, 3 samples late"
+    assert cascade.backend_name == "factors and factors, 3 samples late"
     with pytest.raises(EngineError, match="cannot run on one chunk"):
         cascade.backend(noise(256)[None])
 

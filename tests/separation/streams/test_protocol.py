@@ -17,16 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lars_plugin
+from lars_plugin.audio.levels import without_denormals
 from lars_plugin.bridge.engine.board import Board
 from lars_plugin.chain import StemBoard, StemSeparator
 from lars_plugin.chain.native import NativeRun
 from lars_plugin.chain.serial import Serial
 from lars_plugin.chain.stem_chains import StemChains
 from lars_plugin.composites.composite import Cascade, Ensemble
+from lars_plugin.errors import NonFiniteError
 from lars_plugin.model import AnyModel, Chunking, Model, ModelConfig, Refinement, Wave
 from lars_plugin.refine.gate import Gate
 from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.refine.spectral import Redistribution, WienerFilter
+from lars_plugin.separation.streams import base
 from lars_plugin.separation.streams.base import ModelStream, Stream
 from lars_plugin.separation.streams.cascade import CascadeStream
 from lars_plugin.separation.streams.causal import CausalStream
@@ -229,9 +232,42 @@ def test_every_stream_keeps_the_protocol(name: str) -> None:
     assert np.array_equal(through(stream, audio, [1, 70, 0, 3333, 64]), whole)
 
 
+# Streams with more signals than one: what was converted, and the drum stem of a cascade, are signals
+# that nobody has looked at yet.
+SIGNALS = {"RateStream": 2, "LiveRateStream": 2, "CascadeStream": 2, "EnsembleStream": 2}
+
+
+@pytest.mark.parametrize("name", [*(kind.__name__ for kind in SEPARATING), "PostStream in mono"])
+def test_a_block_is_checked_once_and_not_by_each_stream_that_it_comes_through(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    made = {kind.__name__: make for kind, make in SEPARATING.items()}
+    made["PostStream in mono"] = lambda: open_stream(refined(), channels=1, post=POST)
+    stream = made[name]()
+    checks: list[int] = []
+
+    def counted(wave: Wave) -> Wave:
+        checks.append(wave.shape[1])
+        return without_denormals(wave)
+
+    # Every check ends with it.
+    monkeypatch.setattr(base, "without_denormals", counted)
+    stream.push(noise(stream.channels, 700))
+    assert len(checks) == SIGNALS.get(name, 1)
+    bad = noise(stream.channels, 100)
+    bad[-1, 7] = np.nan
+    with pytest.raises(NonFiniteError, match=r"at sample 707 \("):
+        stream.push(bad)
+    # Nothing of it was taken.
+    assert sum(part.shape[2] for part in (stream.push(bad[:, :5]), stream.flush())) <= 705
+    stream.reset()
+    with pytest.raises(NonFiniteError, match=r"at sample 7 \("):
+        stream.push(bad)
+
+
 def test_only_open_knows_which_stream_takes_which() -> None:
     package = Path(lars_plugin.__file__).parent
-    base = {"base", "chunking", "views", "causal_views", "lost_band"}
+    common = {"base", "chunking", "views", "causal_views", "lost_band"}
     allowed = {"live_rate": {"rate"}, "cascade": {"composed"}, "ensemble": {"composed"}}
     for path in (package / "separation" / "streams").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -251,7 +287,7 @@ def test_only_open_knows_which_stream_takes_which() -> None:
             and node.module is not None
         }
         if path.stem != "open":
-            assert streams <= base | allowed.get(path.stem, set()), path.name
+            assert streams <= common | allowed.get(path.stem, set()), path.name
 
 
 def test_there_is_one_fifo_and_one_protocol_of_streams() -> None:
