@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From what a transcriber heard to hits, with or without stems.
 
-The transcriber says which drum was struck and about when. The stem, where there is one, says when its
-attack begins and how loud it is.
+The transcriber says which drum was struck and about when. The stem, where there is one, says when
+its attack begins and how loud it is.
 """
 
 from __future__ import annotations

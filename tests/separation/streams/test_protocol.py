@@ -232,8 +232,8 @@ def test_every_stream_keeps_the_protocol(name: str) -> None:
     assert np.array_equal(through(stream, audio, [1, 70, 0, 3333, 64]), whole)
 
 
-# Streams with more signals than one: what was converted, and the drum stem of a cascade, are signals
-# that nobody has looked at yet.
+# Streams with more signals than one: nobody has looked yet at what was converted, nor at the drum
+# stem of a cascade.
 SIGNALS = {"RateStream": 2, "LiveRateStream": 2, "CascadeStream": 2, "EnsembleStream": 2}
 
 
