@@ -204,8 +204,11 @@ def _logging(args: argparse.Namespace) -> Iterator[None]:
     old = logger.level
     logger.addHandler(handler)
     logger.setLevel(level)
+    # A library may give the root logger a handler of its own: everything would be told twice.
+    logger.propagate = False
     try:
         yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(old)
+        logger.propagate = True

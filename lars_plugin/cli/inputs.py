@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,11 @@ from lars_plugin.audio import EXTENSIONS, printable
 from lars_plugin.cli.left_out import reason, tell_left_out
 
 __all__ = ["Found", "find_inputs"]
+
+log = logging.getLogger(__name__)
+
+# Files with two names that are told of one by one.
+_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -41,16 +47,22 @@ def find_inputs(names: Sequence[str], output: Path) -> list[Found]:
 
     In folders and by patterns only files with a known extension are found; hidden ones, and
     the output folder where it lies below, are left out; a warning names all that are. A file
-    found twice counts once.
+    found twice counts once, under its first name; a warning tells of another name for it.
     """
     found: list[Found] = []
-    seen: set[str] = set()
+    seen: dict[str, Path] = {}
+    twice: list[tuple[Path, Path]] = []
     for name in names:
         for item in _expand(name, os.path.realpath(output)):
-            key = os.path.realpath(item.path)
-            if item.error or key not in seen:
-                seen.add(key)
+            first = seen.setdefault(os.path.realpath(item.path), item.path)
+            if item.error or first is item.path:
                 found.append(item)
+            elif os.path.abspath(first) != os.path.abspath(item.path):
+                twice.append((item.path, first))
+    for path, first in twice[:_TOLD]:
+        log.warning("%s is left out: it is the same file as %s", printable(path), printable(first))
+    if len(twice) > _TOLD:
+        log.warning("%d more are left out: they are the same files as others", len(twice) - _TOLD)
     return found
 
 

@@ -181,14 +181,19 @@ def _advice(names: OutputNames, clashes: Callable[[OutputNames], Mapping[Path, o
         if "{track}" in template
         else "{track}.{suffix}/" + template
     )
+
+    def below(*fields: str) -> str:
+        """Folders of these fields, without those that are in the template."""
+        return "".join(f"{{{name}}}/" for name in fields if f"{{{name}}}" not in template)
+
     for candidate in (
-        "{folder}/" + template,
+        below("folder") + template,
         suffixed,
-        "{folder}/" + suffixed,
-        "{path}/" + template,
-        "{root}/{path}/" + template,
-        "{path}/" + suffixed,
-        "{root}/{path}/" + suffixed,
+        below("folder") + suffixed,
+        below("path") + template,
+        below("root", "path") + template,
+        below("path") + suffixed,
+        below("root", "path") + suffixed,
         "{root}/{path}/{track}.{suffix}/{stem}.{ext}",
     ):
         try:

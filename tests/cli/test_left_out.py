@@ -45,6 +45,22 @@ def test_what_a_folder_scan_leaves_out_is_named_with_the_reason(
     assert "hidden: .git, ._a.wav" in message
 
 
+def test_a_file_with_two_names_is_told_of_and_one_that_is_given_twice_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    touch("a.wav", "takes/b.wav")
+    for number in range(5):
+        Path(f"takes/link{number}.wav").symlink_to(Path("takes/b.wav").resolve())
+    Path("c.wav").symlink_to("a.wav")
+    found = [item.path.as_posix() for item in find_inputs(["a.wav", "./a.wav", "*.wav"], Path("o"))]
+    assert found == ["a.wav"]
+    assert caplog.messages == ["c.wav is left out: it is the same file as a.wav"]
+    caplog.clear()
+    assert [item.path.as_posix() for item in find_inputs(["takes"], Path("o"))] == ["takes/b.wav"]
+    assert len(caplog.messages) == 4
+    assert caplog.messages[-1] == "2 more are left out: they are the same files as others"
+
+
 def test_what_a_pattern_leaves_out_is_named_and_files_given_by_name_are_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

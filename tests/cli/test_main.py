@@ -208,3 +208,21 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     process.stderr.close()
     assert process.wait(timeout=60) == 1
     assert error == b""
+
+
+def test_a_warning_is_told_once_though_a_library_prints_the_log_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def warn(_args: object) -> int:
+        logging.getLogger("lars_plugin.demo").warning("once")
+        return 0
+
+    monkeypatch.setattr("lars_plugin.cli.demo.run_demo", warn)
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger().addHandler(handler)
+    try:
+        assert main(["demo"]) == 0
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert capsys.readouterr().err == "lars: warning: once\n"
+    assert logging.getLogger("lars_plugin").propagate

@@ -45,6 +45,15 @@ def test_the_advice_about_names_works_when_it_is_followed(
     assert set(status(separate(*inputs, *flags, "--filename", advice)[1])) == {"skipped"}
 
 
+def test_advice_repeats_no_field_of_the_template(separate: Separate) -> None:
+    drums("P1/Audio/drums.wav", 1)
+    drums("P2/Audio/drums.wav", 2)
+    flags = ["P1", "P2", "--stems", "kick", "--filename"]
+    _, _, err = separate(*flags, "{path}/{track}/{stem}.{ext}")
+    assert 'with --filename "{root}/{path}/{track}/{stem}.{ext}"' in err
+    assert separate(*flags, "{root}/{path}/{track}/{stem}.{ext}")[0] == 0
+
+
 def test_one_pair_does_not_stop_the_others(separate: Separate) -> None:
     for number, name in enumerate(("x/a.wav", "y/a.wav", "b.wav", "c.wav")):
         drums(name, number)

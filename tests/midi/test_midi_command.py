@@ -114,6 +114,35 @@ def test_wrong_usage_is_an_error_before_anything_is_done(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "there"),
+    [
+        (["-o", "a.mid"], "a.mid"),
+        ([], "one.mid"),  # named after the folder
+        (["-o", "b.mid", "--plot", "a.png"], "a.png"),
+        (["-o", "link.mid"], "link.mid"),  # to nothing
+    ],
+)
+def test_what_is_there_is_not_replaced_unless_that_is_asked_for(
+    stems_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    there: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link.mid").symlink_to("nowhere.mid")
+    if there != "link.mid":
+        Path(there).write_bytes(b"theirs")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert main(["midi", str(stems_folder), "--model", "none", *options]) == 2
+    assert f"{there} is there already; use --overwrite" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    if there != "link.mid":
+        assert Path(there).read_bytes() == b"theirs"
+
+
 def test_a_folder_without_stems_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

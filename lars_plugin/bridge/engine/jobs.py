@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import stat
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lars_plugin.bridge.engine.model_thread import ModelThread
@@ -150,17 +151,14 @@ class FileJob:
         existing = [str(path) for path in outputs.values() if os.path.lexists(path)]
         if existing and not requested.overwrite:
             raise InputError(f"{existing[0]} exists; choose another folder, or overwrite")
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise AudioFileError(f"cannot make the folder {folder}: {error.strerror}") from error
-        separate_file(
-            separator,
-            source,
-            outputs.__getitem__,
-            bits=requested.bits or "24",
-            progress=self._progress,
-        )
+        with _folder_made(folder):
+            separate_file(
+                separator,
+                source,
+                outputs.__getitem__,
+                bits=requested.bits or "24",
+                progress=self._progress,
+            )
         return messages.JobDone(
             request=requested.request, folder=str(folder), files=tuple(f"{s}.wav" for s in outputs)
         )
@@ -168,6 +166,27 @@ class FileJob:
     def _progress(self, done: int, total: int) -> bool:
         self._reached = (done, total)
         return not self._cancelled.is_set()
+
+
+@contextlib.contextmanager
+def _folder_made(folder: Path) -> Iterator[None]:
+    """Make a folder, if it is missing; it goes again if the block fails.
+
+    Raises:
+        AudioFileError: it cannot be made.
+    """
+    new = not os.path.lexists(folder)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise AudioFileError(f"cannot make the folder {folder}: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        if new:
+            with contextlib.suppress(OSError):  # not empty: somebody else uses it
+                folder.rmdir()
+        raise
 
 
 def check_source(text: str, roots: Sequence[Path] | None) -> Path:
