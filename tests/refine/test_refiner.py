@@ -281,7 +281,9 @@ def test_no_window_but_that_of_a_short_recording_is_shorter_or_twice_as_long(
     long = Model(ModelConfig("leaky", STEMS, chunking, refinement=SMALL), Leaky())
     seen: list[int] = []
 
-    def watched(_self: Refiner, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
+    def watched(
+        _self: Refiner, mixture: Wave, stems: Wave, _strokes: object
+    ) -> Generator[None, None, Wave]:
         yield
         seen.append(mixture.shape[1])
         return np.array(stems)
