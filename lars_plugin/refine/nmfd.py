@@ -51,7 +51,7 @@ _STEEPEST = np.float32(1000)
 _LOUD = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Strokes:
     """Where the template of a stem starts.
 

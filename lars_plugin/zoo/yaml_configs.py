@@ -220,7 +220,8 @@ def config_as_data(config: ModelConfig) -> dict[str, Any]:
 def _refinement_as_data(refinement: Refinement) -> dict[str, Any]:
     names = ("places", "trust", "mono_trust", "templates", "presets")
     tables = {name: dict(getattr(refinement, name)) for name in names}
-    return asdict(replace(refinement, **{name: {} for name in names})) | tables
+    bare = replace(refinement, places={}, trust={}, mono_trust={}, templates={}, presets={})
+    return asdict(bare) | tables
 
 
 def _refinement(data: Any) -> Refinement:

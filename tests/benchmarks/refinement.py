@@ -3,9 +3,9 @@
 
     python tests/benchmarks/refinement.py --clips ../shared/validation_clips
 
-Mean SDR in dB per stem over the clips, "mean of 5" with ride and crash as one. "mono" and "room" are
-the variants of ``lars evaluate --variants``. The last column is processor time against the length of
-the clips, network and all; pin the command to one core for a figure to compare.
+Mean SDR in dB per stem over the clips, "mean of 5" with ride and crash as one. "mono" and "room"
+are the variants of ``lars evaluate --variants``. The last column is processor time against the
+length of the clips, network and all; pin the command to one core for a figure to compare.
 """
 
 from __future__ import annotations
