@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.demo import perform
 from lars_plugin.errors import CancelledError, ModelNotFoundError
+from lars_plugin.midi.transcribe import transcribe_mixture
 from lars_plugin.model import Chunking, Model, ModelConfig, Refinement
 from lars_plugin.separation import strokes as module
 from lars_plugin.separation.separator import Separator
@@ -81,6 +82,17 @@ def test_most_kicks_of_a_drummer_are_heard_where_they_are() -> None:
     assert len(kicks) > 5
     near = [np.abs(heard - kick).min(initial=1) < 0.04 for kick in kicks]
     assert np.mean(near) > 0.7
+
+
+def test_strokes_are_those_that_a_transcription_of_the_mixture_finds() -> None:
+    stems = perform()
+    mixture = np.sum(list(stems.values()), axis=0)
+    found = StrokeListener(tuple(stems), RATE)(mixture)
+    hits = transcribe_mixture(mixture, RATE)
+    assert found is not None
+    for name, samples in zip(stems, found, strict=True):
+        wanted = sorted(round(hit.time * RATE) for hit in hits if hit.stem == name)
+        assert samples.tolist() == wanted
 
 
 def test_rides_and_crashes_count_as_cymbals_where_those_are_one_stem() -> None:
