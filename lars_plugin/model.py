@@ -175,7 +175,12 @@ class Refinement(Picklable):
         iterations: updates of a refinement.
         seed: of the initial random numbers.
         fits: number of refinements, each with its own random numbers; their stems are averaged.
-            0 for none.
+            0 for none. With templates and more than one, templates are fitted to the mean once
+            more, and the mean of both is returned.
+        templates: seconds of the template in time of each stem that is struck, fitted before the
+            others (:mod:`lars_plugin.refine.nmfd`); none for no such fit.
+        template_fft: window of its spectrograms in samples, a multiple of 6.
+        template_updates: updates of that fit.
         presets: ``fits`` for presets that differ.
     """
 
@@ -188,11 +193,16 @@ class Refinement(Picklable):
     places: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     mono_trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    templates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    template_fft: int = 9216
+    template_updates: int = 7
     presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        if self.n_fft < 6 or self.n_fft % 6:
-            raise InputError(f"refinement.n_fft must be a multiple of 6, got {self.n_fft}")
+        for name in ("n_fft", "template_fft"):
+            size = getattr(self, name)
+            if size < 6 or size % 6:
+                raise InputError(f"refinement.{name} must be a multiple of 6, got {size}")
         if self.window < 2 * self.n_fft:
             raise InputError(f"refinement.window must be twice n_fft or more, got {self.window}")
         if self.components < 1:
@@ -202,8 +212,10 @@ class Refinement(Picklable):
         for shares in (self.trust, self.mono_trust):
             if not all(0 <= share <= 1 for share in shares.values()):
                 raise InputError("refinement.trust and mono_trust must lie between 0 and 1")
-        if self.iterations < 1:
-            raise InputError(f"refinement.iterations must be positive, got {self.iterations}")
+        if not all(0.02 <= seconds <= 10 for seconds in self.templates.values()):
+            raise InputError("refinement.templates must lie between 0.02 and 10 seconds")
+        if min(self.iterations, self.template_updates) < 1:
+            raise InputError("refinement.iterations and template_updates must be positive")
         if self.fits < 0:
             raise InputError("refinement.fits must not be negative")
         if any(count < 0 for count in self.presets.values()):
@@ -288,7 +300,7 @@ class ModelConfig(Picklable):
             )
         if self.refinement is None:
             return
-        for table in ("places", "trust", "mono_trust"):
+        for table in ("places", "trust", "mono_trust", "templates"):
             unknown = set(getattr(self.refinement, table)) - set(self.stems)
             if unknown:
                 names = ", ".join(sorted(unknown))

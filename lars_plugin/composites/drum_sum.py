@@ -75,4 +75,5 @@ def _together(model: AnyModel, added: list[int]) -> Refinement | None:
         places=MappingProxyType({**counts, DRUMS: drums}),
         trust=kept(settings.trust),
         mono_trust=kept(settings.mono_trust),
+        templates=kept(settings.templates),
     )

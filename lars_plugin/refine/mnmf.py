@@ -24,19 +24,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.dsp.hermitian import applied, geometric_mean, inverse, outer, sandwich, solved
+from lars_plugin.dsp.hermitian import outer, solved
 from lars_plugin.dsp.parallel import one_thread_each, run_parts, stop_check
-from lars_plugin.dsp.spatial import DIFFUSE, covariances
 from lars_plugin.dsp.stft import Spectrum
+from lars_plugin.refine.spatial_model import FLOOR, TINY, SpatialModel, moved
 
-__all__ = ["TINY", "MultichannelNMF"]
+__all__ = ["MultichannelNMF"]
 
 Wave = NDArray[np.float32]
 
-# Power in each bin that belongs to no source, for mixtures of RMS 1: far below hearing.
-_FLOOR = np.float32(1e-4)
-# Added to what is divided by.
-TINY = np.float32(1e-10)
 # Updates that fit the spectra to the estimates before they are fitted to the mixture.
 _FIRST = 8
 # Exponent of an update, and of the previous one within it. An exponent of 0.5 alone is proven never
@@ -47,10 +43,9 @@ _MOMENTUM = np.float32(0.6)
 # Limit of the factor of one update, or of its inverse.
 _STEEPEST_SPECTRUM = np.float32(20)
 _STEEPEST_GAIN = np.float32(1000)
-_BINS = 128  # bins at a time, for arrays with an axis of frames: fits a core's cache
 
 
-class MultichannelNMF:
+class MultichannelNMF(SpatialModel):
     """The model above of one window of a recording.
 
     Args:
@@ -77,16 +72,8 @@ class MultichannelNMF:
         seed: int = 0,
         threads: int = 1,
     ) -> None:
-        self._threads = threads
-        self._firsts = np.cumsum([0, *places])[:-1]
-        channels, frames, bins = mixture.shape
-        # Frames last, so that a run of bins is contiguous in memory.
-        self._seen = np.empty((2 * channels, bins, frames), np.float32)
-        self._seen[::2] = mixture.real.transpose(0, 2, 1)
-        self._seen[1::2] = mixture.imag.transpose(0, 2, 1)
-        self._parts = [slice(at, at + _BINS) for at in range(0, bins, _BINS)]
         power = np.square(estimates.real) + np.square(estimates.imag)
-        self.places = _covariances(estimates, power).repeat(places, axis=2)
+        super().__init__(mixture, estimates, power, places, threads)
         self.spectra, self.gains = _start(power, components, places, seed, threads)
         self._spectra_step = np.ones_like(self.spectra)
         self._gains_step = np.ones_like(self.gains)
@@ -97,7 +84,7 @@ class MultichannelNMF:
     def update(self) -> None:
         """One update of everything."""
         with one_thread_each():
-            sums = run_parts(self._look, self._parts, self._threads)
+            sums = run_parts(self._look, self.parts, self._threads)
         # In order, so that the result does not depend on the number of threads.
         more, less = sums[0]
         for one, other in sums[1:]:
@@ -114,51 +101,16 @@ class MultichannelNMF:
         result: Wave = self.spectra[part].transpose(1, 0, 2) @ self.gains
         return result
 
-    def filter(
-        self, part: slice, powers: Wave, out: Spectrum, mixture: Spectrum | None = None
-    ) -> None:
-        """Stems of some bins.
-
-        Args:
-            part: the bins.
-            powers: v, ``(S, n, T)``.
-            out: output, ``(stems, C, T, n)``, each the sum of its sources.
-            mixture: for a mono model: the channels that are filtered, ``(C, T, n)``.
-        """
-        places = self.places[:, part]
-        # (n, planes, S) times (n, S, T), a product for each bin.
-        sigma = (places.transpose(1, 0, 2) @ powers.transpose(1, 0, 2)).transpose(1, 0, 2)
-        sigma = np.ascontiguousarray(sigma)
-        sigma[:2] += _FLOOR
-        model, z = solved(sigma, self._seen[:, part])
-        if mixture is not None:
-            shares = self._summed(powers * model, axis=0)
-            np.multiply(mixture, shares.transpose(0, 2, 1)[:, None], out=out)
-            return
-        images = applied(places, z)  # (n, S, 4, T)
-        images *= powers.transpose(1, 0, 2)[:, :, None]
-        planes = self._summed(images, axis=1).transpose(1, 2, 0, 3)
-        turned = out.swapaxes(2, 3)
-        turned.real = planes[:, ::2]
-        turned.imag = planes[:, 1::2]
-
-    def _summed(self, sources: Wave, axis: int) -> Wave:
-        """Sums of the sources of each stem along an axis."""
-        if len(self._firsts) == sources.shape[axis]:
-            return sources
-        sums: Wave = np.add.reduceat(sources, self._firsts, axis=axis)
-        return sums
-
     def _look(self, part: slice) -> tuple[Wave, Wave]:
         """Statistics of some bins of the mixture. Those for H are returned, ``(S * K, T)`` twice;
         those for W and R go into ``_up`` and ``_down``."""
         w, r = self.spectra[part], self.places[:, part]
-        planes, frames = len(r), self._seen.shape[2]
+        planes, frames = len(r), self.seen.shape[2]
         placed: Wave = (r[..., None] * w).reshape(planes * len(w), -1)
         flat = self.gains.reshape(-1, frames)
         sigma: Wave = (placed @ flat).reshape(planes, len(w), frames)
-        sigma[:2] += _FLOOR
-        model, z = solved(sigma, self._seen[:, part])
+        sigma[:2] += FLOOR
+        model, z = solved(sigma, self.seen[:, part])
         observed = outer(z).reshape(-1, frames)
         expected = model.reshape(-1, frames)
         shape = self._up[:, part].shape
@@ -185,7 +137,7 @@ class MultichannelNMF:
         )
         if len(r) == 4:
             one, other = (np.einsum("nsk,pnsk->pns", w, sums) for sums in (up, down))
-            r[:], trace = _moved(r, one, other)
+            r[:], trace = moved(r, one, other)
             w *= trace[..., None]
         np.maximum(w, TINY, out=w)
 
@@ -225,43 +177,9 @@ def _start(
     return spectra, gains
 
 
-def _covariances(stems: Spectrum, power: Wave) -> Wave:
-    """Spatial covariances ``(planes, F, stems)``, their traces 2 (and a little)."""
-    if stems.shape[1] == 1:
-        return np.ones((1, stems.shape[3], stems.shape[0]), np.float32)
-    energy = power.sum(axis=2)  # (stems, C, F)
-    energies = energy[:, 0], energy[:, 1]
-    r00, r11, r01 = covariances(stems[:, 0], stems[:, 1], energies, energy.sum(axis=1))
-    return np.ascontiguousarray(np.stack([one.T for one in (r00, r11, r01.real, r01.imag)]))
-
-
 def _step(more: Wave, less: Wave, before: Wave, most: np.float32) -> Wave:
     """The factor to multiply by; it is also written into ``before``, the previous step."""
     step = (np.maximum(more, 0) / np.maximum(less, np.float32(1e-12))) ** _EXPONENT
     np.clip(step, 1 / most, most, out=step)
     step *= before**_MOMENTUM
     return np.clip(step, 1 / most, most, out=before)
-
-
-def _moved(places: Wave, up: Wave, down: Wave) -> tuple[Wave, Wave]:
-    """New covariances with traces of 2, and the traces they had before, halved, ``(n, S)``.
-
-    The R that solves R B R = R' A R' (Sawada et al. 2013, equation 47) is the geometric mean of
-    B^-1 and R' A R', in closed form for 2 x 2 matrices.
-
-    Args:
-        places: R', ``(4, n, S)``.
-        up: A; overwritten.
-        down: B; overwritten.
-    """
-    sizes = [(one[0] + one[1]) / 2 + np.float32(1e-20) for one in (up, down)]
-    for one, size in zip((up, down), sizes, strict=True):
-        one /= size
-        one[:2] += np.float32(1e-4)  # a source that is silent has no direction
-    mean = geometric_mean(inverse(down), sandwich(places, up)) * np.sqrt(sizes[0] / sizes[1])
-    trace = (mean[0] + mean[1]) / 2 + np.float32(1e-20)
-    mean /= trace
-    mean[:2] += DIFFUSE
-    good = np.isfinite(mean).all(axis=0)
-    grown = np.where(good, np.clip(trace, 0.5, 2), np.float32(1))
-    return np.where(good, mean, places).astype(np.float32), grown.astype(np.float32)

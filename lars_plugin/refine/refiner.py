@@ -7,7 +7,9 @@ matrix factorisation) and a direction for each frequency (a spatial covariance).
 fitted to the mixture together, by maximum likelihood, and the mixture is separated again. Thus a
 hi-hat that the network found alone is recognised under the snare.
 
-The model and its updates: :mod:`lars_plugin.refine.mnmf`.
+The model and its updates: :mod:`lars_plugin.refine.mnmf`. Where strokes are known, another model
+comes before it, which starts from the network's stems and gives better ones: one template in time
+for each stem, repeated at its strokes (:mod:`lars_plugin.refine.nmfd`).
 
 Axes: S stems, C channels, T frames, F bins, n bins of a part, L samples.
 """
@@ -15,7 +17,6 @@ Axes: S stems, C channels, T frames, F bins, n bins of a part, L samples.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,18 @@ from lars_plugin.audio.levels import is_silent
 from lars_plugin.dsp.parallel import default_threads, one_thread_each, run_parts
 from lars_plugin.dsp.spatial import is_mono
 from lars_plugin.dsp.stft import Spectra, Spectrum
-from lars_plugin.model import Refinement
-from lars_plugin.refine.mnmf import TINY, MultichannelNMF
+from lars_plugin.model import SAMPLE_RATE, Refinement
+from lars_plugin.refine.mnmf import MultichannelNMF
+from lars_plugin.refine.nmfd import Strokes, TemplateNMF
+from lars_plugin.refine.spatial_model import TINY, SpatialModel
 
 __all__ = ["Refiner"]
 
 Wave = NDArray[np.float32]
+Samples = NDArray[np.integer]
 
+# Samples by which a template starts before its stroke, as a window hears it earlier.
+_LEAD = 1024
 _BINS = 128  # at a time, in a core's cache
 
 
@@ -40,10 +46,15 @@ class Refiner:
     Args:
         settings: window, components, iterations.
         stems: their names.
+        sample_rate: Hz; templates are as long as their seconds say.
     """
 
-    def __init__(self, settings: Refinement, stems: Sequence[str]) -> None:
+    def __init__(
+        self, settings: Refinement, stems: Sequence[str], sample_rate: float = SAMPLE_RATE
+    ) -> None:
         self.settings = settings
+        self.stems = tuple(stems)
+        self._rate = sample_rate
         self._places = [settings.places.get(stem, 1) for stem in stems]
         mono = {**settings.trust, **settings.mono_trust}
         # For mixtures of several channels, and for mono.
@@ -51,10 +62,13 @@ class Refiner:
             [shares.get(stem, 0.0) for stem in stems] for shares in (settings.trust, mono)
         ]
         self._spectra = Spectra(settings.n_fft, settings.n_fft // 3, "sine")
+        self._longer = Spectra(settings.template_fft, settings.template_fft // 3, "sine")
 
-    def __call__(self, mixture: Wave, stems: Wave) -> Wave:
+    def __call__(
+        self, mixture: Wave, stems: Wave, strokes: Sequence[Samples] | None = None
+    ) -> Wave:
         """Refined stems; see :meth:`updates`."""
-        steps = self.updates(mixture, stems)
+        steps = self.updates(mixture, stems, strokes)
         while True:
             try:
                 next(steps)
@@ -62,12 +76,16 @@ class Refiner:
                 result: Wave = stop.value
                 return result
 
-    def updates(self, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
+    def updates(
+        self, mixture: Wave, stems: Wave, strokes: Sequence[Samples] | None = None
+    ) -> Generator[None, None, Wave]:
         """The same as a generator: it pauses after each update, so the caller can do other work.
 
         Args:
             mixture: ``(C, L)`` float32; not changed.
             stems: a network's estimates ``(S, C, L)`` float32; not changed.
+            strokes: for each stem, samples at which it is struck, in any order; those outside the
+                mixture do not count. Used where the settings have templates. None: no templates.
 
         Returns:
             New memory ``(S, C, L)``; the stems add up to the mixture. Input that is silent,
@@ -76,53 +94,109 @@ class Refiner:
         fits = mixture.shape[1] > self.settings.n_fft and not is_silent(mixture)
         if not (fits and bool(np.isfinite(mixture).all() and np.isfinite(stems).all())):
             return np.array(stems)
-        threads = default_threads()
-        gain, seen, result = self._spectra.beside(mixture, stems, threads)
-        settings, total = self.settings, None
+        if not self.settings.fits:
+            return np.array(stems)
+        struck = self._struck(mixture, strokes)
+        if not struck:
+            return (yield from self._by_factors(mixture, stems))
+        found = yield from self._by_templates(mixture, stems, struck)
+        found = yield from self._by_factors(mixture, found)
+        if self.settings.fits > 1:
+            # The two models err in different places, so their mean is better than either.
+            found += yield from self._by_templates(mixture, found, struck)
+            found /= np.float32(2)
+        return found
+
+    def _struck(self, mixture: Wave, strokes: Sequence[Samples] | None) -> list[Samples]:
+        """The strokes where templates are fitted, else nothing."""
+        if not self.settings.templates or mixture.shape[1] <= self.settings.template_fft:
+            return []
+        inside = [
+            np.asarray(found)[(np.asarray(found) >= 0) & (np.asarray(found) < mixture.shape[1])]
+            for found in strokes or ()
+        ]
+        return inside if any(len(found) for found in inside) else []
+
+    def _by_templates(
+        self, mixture: Wave, stems: Wave, strokes: Sequence[Samples]
+    ) -> Generator[None, None, Wave]:
+        """Stems ``(S, C, L)`` by templates, from estimates of them."""
+        settings, spectra, threads = self.settings, self._longer, default_threads()
+        gain, seen, guessed = spectra.beside(mixture, stems, threads)
+        mono, heard, known = _as_fitted(seen, guessed)
+        placed = [
+            Strokes.at(
+                found,
+                settings.templates.get(stem, 0) * self._rate,
+                spectra.hop_length,
+                heard.shape[1],
+                lead=_LEAD,
+                # A stem without a template is spectra that come and go, as in the other model.
+                free=1 if stem in settings.templates else settings.components,
+            )
+            for stem, found in zip(self.stems, strokes, strict=True)
+        ]
+        model = TemplateNMF(heard, known, placed, seed=settings.seed, threads=threads)
+        yield
+        yield from _updated(model, settings.template_updates, mono)
+        ones = [1] * len(self.stems)
+        result = _filtered(model, seen, known, ones, (), mono)
+        return spectra.stems_of(result, mixture, gain, threads)
+
+    def _by_factors(self, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
+        """The same by multichannel NMF, the mean of several fits."""
+        settings, spectra, threads = self.settings, self._spectra, default_threads()
+        gain, seen, guessed = spectra.beside(mixture, stems, threads)
+        mono, heard, known = _as_fitted(seen, guessed)
+        total: Spectrum | None = None
         for index in range(settings.fits):
-            seeded = replace(settings, seed=settings.seed + index)
-            found = yield from _refined(seen, result, seeded, self._places, self._trust)
+            model = MultichannelNMF(
+                heard,
+                known,
+                components=settings.components,
+                places=self._places,
+                seed=settings.seed + index,
+                threads=threads,
+            )
+            yield
+            yield from _updated(model, settings.iterations, mono)
+            found = _filtered(model, seen, known, self._places, self._trust[mono], mono)
             total = found if total is None else np.add(total, found, out=total)
-        if total is not None:
-            if settings.fits > 1:
-                total /= np.float32(settings.fits)
-            result = total
-        return self._spectra.stems_of(result, mixture, gain, threads)
+        assert total is not None
+        if settings.fits > 1:
+            total /= np.float32(settings.fits)
+        return spectra.stems_of(total, mixture, gain, threads)
 
 
-def _refined(
-    mixture: Spectrum,
-    stems: Spectrum,
-    settings: Refinement,
-    places: Sequence[int],
-    trust: Sequence[Sequence[float]],
-) -> Generator[None, None, Spectrum]:
-    """Stems ``(S, C, T, F)`` from a mixture ``(C, T, F)`` and estimates of them."""
-    threads = default_threads()
-    mono = mixture.shape[0] == 1 or _is_mono(mixture)
-    if mono:
-        heard, guessed = mixture.mean(axis=0, keepdims=True), stems.mean(axis=1, keepdims=True)
-    else:
-        heard, guessed = mixture, stems
-    model = MultichannelNMF(
-        heard,
-        guessed,
-        components=settings.components,
-        places=places,
-        seed=settings.seed,
-        threads=threads,
-    )
-    yield
-    # Without directions, the model soon becomes worse than the network's estimate.
-    for _ in range(-(-settings.iterations // 3) if mono else settings.iterations):
+def _as_fitted(mixture: Spectrum, stems: Spectrum) -> tuple[bool, Spectrum, Spectrum]:
+    """Whether a mixture is mono, and what is fitted: one channel of mixture and stems then."""
+    if mixture.shape[0] == 1 or _is_mono(mixture):
+        return True, mixture.mean(axis=0, keepdims=True), stems.mean(axis=1, keepdims=True)
+    return False, mixture, stems
+
+
+def _updated(model: SpatialModel, updates: int, mono: bool) -> Generator[None, None, None]:
+    """Fit a model. Without directions, it soon becomes worse than the network's estimate."""
+    for _ in range(-(-updates // 3) if mono else updates):
         model.update()
         yield
-    out = np.empty_like(stems)
+
+
+def _filtered(
+    model: SpatialModel,
+    mixture: Spectrum,
+    guessed: Spectrum,
+    places: Sequence[int],
+    trust: Sequence[float],
+    mono: bool,
+) -> Spectrum:
+    """Stems ``(S, C, T, F)`` of a fitted model."""
+    out = np.empty((len(places), *mixture.shape), np.complex64)
     firsts = np.cumsum([0, *places])
 
     def apply(part: slice) -> None:
         powers = model.powers(part)
-        for index, share in enumerate(trust[mono]):
+        for index, share in enumerate(trust):
             if share:
                 own = slice(firsts[index], firsts[index + 1])
                 powers[own] *= _agreed(guessed[index, ..., part], powers[own].sum(axis=0), share)
@@ -130,7 +204,7 @@ def _refined(
 
     bins = [slice(first, first + _BINS) for first in range(0, mixture.shape[2], _BINS)]
     with one_thread_each():
-        run_parts(apply, bins, threads)
+        run_parts(apply, bins, default_threads())
     return out
 
 

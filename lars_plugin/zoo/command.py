@@ -186,7 +186,8 @@ def _refinement(config: ModelConfig) -> str:
     counts = {"usually": settings.fits, **settings.presets}
     fits = ", ".join(f"{name} {count}" for name, count in counts.items())
     seconds = settings.window / config.sample_rate
-    return f"offline, {settings.iterations} updates over {seconds:.0f} s; fits: {fits}"
+    first = "templates in time, then " if settings.templates else ""
+    return f"offline, {first}{settings.iterations} updates over {seconds:.0f} s; fits: {fits}"
 
 
 def _weights_path(config: Published, folder: Path | None = None) -> Path | None:

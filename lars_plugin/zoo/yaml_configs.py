@@ -218,9 +218,10 @@ def config_as_data(config: ModelConfig) -> dict[str, Any]:
 
 
 def _refinement_as_data(refinement: Refinement) -> dict[str, Any]:
-    names = ("places", "trust", "mono_trust", "presets")
+    names = ("places", "trust", "mono_trust", "templates", "presets")
     tables = {name: dict(getattr(refinement, name)) for name in names}
-    return asdict(replace(refinement, places={}, trust={}, mono_trust={}, presets={})) | tables
+    bare = replace(refinement, places={}, trust={}, mono_trust={}, templates={}, presets={})
+    return asdict(bare) | tables
 
 
 def _refinement(data: Any) -> Refinement:
@@ -231,7 +232,7 @@ def _refinement(data: Any) -> Refinement:
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
         whole = {k: _whole(v, f"refinement.{table}.{k}", least=0) for k, v in values.items()}
         tables[table] = MappingProxyType(whole)
-    for table in ("trust", "mono_trust"):
+    for table in ("trust", "mono_trust", "templates"):
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
         shares = {k: _number(v, f"refinement.{table}.{k}") for k, v in values.items()}
         tables[table] = MappingProxyType(shares)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lars_plugin.refine import mnmf
+from lars_plugin.refine import spatial_model
 from lars_plugin.refine.mnmf import MultichannelNMF
 
 Spectrum = NDArray[np.complex64]
@@ -51,7 +51,7 @@ def sigma_of(model: MultichannelNMF) -> Matrices:
     powers = np.einsum("fsk,skt->sft", model.spectra, model.gains, dtype=np.float64)
     r = matrices(model.places)
     sums: Matrices = np.einsum("sft,fscd->ftcd", powers, r)
-    return sums + float(mnmf._FLOOR) * np.eye(r.shape[-1])
+    return sums + float(spatial_model.FLOOR) * np.eye(r.shape[-1])
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -107,7 +107,7 @@ def test_an_update_is_that_of_the_equations(channels: int) -> None:
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnmf, "_BINS", 2)
+    monkeypatch.setattr(spatial_model, "_BINS", 2)
     one, three = fitted(2, 4, threads=1), fitted(2, 4, threads=3)
     for name in ("spectra", "gains", "places"):
         assert np.array_equal(getattr(one, name), getattr(three, name))

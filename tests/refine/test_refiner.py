@@ -281,7 +281,9 @@ def test_no_window_but_that_of_a_short_recording_is_shorter_or_twice_as_long(
     long = Model(ModelConfig("leaky", STEMS, chunking, refinement=SMALL), Leaky())
     seen: list[int] = []
 
-    def watched(_self: Refiner, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
+    def watched(
+        _self: Refiner, mixture: Wave, stems: Wave, _strokes: object
+    ) -> Generator[None, None, Wave]:
         yield
         seen.append(mixture.shape[1])
         return np.array(stems)
@@ -344,6 +346,7 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
         places=MappingProxyType({"other": 3}),
         trust=MappingProxyType({"kick": 0.4, "other": 0.1}),
         mono_trust=MappingProxyType({"snare": 0.4}),
+        templates=MappingProxyType({"kick": 0.5, "snare": 0.5}),
     )
     config = ModelConfig("song", (*STEMS, "other"), Chunking(4096, 1.25, "msst"), refinement=chosen)
     cascade = Cascade(Model(config, Song()), model())
@@ -356,6 +359,8 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
     # How well the kick was told says nothing of the sum.
     assert refined[0].trust == {"other": 0.1}
     assert refined[0].mono_trust == {}
+    # Nor is their sum one sound.
+    assert refined[0].templates == {}
     audio = kit(20000).sum(0)
     stems = Separator(cascade).separate(audio, 44100)
     assert list(stems) == ["other", *STEMS]

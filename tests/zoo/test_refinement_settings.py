@@ -24,13 +24,16 @@ def test_settings_survive_a_file_and_invalid_ones_are_refused(tmp_path: Path) ->
         places=MappingProxyType({"kick": 2}),
         trust=MappingProxyType({"snare": 0.5}),
         mono_trust=MappingProxyType({"kick": 0.25}),
+        templates=MappingProxyType({"kick": 0.46}),
+        template_updates=6,
         presets=MappingProxyType({"fast": 0}),
     )
     config = ModelConfig("m", STEMS, Chunking(4096, 1.25), architecture="x", refinement=chosen)
     path = tmp_path / "config.yaml"
     path.write_text(dump_config(config), encoding="utf-8")
     assert read_config(path) == config
-    assert "20 updates over 0 s; fits: usually 1, fast 0" in describe(config)
+    told = "templates in time, then 20 updates over 0 s; fits: usually 1, fast 0"
+    assert told in describe(config)
     for old, new in (
         ("window: 16384", "window: 1500"),
         ("n_fft: 1020", "n_fft: 1022"),
@@ -45,6 +48,12 @@ def test_settings_survive_a_file_and_invalid_ones_are_refused(tmp_path: Path) ->
         ("snare: 0.5", "toms: 0.5"),
         ("kick: 0.25", "kick: -0.25"),
         ("kick: 0.25", "toms: 0.25"),
+        ("kick: 0.46", "kick: 0"),
+        ("kick: 0.46", "kick: 100"),
+        ("kick: 0.46", "kick: long"),
+        ("kick: 0.46", "toms: 0.46"),
+        ("template_updates: 6", "template_updates: 0"),
+        ("template_fft: 9216", "template_fft: 9217"),
         ("fast: 0", "fast: much"),
     ):
         text = dump_config(config)

@@ -18,6 +18,7 @@ from lars_plugin.model import AnyModel, Chunking, Refinement, Wave
 from lars_plugin.refine.refiner import Refiner
 from lars_plugin.separation.streams.base import ModelStream, Steps, pause
 from lars_plugin.separation.streams.views import view_of
+from lars_plugin.separation.strokes import StrokeListener
 
 __all__ = ["RefinedStream", "is_refined"]
 
@@ -52,7 +53,10 @@ class RefinedStream(ModelStream):
         super().__init__(kept, rough.channels, rough.sample_rate)
         self._rough = rough
         self._keep = [rough.stems.index(stem) for stem in kept]
-        self._refine = Refiner(settings, rough.stems)
+        self._refine = Refiner(settings, rough.stems, rough.sample_rate)
+        self._listen = (
+            StrokeListener(rough.stems, rough.sample_rate) if settings.templates else None
+        )
         self._viewed = viewed
         self._fade = max(1, settings.window // 12)
         self._step = settings.window - self._fade
@@ -129,7 +133,8 @@ class RefinedStream(ModelStream):
         view, shown = view_of(mixture) if self._viewed else None, mixture
         if view is not None:
             shown, stems = view.show(mixture), view.show_stems(stems)
-        updates = self._refine.updates(shown, stems)
+        strokes = None if self._listen is None else self._listen(shown)
+        updates = self._refine.updates(shown, stems, strokes)
         while True:
             try:
                 next(updates)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a recording is struck, as the refinement wants it: arrays of samples for each stem.
+
+Transcribers belong to :mod:`lars_plugin.midi`, which builds on separation. So nothing is imported
+from there: the zoo's table of transcribers says who loads one, as for everybody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lars_plugin.audio.levels import is_silent
+from lars_plugin.model import Wave
+from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
+from lars_plugin.zoo.registry import find_weights
+from lars_plugin.zoo.transcribers import ARCHITECTURES, DEFAULT, TranscriberCard, find_transcriber
+
+__all__ = ["StrokeListener"]
+
+# Of a transcriber.
+_FRAMES_PER_SECOND = 100
+# Frames to either side of a peak in which the kind of stroke is looked for.
+_AROUND = 2
+# A second cymbal at the same moment is a stroke of its own from this chance on.
+_BOTH = 0.5
+
+
+class _Heard(Protocol):
+    """What a transcriber heard: chances of each kind of stroke and of each group."""
+
+    strokes: NDArray[np.float32]
+    groups: NDArray[np.float32]
+    pick: Callable[..., Any]
+
+
+class _Transcriber(Protocol):
+    thresholds: Mapping[str, float]
+
+    def hear(self, audio: Wave, sample_rate: float) -> _Heard: ...
+
+
+class StrokeListener:
+    """Hears the strokes of a recording, window by window.
+
+    Args:
+        stems: names; ride and crash count as cymbals where those are one stem.
+        sample_rate: Hz, from 8 kHz.
+
+    Raises:
+        ModelNotFoundError: the transcriber, or its weights, are not on this machine.
+    """
+
+    def __init__(self, stems: Sequence[str], sample_rate: float) -> None:
+        self._stems = tuple(stems)
+        self._rate = sample_rate
+        # It is loaded with the first window, but what is missing must be said at once.
+        self._card = find_transcriber(DEFAULT)
+        find_weights(self._card, self._card.folder)
+        self._transcriber: _Transcriber | None = None
+
+    def __call__(self, mixture: Wave) -> list[NDArray[np.int64]] | None:
+        """Strokes of each stem in samples, ascending.
+
+        Args:
+            mixture: ``(channels, samples)`` float32.
+
+        Returns:
+            An array for each stem, or None where nothing can be heard: silence, NaN or Inf.
+        """
+        if not np.isfinite(mixture).all() or is_silent(mixture):
+            return None
+        if self._transcriber is None:
+            self._transcriber = _load(self._card)
+        heard = self._transcriber.hear(mixture, self._rate)
+        found: dict[str, list[int]] = {stem: [] for stem in self._stems}
+        for time, drum in _strokes(heard, self._transcriber.thresholds):
+            cymbal = drum in ("ride", "crash") and drum not in found
+            stem = "cymbals" if cymbal else drum
+            if stem in found:
+                found[stem].append(round(time * self._rate))
+        return [np.array(sorted(samples), np.int64) for samples in found.values()]
+
+
+def _load(card: TranscriberCard) -> _Transcriber:
+    module, function = ARCHITECTURES[card.architecture].split(":")
+    load: Callable[[TranscriberCard], _Transcriber] = getattr(import_module(module), function)
+    return load(card)
+
+
+def _strokes(heard: _Heard, thresholds: Mapping[str, float]) -> Iterator[tuple[float, str]]:
+    """Seconds and drum of each peak that is a stroke."""
+    for index, group in enumerate(GROUPS):
+        mine = [place for place, (drum, _) in enumerate(STROKES) if GROUP_OF[drum] == index]
+        picked = heard.pick(heard.groups[:, index], thresholds[group])
+        for frame, moment in zip(picked.frames, picked.moments, strict=True):
+            near = slice(max(0, frame - _AROUND), frame + _AROUND + 1)
+            chances = heard.strokes[near, mine].max(axis=0)
+            best = STROKES[mine[int(chances.argmax())]][0]
+            sure = {STROKES[mine[k]][0] for k in np.flatnonzero(chances >= _BOTH)}
+            for drum in {best, *sure}:
+                yield float(moment) / _FRAMES_PER_SECOND, drum
