@@ -25,7 +25,8 @@ from lars_plugin.files import replacing
 from lars_plugin.networks.registry import Training, of_network
 from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.data.pool import Pool, PoolConfig
-from lars_plugin.training.networks.losses import MaskNetwork, band_loss, band_sums
+from lars_plugin.training.networks.losses import MaskNetwork, band_loss
+from lars_plugin.training.networks.mask_sums import Kernels
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from lars_plugin.training.render.fullmix import FULLMIX_STEMS
 from lars_plugin.training.render.renderer import STEMS
@@ -57,6 +58,7 @@ class FitConfig:
     abs_weight: float = 0.3
     log_weight: float = 1.0
     log_ramp: bool = True  # bring it in little by little, which a trained network does not need
+    level_weight: float = 0.0  # of the error of levels, for networks with masks
     paper_weight: float = 0.0  # of equation 1 of the paper; the others 0: it alone
     clip: float = 3.0
     seed: int = 0
@@ -194,9 +196,9 @@ class Trainer:
             network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
         )
         self.bfloat16 = _has_bfloat16(config.device)
-        self.band_sums = band_sums
+        self.kernels = Kernels()
         if config.compile:
-            self.band_sums = torch.compile(band_sums, dynamic=False)
+            self.kernels = Kernels.compiled()
             trunk = self._training.trunk
             if trunk:
                 setattr(network, trunk, torch.compile(getattr(network, trunk), dynamic=False))
@@ -293,7 +295,8 @@ class Trainer:
             floors = 10 ** (config.floor_db / 10), 10 ** (config.silent_db / 10)
             if self._training.loss == "bands":
                 network = cast(MaskNetwork, self.network)
-                parts.append(band_loss(network, stems, *weights, self.band_sums, *floors))
+                levels = config.level_weight
+                parts.append(band_loss(network, stems, *weights, self.kernels, *floors, levels))
             else:
                 parts.append(sdr_loss(self.network, stems, *weights, *floors))
         if config.paper_weight:
