@@ -35,7 +35,7 @@ _LEVEL_FLOOR = 1e-3
 Sums = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def band_sums(out: Tensor, mix: Tensor, wanted: Tensor, levels: bool) -> Sums:
+def band_sums(out: Tensor, bias: Tensor, mix: Tensor, wanted: Tensor, levels: bool) -> Sums:
     """Sums over one band, ``(S, B)`` each: |D|^2, |D|, |S|^2, |S|, and the error of levels.
 
     D is the error. The error of levels is the sum over cells of :data:`_CELL` frames of
@@ -45,11 +45,12 @@ def band_sums(out: Tensor, mix: Tensor, wanted: Tensor, levels: bool) -> Sums:
 
     Args:
         out: logits of the real parts, then imaginary parts ``(2, S, C, W, B, T)``.
+        bias: is added to them ``(2, S, C, W, 1, 1)``.
         mix: mixture ``(2, C, W, B, T)``; the first axis is (re, im).
         wanted: references ``(2, S, C, W, B, T)``.
         levels: whether the last sum is wanted; it is 0 otherwise.
     """
-    real, imag = _masks(out)
+    real, imag = _masks(out, bias)
     a, b = mix[0], mix[1]
     axes = (0, 1, 3)
     error, magnitude, energy, size = [], [], [], []
@@ -72,6 +73,7 @@ def band_sums(out: Tensor, mix: Tensor, wanted: Tensor, levels: bool) -> Sums:
 
 def band_gradient(
     out: Tensor,
+    bias: Tensor,
     mix: Tensor,
     wanted: Tensor,
     by_error: Tensor,
@@ -82,13 +84,14 @@ def band_gradient(
 
     Args:
         out: as there.
+        bias: as there.
         mix: as there.
         wanted: as there.
         by_error: weights ``(S, B)`` of |D|^2.
         by_magnitude: of |D|.
         by_level: of the error of levels, or None.
     """
-    real, imag = _masks(out)
+    real, imag = _masks(out, bias)
     a, b = mix[0], mix[1]
     slopes = None
     if by_level is not None:
@@ -121,15 +124,15 @@ def band_gradient(
     )
 
 
-def _masks(out: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+def _masks(out: Tensor, bias: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     """``networks.shared.bands.masks_from``, stem by stem: so one loop computes all of it."""
-    logits = [one.float() for one in out[0].unbind(0)]
+    logits = [one.float() + more for one, more in zip(out[0], bias[0], strict=True)]
     top = logits[0]
     for one in logits[1:]:
         top = torch.maximum(top, one)
     powers = [(one - top).exp() for one in logits]
     scale = 1 / sum(powers)  # type: ignore[operator]
-    parts = [one.float() for one in out[1].unbind(0)]
+    parts = [one.float() + more for one, more in zip(out[1], bias[1], strict=True)]
     mean = sum(parts) / len(parts)
     return [one * scale for one in powers], [one - mean for one in parts]
 
@@ -237,8 +240,8 @@ class MaskSums(torch.autograd.Function):
         stems, batch = plan.target.shape[1], plan.target.shape[0]
         result = plan.target.new_zeros(5, stems, batch)
         with torch.autocast(features.device.type, enabled=False):
-            for _, _, _, part, out, mix, wanted, _ in _outputs(plan, features, parameters):
-                sums = plan.kernels.sums(out, mix, wanted, plan.levels)
+            for _, _, _, part, out, bias, mix, wanted, _ in _outputs(plan, features, parameters):
+                sums = plan.kernels.sums(out, bias, mix, wanted, plan.levels)
                 for kept, one in zip(result, sums, strict=True):
                     kept[:, part] += one
         return result
@@ -252,13 +255,11 @@ class MaskSums(torch.autograd.Function):
         to_parameters = [torch.zeros_like(one, dtype=torch.float32) for one in parameters]
         runs = len(plan.groups)
         with torch.autocast(features.device.type, enabled=False):
-            for run, index, band, part, out, mix, wanted, heard in _outputs(
+            for run, index, band, part, out, bias, mix, wanted, heard in _outputs(
                 plan, features, parameters
             ):
-                weights = [one[:, part] for one in (error, magnitude, level)]
-                grad = plan.kernels.gradient(
-                    out, mix, wanted, weights[0], weights[1], weights[2] if plan.levels else None
-                )
+                by = error[:, part], magnitude[:, part], level[:, part] if plan.levels else None
+                grad = plan.kernels.gradient(out, bias, mix, wanted, *by)
                 rows = grad.reshape(parameters[run].shape[1], -1)
                 to_parameters[runs + run][index, :, 0] += rows.sum(1)
                 rows = rows.to(plan.dtype)
@@ -270,18 +271,18 @@ class MaskSums(torch.autograd.Function):
 
 def _outputs(
     plan: Plan, features: Tensor, parameters: Sequence[Tensor]
-) -> Iterator[tuple[int, int, int, slice, Tensor, Tensor, Tensor, Tensor]]:
-    """The chunks with what masks are made of ``(2, S, C, W, B, T)``, and their features."""
+) -> Iterator[tuple[int, int, int, slice, Tensor, Tensor, Tensor, Tensor, Tensor]]:
+    """The chunks with what masks are made of ``(2, S, C, W, B, T)``, its bias, and its features."""
     runs = len(plan.groups)
     stems, channels, frames = plan.target.shape[1], plan.target.shape[2], plan.target.shape[4]
     features = features.to(plan.dtype)
     weights = [one.to(plan.dtype) for one in parameters[:runs]]
-    biases = [one.to(plan.dtype) for one in parameters[runs:]]
+    biases = parameters[runs:]
     for run, index, band, part, mix, wanted in plan.chunks():
         heard = features[band, :, part].flatten(1)
-        out = torch.addmm(biases[run][index], weights[run][index], heard)
-        shaped = out.view(2, stems, channels, plan.groups[run][1], -1, frames)
-        yield run, index, band, part, shaped, mix, wanted, heard
+        shape = 2, stems, channels, plan.groups[run][1]
+        out = (weights[run][index] @ heard).view(*shape, -1, frames)
+        yield run, index, band, part, out, biases[run][index].view(*shape, 1, 1), mix, wanted, heard
 
 
 def frames_last(stft: Callable[[Tensor], Tensor], waves: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ import csv
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import soundfile
@@ -27,6 +27,8 @@ from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.data.pool import Pool, PoolConfig
 from lars_plugin.training.networks.losses import MaskNetwork, band_loss
 from lars_plugin.training.networks.mask_sums import Kernels
+from lars_plugin.training.networks.muon import make_optimizer
+from lars_plugin.training.networks.pointwise import use_matrix_products
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from lars_plugin.training.render.fullmix import FULLMIX_STEMS
 from lars_plugin.training.render.renderer import STEMS
@@ -53,6 +55,7 @@ class FitConfig:
     segment: int = 130560
     batch: int = 8
     lr: float = 2e-3
+    optimizer: str = "adamw"  # or "muon"
     weight_decay: float = 0.01
     ema: float = 0.996
     abs_weight: float = 0.3
@@ -192,11 +195,13 @@ class Trainer:
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )
         self.ema: nn.Module = copy.deepcopy(self.network).eval()
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+        self.optimizer = make_optimizer(
+            config.optimizer, network, lr=config.lr, weight_decay=config.weight_decay
         )
         self.bfloat16 = _has_bfloat16(config.device)
         self.kernels = Kernels()
+        if config.device == "cpu":
+            use_matrix_products(network)
         if config.compile:
             self.kernels = Kernels.compiled()
             trunk = self._training.trunk
@@ -207,8 +212,19 @@ class Trainer:
         self.spent = 0.0
         self.step = 0
         self.checkpoint = self.folder / "checkpoint.pt"
+        self.before_cooling = self.folder / "constant.pt"
         if self.checkpoint.is_file():
             self._resume()
+
+    def cool_for(self, minutes: float) -> None:
+        """End the run: these minutes more, over all of which the rate falls."""
+        total = self.spent / 60 + minutes
+        self.config = replace(self.config, minutes=total, cooldown=minutes / total)
+
+    @property
+    def cooling(self) -> bool:
+        """Whether the rate has begun to fall."""
+        return self.progress > 1 - self.config.cooldown
 
     @property
     def progress(self) -> float:
@@ -250,7 +266,11 @@ class Trainer:
         try:
             pool.wait()
             last = time.monotonic()
+            cooling = self.cooling
             while self.progress < 1:
+                if self.cooling and not cooling:
+                    self.save(self.before_cooling)
+                cooling = self.cooling
                 self._train_step(pool)
                 now = time.monotonic()
                 self.spent, last = self.spent + now - last, now
@@ -315,7 +335,7 @@ class Trainer:
         with (self.folder / name).open("a", newline="") as handle:
             csv.writer(handle).writerow(row)
 
-    def save(self) -> None:
+    def save(self, path: Path | None = None) -> None:
         """Write the checkpoint, replacing the previous one only when it is whole."""
         state = {
             "network": self.network.state_dict(),
@@ -323,15 +343,29 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "spent": self.spent,
             "step": self.step,
+            "cooling": self.cooling,
             "config": asdict(self.config),
         }
-        with replacing(self.checkpoint, error=ModelError) as temporary:
+        with replacing(path or self.checkpoint, error=ModelError) as temporary:
             torch.save(state, temporary)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True, map_location=self.config.device)
+        state = self._read(self.checkpoint)
+        begin = (1 - self.config.cooldown) * self.config.minutes * 60
+        if state.get("cooling") and state["spent"] < begin and self.before_cooling.is_file():
+            # The run is prolonged: it goes on from where its rate was still constant.
+            state = self._read(self.before_cooling)
         self.network.load_state_dict(state["network"])
         self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if state["config"].get("optimizer", "adamw") == self.config.optimizer:
+            self.optimizer.load_state_dict(state["optimizer"])
+        else:
+            self.report(f"the momentum is not {self.config.optimizer}'s; it begins at zero")
         self.spent, self.step = state["spent"], state["step"]
         self.report(f"resumed at step {self.step}, {self.spent / 60:.1f} minutes in")
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(
+            path, weights_only=True, map_location=self.config.device
+        )
+        return state
