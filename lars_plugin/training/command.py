@@ -89,6 +89,14 @@ def add_train_parser(subparsers: Any) -> None:
         help="leakage into a silent stem is punished above this level against the mixture; raise it"
         " if the network learns only silence (default -30)",
     )  # fmt: skip
+    parser.add_argument(
+        "--impulses", metavar="FOLDER", help="impulse responses of real rooms, for half of the rooms"
+    )
+    parser.add_argument(
+        "--records", type=float, default=0.65, metavar="SHARE",
+        help="share of the excerpts that are treated as records are: limited, clipped, on tape,"
+        " resampled, encoded where PyAV is installed (default 0.65)",
+    )  # fmt: skip
     add_device_option(parser, default="cpu")
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler"
@@ -148,7 +156,7 @@ def _settings(args: argparse.Namespace) -> FitConfig:
     for path in args.kits:
         if not Path(path).is_dir():
             raise InputError(f"--kits {path}: no such folder")
-    for folder in ("grooves", "clips", "stemgmd", "accompaniment"):
+    for folder in ("grooves", "clips", "stemgmd", "accompaniment", "impulses"):
         path = getattr(args, folder)
         if path is None or (folder, path) == ("accompaniment", "synthetic"):
             continue
@@ -158,6 +166,8 @@ def _settings(args: argparse.Namespace) -> FitConfig:
         raise InputError("--minutes, --batch, --workers and --threads must be positive")
     if args.cool is not None and args.cool <= 0:
         raise InputError("--cool must be positive")
+    if not 0 <= args.records <= 1:
+        raise InputError("--records must lie in 0 to 1")
     if args.level_weight < 0:
         raise InputError("--level-weight must not be negative")
     if args.reuse <= 0:

@@ -52,6 +52,7 @@ def band_loss(
     floor_power: float = 2e-4,
     silent_power: float = 1e-3,
     level_weight: float = 0.0,
+    rest: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Loss of a batch, and its SDR per stem for the log.
 
@@ -84,12 +85,13 @@ def band_loss(
         floor_power: t, as a ratio of powers.
         silent_power: t of silent stems, likewise.
         level_weight: weight of the third term.
+        rest: what else is in the mixture and belongs to no stem ``(B, C, L)``, or None.
 
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples.
     """
     batch, count, channels, length = stems.shape
-    mixture = stems.sum(1)
+    mixture = stems.sum(1) if rest is None else stems.sum(1) + rest
     scale = mixture.square().mean(dim=(1, 2)).sqrt() + SCALE_FLOOR
     stems = stems / scale[:, None, None, None]
     with torch.no_grad():

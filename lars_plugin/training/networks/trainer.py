@@ -75,6 +75,8 @@ class FitConfig:
     exclude_kits: tuple[str, ...] = ()
     stemgmd: str | None = None  # folder of StemGMD as another source
     accompaniment: str | None = None  # bank of music, or "synthetic": a seventh stem "other"
+    impulses: str | None = None  # folder of impulse responses of real rooms
+    records: float = 0.65  # share of excerpts that are limited, clipped, encoded ...
     device: str = "cpu"
     compile: bool = False  # fuse through torch.compile: a quarter faster, needs a C++ compiler
     cooldown: float = 0.25  # the last part of the minutes, over which the rate falls to 0
@@ -260,6 +262,8 @@ class Trainer:
                 stemgmd=config.stemgmd,
                 accompaniment=config.accompaniment,
                 reuse=config.reuse,
+                impulses=config.impulses,
+                records=config.records,
             )
         )
         saved = validated = self.spent
@@ -306,9 +310,12 @@ class Trainer:
         self._append("steps.csv", [*row, pool.rendered, *(f"{v:.2f}" for v in scores.tolist())])
         self.step += 1
 
-    def _loss(self, stems: torch.Tensor, log_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def _loss(self, rows: torch.Tensor, log_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
         """The band loss, the paper's, or their weighted sum; and the SDR per stem."""
         config = self.config
+        count = len(self.stems)
+        # Hiss and the like: in the mixture, but of no stem.
+        stems, rest = rows[:, :count], rows[:, count:].sum(1)
         parts: list[tuple[torch.Tensor, torch.Tensor]] = []
         if config.abs_weight or config.log_weight:
             weights = config.abs_weight, log_weight
@@ -316,11 +323,13 @@ class Trainer:
             if self._training.loss == "bands":
                 network = cast(MaskNetwork, self.network)
                 levels = config.level_weight
-                parts.append(band_loss(network, stems, *weights, self.kernels, *floors, levels))
+                parts.append(
+                    band_loss(network, stems, *weights, self.kernels, *floors, levels, rest)
+                )
             else:
-                parts.append(sdr_loss(self.network, stems, *weights, *floors))
+                parts.append(sdr_loss(self.network, stems, *weights, *floors, rest))
         if config.paper_weight:
-            loss, scores = wave_loss(self.network, stems)
+            loss, scores = wave_loss(self.network, stems, rest)
             parts.append((config.paper_weight * loss, scores))
         return torch.stack([loss for loss, _ in parts]).sum(), parts[0][1]
 

@@ -20,10 +20,12 @@ from lars_plugin.training.data.kits import Instrument, KitLibrary
 from lars_plugin.training.render.mixdown import mix_down
 from lars_plugin.training.sounds.effects import (
     add_early_reflections,
+    add_overheads,
     add_room,
     equalise,
     saturate,
 )
+from lars_plugin.training.sounds.impulses import Impulses
 from lars_plugin.training.sounds.stage import Place, draw_stage
 from lars_plugin.training.sounds.variation import Timbre, draw_timbre
 
@@ -69,6 +71,9 @@ class RendererConfig:
     room: float = 0.65
     room_seconds: float = 1.3  # the longest
     room_db: float = -4.0  # the loudest, against the drums
+    plate: float = 0.2  # a room of its own for one drum or two
+    overheads: float = 0.25  # heard a second time, later, perhaps with the other polarity
+    real: float = 0.5  # of rooms: by a real impulse response, where there are some
     early: float = 0.6  # of rooms: each drum heard by a pair of microphones
     equaliser: float = 0.3  # on the mixture
     tape: float = 0.2
@@ -87,6 +92,7 @@ class Renderer:
         grooves: performances.
         seed: same seed, same sequence of excerpts.
         config: the ranges.
+        impulses: of real rooms.
     """
 
     def __init__(
@@ -95,10 +101,12 @@ class Renderer:
         grooves: GrooveLibrary,
         seed: int,
         config: RendererConfig | None = None,
+        impulses: Impulses | None = None,
     ) -> None:
         self.kits = kits
         self.grooves = grooves
         self.config = config or RendererConfig()
+        self.impulses = impulses
         self.rng = np.random.default_rng(seed)
         self._weights: dict[tuple[str, str], float] = {}
 
@@ -118,10 +126,14 @@ class Renderer:
                     equalise(rng, stems[index])
                 if rng.random() < config.saturation:
                     saturate(rng, stems[index])
+        if config.plate and rng.random() < config.plate:
+            self._add_plate(stems)
+        if config.overheads and rng.random() < config.overheads:
+            add_overheads(rng, stems)
         if rng.random() < config.room:
             if config.early and rng.random() < config.early:
                 add_early_reflections(rng, stems)
-            add_room(rng, stems, longest=config.room_seconds, loudest_db=config.room_db)
+            self._add_room(stems, config.room_seconds, config.room_db)
         return mix_down(
             rng,
             stems[:, :, pre:],
@@ -133,6 +145,19 @@ class Renderer:
             one_sided=config.one_sided,
             level_db=config.level_db,
         )
+
+    def _add_room(self, stems: Wave, longest: float, loudest_db: float) -> None:
+        real = self.impulses is not None and self.rng.random() < self.config.real
+        response = self.impulses.draw(self.rng) if self.impulses is not None and real else None
+        add_room(self.rng, stems, longest=longest, loudest_db=loudest_db, response=response)
+
+    def _add_plate(self, stems: Wave) -> None:
+        """A room of their own for one or two drums, mostly the snare and the toms."""
+        chosen = self.rng.choice(
+            len(STEMS), self.rng.integers(1, 3), replace=False, p=(0.1, 0.4, 0.3, 0.06, 0.04, 0.1)
+        )
+        for index in chosen:
+            self._add_room(stems[index : index + 1], 2.0, 0.0)
 
     # Which strokes.
 

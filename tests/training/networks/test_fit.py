@@ -113,7 +113,7 @@ def test_a_run_spends_its_minutes_and_resumes_where_it_stopped(data: Any, tmp_pa
         assert torch.equal(mine, theirs)
     again.run()  # no time is left
     assert again.step == first.step
-    longer = Trainer(BandUNet(SMALL), config(data, 0.06), tmp_path)
+    longer = Trainer(BandUNet(SMALL), config(data, first.spent / 60 + 0.01), tmp_path)
     longer.run()
     assert longer.step > first.step
 
