@@ -90,7 +90,9 @@ def add_train_parser(subparsers: Any) -> None:
         " if the network learns only silence (default -30)",
     )  # fmt: skip
     parser.add_argument(
-        "--impulses", metavar="FOLDER", help="impulse responses of real rooms, for half of the rooms"
+        "--impulses",
+        metavar="FOLDER",
+        help="impulse responses of real rooms, for half of the rooms",
     )
     parser.add_argument(
         "--records", type=float, default=0.65, metavar="SHARE",

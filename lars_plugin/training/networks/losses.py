@@ -90,7 +90,7 @@ def band_loss(
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples.
     """
-    batch, count, channels, length = stems.shape
+    batch, count, channels, _ = stems.shape
     mixture = stems.sum(1) if rest is None else stems.sum(1) + rest
     scale = mixture.square().mean(dim=(1, 2)).sqrt() + SCALE_FLOOR
     stems = stems / scale[:, None, None, None]

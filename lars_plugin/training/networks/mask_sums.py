@@ -3,8 +3,8 @@
 
 The masks of a batch are 200 MB, and so are the references. Written out, read, copied into another
 order and kept for the gradient they cost a step more than half of what the network costs. So
-:class:`MaskSums` makes them one band and a few examples at a time, in the processor's cache, sums up
-what the loss needs, and forgets them. For the gradient it makes them again, which is one small
+:class:`MaskSums` makes them one band and a few examples at a time, in the processor's cache, sums
+up what the loss needs, and forgets them. For the gradient it makes them again, which is one small
 matrix product.
 
 Axes: B batch, S stems, C audio channels, T frames, F bins (Nyquist dropped), W bins of a band, K
@@ -166,7 +166,7 @@ class Kernels:
 
     @classmethod
     def compiled(cls) -> Kernels:
-        """Fused by torch.compile: a program for each width of bands, hence minutes the first time."""
+        """Fused by torch.compile: a program for each width of bands, minutes the first time."""
         # Beyond this number of widths and batches nothing would be fused.
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 32)
         return cls(
@@ -229,8 +229,8 @@ class MaskSums(torch.autograd.Function):
     """:func:`band_sums` over all bands: ``(5, S, B)``.
 
     ``MaskSums.apply(plan, features, *weights, *biases)``: features ``(K, H, B, T)``, and for each
-    run of bands the weights ``(bands, 2 S C W, H)`` and the biases ``(bands, 2 S C W, 1)`` that make
-    masks of them (:meth:`~lars_plugin.networks.shared.bands.BandNetwork.mask_outputs`).
+    run of bands the weights ``(bands, 2 S C W, H)`` and the biases ``(bands, 2 S C W, 1)`` that
+    make masks of them (:meth:`~lars_plugin.networks.shared.bands.BandNetwork.mask_outputs`).
     """
 
     @staticmethod
@@ -272,7 +272,7 @@ class MaskSums(torch.autograd.Function):
 def _outputs(
     plan: Plan, features: Tensor, parameters: Sequence[Tensor]
 ) -> Iterator[tuple[int, int, int, slice, Tensor, Tensor, Tensor, Tensor, Tensor]]:
-    """The chunks with what masks are made of ``(2, S, C, W, B, T)``, its bias, and its features."""
+    """The chunks with what masks are made of ``(2, S, C, W, B, T)``, its bias and features."""
     runs = len(plan.groups)
     stems, channels, frames = plan.target.shape[1], plan.target.shape[2], plan.target.shape[4]
     features = features.to(plan.dtype)

@@ -71,7 +71,11 @@ class Muon(torch.optim.AdamW):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One step; a closure is not needed and not called."""
+        """One step; a closure computes the loss and the gradients first, as for AdamW."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         everything = self.param_groups
         for group in everything:
             if group["orthogonal"]:
@@ -81,7 +85,7 @@ class Muon(torch.optim.AdamW):
             super().step()
         finally:
             self.param_groups = everything
-        return None
+        return loss
 
     @torch.no_grad()
     def _orthogonal_step(self, group: dict[str, Any]) -> None:
@@ -106,8 +110,8 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """``adamw``, or ``muon`` for the weights of convolutions and linear layers.
 
-    What splits the spectrum into bands and what makes masks stays with AdamW, like the first and the
-    last layer of any network.
+    What splits the spectrum into bands and what makes masks stays with AdamW, like the first and
+    the last layer of any network.
     """
     betas = (0.9, 0.98)
     if name != "muon":

@@ -213,6 +213,7 @@ class Trainer:
         self.clips = load_clips(config.clips, self.stems)
         self.spent = 0.0
         self.step = 0
+        self._cooled = False  # whether what was loaded had a falling rate
         self.checkpoint = self.folder / "checkpoint.pt"
         self.before_cooling = self.folder / "constant.pt"
         if self.checkpoint.is_file():
@@ -220,13 +221,16 @@ class Trainer:
 
     def cool_for(self, minutes: float) -> None:
         """End the run: these minutes more, over all of which the rate falls."""
+        if self._cooled and self.before_cooling.is_file():
+            self._load(self._read(self.before_cooling))
+        self.save(self.before_cooling)
         total = self.spent / 60 + minutes
         self.config = replace(self.config, minutes=total, cooldown=minutes / total)
 
     @property
     def cooling(self) -> bool:
         """Whether the rate has begun to fall."""
-        return self.progress > 1 - self.config.cooldown
+        return self.progress >= 1 - self.config.cooldown - 1e-9
 
     @property
     def progress(self) -> float:
@@ -364,6 +368,10 @@ class Trainer:
         if state.get("cooling") and state["spent"] < begin and self.before_cooling.is_file():
             # The run is prolonged: it goes on from where its rate was still constant.
             state = self._read(self.before_cooling)
+        self._load(state)
+        self.report(f"resumed at step {self.step}, {self.spent / 60:.1f} minutes in")
+
+    def _load(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.ema.load_state_dict(state["ema"])
         if state["config"].get("optimizer", "adamw") == self.config.optimizer:
@@ -371,10 +379,8 @@ class Trainer:
         else:
             self.report(f"the momentum is not {self.config.optimizer}'s; it begins at zero")
         self.spent, self.step = state["spent"], state["step"]
-        self.report(f"resumed at step {self.step}, {self.spent / 60:.1f} minutes in")
+        self._cooled = bool(state.get("cooling"))
 
     def _read(self, path: Path) -> dict[str, Any]:
-        state: dict[str, Any] = torch.load(
-            path, weights_only=True, map_location=self.config.device
-        )
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.config.device)
         return state

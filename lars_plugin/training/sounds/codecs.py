@@ -42,9 +42,7 @@ def coded(wave: Wave, codec: str, kbits: int) -> Wave:
     try:
         import av
     except ImportError:
-        raise InputError(
-            "encoding needs PyAV: run pip install 'lars-plugin[formats]'"
-        ) from None
+        raise InputError("encoding needs PyAV: run pip install 'lars-plugin[formats]'") from None
     encoder, container = _CODECS[codec]
     peak = float(np.abs(wave).max()) + 1e-9
     memory = io.BytesIO()
