@@ -33,6 +33,11 @@ from lars_plugin.training.sounds.impulses import Impulses
 __all__ = ["Pool", "PoolConfig", "make_source"]
 
 
+# Excerpts that are cut out of one rendering. Half of a single one would be strokes before its
+# start, rendered only because they ring on.
+_PIECES = 2
+
+
 @dataclass(frozen=True)
 class PoolConfig:
     """Where excerpts come from and how many are kept.
@@ -102,7 +107,9 @@ def _work(config: PoolConfig, index: int, out: Any) -> None:
     seed = config.seed + 7919 * index
     renderer = make_source(config, seed)
     while os.getppid() == parent:  # an orphan ends
-        out.put(renderer.render(config.segment).astype(np.float16))
+        whole = renderer.render(_PIECES * config.segment).astype(np.float16)
+        for piece in np.split(whole, _PIECES, axis=2):
+            out.put(piece)
 
 
 class Pool:

@@ -18,6 +18,12 @@ from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.data.grooves import GrooveLibrary, Note
 from lars_plugin.training.data.kits import Instrument, KitLibrary
 from lars_plugin.training.render.mixdown import mix_down
+from lars_plugin.training.render.playing import (
+    add_double_kicks,
+    add_roll,
+    crash_the_ride,
+    open_the_hihat,
+)
 from lars_plugin.training.sounds.effects import (
     add_early_reflections,
     add_overheads,
@@ -66,6 +72,10 @@ class RendererConfig:
     extra: float = 0.4  # strokes of rare stems from another performance
     solo: float = 0.12  # a few stems only
     swap_ride: float = 0.12  # the hi-hat's part on the ride
+    ride_crash: float = 0.05  # the crashes' part on the ride, as hard as can be
+    washy: float = 0.12  # a hi-hat that is never closed
+    roll: float = 0.08
+    double_kicks: float = 0.06
     eq: float = 0.6
     saturation: float = 0.15
     room: float = 0.65
@@ -108,6 +118,7 @@ class Renderer:
         self.config = config or RendererConfig()
         self.impulses = impulses
         self.rng = np.random.default_rng(seed)
+        self._washy = False
         self._weights: dict[tuple[str, str], float] = {}
 
     def render(self, samples: int) -> Wave:
@@ -204,6 +215,15 @@ class Renderer:
                             Note(float(t), "crash", "crash", int(rng.integers(50, 127)), 49)
                             for t in rng.uniform(0, seconds, rng.integers(1, 4))
                         ]
+        if config.roll and rng.random() < config.roll:
+            notes = add_roll(rng, notes, seconds)
+        if config.double_kicks and rng.random() < config.double_kicks:
+            notes = add_double_kicks(rng, notes, seconds)
+        if config.ride_crash and rng.random() < config.ride_crash:
+            notes = crash_the_ride(notes)
+        self._washy = bool(config.washy) and rng.random() < config.washy
+        if self._washy:
+            notes = open_the_hihat(notes)
         if rng.random() < config.solo:
             keep = set(rng.choice(STEMS, rng.integers(1, 4), replace=False))
             notes = [n for n in notes if n.stem in keep]
@@ -247,7 +267,8 @@ class Renderer:
         # toms and crashes are several.
         shared = self._timbre(stem)
         chosen: dict[int, list[_Voice]] = {}
-        choke = stem == "hihat"
+        # Half-open cymbals go on touching, but never stop each other.
+        choke = stem == "hihat" and not self._washy
         for index, note in enumerate(notes):
             if note.number not in chosen:
                 alike = stem in ("kick", "snare", "hihat", "ride") or rng.random() < 0.3
@@ -262,14 +283,14 @@ class Renderer:
                     chosen[note.number].append(_Voice(other, self._timbre(stem), pan, level))
             begin = int(note.onset * SAMPLE_RATE)
             for voice in chosen[note.number]:
-                wave = voice.hit(note.velocity, rng, place.width)
+                wave, level = voice.hit(note.velocity, rng, place.width)
                 length = min(wave.shape[1], out.shape[1] - begin)
                 if choke and index + 1 < len(notes):
                     # The two cymbals touch: the next stroke ends what still rings.
                     until = int((notes[index + 1].onset - note.onset) * SAMPLE_RATE)
                     wave, length = self._cut(wave, until, length)
                 if length > 0:
-                    out[:, begin : begin + length] += wave[:, :length] * np.float32(gain)
+                    out[:, begin : begin + length] += wave[:, :length] * np.float32(gain * level)
 
     def _timbre(self, stem: str) -> Timbre:
         if self.rng.random() >= self.config.timbre:
@@ -309,15 +330,15 @@ class _Voice:
         self.left, self.right = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         self.rendered: dict[tuple[int, int], Wave] = {}
 
-    def hit(self, velocity: float, rng: np.random.Generator, width: float) -> Wave:
-        """One stroke ``(2, samples)``; not to be changed."""
+    def hit(self, velocity: float, rng: np.random.Generator, width: float) -> tuple[Wave, float]:
+        """One stroke ``(2, samples)``, not to be changed, and its gain."""
         layer, take, gain = self.instrument.choose(velocity, rng)
         wave = self.rendered.get((layer, take))
         if wave is None:
             raw = self.instrument.layers[layer][take].astype(np.float32) / np.float32(32768)
             wave = self._place(self.timbre.apply(raw), width)
             self.rendered[layer, take] = wave
-        return np.asarray(wave * np.float32(gain * self.level), np.float32)
+        return wave, gain * self.level
 
     def _place(self, wave: Wave, width: float) -> Wave:
         if wave.shape[0] == 1:
