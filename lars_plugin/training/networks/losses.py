@@ -29,7 +29,7 @@ _PLAIN = Kernels()
 class MaskNetwork(Protocol):
     """A :class:`~lars_plugin.networks.shared.bands.BandNetwork` with its trunk."""
 
-    groups: tuple[tuple[int, int], ...]
+    groups: list[tuple[int, int]]
     masks: nn.ParameterList
     mask_bias: nn.ParameterList
 
@@ -97,16 +97,17 @@ def band_loss(
     with torch.no_grad():
         spec = network.stft(mixture / scale[:, None, None])
         target = frames_last(network.stft, stems.flatten(0, 2))
-        target = target.unflatten(0, (batch, count, channels))
+        target = target.view(batch, count, channels, *target.shape[1:])
         mix = spec[..., :-1, :].flatten(3).transpose(2, 3).contiguous()  # (B, C, 2 F, T)
-    features = network._trunk(spec).unflatten(2, (batch, -1))[..., : spec.shape[2]]
+    features = network._trunk(spec)
+    features = features.reshape(*features.shape[:2], batch, -1)[..., : spec.shape[2]]
     kind = stems.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
     plan = Plan(mix, target, network.groups, kernels, bool(level_weight), dtype)
-    sums = MaskSums.apply(plan, features, *network.masks, *network.mask_bias)
+    sums = MaskSums.apply(plan, features, *network.masks, *network.mask_bias)  # type: ignore[no-untyped-call]
     error, abs_error, energy, magnitude, level = sums
     with torch.no_grad():
-        loudness = mix.unflatten(2, (-1, 2)).square().sum(3)
+        loudness = mix.view(batch, channels, -1, 2, mix.shape[3]).square().sum(3)
         # The constants matter for silent mixtures only, where everything else is zero.
         power = loudness.sum((1, 2, 3))
         mix_magnitude = loudness.sqrt().sum((1, 2, 3)) + 1e3

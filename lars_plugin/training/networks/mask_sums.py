@@ -131,7 +131,7 @@ def _masks(out: Tensor, bias: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     for one in logits[1:]:
         top = torch.maximum(top, one)
     powers = [(one - top).exp() for one in logits]
-    scale = 1 / sum(powers)  # type: ignore[operator]
+    scale = 1 / sum(powers)
     parts = [one.float() + more for one, more in zip(out[1], bias[1], strict=True)]
     mean = sum(parts) / len(parts)
     return [one * scale for one in powers], [one - mean for one in parts]
@@ -154,14 +154,15 @@ def _cells(
 def _pooled(energy: Tensor) -> Tensor:
     """Energies of frames ``(..., T)`` summed over cells; frames that fill no cell are left out."""
     cells = energy.shape[-1] // _CELL
-    return energy[..., : cells * _CELL].unflatten(-1, (cells, _CELL)).sum(-1)
+    whole = energy[..., : cells * _CELL]
+    return whole.reshape(*energy.shape[:-1], cells, _CELL).sum(-1)
 
 
 @dataclass(frozen=True)
 class Kernels:
     """:func:`band_sums` and :func:`band_gradient`, as they are or compiled."""
 
-    sums: Callable[[Tensor, Tensor, Tensor, bool], Sums] = band_sums
+    sums: Callable[..., Sums] = band_sums
     gradient: Callable[..., Tensor] = band_gradient
 
     @classmethod
@@ -211,8 +212,9 @@ class Plan:
                 bins = slice(2 * start, 2 * (start + width))
                 for first in range(0, batch, each):
                     part = slice(first, first + each)
-                    mix = self.mix[part, :, bins].unflatten(2, (width, 2))
-                    wanted = self.target[part, :, :, bins].unflatten(3, (width, 2))
+                    mix = self.mix[part, :, bins].view(each, channels, width, 2, frames)
+                    wanted = self.target[part, :, :, bins]
+                    wanted = wanted.view(each, stems, channels, width, 2, frames)
                     yield (
                         run,
                         index,
@@ -265,7 +267,7 @@ class MaskSums(torch.autograd.Function):
                 rows = rows.to(plan.dtype)
                 to_parameters[run][index] += rows @ heard.T
                 back = parameters[run][index].to(plan.dtype).T @ rows
-                to_features[band, :, part] = back.unflatten(1, (-1, features.shape[3]))
+                to_features[band, :, part] = back.view(len(back), -1, features.shape[3])
         return None, to_features.to(features.dtype), *to_parameters
 
 

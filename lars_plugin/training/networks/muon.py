@@ -11,7 +11,7 @@ section 2.2), so one rate and one weight decay serve both.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import torch
@@ -30,7 +30,8 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     """A matrix with the singular vectors of this one ``(m, n)`` and singular values of about 1."""
     wide = matrix.shape[0] <= matrix.shape[1]
     x = matrix if wide else matrix.T
-    x = x / (x.norm() + 1e-12)
+    norm: Tensor = torch.linalg.vector_norm(x)
+    x = x / (norm + 1e-12)
     a, b, c = _QUINTIC
     for _ in range(_STEPS):
         gram = x @ x.T
@@ -52,8 +53,8 @@ class Muon(torch.optim.AdamW):
 
     def __init__(
         self,
-        matrices: list[nn.Parameter],
-        rest: list[nn.Parameter],
+        matrices: Sequence[Tensor],
+        rest: Sequence[Tensor],
         *,
         lr: float,
         weight_decay: float = 0.01,
@@ -61,8 +62,8 @@ class Muon(torch.optim.AdamW):
         momentum: float = 0.95,
     ) -> None:
         groups: list[dict[str, Any]] = [
-            {"params": matrices, "orthogonal": True, "momentum": momentum},
-            {"params": rest, "orthogonal": False, "momentum": 0.0},
+            {"params": list(matrices), "orthogonal": True, "momentum": momentum},
+            {"params": list(rest), "orthogonal": False, "momentum": 0.0},
         ]
         super().__init__(groups, lr=lr, weight_decay=weight_decay, betas=betas)
 

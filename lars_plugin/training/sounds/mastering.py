@@ -50,7 +50,7 @@ def limit(rng: np.random.Generator, stems: Wave) -> Wave:
 
 def clip(rng: np.random.Generator, stems: Wave) -> Wave:
     """Hard clipping of the mixture, 1 to 8 dB below its peak."""
-    mixture = np.abs(stems.sum(0))
+    mixture: Wave = np.abs(stems.sum(0))
     most = np.float32(mixture.max() * 10 ** (-rng.uniform(1, 8) / 20))
     gain = np.minimum(np.float32(1), most / np.maximum(mixture, np.float32(1e-9)))
     return np.asarray(stems * gain, np.float32)
@@ -100,7 +100,7 @@ def noise_of_tape(rng: np.random.Generator, mixture: Wave) -> Wave:
     """
     samples = mixture.shape[1]
     peak = float(np.abs(mixture).max())
-    sides = mixture.any(1).astype(np.float32)
+    sides = np.asarray(np.any(mixture, axis=1), np.float32)
     mono = bool(np.array_equal(mixture[0], mixture[1]))
     hiss = rng.standard_normal((1 if mono else 2, samples)).astype(np.float32)
     edge = rng.uniform(500, 6000)
