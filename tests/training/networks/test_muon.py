@@ -47,7 +47,8 @@ def test_all_parameters_are_updated_once_and_convolutions_by_one_size() -> None:
     optimizer.step()
     for name, value in network.named_parameters():
         assert not torch.equal(value, before[name]), name
-    change = network.get_parameter("encoder.0.0.first.0.weight") - before["encoder.0.0.first.0.weight"]
+    name = "encoder.0.0.first.0.weight"
+    change = network.get_parameter(name) - before[name]
     # The root mean square of an update of AdamW is of the size of the rate too.
     assert 0.1e-3 < change.square().mean().sqrt().item() < 0.4e-3
 
