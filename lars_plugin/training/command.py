@@ -66,6 +66,16 @@ def add_train_parser(subparsers: Any) -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="training time (default 60)")
     parser.add_argument("--batch", type=int, default=8, help="excerpts per step (default 8)")
     parser.add_argument("--lr", type=float, default=2e-3, help="peak learning rate (default 0.002)")
+    parser.add_argument(
+        "--optimizer", choices=("adamw", "muon"), default="adamw",
+        help="muon: orthogonal updates of convolutions and linear layers, AdamW for the rest"
+        " (default adamw)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cool", type=float, metavar="MINUTES",
+        help="end the run: train these minutes more while the rate falls to 0, and write the model;"
+        " the run can go on later, without this option, as if it had not been cooled",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of weights and rendering (default 0)")
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="rendering processes (default 1)")
@@ -78,6 +88,16 @@ def add_train_parser(subparsers: Any) -> None:
         "--silent-db", type=float, default=-30.0,
         help="leakage into a silent stem is punished above this level against the mixture; raise it"
         " if the network learns only silence (default -30)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--impulses",
+        metavar="FOLDER",
+        help="impulse responses of real rooms, for half of the rooms",
+    )
+    parser.add_argument(
+        "--records", type=float, default=0.65, metavar="SHARE",
+        help="share of the excerpts that are treated as records are: limited, clipped, on tape,"
+        " resampled, encoded where PyAV is installed (default 0.65)",
     )  # fmt: skip
     add_device_option(parser, default="cpu")
     parser.add_argument(
@@ -108,6 +128,11 @@ def add_train_parser(subparsers: Any) -> None:
         help="ours, the paper's (equation 1), or both (steps take twice as long)",
     )
     parser.add_argument(
+        "--level-weight", type=float, default=0.0,
+        help="weight of the error of levels in bands, in units of 10 dB, for networks with masks"
+        " (default 0)",
+    )  # fmt: skip
+    parser.add_argument(
         "--architecture",
         choices=(*names, *_OTHER_TRAININGS),
         default=names[0],
@@ -133,7 +158,7 @@ def _settings(args: argparse.Namespace) -> FitConfig:
     for path in args.kits:
         if not Path(path).is_dir():
             raise InputError(f"--kits {path}: no such folder")
-    for folder in ("grooves", "clips", "stemgmd", "accompaniment"):
+    for folder in ("grooves", "clips", "stemgmd", "accompaniment", "impulses"):
         path = getattr(args, folder)
         if path is None or (folder, path) == ("accompaniment", "synthetic"):
             continue
@@ -141,6 +166,12 @@ def _settings(args: argparse.Namespace) -> FitConfig:
             raise InputError(f"--{folder} {path}: no such folder")
     if args.minutes <= 0 or args.batch < 1 or args.workers < 1 or args.threads < 1:
         raise InputError("--minutes, --batch, --workers and --threads must be positive")
+    if args.cool is not None and args.cool <= 0:
+        raise InputError("--cool must be positive")
+    if not 0 <= args.records <= 1:
+        raise InputError("--records must lie in 0 to 1")
+    if args.level_weight < 0:
+        raise InputError("--level-weight must not be negative")
     if args.reuse <= 0:
         raise InputError("--reuse must be positive")
     if args.synthetic_kits < 0:
@@ -188,13 +219,15 @@ def run_train(args: argparse.Namespace) -> int:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     print(f"{parameters:,} parameters; {config.minutes:g} minutes on {config.device}")
     trainer = Trainer(network, config, args.out, lambda line: print(line, flush=True))
+    if args.cool is not None:
+        trainer.cool_for(args.cool)
     average = trainer.run()
     record = {
         "command": " ".join(["lars", *sys.argv[1:]]),
         "minutes": round(trainer.spent / 60, 1),
         "steps": trainer.step,
         "machine": f"{platform.machine()}, {platform.system()}, device {config.device}",
-        "settings": asdict(config),
+        "settings": asdict(trainer.config),
     }
     folder = publish(average, args.out / "model", record)
     print(f"curve: {draw_curve(args.out)}")

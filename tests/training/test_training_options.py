@@ -16,7 +16,7 @@ from lars_plugin.errors import DatasetError, InputError
 from lars_plugin.separation.separator import Separator
 from lars_plugin.training import prepare
 from lars_plugin.training.command import _settings, add_train_parser, run_train
-from lars_plugin.training.networks.losses import paper_loss
+from lars_plugin.training.networks.losses import band_loss, paper_loss
 from lars_plugin.training.networks.trainer import load_clips
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from tests.models import QUICK_BANDUNET, bandunet
@@ -131,3 +131,55 @@ def test_our_loss_on_waves_is_the_sdr_and_a_bounded_term() -> None:
     assert loss.item() == pytest.approx(expected, abs=1e-2)
     bounded, _ = sdr_loss(Half(), stems, 1.0, 0.0, 1e-4, 1e-3)
     assert bounded.item() == pytest.approx((0.5 / 1.15 + 0.2 * 0.5 / 0.15) / 1.2, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--impulses", "/nowhere"], "no such folder"),
+        (["--records", "1.5"], "0 to 1"),
+        (["--cool", "0"], "--cool"),
+        (["--level-weight", "-1"], "--level-weight"),
+    ],
+)
+def test_options_of_records_and_schedule_are_checked(
+    data: Any, tmp_path: Path, words: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        _settings(parse(tmp_path, *folders(data), *words))
+
+
+def test_what_belongs_to_no_stem_is_in_the_mixture_alone() -> None:
+    torch.manual_seed(0)
+    stems, rest = torch.randn(2, 6, 2, 9000), torch.randn(2, 2, 9000)
+    heard: list[torch.Tensor] = []
+
+    class Sixth(torch.nn.Module):
+        """A sixth of what it hears for each stem."""
+
+        def forward(self, wave: torch.Tensor) -> torch.Tensor:
+            heard.append(wave)
+            return wave[:, None].expand(-1, 6, -1, -1) / 6
+
+    wave_loss(Sixth(), stems, rest)
+    sdr_loss(Sixth(), stems, 0.3, 1.0, 1e-3, 1e-3, rest)
+    mixture = stems.sum(1) + rest
+    for wave in heard:
+        ratio = wave / mixture
+        assert ratio.std(dim=(1, 2)).max() < 1e-4
+    network = bandunet()
+    alone, _ = band_loss(network, stems, 0.3, 1.0)
+    beside, _ = band_loss(network, stems, 0.3, 1.0, rest=rest)
+    assert beside > alone
+
+
+def test_a_run_goes_on_with_cooling_by_command(data: Any, tmp_path: Path) -> None:
+    words = [*folders(data), "--batch", 2, "--synthetic-kits", 1, "--records", 1]
+    words += ["--network", json.dumps(QUICK_BANDUNET), "--optimizer", "muon"]
+    out = tmp_path / "out"
+    assert run_train(parse(out, *words, "--minutes", 5, "--cool", 0.02)) == 0
+    record = json.loads((out / "model" / "training.json").read_text())
+    assert record["settings"]["cooldown"] == pytest.approx(1)
+    assert record["settings"]["minutes"] == pytest.approx(0.02)
+    assert record["steps"] >= 1
+    assert (out / "constant.pt").is_file()

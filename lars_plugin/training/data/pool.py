@@ -26,9 +26,16 @@ from lars_plugin.training.data.sources import Alternating, Source
 from lars_plugin.training.data.stemgmd import StemGMDRenderer
 from lars_plugin.training.music.accompaniment import Accompaniment
 from lars_plugin.training.render.fullmix import FullMixRenderer
+from lars_plugin.training.render.records import Records, RecordsConfig
 from lars_plugin.training.render.renderer import Renderer
+from lars_plugin.training.sounds.impulses import Impulses
 
 __all__ = ["Pool", "PoolConfig", "make_source"]
+
+
+# Excerpts that are cut out of one rendering. Half of a single one would be strokes before its
+# start, rendered only because they ring on.
+_PIECES = 2
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class PoolConfig:
             folder of a bank, or "synthetic" for our own band without one.
         stemgmd: folder of StemGMD as another source, or None.
         stemgmd_share: share of the excerpts that comes from there.
+        impulses: folder of impulse responses of real rooms, or None.
+        records: share of the excerpts that are treated as records are.
         reuse: how often an excerpt is drawn, on average, before another is rendered. More leaves
             a small machine more time for training.
     """
@@ -65,6 +74,8 @@ class PoolConfig:
     accompaniment: str | None = None
     stemgmd: str | None = None
     stemgmd_share: float = 0.5
+    impulses: str | None = None
+    records: float = 0.0
     reuse: float = 1.0
 
 
@@ -76,13 +87,17 @@ def make_source(config: PoolConfig, seed: int) -> Source:
     """
     kits = load_kits(config.kits, "train", config.exclude)
     kits = kits.with_synthetic(config.synthetic_kits, seed + 17)
-    source: Source = Renderer(kits, load_grooves(config.grooves, "train"), seed)
+    impulses = None if config.impulses is None else Impulses(config.impulses)
+    grooves = load_grooves(config.grooves, "train")
+    source: Source = Renderer(kits, grooves, seed, impulses=impulses)
     if config.stemgmd is not None:
         recorded = StemGMDRenderer(config.stemgmd, seed + 29)
         source = Alternating(source, recorded, config.stemgmd_share, seed + 31)
     if config.accompaniment is not None:
         bank = None if config.accompaniment == "synthetic" else config.accompaniment
         source = FullMixRenderer(source, Accompaniment(bank, seed + 37), seed + 41)
+    if config.records:
+        source = Records(source, seed + 43, RecordsConfig(treated=config.records))
     return source
 
 
@@ -92,7 +107,9 @@ def _work(config: PoolConfig, index: int, out: Any) -> None:
     seed = config.seed + 7919 * index
     renderer = make_source(config, seed)
     while os.getppid() == parent:  # an orphan ends
-        out.put(renderer.render(config.segment).astype(np.float16))
+        whole = renderer.render(_PIECES * config.segment).astype(np.float16)
+        for piece in np.split(whole, _PIECES, axis=2):
+            out.put(piece)
 
 
 class Pool:
@@ -156,7 +173,11 @@ class Pool:
             return [self._items[i] for i in picks]
 
     def draw(self) -> NDArray[np.float32]:
-        """A batch ``(B, S, 2, L)`` float32, S of 6 or 7; waits only until two batches are ready."""
+        """A batch ``(B, S, 2, L)`` float32; waits only until two batches are ready.
+
+        S is 6, or 7 with music around the drums; behind six stems there is what belongs to none of
+        them, where excerpts are treated as records.
+        """
         rng, size = self._rng, self._config.batch
         batch = np.stack(self._choose()).astype(np.float32)
         self.drawn += size

@@ -15,50 +15,32 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from lars_plugin.networks.shared.bands import masks_from
 from lars_plugin.networks.shared.constants import SCALE_FLOOR
+from lars_plugin.training.networks.mask_sums import Kernels, MaskSums, Plan, frames_last
 
 __all__ = ["MaskNetwork", "band_loss", "paper_loss"]
 
-
-Sums = tuple[Tensor, Tensor, Tensor, Tensor]
+_PLAIN = Kernels()
 
 
 class MaskNetwork(Protocol):
-    """A network that gives its spectrogram and the outputs that make its masks."""
+    """A :class:`~lars_plugin.networks.shared.bands.BandNetwork` with its trunk."""
+
+    groups: list[tuple[int, int]]
+    masks: nn.ParameterList
+    mask_bias: nn.ParameterList
 
     @property
     def stft(self) -> Callable[[Tensor], Any]:
         """Waves ``(B, C, L)`` to spectrograms ``(B, C, T, F + 1, 2)``."""
         ...
 
-    def band_outputs(self, spec: Tensor) -> list[Tensor]:
-        """See :meth:`~lars_plugin.networks.shared.bands.BandNetwork.mask_outputs`."""
+    def _trunk(self, spec: Tensor) -> Tensor:
+        """Spectrograms to features ``(K, head, B * T')``, T' >= T."""
         ...
-
-
-def band_sums(out: Tensor, mix: Tensor, wanted: Tensor) -> Sums:
-    """Sums over one run of bands, ``(S, B)`` each: |D|^2, |D|, |S|^2, |S|.
-
-    Args:
-        out: network output ``(bands, 2, S, C, width, B, T)``.
-        mix: mixture ``(2, bands, C, width, B, T)``; the first axis is (re, im).
-        wanted: references ``(2, bands, S, C, width, B, T)``.
-    """
-    real, imag = masks_from(out)
-    a, b = mix[0][:, None], mix[1][:, None]
-    off = (real * a - imag * b - wanted[0]).square() + (real * b + imag * a - wanted[1]).square()
-    power = wanted[0].square() + wanted[1].square()
-    axes = (0, 2, 3, 5)
-    return (
-        off.sum(axes),
-        (off + 1e-7).sqrt().sum(axes),
-        power.sum(axes),
-        power.sqrt().sum(axes),
-    )
 
 
 def band_loss(
@@ -66,9 +48,11 @@ def band_loss(
     stems: Tensor,
     abs_weight: float,
     log_weight: float,
-    band_sums: Callable[[Tensor, Tensor, Tensor], Sums] = band_sums,
+    kernels: Kernels = _PLAIN,
     floor_power: float = 2e-4,
     silent_power: float = 1e-3,
+    level_weight: float = 0.0,
+    rest: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Loss of a batch, and its SDR per stem for the log.
 
@@ -83,7 +67,12 @@ def band_loss(
       raises its weight slowly. The floor is below a quiet hi-hat (30 dB under the mixture);
       otherwise finding the hi-hat would gain nothing.
 
-    For a silent stem both terms have a fifth of the weight, and t is silent_power |X|^2, higher.
+    - ``level_weight * mean |log10((e + f) / (r + f))|`` over bands and cells of 46 ms, e and r the
+      energies there (:func:`~lars_plugin.training.networks.mask_sums.band_sums`): an error of
+      10 dB costs 1. Both terms above are least for an estimate that is too quiet where the network
+      is unsure; this one is not.
+
+    For a silent stem all terms have a fifth of the weight, and t is silent_power |X|^2, higher.
     Most excerpts have no crash. At full weight, or if the faintest leakage is punished, the
     network learns that there is never one before it learns to recognise one.
 
@@ -92,41 +81,36 @@ def band_loss(
         stems: references ``(B, S, C, L)`` float32.
         abs_weight: weight of the first term.
         log_weight: weight of the second term.
-        band_sums: a compiled :func:`band_sums`, perhaps.
+        kernels: compiled ones, perhaps.
         floor_power: t, as a ratio of powers.
         silent_power: t of silent stems, likewise.
+        level_weight: weight of the third term.
+        rest: what else is in the mixture and belongs to no stem ``(B, C, L)``, or None.
 
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples.
     """
-    batch, count, channels, length = stems.shape
-    mixture = stems.sum(1)
+    batch, count, channels, _ = stems.shape
+    mixture = stems.sum(1) if rest is None else stems.sum(1) + rest
     scale = mixture.square().mean(dim=(1, 2)).sqrt() + SCALE_FLOOR
     stems = stems / scale[:, None, None, None]
-    spec = network.stft(mixture / scale[:, None, None])
     with torch.no_grad():
-        target = network.stft(stems.reshape(batch, count * channels, length))
-        target = target.unflatten(1, (count, channels))
-        mix = spec.permute(4, 3, 1, 0, 2)  # (2, F, C, B, T)
-    sums: list[Tensor] = []
-    start = 0
-    for out in network.band_outputs(spec):
-        bands, width = out.shape[0], out.shape[4]
-        bins = slice(start, start + bands * width)
-        with torch.no_grad():
-            # Into the order the outputs come in: (2, bands, S, C, width, B, T).
-            wanted = target[:, :, :, :, bins].unflatten(4, (bands, width))
-            wanted = wanted.permute(6, 4, 1, 2, 5, 0, 3).contiguous()
-            given = mix[:, bins].unflatten(1, (bands, width)).transpose(2, 3).contiguous()
-        parts = band_sums(out, given, wanted)
-        sums = [a + b for a, b in zip(sums, parts, strict=True)] if sums else list(parts)
-        start += bands * width
-    error, abs_error, energy, magnitude = sums
+        spec = network.stft(mixture / scale[:, None, None])
+        target = frames_last(network.stft, stems.flatten(0, 2))
+        target = target.view(batch, count, channels, *target.shape[1:])
+        mix = spec[..., :-1, :].flatten(3).transpose(2, 3).contiguous()  # (B, C, 2 F, T)
+    features = network._trunk(spec)
+    features = features.reshape(*features.shape[:2], batch, -1)[..., : spec.shape[2]]
+    kind = stems.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+    plan = Plan(mix, target, network.groups, kernels, bool(level_weight), dtype)
+    sums = MaskSums.apply(plan, features, *network.masks, *network.mask_bias)  # type: ignore[no-untyped-call]
+    error, abs_error, energy, magnitude, level = sums
     with torch.no_grad():
-        loudness = mix.square().sum(0)
+        loudness = mix.view(batch, channels, -1, 2, mix.shape[3]).square().sum(3)
         # The constants matter for silent mixtures only, where everything else is zero.
-        power = loudness.sum((0, 1, 3))
-        mix_magnitude = loudness.sqrt().sum((0, 1, 3)) + 1e3
+        power = loudness.sum((1, 2, 3))
+        mix_magnitude = loudness.sqrt().sum((1, 2, 3)) + 1e3
         sounding = energy > floor_power * power + 1e-3
         floor = torch.where(sounding, floor_power, silent_power) * power + 1e-3
         ratio = 10 * torch.log10(energy.clamp_min(1e-9) / error.clamp_min(1e-9))
@@ -136,6 +120,8 @@ def band_loss(
     terms = abs_weight * abs_error / (magnitude + 0.15 * mix_magnitude)
     if log_weight:
         terms = terms + log_weight * torch.log10((error + floor) / (energy + floor))
+    if level_weight:
+        terms = terms + level_weight * level / plan.cells
     return (weight * terms).mean(), score
 
 

@@ -8,9 +8,9 @@ import csv
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import soundfile
@@ -25,7 +25,10 @@ from lars_plugin.files import replacing
 from lars_plugin.networks.registry import Training, of_network
 from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.data.pool import Pool, PoolConfig
-from lars_plugin.training.networks.losses import MaskNetwork, band_loss, band_sums
+from lars_plugin.training.networks.losses import MaskNetwork, band_loss
+from lars_plugin.training.networks.mask_sums import Kernels
+from lars_plugin.training.networks.muon import make_optimizer
+from lars_plugin.training.networks.pointwise import use_matrix_products
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from lars_plugin.training.render.fullmix import FULLMIX_STEMS
 from lars_plugin.training.render.renderer import STEMS
@@ -52,11 +55,13 @@ class FitConfig:
     segment: int = 130560
     batch: int = 8
     lr: float = 2e-3
+    optimizer: str = "adamw"  # or "muon"
     weight_decay: float = 0.01
     ema: float = 0.996
     abs_weight: float = 0.3
     log_weight: float = 1.0
     log_ramp: bool = True  # bring it in little by little, which a trained network does not need
+    level_weight: float = 0.0  # of the error of levels, for networks with masks
     paper_weight: float = 0.0  # of equation 1 of the paper; the others 0: it alone
     clip: float = 3.0
     seed: int = 0
@@ -70,6 +75,8 @@ class FitConfig:
     exclude_kits: tuple[str, ...] = ()
     stemgmd: str | None = None  # folder of StemGMD as another source
     accompaniment: str | None = None  # bank of music, or "synthetic": a seventh stem "other"
+    impulses: str | None = None  # folder of impulse responses of real rooms
+    records: float = 0.65  # share of excerpts that are limited, clipped, encoded ...
     device: str = "cpu"
     compile: bool = False  # fuse through torch.compile: a quarter faster, needs a C++ compiler
     cooldown: float = 0.25  # the last part of the minutes, over which the rate falls to 0
@@ -184,19 +191,23 @@ class Trainer:
         if config.device == "cpu":
             keep_freed_memory()
             torch.set_num_threads(config.threads)
+            # What decays to nothing would be computed a hundred times as slowly.
+            torch.set_flush_denormal(True)
         torch.manual_seed(config.seed)
         self.network = network.to(
             device=config.device,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
         )
         self.ema: nn.Module = copy.deepcopy(self.network).eval()
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+        self.optimizer = make_optimizer(
+            config.optimizer, network, lr=config.lr, weight_decay=config.weight_decay
         )
         self.bfloat16 = _has_bfloat16(config.device)
-        self.band_sums = band_sums
+        self.kernels = Kernels()
+        if config.device == "cpu":
+            use_matrix_products(network)
         if config.compile:
-            self.band_sums = torch.compile(band_sums, dynamic=False)
+            self.kernels = Kernels.compiled()
             trunk = self._training.trunk
             if trunk:
                 setattr(network, trunk, torch.compile(getattr(network, trunk), dynamic=False))
@@ -204,9 +215,24 @@ class Trainer:
         self.clips = load_clips(config.clips, self.stems)
         self.spent = 0.0
         self.step = 0
+        self._cooled = False  # whether what was loaded had a falling rate
         self.checkpoint = self.folder / "checkpoint.pt"
+        self.before_cooling = self.folder / "constant.pt"
         if self.checkpoint.is_file():
             self._resume()
+
+    def cool_for(self, minutes: float) -> None:
+        """End the run: these minutes more, over all of which the rate falls."""
+        if self._cooled and self.before_cooling.is_file():
+            self._load(self._read(self.before_cooling))
+        self.save(self.before_cooling)
+        total = self.spent / 60 + minutes
+        self.config = replace(self.config, minutes=total, cooldown=minutes / total)
+
+    @property
+    def cooling(self) -> bool:
+        """Whether the rate has begun to fall."""
+        return self.progress >= 1 - self.config.cooldown - 1e-9
 
     @property
     def progress(self) -> float:
@@ -242,13 +268,19 @@ class Trainer:
                 stemgmd=config.stemgmd,
                 accompaniment=config.accompaniment,
                 reuse=config.reuse,
+                impulses=config.impulses,
+                records=config.records,
             )
         )
         saved = validated = self.spent
         try:
             pool.wait()
             last = time.monotonic()
+            cooling = self.cooling
             while self.progress < 1:
+                if self.cooling and not cooling:
+                    self.save(self.before_cooling)
+                cooling = self.cooling
                 self._train_step(pool)
                 now = time.monotonic()
                 self.spent, last = self.spent + now - last, now
@@ -284,20 +316,26 @@ class Trainer:
         self._append("steps.csv", [*row, pool.rendered, *(f"{v:.2f}" for v in scores.tolist())])
         self.step += 1
 
-    def _loss(self, stems: torch.Tensor, log_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def _loss(self, rows: torch.Tensor, log_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
         """The band loss, the paper's, or their weighted sum; and the SDR per stem."""
         config = self.config
+        count = len(self.stems)
+        # Hiss and the like: in the mixture, but of no stem.
+        stems, rest = rows[:, :count], rows[:, count:].sum(1)
         parts: list[tuple[torch.Tensor, torch.Tensor]] = []
         if config.abs_weight or config.log_weight:
             weights = config.abs_weight, log_weight
             floors = 10 ** (config.floor_db / 10), 10 ** (config.silent_db / 10)
             if self._training.loss == "bands":
                 network = cast(MaskNetwork, self.network)
-                parts.append(band_loss(network, stems, *weights, self.band_sums, *floors))
+                levels = config.level_weight
+                parts.append(
+                    band_loss(network, stems, *weights, self.kernels, *floors, levels, rest)
+                )
             else:
-                parts.append(sdr_loss(self.network, stems, *weights, *floors))
+                parts.append(sdr_loss(self.network, stems, *weights, *floors, rest))
         if config.paper_weight:
-            loss, scores = wave_loss(self.network, stems)
+            loss, scores = wave_loss(self.network, stems, rest)
             parts.append((config.paper_weight * loss, scores))
         return torch.stack([loss for loss, _ in parts]).sum(), parts[0][1]
 
@@ -312,7 +350,7 @@ class Trainer:
         with (self.folder / name).open("a", newline="") as handle:
             csv.writer(handle).writerow(row)
 
-    def save(self) -> None:
+    def save(self, path: Path | None = None) -> None:
         """Write the checkpoint, replacing the previous one only when it is whole."""
         state = {
             "network": self.network.state_dict(),
@@ -320,15 +358,31 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "spent": self.spent,
             "step": self.step,
+            "cooling": self.cooling,
             "config": asdict(self.config),
         }
-        with replacing(self.checkpoint, error=ModelError) as temporary:
+        with replacing(path or self.checkpoint, error=ModelError) as temporary:
             torch.save(state, temporary)
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True, map_location=self.config.device)
+        state = self._read(self.checkpoint)
+        begin = (1 - self.config.cooldown) * self.config.minutes * 60
+        if state.get("cooling") and state["spent"] < begin and self.before_cooling.is_file():
+            # The run is prolonged: it goes on from where its rate was still constant.
+            state = self._read(self.before_cooling)
+        self._load(state)
+        self.report(f"resumed at step {self.step}, {self.spent / 60:.1f} minutes in")
+
+    def _load(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if state["config"].get("optimizer", "adamw") == self.config.optimizer:
+            self.optimizer.load_state_dict(state["optimizer"])
+        else:
+            self.report(f"the momentum is not {self.config.optimizer}'s; it begins at zero")
         self.spent, self.step = state["spent"], state["step"]
-        self.report(f"resumed at step {self.step}, {self.spent / 60:.1f} minutes in")
+        self._cooled = bool(state.get("cooling"))
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.config.device)
+        return state

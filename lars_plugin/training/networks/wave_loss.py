@@ -12,7 +12,9 @@ from lars_plugin.training.networks.losses import paper_loss
 __all__ = ["sdr_loss", "wave_loss"]
 
 
-def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
+def wave_loss(
+    network: nn.Module, stems: Tensor, rest: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Equation 1 of LARS 2.0 for a batch, and its SDR per stem for the log.
 
     Mixtures are scaled to one level (RMS 1) first, so loud excerpts do not dominate the batch.
@@ -21,12 +23,13 @@ def wave_loss(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         network: ``(B, C, L)`` to ``(B, S, C, L)``, in training mode.
         stems: references ``(B, S, C, L)`` float32, L at least 8192.
+        rest: what else is in the mixture ``(B, C, L)``, or None.
 
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached, averaged over sounding examples;
         NaN where a stem sounds in none.
     """
-    result, stems = _levelled(network, stems)
+    result, stems, _ = _levelled(network, stems, rest)
     with torch.autocast(stems.device.type, enabled=False):
         loss = paper_loss(result, stems)
     return loss, _scores(result, stems, 1e-3)
@@ -39,6 +42,7 @@ def sdr_loss(
     log_weight: float,
     floor_power: float,
     silent_power: float,
+    rest: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The terms of :func:`~lars_plugin.training.networks.losses.band_loss`, of waves instead of
     spectra.
@@ -54,13 +58,13 @@ def sdr_loss(
         log_weight: weight of the logarithmic term.
         floor_power: its floor, against the mixture's power.
         silent_power: the floor of silent stems, likewise.
+        rest: what else is in the mixture ``(B, C, L)``, or None.
 
     Returns:
         The scalar loss and the SDR in dB ``(S,)``, detached; NaN where a stem sounds in none.
     """
-    result, stems = _levelled(network, stems)
+    result, stems, mixture = _levelled(network, stems, rest)
     off = result - stems
-    mixture = stems.sum(1)
     power = mixture.square().sum((1, 2))[:, None]
     energy = stems.square().sum((2, 3))
     sounding = energy > floor_power * power + 1e-3
@@ -75,11 +79,14 @@ def sdr_loss(
     return loss, _scores(result, stems, floor_power)
 
 
-def _levelled(network: nn.Module, stems: Tensor) -> tuple[Tensor, Tensor]:
-    """Estimates and references of mixtures scaled to RMS 1."""
-    mixture = stems.sum(1)
+def _levelled(
+    network: nn.Module, stems: Tensor, rest: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Estimates, references and mixture, scaled so that mixtures have RMS 1."""
+    mixture = stems.sum(1) if rest is None else stems.sum(1) + rest
     scale = mixture.square().mean(dim=(1, 2), keepdim=True).sqrt() + SCALE_FLOOR
-    return network(mixture / scale).float(), stems / scale[:, None]
+    mixture = mixture / scale
+    return network(mixture).float(), stems / scale[:, None], mixture
 
 
 @torch.no_grad()

@@ -18,12 +18,20 @@ from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.data.grooves import GrooveLibrary, Note
 from lars_plugin.training.data.kits import Instrument, KitLibrary
 from lars_plugin.training.render.mixdown import mix_down
+from lars_plugin.training.render.playing import (
+    add_double_kicks,
+    add_roll,
+    crash_the_ride,
+    open_the_hihat,
+)
 from lars_plugin.training.sounds.effects import (
     add_early_reflections,
+    add_overheads,
     add_room,
     equalise,
     saturate,
 )
+from lars_plugin.training.sounds.impulses import Impulses
 from lars_plugin.training.sounds.stage import Place, draw_stage
 from lars_plugin.training.sounds.variation import Timbre, draw_timbre
 
@@ -64,11 +72,18 @@ class RendererConfig:
     extra: float = 0.4  # strokes of rare stems from another performance
     solo: float = 0.12  # a few stems only
     swap_ride: float = 0.12  # the hi-hat's part on the ride
+    ride_crash: float = 0.05  # the crashes' part on the ride, as hard as can be
+    washy: float = 0.12  # a hi-hat that is never closed
+    roll: float = 0.08
+    double_kicks: float = 0.06
     eq: float = 0.6
     saturation: float = 0.15
     room: float = 0.65
     room_seconds: float = 1.3  # the longest
     room_db: float = -4.0  # the loudest, against the drums
+    plate: float = 0.2  # a room of its own for one drum or two
+    overheads: float = 0.25  # heard a second time, later, perhaps with the other polarity
+    real: float = 0.5  # of rooms: by a real impulse response, where there are some
     early: float = 0.6  # of rooms: each drum heard by a pair of microphones
     equaliser: float = 0.3  # on the mixture
     tape: float = 0.2
@@ -87,6 +102,7 @@ class Renderer:
         grooves: performances.
         seed: same seed, same sequence of excerpts.
         config: the ranges.
+        impulses: of real rooms.
     """
 
     def __init__(
@@ -95,11 +111,14 @@ class Renderer:
         grooves: GrooveLibrary,
         seed: int,
         config: RendererConfig | None = None,
+        impulses: Impulses | None = None,
     ) -> None:
         self.kits = kits
         self.grooves = grooves
         self.config = config or RendererConfig()
+        self.impulses = impulses
         self.rng = np.random.default_rng(seed)
+        self._washy = False
         self._weights: dict[tuple[str, str], float] = {}
 
     def render(self, samples: int) -> Wave:
@@ -118,10 +137,14 @@ class Renderer:
                     equalise(rng, stems[index])
                 if rng.random() < config.saturation:
                     saturate(rng, stems[index])
+        if config.plate and rng.random() < config.plate:
+            self._add_plate(stems)
+        if config.overheads and rng.random() < config.overheads:
+            add_overheads(rng, stems)
         if rng.random() < config.room:
             if config.early and rng.random() < config.early:
                 add_early_reflections(rng, stems)
-            add_room(rng, stems, longest=config.room_seconds, loudest_db=config.room_db)
+            self._add_room(stems, config.room_seconds, config.room_db)
         return mix_down(
             rng,
             stems[:, :, pre:],
@@ -133,6 +156,19 @@ class Renderer:
             one_sided=config.one_sided,
             level_db=config.level_db,
         )
+
+    def _add_room(self, stems: Wave, longest: float, loudest_db: float) -> None:
+        real = self.impulses is not None and self.rng.random() < self.config.real
+        response = self.impulses.draw(self.rng) if self.impulses is not None and real else None
+        add_room(self.rng, stems, longest=longest, loudest_db=loudest_db, response=response)
+
+    def _add_plate(self, stems: Wave) -> None:
+        """A room of their own for one or two drums, mostly the snare and the toms."""
+        chosen = self.rng.choice(
+            len(STEMS), self.rng.integers(1, 3), replace=False, p=(0.1, 0.4, 0.3, 0.06, 0.04, 0.1)
+        )
+        for index in chosen:
+            self._add_room(stems[index : index + 1], 2.0, 0.0)
 
     # Which strokes.
 
@@ -179,6 +215,15 @@ class Renderer:
                             Note(float(t), "crash", "crash", int(rng.integers(50, 127)), 49)
                             for t in rng.uniform(0, seconds, rng.integers(1, 4))
                         ]
+        if config.roll and rng.random() < config.roll:
+            notes = add_roll(rng, notes, seconds)
+        if config.double_kicks and rng.random() < config.double_kicks:
+            notes = add_double_kicks(rng, notes, seconds)
+        if config.ride_crash and rng.random() < config.ride_crash:
+            notes = crash_the_ride(notes)
+        self._washy = bool(config.washy) and rng.random() < config.washy
+        if self._washy:
+            notes = open_the_hihat(notes)
         if rng.random() < config.solo:
             keep = set(rng.choice(STEMS, rng.integers(1, 4), replace=False))
             notes = [n for n in notes if n.stem in keep]
@@ -222,7 +267,8 @@ class Renderer:
         # toms and crashes are several.
         shared = self._timbre(stem)
         chosen: dict[int, list[_Voice]] = {}
-        choke = stem == "hihat"
+        # Half-open cymbals go on touching, but never stop each other.
+        choke = stem == "hihat" and not self._washy
         for index, note in enumerate(notes):
             if note.number not in chosen:
                 alike = stem in ("kick", "snare", "hihat", "ride") or rng.random() < 0.3
@@ -237,14 +283,14 @@ class Renderer:
                     chosen[note.number].append(_Voice(other, self._timbre(stem), pan, level))
             begin = int(note.onset * SAMPLE_RATE)
             for voice in chosen[note.number]:
-                wave = voice.hit(note.velocity, rng, place.width)
+                wave, level = voice.hit(note.velocity, rng, place.width)
                 length = min(wave.shape[1], out.shape[1] - begin)
                 if choke and index + 1 < len(notes):
                     # The two cymbals touch: the next stroke ends what still rings.
                     until = int((notes[index + 1].onset - note.onset) * SAMPLE_RATE)
                     wave, length = self._cut(wave, until, length)
                 if length > 0:
-                    out[:, begin : begin + length] += wave[:, :length] * np.float32(gain)
+                    out[:, begin : begin + length] += wave[:, :length] * np.float32(gain * level)
 
     def _timbre(self, stem: str) -> Timbre:
         if self.rng.random() >= self.config.timbre:
@@ -284,15 +330,15 @@ class _Voice:
         self.left, self.right = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         self.rendered: dict[tuple[int, int], Wave] = {}
 
-    def hit(self, velocity: float, rng: np.random.Generator, width: float) -> Wave:
-        """One stroke ``(2, samples)``; not to be changed."""
+    def hit(self, velocity: float, rng: np.random.Generator, width: float) -> tuple[Wave, float]:
+        """One stroke ``(2, samples)``, not to be changed, and its gain."""
         layer, take, gain = self.instrument.choose(velocity, rng)
         wave = self.rendered.get((layer, take))
         if wave is None:
             raw = self.instrument.layers[layer][take].astype(np.float32) / np.float32(32768)
             wave = self._place(self.timbre.apply(raw), width)
             self.rendered[layer, take] = wave
-        return np.asarray(wave * np.float32(gain * self.level), np.float32)
+        return wave, gain * self.level
 
     def _place(self, wave: Wave, width: float) -> Wave:
         if wave.shape[0] == 1:

@@ -113,7 +113,7 @@ def test_a_run_spends_its_minutes_and_resumes_where_it_stopped(data: Any, tmp_pa
         assert torch.equal(mine, theirs)
     again.run()  # no time is left
     assert again.step == first.step
-    longer = Trainer(BandUNet(SMALL), config(data, 0.06), tmp_path)
+    longer = Trainer(BandUNet(SMALL), config(data, first.spent / 60 + 0.01), tmp_path)
     longer.run()
     assert longer.step > first.step
 
@@ -138,3 +138,19 @@ def test_the_rate_stays_until_the_cool_down_and_then_falls_to_nothing() -> None:
     assert all(rate == rates[2] for rate in rates[2:76])
     assert rates[75] > rates[80] > rates[99] > rates[100]
     assert rates[100] < 0.01
+
+
+def test_a_cooled_run_goes_on_as_if_it_had_not_been_cooled(data: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    run = Trainer(BandUNet(SMALL), config(data, 5), tmp_path)
+    run.spent, run.step = 60.0, 7
+    run.save()
+    cooled = Trainer(BandUNet(SMALL), config(data, 5), tmp_path)
+    cooled.cool_for(0.02)
+    cooled.run()
+    assert cooled.progress == 1
+    assert cooled.step > 7
+    again = Trainer(BandUNet(SMALL), config(data, 5), tmp_path)
+    assert (again.step, again.spent) == (7, 60.0)
+    for mine, theirs in zip(again.network.parameters(), run.network.parameters(), strict=True):
+        assert torch.equal(mine, theirs)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mixtures as MP3 or AAC leaves them, by a real encoder (PyAV, extra ``formats``)."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from lars_plugin.errors import InputError
+from lars_plugin.synthesis import SAMPLE_RATE
+
+__all__ = ["coded", "have_encoder", "split_difference"]
+
+Wave = NDArray[np.float32]
+
+# Encoders with the containers that their packets go into.
+_CODECS = {"mp3": ("libmp3lame", "mp3"), "aac": ("aac", "adts")}
+
+_WINDOW = 1024
+
+
+def have_encoder() -> bool:
+    """Whether PyAV is installed."""
+    return importlib.util.find_spec("av") is not None
+
+
+def coded(wave: Wave, codec: str, kbits: int) -> Wave:
+    """A wave ``(2, samples)`` at 44.1 kHz encoded and decoded, its delay removed.
+
+    Args:
+        wave: more than a tenth of a second.
+        codec: ``mp3`` or ``aac``.
+        kbits: per second.
+
+    Raises:
+        InputError: PyAV is missing or lacks this encoder.
+    """
+    try:
+        import av
+    except ImportError:
+        raise InputError("encoding needs PyAV: run pip install 'lars-plugin[formats]'") from None
+    encoder, container = _CODECS[codec]
+    peak = float(np.abs(wave).max()) + 1e-9
+    memory = io.BytesIO()
+    try:
+        with av.open(memory, "w", format=container) as out:
+            stream = out.add_stream(encoder, rate=SAMPLE_RATE, layout="stereo")
+            stream.bit_rate = kbits * 1000
+            # Silence behind it, because an encoder may drop its last frame.
+            padded = np.pad(wave * np.float32(0.9 / peak), ((0, 0), (0, 4096)))
+            frame = av.AudioFrame.from_ndarray(padded, format="fltp", layout="stereo")
+            frame.sample_rate = SAMPLE_RATE
+            out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+        memory.seek(0)
+        with av.open(memory) as back:
+            parts = [one.to_ndarray() for one in back.decode(audio=0)]
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError(f"PyAV cannot encode {codec}: {error}") from error
+    decoded = np.concatenate(parts, axis=1).astype(np.float32) * np.float32(peak / 0.9)
+    return _aligned(decoded, wave)
+
+
+def _aligned(late: Wave, wave: Wave) -> Wave:
+    """A wave moved to where it agrees best with another, and cut to its length."""
+    samples = wave.shape[1]
+    size = fft.next_fast_len(max(samples, late.shape[1]) + 8192, real=True)
+    # The louder channel: the sum of two inverted ones is silent.
+    side = int(np.argmax(np.square(wave).sum(1)))
+    match = fft.irfft(fft.rfft(late[side], size) * np.conj(fft.rfft(wave[side], size)), size)
+    delay = int(np.argmax(match[:8192]))
+    result = np.zeros_like(wave)
+    part = late[:, delay : delay + samples]
+    result[:, : part.shape[1]] = part
+    return result
+
+
+def split_difference(stems: Wave, difference: Wave) -> Wave:
+    """Stems ``(S, 2, samples)`` that together have changed by a difference ``(2, samples)``.
+
+    In each bin of a spectrogram each stem gets the part of it that its energy has there: what an
+    encoder left out of the mixture is left out of the stem that it belonged to. Silence gets none.
+    """
+    samples = stems.shape[2]
+    window = np.sqrt(np.hanning(_WINDOW + 1)[:-1]).astype(np.float32)
+    spectra = _spectra(stems, window)
+    power = spectra.real**2 + spectra.imag**2
+    power /= power.sum(0) + np.float32(1e-12)
+    parts = fft.irfft(_spectra(difference[None], window) * power, _WINDOW) * window
+    half = _WINDOW // 2
+    frames = parts.shape[2]
+    out = np.zeros((*stems.shape[:2], (frames + 1) * half), np.float32)
+    out[:, :, :-half] = parts[..., :half].reshape(*stems.shape[:2], -1)
+    out[:, :, half:] += parts[..., half:].reshape(*stems.shape[:2], -1)
+    return np.asarray(stems + out[:, :, half : half + samples], np.float32)
+
+
+def _spectra(waves: Wave, window: Wave) -> NDArray[np.complex64]:
+    half = _WINDOW // 2
+    padded = np.pad(waves, ((0, 0), (0, 0), (half, half + -waves.shape[2] % half)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW, axis=2)[:, :, ::half]
+    return np.asarray(fft.rfft(frames * window, axis=-1), np.complex64)
