@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -43,11 +42,11 @@ from lars_plugin.networks.transcriber.config import (
 from lars_plugin.zoo.integrity import check_file, weights_sha256
 from lars_plugin.zoo.registry import cache_folder, find_weights
 from lars_plugin.zoo.transcribers import (
-    ARCHITECTURES,
     DEFAULT,
     TRANSCRIBER_FILE,
     TranscriberCard,
     find_transcriber,
+    open_transcriber,
     transcriber_folders,
 )
 
@@ -276,24 +275,8 @@ def load_transcriber(
         ModelIntegrityError: its weights are not the published ones.
         ModelFormatError: its files are broken, or do not fit together.
     """
-    card = find_transcriber(name)
-    module, function = ARCHITECTURES[card.architecture].split(":")
-    load: Callable[[TranscriberCard, str], Transcriber] = getattr(import_module(module), function)
-    return load(card, _backend(backend))
-
-
-def _backend(requested: str | None) -> str:
-    """``torch`` or ``openvino``."""
-    from lars_plugin.backends.openvino.runtime import has_openvino
-
-    chosen = requested or os.environ.get("LARS_BACKEND") or "auto"
-    if requested is None and chosen not in ("torch", "openvino"):
-        chosen = "auto"  # the variable is for models, which have more
-    if chosen == "auto":
-        return "openvino" if has_openvino() else "torch"
-    if chosen not in ("torch", "openvino"):
-        raise InputError(f"transcribers run on torch or openvino, not {chosen!r}")
-    return chosen
+    found: Transcriber = open_transcriber(find_transcriber(name), backend)
+    return found
 
 
 def load_own(card: TranscriberCard, backend: str) -> LarsTranscriber:

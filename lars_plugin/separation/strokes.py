@@ -8,7 +8,6 @@ from there: the zoo's table of transcribers says who loads one, as for everybody
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +17,7 @@ from lars_plugin.audio.levels import is_silent
 from lars_plugin.model import Wave
 from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
 from lars_plugin.zoo.registry import find_weights
-from lars_plugin.zoo.transcribers import ARCHITECTURES, DEFAULT, TranscriberCard, find_transcriber
+from lars_plugin.zoo.transcribers import DEFAULT, find_transcriber, open_transcriber
 
 __all__ = ["StrokeListener"]
 
@@ -75,7 +74,7 @@ class StrokeListener:
         if not np.isfinite(mixture).all() or is_silent(mixture):
             return None
         if self._transcriber is None:
-            self._transcriber = _load(self._card)
+            self._transcriber = open_transcriber(self._card)
         heard = self._transcriber.hear(mixture, self._rate)
         found: dict[str, list[int]] = {stem: [] for stem in self._stems}
         for time, drum in _strokes(heard, self._transcriber.thresholds):
@@ -84,12 +83,6 @@ class StrokeListener:
             if stem in found:
                 found[stem].append(round(time * self._rate))
         return [np.array(sorted(samples), np.int64) for samples in found.values()]
-
-
-def _load(card: TranscriberCard) -> _Transcriber:
-    module, function = ARCHITECTURES[card.architecture].split(":")
-    load: Callable[[TranscriberCard], _Transcriber] = getattr(import_module(module), function)
-    return load(card)
 
 
 def _strokes(heard: _Heard, thresholds: Mapping[str, float]) -> Iterator[tuple[float, str]]:

@@ -23,12 +23,14 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from lars_plugin.backends.openvino.runtime import has_openvino
 from lars_plugin.errors import InputError, ModelError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import WeightsFile
 from lars_plugin.networks.transcriber.config import GROUPS, STROKES
@@ -50,6 +52,7 @@ __all__ = [
     "TranscriberCard",
     "find_transcriber",
     "list_transcribers",
+    "open_transcriber",
     "published",
     "read_transcriber",
     "transcriber_digest",
@@ -138,6 +141,35 @@ def find_transcriber(name: str | os.PathLike[str]) -> TranscriberCard:
                 f" {TRANSCRIBER_FILE}"
             )
     return read_transcriber(folder.resolve())
+
+
+def open_transcriber(card: TranscriberCard, backend: str | None = None) -> Any:
+    """What hears: a :class:`lars_plugin.midi.transcriber.Transcriber`, loaded.
+
+    Args:
+        card: see there.
+        backend: ``torch``, ``openvino`` or ``auto``: OpenVINO where it is installed. None: what the
+            environment variable LARS_BACKEND says, or auto.
+
+    Raises:
+        InputError: unknown backend, or OpenVINO is not installed.
+        ModelError: see :func:`~lars_plugin.midi.transcriber.load_transcriber`.
+    """
+    module, function = ARCHITECTURES[card.architecture].split(":")
+    load: Callable[[TranscriberCard, str], Any] = getattr(import_module(module), function)
+    return load(card, _backend(backend))
+
+
+def _backend(requested: str | None) -> str:
+    """``torch`` or ``openvino``."""
+    chosen = requested or os.environ.get("LARS_BACKEND") or "auto"
+    if requested is None and chosen not in ("torch", "openvino"):
+        chosen = "auto"  # the variable is for models, which have more
+    if chosen == "auto":
+        return "openvino" if has_openvino() else "torch"
+    if chosen not in ("torch", "openvino"):
+        raise InputError(f"transcribers run on torch or openvino, not {chosen!r}")
+    return chosen
 
 
 def transcriber_digest(name: str) -> str:
