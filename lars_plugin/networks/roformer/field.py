@@ -76,7 +76,8 @@ def field_settings(
         else:
             unknown.append(key)
     if unknown:
-        options = sorted(set(known) - {"stems", "audio_channels"})
+        theirs = {name: key for key, name in _NAMES.items()}
+        options = sorted(theirs.get(name, name) for name in {*known} - {"stems", "audio_channels"})
         raise InputError(
             f"{title}: unsupported option model.{unknown[0]}; supported: {', '.join(options)}"
         )
