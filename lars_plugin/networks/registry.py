@@ -132,6 +132,9 @@ def _part(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+# Nobody has weights here to measure with. What int8 is for, convolutions, a RoFormer has none of.
+_MASK_PRECISIONS: Mapping[str, float | None] = MappingProxyType({"float32": 0.0, "bfloat16": None})
+
 # The first that can be trained is what `lars train` trains unless it is told otherwise.
 _ROWS = (
     Architecture(
@@ -168,12 +171,16 @@ _ROWS = (
         "bsroformer",
         config=_HERE + "roformer.config:BSRoFormerConfig",
         network=_HERE + "roformer.network:BSRoFormer",
+        prepost=_HERE + "roformer.prepost:MaskPrePost",
+        precisions=_MASK_PRECISIONS,
         field_keys=("freqs_per_bands",),
     ),
     Architecture(
         "melroformer",
         config=_HERE + "roformer.config:MelRoFormerConfig",
         network=_HERE + "roformer.network:MelRoFormer",
+        prepost=_HERE + "roformer.prepost:MaskPrePost",
+        precisions=_MASK_PRECISIONS,
         field_keys=("num_bands",),
     ),
     Architecture(

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
+from lars_plugin.backends.openvino.runtime import has_openvino
 from lars_plugin.errors import InputError, ModelFormatError
+from lars_plugin.model import Wave
 from lars_plugin.networks.registry import ARCHITECTURES, field_architecture
 from lars_plugin.networks.roformer.bands import bands_per_bin, mel_bands
 from lars_plugin.networks.roformer.config import (
@@ -30,6 +32,7 @@ from lars_plugin.networks.roformer.config import (
     RoFormerConfig,
 )
 from lars_plugin.networks.roformer.network import RoFormer
+from lars_plugin.networks.roformer.prepost import MaskPrePost
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo import get_config, load_model
 from lars_plugin.zoo.yaml_configs import config_from_field, read_config
@@ -172,6 +175,42 @@ def test_a_published_pair_of_files_separates_and_streams(case: str, tmp_path: Pa
     stems = Separator(model).separate(wave, 44100)
     assert tuple(stems) == model.config.stems
     assert all(stem.shape == wave.shape and stem.any() for stem in stems.values())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_spectra_and_masks_in_numpy_around_the_core_give_the_golden_output(case: str) -> None:
+    network, tensors = golden_network(case)
+    prepost = MaskPrePost(network.config, lambda: network)
+    core = prepost.core()
+    seen: list[tuple[int, ...]] = []
+
+    def run(inputs: list[Wave]) -> list[Wave]:
+        seen.extend(one.shape for one in inputs)
+        with torch.inference_mode():
+            return [core(*map(torch.from_numpy, inputs)).numpy()]
+
+    for wave, wanted in zip(tensors["forward.input"], tensors["forward.output"], strict=True):
+        made = prepost(wave.numpy(), run)
+        assert np.abs(made - wanted.numpy()).max() <= 1e-5
+    assert seen[:1] == list(prepost.core_shapes(*tensors["forward.input"].shape[1:]))
+    assert not prepost(np.zeros((network.config.audio_channels, 500), np.float32), run).any()
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+@pytest.mark.parametrize("case", ["bsroformer_linear_mono", "melroformer_stereo"])
+def test_openvino_gives_the_golden_output(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LARS_CACHE", str(tmp_path / "cache"))
+    config, weights = files(case, tmp_path)
+    model = load_model(weights, config=config, device="cpu", backend="openvino")
+    assert model.backend.name == "openvino cpu float32"
+    _, tensors = golden(case)
+    made = model.backend(tensors["forward.input"].numpy())
+    assert np.abs(made - tensors["forward.output"].numpy()).max() <= 1e-5
+    row = case.partition("_")[0]
+    with pytest.raises(InputError, match=f"no int8 for {row} networks; it has float32, bfloat16"):
+        load_model(weights, config=config, device="cpu", backend="openvino", precision="int8")
 
 
 @pytest.mark.parametrize("case", CASES)
