@@ -138,7 +138,12 @@ def test_mel_bands_are_those_of_the_fields_filters(key: tuple[int, int, int]) ->
 def test_a_mel_network_is_refused_or_its_bands_cover_all_bins(
     count: int, half: int, rate: int
 ) -> None:
-    sizes = {"num_bands": count, "n_fft": 2 * half, "hop_length": 8, "sample_rate": rate}
+    sizes: dict[str, Any] = {
+        "num_bands": count,
+        "n_fft": 2 * half,
+        "hop_length": 8,
+        "sample_rate": rate,
+    }
     bands = mel_bands(count, 2 * half, rate)
     if all(first < end for first, end in bands) and bands_per_bin(bands, half + 1).all():
         assert MelRoFormerConfig(**sizes).bands == bands

@@ -73,7 +73,8 @@ class MaskPrePost:
             if config.zero_dc:
                 here[:, :, 0] = 0
             # (S, T, F, C) to (S * C, T, F)
-            return here.transpose(0, 3, 1, 2).reshape(-1, end - first, config.bins)
+            turned: Spectrum = here.transpose(0, 3, 1, 2).reshape(-1, end - first, config.bins)
+            return turned
 
         waves = spectra.synthesise(spectrum, config.stems * channels, length, threads=threads)
         return waves.reshape(config.stems, channels, length)
