@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
+from lars_plugin import Cascade
 from lars_plugin.backends.openvino.runtime import has_openvino
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.model import Wave
@@ -34,7 +35,9 @@ from lars_plugin.networks.roformer.config import (
 from lars_plugin.networks.roformer.network import RoFormer
 from lars_plugin.networks.roformer.prepost import MaskPrePost
 from lars_plugin.separation.separator import Separator
+from lars_plugin.testing import IdentityModel
 from lars_plugin.zoo import get_config, load_model
+from lars_plugin.zoo.convert import convert
 from lars_plugin.zoo.yaml_configs import config_from_field, read_config
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -180,6 +183,22 @@ def test_a_published_pair_of_files_separates_and_streams(case: str, tmp_path: Pa
     stems = Separator(model).separate(wave, 44100)
     assert tuple(stems) == model.config.stems
     assert all(stem.shape == wave.shape and stem.any() for stem in stems.values())
+    folder = convert(None, tmp_path / "converted", weights=weights, config=config)
+    again = load_model(folder, device="cpu", backend="torch")
+    assert again.config.network == model.config.network
+    for name, stem in Separator(again).separate(wave, 44100).items():
+        np.testing.assert_array_equal(stem, stems[name])
+
+
+def test_a_cascade_takes_the_drums_of_a_roformer_apart(tmp_path: Path) -> None:
+    config, weights = files("bsroformer_stereo", tmp_path)
+    music = load_model(weights, config=config, device="cpu", backend="torch")
+    wave = (0.1 * np.random.default_rng(0).standard_normal((2, 5000))).astype(np.float32)
+    above = Separator(music).separate(wave, 44100)
+    stems = Separator(Cascade(music, IdentityModel(["kick"]))).separate(wave, 44100)
+    assert set(stems) == {"bass", "vocals", "kick"}
+    np.testing.assert_allclose(stems["kick"], above["drums"], atol=1e-5)
+    np.testing.assert_allclose(stems["bass"], above["bass"], atol=1e-5)
 
 
 @pytest.mark.parametrize("case", CASES)
