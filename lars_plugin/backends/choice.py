@@ -107,6 +107,11 @@ def _with_openvino(
     row: Architecture, precision: str, bfloat16: Callable[[], bool], reason: str
 ) -> Choice:
     if precision != "auto":
+        if precision not in row.precisions:
+            raise InputError(
+                f"openvino has no {precision} for {row.name} networks; it has"
+                f" {', '.join(row.precisions)}"
+            )
         return Choice("openvino", precision, reason)
     if row.automatic == "bfloat16" and bfloat16():
         return Choice("openvino", "bfloat16", "this processor has bfloat16 arithmetic")

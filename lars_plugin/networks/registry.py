@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from lars_plugin.errors import InputError
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -81,8 +83,8 @@ class Architecture:
         stepper: what PyTorch steps single hops with on the processor; empty: the network.
         training: None for one that is not trained here.
         checkpoint_folder: whether weights may be a folder with a checkpoint for each stem.
-        field_format: whether this is what the field's YAML files describe, which its configuration
-            reads with ``from_field``.
+        field_keys: settings in the field's YAML files, under ``model``, that tell this
+            architecture from the others. Its configuration reads them with ``from_field``.
     """
 
     name: str
@@ -96,7 +98,7 @@ class Architecture:
     stepper: str = ""
     training: Training | None = None
     checkpoint_folder: bool = False
-    field_format: bool = False
+    field_keys: tuple[str, ...] = ()
 
     def shape_class(self) -> type[Shape]:
         """The class of its configurations; where it lies without PyTorch, that is not imported."""
@@ -130,6 +132,9 @@ def _part(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+# Nobody has weights here to measure with. What int8 is for, convolutions, a RoFormer has none of.
+_MASK_PRECISIONS: Mapping[str, float | None] = MappingProxyType({"float32": 0.0, "bfloat16": None})
+
 # The first that can be trained is what `lars train` trains unless it is told otherwise.
 _ROWS = (
     Architecture(
@@ -160,7 +165,23 @@ _ROWS = (
         # Nobody has weights here to measure with.
         precisions={"float32": 0.0, "bfloat16": None, "int8": None},
         training=Training("the published models'", trunk="_unet"),
-        field_format=True,
+        field_keys=("num_subbands", "num_scales", "bottleneck_factor"),
+    ),
+    Architecture(
+        "bsroformer",
+        config=_HERE + "roformer.config:BSRoFormerConfig",
+        network=_HERE + "roformer.network:BSRoFormer",
+        prepost=_HERE + "roformer.prepost:MaskPrePost",
+        precisions=_MASK_PRECISIONS,
+        field_keys=("freqs_per_bands",),
+    ),
+    Architecture(
+        "melroformer",
+        config=_HERE + "roformer.config:MelRoFormerConfig",
+        network=_HERE + "roformer.network:MelRoFormer",
+        prepost=_HERE + "roformer.prepost:MaskPrePost",
+        precisions=_MASK_PRECISIONS,
+        field_keys=("num_bands",),
     ),
     Architecture(
         "larsnet",
@@ -194,6 +215,14 @@ def compiled_names() -> tuple[str, ...]:
     return tuple(row.name for row in ARCHITECTURES.values() if row.prepost)
 
 
-def field_architecture() -> Architecture:
-    """The one whose configurations the field's YAML files are."""
-    return next(row for row in ARCHITECTURES.values() if row.field_format)
+def field_architecture(settings: Mapping[str, Any]) -> Architecture:
+    """The one that the field's settings, ``model`` in its YAML files, are of.
+
+    Raises:
+        InputError: none of ours.
+    """
+    for row in ARCHITECTURES.values():
+        if any(key in settings for key in row.field_keys):
+            return row
+    known = ", ".join(f"{row.name} ({row.field_keys[0]})" for row in _ROWS if row.field_keys)
+    raise InputError(f"model has settings of no known architecture; known: {known}")

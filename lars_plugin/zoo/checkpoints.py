@@ -16,12 +16,15 @@ from lars_plugin.errors import ModelError, ModelFormatError
 from lars_plugin.files import replacing
 from lars_plugin.forks import settle_torch
 from lars_plugin.model import ModelConfig
-from lars_plugin.networks.registry import ARCHITECTURES, find
+from lars_plugin.networks.registry import ARCHITECTURES, find, of_network
 
 __all__ = ["build_network", "load_state", "read_state", "save_state"]
 
 # Keys under which checkpoints keep the network's tensors; the last is our training's average.
 _WRAPPERS = ("state", "state_dict", "model_state_dict", "model_weights", "ema")
+
+# Left by training: on several cards, compiled, with Lightning.
+_PREFIXES = ("module.", "_orig_mod.", "model.")
 
 _CHECKPOINTS = (".pth", ".ckpt", ".th", ".pt")
 
@@ -109,9 +112,9 @@ def _unwrap(data: object, path: Path) -> dict[str, Tensor]:
     for key, value in data.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise ModelFormatError(f"{path} holds no state dict: {key!r} is not a named tensor")
-    prefix = "module."  # left by training on several cards
-    if all(key.startswith(prefix) for key in data):
-        return {key[len(prefix) :]: value for key, value in data.items()}
+    for prefix in _PREFIXES:
+        if all(key.startswith(prefix) for key in data):
+            return {key[len(prefix) :]: value for key, value in data.items()}
     return dict(data)
 
 
@@ -132,8 +135,11 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> 
     missing = [key for key in wanted if key not in state]
     unexpected = [key for key in state if key not in wanted]
     if missing or unexpected:
+        row = of_network(network)
+        other = row is not None and len(missing) == len(wanted)
         raise ModelFormatError(
             f"{source} does not fit its configuration:"
+            + (f" it holds no weights of a {row.name} network;" if row and other else "")
             + _listed(" missing", missing)
             + _listed(" unexpected", unexpected)
         )

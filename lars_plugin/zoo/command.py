@@ -75,7 +75,7 @@ def add_models_parser(subparsers: Any) -> argparse.ArgumentParser:
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", help="a name from `lars models list`, or a folder")
     parser.add_argument("--weights", help="a weights file to use instead of the model's")
-    parser.add_argument("--config", help="its configuration: ours, or an MDX23C YAML file")
+    parser.add_argument("--config", help="its configuration: ours, or the field's YAML file")
 
 
 def run_models(args: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""YAML to ModelConfig and back: our own format, and the one the field's MDX23C models use.
+"""YAML to ModelConfig and back: our own format, and the one the field's models use.
 
 Nothing in a YAML file can run code: tags other than plain YAML's are refused, except
 ``!!python/tuple``, which the field's files use and which becomes a tuple.
@@ -28,6 +28,7 @@ import yaml
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import Chunking, ModelConfig, Refinement, WeightsFile, canonical_stem
 from lars_plugin.networks.registry import field_architecture
+from lars_plugin.networks.shared.shape import OWN_ENTRIES
 
 __all__ = [
     "config_as_data",
@@ -113,7 +114,7 @@ def read_config(path: str | Path) -> ModelConfig:
 
 
 def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML") -> ModelConfig:
-    """The field's MDX23C format (``audio``, ``model``, ``training``, ``inference``).
+    """The field's format (``audio``, ``model``, ``training``, ``inference``).
 
     The overlap is ``inference.num_overlap``. ``inference.batch_size`` is left out: it is about
     the author's machine.
@@ -121,11 +122,12 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
     Raises:
         ModelFormatError: a key is missing, or a stem or value is unknown.
     """
-    row = field_architecture()
-    shape_class: Any = row.shape_class()
     with _named(source):
+        row = field_architecture(_mapping(data["model"], "model"))
+        shape_class: Any = row.shape_class()
         network = asdict(shape_class.from_field(data))
-        del network["stems"], network["audio_channels"]
+        # The model's own entries say these.
+        network = {key: network[key] for key in network if key not in OWN_ENTRIES}
         audio, training = data["audio"], data["training"]
         inference = data.get("inference")
         inference = inference if isinstance(inference, Mapping) else {}
@@ -143,7 +145,7 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
             ),
             architecture=row.name,
             network=MappingProxyType(network),
-            description=f"MDX23C model described by {PurePosixPath(source).name}",
+            description=f"{row.name} model described by {PurePosixPath(source).name}",
         )
 
 

@@ -25,9 +25,11 @@ from lars_plugin.zoo.registry import cache_folder, model_folders
 DRUMS6 = ("kick", "snare", "toms", "hihat", "ride", "crash")
 DRUMS5 = ("kick", "snare", "toms", "hihat", "cymbals")
 MUSIC = ("vocals", "bass", "drums", "other")
+SONG = ("drums", "bass", "other", "vocals")
 
 # name: stems, chunk, convention, format, beginning of the SHA-256, size
 PUBLISHED = {
+    "bs-roformer-music": (SONG, 485100, "msst", "checkpoint", "3e9daecd", 527_385_512),
     "mdx23c-small": (DRUMS6, 130560, "msst", "checkpoint", "d2a4aa53", 437_652_699),
     "mdx23c-5stem": (DRUMS5, 523776, "msst", "checkpoint", "1f8e636f", 0),
     "mdx23c-music": (MUSIC, 261120, "msst", "checkpoint", "c1d31e3c", 0),
@@ -48,7 +50,8 @@ def test_published_entries_say_what_was_published(name: str) -> None:
     assert config.stems == stems
     assert (config.sample_rate, config.channels) == (44100, 2)
     assert config.chunking.chunk_size == chunk
-    assert (config.chunking.convention, config.chunking.overlap) == (convention, 4)
+    overlap = 2 if name == "bs-roformer-music" else 4
+    assert (config.chunking.convention, config.chunking.overlap) == (convention, overlap)
     assert config.presets == {"fast": 1.1, "balanced": 2, "best": 4}
     assert config.weights is not None
     assert config.weights.format == kind
@@ -71,7 +74,12 @@ def test_every_model_has_a_card(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("mdx23c-small", 109_378_624), ("mdx23c-music", 111_994_368), ("lars-mini", 4_508_224)],
+    [
+        ("mdx23c-small", 109_378_624),
+        ("mdx23c-music", 111_994_368),
+        ("lars-mini", 4_508_224),
+        ("bs-roformer-music", 131_704_100),
+    ],
 )
 def test_entries_describe_networks_of_the_known_size(name: str, parameters: int) -> None:
     with torch.device("meta"):

@@ -10,7 +10,10 @@ from lars_plugin.model import Chunking, ModelConfig
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Shape"]
+__all__ = ["OWN_ENTRIES", "Shape"]
+
+# Fields of a shape that a model's own entries say, not its settings under ``network``.
+OWN_ENTRIES = ("stems", "audio_channels", "sample_rate")
 
 
 class Shape:
@@ -33,11 +36,8 @@ class Shape:
         Raises:
             TypeError, ValueError, InputError: settings that make no network.
         """
-        own = {
-            "stems": len(config.stems),
-            "audio_channels": config.channels,
-            "sample_rate": config.sample_rate,
-        }
+        values = (len(config.stems), config.channels, config.sample_rate)
+        own = dict(zip(OWN_ENTRIES, values, strict=True))
         known = getattr(cls, "__dataclass_fields__", {})
         return cls(**{key: own[key] for key in own if key in known}, **config.network)
 

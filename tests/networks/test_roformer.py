@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""BS-RoFormer and Mel-Band RoFormer against golden vectors from the field's own code.
+
+The vectors were made with random weights by ZFTurbo/Music-Source-Separation-Training ccc011a.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from torch import Tensor
+
+from lars_plugin import Cascade
+from lars_plugin.backends.openvino.runtime import has_openvino
+from lars_plugin.errors import InputError, ModelFormatError
+from lars_plugin.model import Wave
+from lars_plugin.networks.registry import ARCHITECTURES, field_architecture
+from lars_plugin.networks.roformer.bands import bands_per_bin, mel_bands
+from lars_plugin.networks.roformer.config import (
+    BSRoFormerConfig,
+    MelRoFormerConfig,
+    RoFormerConfig,
+)
+from lars_plugin.networks.roformer.network import RoFormer
+from lars_plugin.networks.roformer.prepost import MaskPrePost
+from lars_plugin.separation.separator import Separator
+from lars_plugin.testing import IdentityModel
+from lars_plugin.zoo import get_config, load_model
+from lars_plugin.zoo.convert import convert
+from lars_plugin.zoo.yaml_configs import config_from_field, read_config
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CASES = (
+    "bsroformer_stereo",
+    "bsroformer_linear_mono",
+    "melroformer_stereo",
+    "melroformer_linear_mono",
+)
+STATE = "state."
+
+
+def golden(case: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    field = json.loads((GOLDEN / f"{case}.json").read_text(encoding="utf-8"))
+    return field, load_file(GOLDEN / f"{case}.safetensors")
+
+
+def state_of(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key.removeprefix(STATE): tensors[key] for key in tensors if key.startswith(STATE)}
+
+
+def shape_of(field: dict[str, Any]) -> RoFormerConfig:
+    shape: Any = field_architecture(field["model"]).shape_class()
+    made: RoFormerConfig = shape.from_field(field)
+    return made
+
+
+def golden_network(case: str, *, portable: bool = False) -> tuple[RoFormer, dict[str, Tensor]]:
+    field, tensors = golden(case)
+    row = field_architecture(field["model"])
+    assert row.name == case.partition("_")[0]
+    network = row.build(shape_of(field)).eval()
+    assert isinstance(network, RoFormer)
+    if portable:
+        network.stft = type(network.stft)(
+            network.stft.n_fft, network.stft.hop_length, portable=True
+        )
+    network.load_state_dict(state_of(tensors))  # strict: the published names and no others
+    return network, tensors
+
+
+def files(case: str, folder: Path, **changes: Any) -> tuple[Path, Path]:
+    """A golden case as it would be published: a YAML file and a checkpoint."""
+    field, tensors = golden(case)
+    for section, values in changes.items():
+        field[section] |= values
+    config, weights = folder / f"config_{case}.yaml", folder / f"{case}.ckpt"
+    config.write_text(yaml.safe_dump(field), encoding="utf-8")
+    torch.save(state_of(tensors), weights)
+    return config, weights
+
+
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_the_fields_state_dicts_load_unchanged_and_give_the_golden_output(
+    case: str, portable: bool
+) -> None:
+    network, tensors = golden_network(case, portable=portable)
+    before = tensors["forward.input"].clone()
+    with torch.inference_mode():
+        made = network(tensors["forward.input"])
+    assert made.shape == tensors["forward.output"].shape
+    assert made.dtype == torch.float32
+    assert (made - tensors["forward.output"]).abs().max() <= 1e-5
+    assert torch.equal(before, tensors["forward.input"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "parameters"),
+    [
+        # As the field's code has them, without its 64 constant rotary frequencies.
+        (BSRoFormerConfig(), 131_704_100),
+        (MelRoFormerConfig(stems=1), 228_202_788),
+    ],
+)
+def test_full_size_configurations_have_the_published_parameter_counts(
+    shape: RoFormerConfig, parameters: int
+) -> None:
+    row = next(one for one in ARCHITECTURES.values() if one.shape_class() is type(shape))
+    with torch.device("meta"):  # shapes only: no memory, no arithmetic
+        network = row.build(shape)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+
+
+# First bins of bands, from librosa 0.11: filters.mel(sr, n_fft, n_mels) > 0.
+MEL = {
+    (44100, 2048, 60): (0, 4, 7, 10, 13, 16, 19, 22),
+    (48000, 1024, 32): (0, 3, 6, 8, 11, 14, 16, 19),
+}
+
+
+@pytest.mark.parametrize("key", MEL)
+def test_mel_bands_are_those_of_the_fields_filters(key: tuple[int, int, int]) -> None:
+    rate, n_fft, count = key
+    bands = mel_bands(count, n_fft, rate)
+    assert tuple(first for first, _ in bands[: len(MEL[key])]) == MEL[key]
+    assert bands[-1][1] == n_fft // 2 + 1
+
+
+@given(st.integers(1, 300), st.integers(32, 2048), st.sampled_from([8000, 22050, 44100, 96000]))
+def test_a_mel_network_is_refused_or_its_bands_cover_all_bins(
+    count: int, half: int, rate: int
+) -> None:
+    sizes: dict[str, Any] = {
+        "num_bands": count,
+        "n_fft": 2 * half,
+        "hop_length": 8,
+        "sample_rate": rate,
+    }
+    bands = mel_bands(count, 2 * half, rate)
+    if all(first < end for first, end in bands) and bands_per_bin(bands, half + 1).all():
+        assert MelRoFormerConfig(**sizes).bands == bands
+    else:
+        with pytest.raises(InputError, match=f"num_bands {count} do not cover the {half + 1} bins"):
+            MelRoFormerConfig(**sizes)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_silence_gives_silence_and_examples_of_a_batch_do_not_mix(case: str) -> None:
+    network, tensors = golden_network(case)
+    wave = tensors["forward.input"]
+    with torch.inference_mode():
+        assert not network(torch.zeros_like(wave)).any()
+        torch.testing.assert_close(network(wave)[1:], network(wave[1:]), atol=1e-5, rtol=1e-4)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(65, 3000))
+def test_any_length_above_half_a_window_comes_back(length: int) -> None:
+    network, _ = golden_network("melroformer_stereo")
+    with torch.inference_mode():
+        assert network(torch.randn(1, 2, length)).shape == (1, 2, 2, length)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_published_pair_of_files_separates_and_streams(case: str, tmp_path: Path) -> None:
+    config, weights = files(case, tmp_path)
+    model = load_model(weights, config=config, device="cpu", backend="torch")
+    assert model.config.chunking.chunk_size == 2000
+    assert model.config.chunking.overlap == 2
+    channels = model.config.channels
+    wave = (0.1 * np.random.default_rng(0).standard_normal((channels, 5000))).astype(np.float32)
+    stems = Separator(model).separate(wave, 44100)
+    assert tuple(stems) == model.config.stems
+    assert all(stem.shape == wave.shape and stem.any() for stem in stems.values())
+    folder = convert(None, tmp_path / "converted", weights=weights, config=config)
+    again = load_model(folder, device="cpu", backend="torch")
+    assert again.config.network == model.config.network
+    for name, stem in Separator(again).separate(wave, 44100).items():
+        np.testing.assert_array_equal(stem, stems[name])
+
+
+def test_a_cascade_takes_the_drums_of_a_roformer_apart(tmp_path: Path) -> None:
+    config, weights = files("bsroformer_stereo", tmp_path)
+    music = load_model(weights, config=config, device="cpu", backend="torch")
+    wave = (0.1 * np.random.default_rng(0).standard_normal((2, 5000))).astype(np.float32)
+    above = Separator(music).separate(wave, 44100)
+    stems = Separator(Cascade(music, IdentityModel(["kick"]))).separate(wave, 44100)
+    assert set(stems) == {"bass", "vocals", "kick"}
+    np.testing.assert_allclose(stems["kick"], above["drums"], atol=1e-5)
+    np.testing.assert_allclose(stems["bass"], above["bass"], atol=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_spectra_and_masks_in_numpy_around_the_core_give_the_golden_output(case: str) -> None:
+    network, tensors = golden_network(case)
+    prepost = MaskPrePost(network.config, lambda: network)
+    core = prepost.core()
+    seen: list[tuple[int, ...]] = []
+
+    def run(inputs: list[Wave]) -> list[Wave]:
+        seen.extend(one.shape for one in inputs)
+        with torch.inference_mode():
+            return [core(*map(torch.from_numpy, inputs)).numpy()]
+
+    for wave, wanted in zip(tensors["forward.input"], tensors["forward.output"], strict=True):
+        made = prepost(wave.numpy(), run)
+        assert np.abs(made - wanted.numpy()).max() <= 1e-5
+    assert seen[:1] == list(prepost.core_shapes(*tensors["forward.input"].shape[1:]))
+    assert not prepost(np.zeros((network.config.audio_channels, 500), np.float32), run).any()
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+@pytest.mark.parametrize("case", ["bsroformer_linear_mono", "melroformer_stereo"])
+def test_openvino_gives_the_golden_output(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LARS_CACHE", str(tmp_path / "cache"))
+    config, weights = files(case, tmp_path)
+    model = load_model(weights, config=config, device="cpu", backend="openvino")
+    assert model.backend.name == "openvino cpu float32"
+    _, tensors = golden(case)
+    made = model.backend(tensors["forward.input"].numpy())
+    assert np.abs(made - tensors["forward.output"].numpy()).max() <= 1e-5
+    row = case.partition("_")[0]
+    with pytest.raises(InputError, match=f"no int8 for {row} networks; it has float32, bfloat16"):
+        load_model(weights, config=config, device="cpu", backend="openvino", precision="int8")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_only_training_needs_changes_nothing(case: str) -> None:
+    field, _ = golden(case)
+    changed = copy.deepcopy(field)
+    changed["model"] |= {"sage_attention": True, "attn_dropout": 0.5, "multi_stft_hop_size": 7}
+    changed["model"] |= {"use_torch_checkpoint": True, "flash_attn": False, "use_pope": False}
+    changed["model"] |= {"num_residual_streams": 1, "stft_normalized": True}
+    assert shape_of(changed) == shape_of(field)
+
+
+def test_options_that_a_file_leaves_out_have_the_fields_values() -> None:
+    for case, hidden in (("bsroformer_stereo", 2), ("melroformer_stereo", 1)):
+        field, _ = golden(case)
+        for key in ("mask_estimator_depth", "mlp_expansion_factor", "freq_transformer_depth"):
+            del field["model"][key]
+        shape = shape_of(field)
+        assert shape.mask_estimator_depth == hidden
+        assert (shape.mlp_expansion_factor, shape.freq_transformer_depth) == (4, 2)
+        assert shape.zero_dc
+
+
+@pytest.mark.parametrize(
+    ("case", "changes", "message"),
+    [
+        ("bsroformer_stereo", {"use_pope": True}, r"model\.use_pope True is not supported.*False"),
+        ("bsroformer_stereo", {"num_residual_streams": 4}, r"num_residual_streams 4 is not.* 1$"),
+        ("bsroformer_stereo", {"add_value_residual": True}, "add_value_residual True is not"),
+        ("bsroformer_stereo", {"freq_range": [0, 20]}, r"freq_range \[0, 20\] is not supported"),
+        ("bsroformer_stereo", {"ff_mult": 4}, r"option model\.ff_mult; supported: .*dim_head"),
+        ("bsroformer_stereo", {"stft_win_length": 32}, "stft_win_length 32 is not.* 64"),
+        ("bsroformer_stereo", {"freqs_per_bands": [30, 4]}, "must sum to n_fft / 2 . 1 = 33"),
+        ("bsroformer_stereo", {"freqs_per_bands": [33]}, "list of two or more"),
+        ("bsroformer_stereo", {"freqs_per_bands": [33.0, 0]}, "whole number from 1 up, got 33.0"),
+        ("bsroformer_stereo", {"dim": None}, r"model\.dim is missing"),
+        ("bsroformer_stereo", {"dim_head": 7}, "dim_head must be even"),
+        ("bsroformer_stereo", {"heads": "two"}, "heads must be a whole number"),
+        ("bsroformer_stereo", {"skip_connection": 1}, "skip_connection must be true or false"),
+        ("bsroformer_stereo", {"num_stems": 2}, r"num_stems is 2, but training names 3 stems"),
+        ("bsroformer_stereo", {"stereo": False}, "num_channels is 2, but model.stereo means 1"),
+        ("bsroformer_stereo", {"stft_hop_length": 40}, "hop_length at most half of it"),
+        ("melroformer_stereo", {"sample_rate": 48000}, "48000 is not audio.sample_rate 44100"),
+        ("melroformer_stereo", {"num_bands": 60}, "num_bands 60 do not cover the 65 bins"),
+    ],
+)
+def test_settings_that_do_not_work_are_named_in_one_line(
+    case: str, changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    config, _ = files(case, tmp_path, model=changes)
+    with pytest.raises(ModelFormatError, match=message) as caught:
+        read_config(config)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_an_unknown_architecture_is_told_what_is_known(tmp_path: Path) -> None:
+    config = tmp_path / "config_scnet.yaml"
+    config.write_text("audio: {chunk_size: 4096}\nmodel: {band_SR: [1]}\n", encoding="utf-8")
+    with pytest.raises(
+        ModelFormatError, match=r"mdx23c \(num_subbands\).*melroformer \(num_bands\)"
+    ):
+        read_config(config)
+
+
+def test_a_chunk_shorter_than_half_a_window_is_refused(tmp_path: Path) -> None:
+    config, weights = files("melroformer_stereo", tmp_path, audio={"chunk_size": 64})
+    with pytest.raises(ModelFormatError, match="chunk_size 64 must be more than half of n_fft 128"):
+        load_model(weights, config=config, device="cpu", backend="torch")
+
+
+@pytest.mark.parametrize(
+    ("config", "weights", "message"),
+    [
+        ("bsroformer_stereo", "melroformer_stereo", r"missing final_norm\.gamma.*unexpected"),
+        ("melroformer_stereo", "bsroformer_stereo", r"missing layers.*unexpected band_split"),
+        ("bsroformer_stereo", "mdx23c_groupnorm_relu", "holds no weights of a bsroformer network"),
+        ("mdx23c_groupnorm_relu", "melroformer_stereo", "holds no weights of a mdx23c network"),
+        ("bsroformer_stereo", "bsroformer_linear_mono", "missing .*unexpected "),
+    ],
+)
+def test_weights_of_another_network_are_refused_in_one_line(
+    config: str, weights: str, message: str, tmp_path: Path
+) -> None:
+    described, _ = files(config, tmp_path)
+    _, stored = files(weights, tmp_path)
+    with pytest.raises(ModelFormatError, match=message) as caught:
+        load_model(stored, config=described, device="cpu", backend="torch")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_missing_and_a_renamed_key_are_named(tmp_path: Path) -> None:
+    config, weights = files("bsroformer_stereo", tmp_path)
+    state = torch.load(weights, weights_only=True)
+    state["layers.0.0.layers.0.0.branch.norm.gamma"] = state.pop("layers.0.0.layers.0.0.norm.gamma")
+    torch.save(state, weights)
+    with pytest.raises(
+        ModelFormatError,
+        match=r"missing layers\.0\.0\.layers\.0\.0\.norm\.gamma; unexpected .*branch\.norm\.gamma",
+    ):
+        load_model(weights, config=config, device="cpu", backend="torch")
+
+
+@pytest.mark.parametrize("prefix", ["model.", "module.", "_orig_mod."])
+def test_half_precision_and_wrapped_checkpoints_load(prefix: str, tmp_path: Path) -> None:
+    config, weights = files("bsroformer_stereo", tmp_path)
+    state = torch.load(weights, weights_only=True)
+    wrapped = {f"{prefix}{key}": tensor.half() for key, tensor in state.items()}
+    torch.save({"state_dict": wrapped, "epoch": 17}, weights)
+    model = load_model(weights, config=config, device="cpu", backend="torch")
+    _, tensors = golden("bsroformer_stereo")
+    made = model.backend(tensors["forward.input"].numpy())
+    assert np.abs(made - tensors["forward.output"].numpy()).max() < 1e-2
+
+
+def test_the_entry_bs_roformer_music_is_what_its_authors_yaml_says() -> None:
+    # As in config_bs_roformer_384_8_2_485100.yaml of the field's release v1.0.12.
+    field = {
+        "audio": {"chunk_size": 485100, "num_channels": 2, "sample_rate": 44100},
+        "model": {
+            "dim": 384,
+            "depth": 8,
+            "stereo": True,
+            "num_stems": 4,
+            "dim_head": 64,
+            "heads": 8,
+            "time_transformer_depth": 1,
+            "freq_transformer_depth": 1,
+            "linear_transformer_depth": 0,
+            "stft_n_fft": 2048,
+            "stft_hop_length": 441,
+            "stft_win_length": 2048,
+            "stft_normalized": False,
+            "mask_estimator_depth": 2,
+            "mlp_expansion_factor": 2,
+            "skip_connection": False,
+            "flash_attn": True,
+            "freqs_per_bands": [*[2] * 24, *[4] * 12, *[12] * 8, *[24] * 8, *[48] * 8, 128, 129],
+        },
+        "training": {"instruments": ["drums", "bass", "other", "vocals"]},
+        "inference": {"batch_size": 2, "num_overlap": 2},
+    }
+    described = config_from_field(field, name="bs-roformer-music")
+    entry = get_config("bs-roformer-music")
+    for name in ("stems", "sample_rate", "channels", "chunking", "architecture", "network"):
+        assert getattr(described, name) == getattr(entry, name), name
+
+
+def test_shapes_are_frozen_and_their_defaults_are_whole() -> None:
+    shape = BSRoFormerConfig()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        shape.dim = 1  # type: ignore[misc]
+    assert len(shape.bands) == 62
+    assert shape.bands[-1] == (896, 1025)
