@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The shapes of Hybrid Demucs and HT-Demucs; without PyTorch.
 
-Settings have the field's names, so that what a published package says can be compared.
+Settings have the field's names, so that what a published package says can be taken over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -17,15 +16,6 @@ from lars_plugin.model import Chunking
 from lars_plugin.networks.shared.shape import Shape
 
 __all__ = ["HDemucsConfig", "HTDemucsConfig", "Layer"]
-
-# What a package may say of training, of a machine, or of what other settings switch off.
-_TRAINING = (
-    *("sources", "emb_smooth", "end_iters", "rescale", "dconv_init", "samplerate", "segment"),
-    *("wiener_residual", "t_dropout", "t_weight_decay", "t_lr", "t_cape_augment"),
-    *("t_cape_glob_loc_scale", "t_mask_type", "t_mask_random_seed", "t_sparse_attn_window"),
-    *("t_global_window", "t_sparsity", "t_auto_sparsity"),
-)
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -140,6 +130,8 @@ class _HybridConfig(Shape):
             raise self._invalid("multi_freqs", "shares between 0 and 1")
         if not self.dconv_depth or not self.dconv_comp > 0 or not self.growth > 0:
             raise InputError(f"{self.title}: dconv_depth, dconv_comp and growth must not be 0")
+        if self.dconv_mode and min(self.channels, self.channels_time or 1 << 30) < self.dconv_comp:
+            raise self._invalid("dconv_comp", "at most the features of the first level")
         layers = self.layers()
         bins = self.bins
         for layer in layers:
@@ -202,36 +194,24 @@ class _HybridConfig(Shape):
             freqs = 1 if merges or not freq else freqs // self.stride
         return tuple(found)
 
-    def differences(self, said: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        """Settings of a published package that are not these: name to (theirs, ours).
+    @classmethod
+    def from_package(cls, said: Mapping[str, Any]) -> dict[str, Any]:
+        """What a published package says about its network, as settings under ``network``.
 
         Args:
-            said: the arguments of the package, plain values.
+            said: the arguments of the network's class by name; those of training are left out, and
+                so are names that this class never had, as the field does.
+
+        Raises:
+            InputError: an option that these networks do not have here.
         """
-        # What a package does not say is the field's default, which is also the default here.
-        fields = type(self).__dataclass_fields__
-        found: dict[str, tuple[Any, Any]] = {}
-        for key, value in said.items():
-            if key in _TRAINING:
-                continue
-            if key in self.fixed:
-                ours = self.fixed[key]
-            elif key in fields:
-                ours = getattr(self, key)
-            else:
-                found[key] = (value, "unknown")
-                continue
-            theirs: Any = tuple(value) if isinstance(value, (list, tuple)) else value
-            if key in ("channels_time", "multi_freqs") and not theirs and not ours:
-                continue
-            if theirs != ours:
-                found[key] = (value, ours)
-        own = {"sources": self.stems, "samplerate": self.sample_rate}
-        if isinstance(said.get("sources"), (list, tuple)):
-            if len(said["sources"]) != own["sources"]:
-                found["sources"] = (len(said["sources"]), own["sources"])
-        if isinstance(said.get("samplerate"), int) and said["samplerate"] != own["samplerate"]:
-            found["samplerate"] = (said["samplerate"], own["samplerate"])
+        for key, only in cls.fixed.items():
+            if said.get(key, only) != only:
+                raise InputError(f"{cls.title}: {key} can only be {only}, got {said[key]!r}")
+        own = ("stems", "audio_channels", "sample_rate", "segment_length")
+        names = [key for key in cls.__dataclass_fields__ if key in said and key not in own]
+        found = {key: said[key] for key in names}
+        found["multi_freqs"] = tuple(found.get("multi_freqs") or ())
         return found
 
     def _check_whole(self, key: str, least: int) -> None:
@@ -357,14 +337,10 @@ class HTDemucsConfig(_HybridConfig):
                 " that this network was trained on"
             )
 
-    def differences(self, said: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        rest = {key: value for key, value in said.items() if key != "use_train_segment"}
-        found = super().differences(rest)
-        # Without a word about it, the package is of a network that takes its own length only.
-        length = 0
-        segment = said.get("segment", 10)
-        if said.get("use_train_segment", True) and isinstance(segment, (int, float, Fraction)):
-            length = int(segment * self.sample_rate)
-        if length != self.segment_length:
-            found["segment"] = (segment, Fraction(self.segment_length, self.sample_rate))
+    @classmethod
+    def from_package(cls, said: Mapping[str, Any]) -> dict[str, Any]:
+        found = super().from_package(said)
+        # The field's defaults, where a package says nothing.
+        if said.get("use_train_segment", True):
+            found["segment_length"] = int(said.get("segment", 10) * said.get("samplerate", 44100))
         return found

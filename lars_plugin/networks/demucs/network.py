@@ -44,10 +44,12 @@ class _BinEmbedding(nn.Module):
 class _Hybrid(nn.Module):
     """What the two networks share."""
 
+    _window: Tensor
+
     def __init__(self, config: HDemucsConfig | HTDemucsConfig) -> None:
         super().__init__()
         self.config = config
-        self._window = nn.Buffer(torch.hann_window(config.nfft), persistent=False)
+        self.register_buffer("_window", torch.hann_window(config.nfft), persistent=False)
         self._silent = isinstance(config, HDemucsConfig) and config.hybrid_old
         layers = config.layers()
         timed = [layer for layer in layers if layer.freq]
