@@ -17,6 +17,7 @@ from lars_plugin.networks.shared.shape import Shape
 
 __all__ = ["HDemucsConfig", "HTDemucsConfig", "Layer"]
 
+
 @dataclass(frozen=True)
 class Layer:
     """One level of the U-Nets.
@@ -125,7 +126,9 @@ class _HybridConfig(Shape):
         if self.nfft % 8:
             raise self._invalid("nfft", "a multiple of 8")
         if self.kernel_size - 2 * (self.kernel_size // 4) != self.stride:
-            raise self._invalid("kernel_size", "twice the stride, and a multiple of 4")
+            raise self._invalid("kernel_size", "the stride and twice a quarter of itself")
+        if self.multi_freqs and self.kernel_size != 2 * self.stride:
+            raise self._invalid("kernel_size", "twice the stride beside multi_freqs")
         if self.multi_freqs and not all(0 < share < 1 for share in self.multi_freqs):
             raise self._invalid("multi_freqs", "shares between 0 and 1")
         if not self.dconv_depth or not self.dconv_comp > 0 or not self.growth > 0:
@@ -306,14 +309,14 @@ class HTDemucsConfig(_HybridConfig):
 
     def __post_init__(self) -> None:
         self._check_whole("num_subbands", 1)
+        if self.bins * self.num_subbands != self.nfft // 2:
+            raise self._invalid("num_subbands", "a divisor of the bins")
         super().__post_init__()
         for key in ("segment_length", "bottom_channels", "t_layers"):
             self._check_whole(key, 0)
         self._check_whole("t_heads", 1)
         if self.t_emb not in ("sin", "cape", "scaled"):
             raise self._invalid("t_emb", "sin, cape or scaled")
-        if self.num_subbands > 1 and self.bins * self.num_subbands != self.nfft // 2:
-            raise self._invalid("num_subbands", "a divisor of the bins")
         if self.t_layers and self.transformer_channels % (4 * self.t_heads):
             raise self._invalid("t_heads", "a divisor of a quarter of the transformer's features")
 

@@ -246,9 +246,7 @@ class Decoder(nn.Module):
         self.freq, self.bare, self.last = freq, bare, last
         self.kernel, self.stride, self.padding, self.inputs = kernel, stride, padding, inputs
         if freq:
-            self.conv_tr: nn.Module = nn.ConvTranspose2d(
-                inputs, outputs, (kernel, 1), (stride, 1)
-            )
+            self.conv_tr: nn.Module = nn.ConvTranspose2d(inputs, outputs, (kernel, 1), (stride, 1))
         else:
             self.conv_tr = nn.ConvTranspose1d(inputs, outputs, kernel, stride)
         self.norm2 = _norm(groups, outputs)

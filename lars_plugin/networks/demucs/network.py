@@ -134,9 +134,7 @@ class _Hybrid(nn.Module):
             bare=layer.merges,
             groups=config.norm_groups if layer.norm else 0,
             context=config.context if config.rewrite else None,
-            residual=None
-            if layer.merges
-            else self._residual(layer, layer.time_outputs, back=True),
+            residual=None if layer.merges else self._residual(layer, layer.time_outputs, back=True),
         )
 
     def forward(self, wave: Tensor) -> Tensor:
@@ -297,7 +295,9 @@ class HTDemucs(_Hybrid):
 def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """All of a batch's entry at mean 0 and deviation 1, and what these were."""
     axes = tuple(range(1, x.dim()))
-    mean, deviation = x.mean(axes, keepdim=True), x.std(axes, keepdim=True)
+    mean = x.mean(axes, keepdim=True)
+    # A single sample has no deviation.
+    deviation = x.std(axes, keepdim=True) if x[0].numel() > 1 else torch.zeros_like(mean)
     return (x - mean) / (_EPSILON + deviation), mean, deviation
 
 

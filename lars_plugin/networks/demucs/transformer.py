@@ -168,9 +168,7 @@ class CrossTransformer(nn.Module):
         return torch.cat([phases.cos(), phases.sin()], dim=1)
 
 
-def _plane(
-    frames: int, bins: int, features: int, period: float, device: torch.device
-) -> Tensor:
+def _plane(frames: int, bins: int, features: int, period: float, device: torch.device) -> Tensor:
     """Positions of the spectrum, ``(T * F, D)``: half of the features tell time, half the bin."""
     half = features // 2
     rates = torch.exp(torch.arange(0, half, 2, device=device) * (-math.log(period) / half))
