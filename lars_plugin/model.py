@@ -60,6 +60,8 @@ STEM_NAMES = (
     "vocals",
     "bass",
     "drums",
+    "guitar",
+    "piano",
     "other",
 )
 
@@ -111,9 +113,9 @@ class Chunking:
             ``chunk_size - step``. ``demucs``: a triangle, no padding; a last chunk that is too
             short is seen in the middle of a whole one, behind what comes before it and in front
             of silence. ``demucs-short``: the same, but a last chunk is as short as it is, for
-            networks that take any length. ``live``: silence before the start, needs no future beyond
-            ``lookahead``. ``causal``: for networks with a state; chunks are hops, each seen
-            once, and ``lookahead`` is the network's delay.
+            networks that take any length. ``live``: silence before the start, needs no future
+            beyond ``lookahead``. ``causal``: for networks with a state; chunks are hops, each
+            seen once, and ``lookahead`` is the network's delay.
         batch_size: chunks given to the network together. It never changes the weights; results
             of different batch sizes agree to float rounding.
         lookahead: only ``live``: samples at the end of a chunk that are context, not output.

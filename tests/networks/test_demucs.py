@@ -106,7 +106,7 @@ def test_bands_of_frequency_may_become_channels() -> None:
 
 
 def test_a_trained_length_is_filled_up_and_not_exceeded() -> None:
-    network, tensors = golden("htdemucs_bottom")
+    network, _ = golden("htdemucs_bottom")
     assert network.config.segment_length == 2205
     with pytest.raises(InputError, match="takes 2205 samples at most, got 2206"):
         network(torch.zeros(1, 2, 2206))

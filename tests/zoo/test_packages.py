@@ -23,8 +23,14 @@ from lars_plugin.zoo import load_model
 from lars_plugin.zoo.convert import convert
 
 SETTINGS: dict[str, Any] = {
-    **{"channels": 8, "nfft": 256, "depth": 2, "t_layers": 1, "t_heads": 1},
-    **{"segment": Fraction(1, 20), "samplerate": 44100, "t_dropout": 0.02},
+    "channels": 8,
+    "nfft": 256,
+    "depth": 2,
+    "t_layers": 1,
+    "t_heads": 1,
+    "segment": Fraction(1, 20),
+    "samplerate": 44100,
+    "t_dropout": 0.02,
 }
 CONFIG = ModelConfig(
     "small", ("drums", "bass"), Chunking(2205, 4 / 3, "demucs"), architecture="htdemucs"
@@ -33,9 +39,8 @@ CONFIG = ModelConfig(
 
 def network() -> HTDemucs:
     torch.manual_seed(0)
-    kept = {key: value for key, value in SETTINGS.items() if key[0] in "cnd" or key[:3] != "t_d"}
-    for key in ("segment", "samplerate"):
-        del kept[key]
+    other = ("segment", "samplerate", "t_dropout")
+    kept = {key: value for key, value in SETTINGS.items() if key not in other}
     return HTDemucs(HTDemucsConfig(2, segment_length=2205, **kept)).eval()
 
 

@@ -146,9 +146,8 @@ class _HybridConfig(Shape):
         merging = next((layer.index for layer in layers if layer.merges), None)
         if merging is not None and self.hop_length != self.stride ** (merging + 1):
             raise self._invalid("nfft", f"4 * {self.stride ** (merging + 1)} for these levels")
-        if layers[-1].index > (layers[-1].index if merging is None else merging):
-            if self.time_stride % 2:
-                raise self._invalid("time_stride", "even")
+        if self.time_stride % 2 and not layers[-1].freq:
+            raise self._invalid("time_stride", "even")
 
     @property
     def hop_length(self) -> int:

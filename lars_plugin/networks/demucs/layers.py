@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -307,9 +308,8 @@ class Bands(nn.Module):
             for layer in layers:  # the edges get their zeros here
                 layer.conv.padding = (0, 0)  # type: ignore[assignment]
 
-    def forward(
-        self, x: Tensor, skip: Tensor | None = None, length: int = 0
-    ) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, skip: Tensor | None = None, *_: object) -> Any:
+        """As the level itself is called."""
         if isinstance(self.layers[0], Encoder):
             return self._encoded(x)
         assert skip is not None

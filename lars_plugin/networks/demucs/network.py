@@ -238,7 +238,7 @@ class _Hybrid(nn.Module):
 class HDemucs(_Hybrid):
     """Hybrid Demucs: waves ``(B, C, L)`` to stems ``(B, S, C, L)`` float32, for any L."""
 
-    def _between(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+    def _between(self, x: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         # The way back starts with nothing: all comes past the levels.
         return torch.zeros_like(x), torch.zeros_like(x)
 
