@@ -141,8 +141,8 @@ def _beside(residual: nn.Module | None, x: Tensor) -> Tensor:
         return out
     batch, features, bins, length = x.shape
     rows = x.permute(0, 2, 1, 3).reshape(batch * bins, features, length)
-    rows = residual(rows).reshape(batch, bins, features, length)
-    return rows.permute(0, 2, 1, 3)
+    rows = residual(rows)
+    return rows.reshape(batch, bins, features, length).permute(0, 2, 1, 3)
 
 
 def _norm(groups: int, features: int) -> nn.Module:
@@ -201,7 +201,7 @@ class Encoder(nn.Module):
             if x.dim() == 4:
                 x = x.flatten(1, 2)  # one bin is left
             x = functional.pad(x, (0, -x.shape[-1] % self.stride))
-        y = self.conv(x)
+        y: Tensor = self.conv(x)
         if self.bare:
             return y
         if joined is not None:
@@ -306,7 +306,8 @@ class Bands(nn.Module):
         self._shares = tuple(shares)
         if isinstance(layers[0], Encoder):
             for layer in layers:  # the edges get their zeros here
-                layer.conv.padding = (0, 0)  # type: ignore[assignment]
+                assert isinstance(layer.conv, nn.Conv2d)
+                layer.conv.padding = (0, 0)
 
     def forward(self, x: Tensor, skip: Tensor | None = None, *_: object) -> Any:
         """As the level itself is called."""
@@ -346,7 +347,7 @@ class Bands(nn.Module):
             part = layer.norm2(layer.conv_tr(wide))
             if parts:
                 # Where two bands meet both add to the same bins; the bias counts once.
-                bias = layer.conv_tr.bias.reshape(1, -1, 1, 1)  # type: ignore[union-attr, operator]
+                bias = layer.conv_tr.bias.reshape(1, -1, 1, 1)  # type: ignore[operator]
                 seam = parts[-1][:, :, -stride:] + (part[:, :, :stride] - bias)
                 parts[-1] = parts[-1][:, :, :-stride]
                 parts += [seam, part[:, :, stride:]]
