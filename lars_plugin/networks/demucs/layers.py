@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Bands", "Decoder", "Encoder", "Residual", "Scale"]
+__all__ = ["Bands", "Decoder", "Encoder", "Residual", "Scale", "unflatten"]
 
 _HEADS = 4  # of the attention in residual branches
 _DECAYS = 4  # distances that each of these heads weighs
@@ -142,7 +142,14 @@ def _beside(residual: nn.Module | None, x: Tensor) -> Tensor:
     batch, features, bins, length = x.shape
     rows = x.permute(0, 2, 1, 3).reshape(batch * bins, features, length)
     rows = residual(rows)
-    return rows.reshape(batch, bins, features, length).permute(0, 2, 1, 3)
+    seen: Tensor = rows.reshape(batch, bins, features, length).permute(0, 2, 1, 3)
+    return seen
+
+
+def unflatten(x: Tensor, axis: int, sizes: tuple[int, ...]) -> Tensor:
+    """One axis as several; -1 is what is left. PyTorch's own has no types."""
+    out: Tensor = x.unflatten(axis, sizes)  # type: ignore[no-untyped-call]
+    return out
 
 
 def _norm(groups: int, features: int) -> nn.Module:

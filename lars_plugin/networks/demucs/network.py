@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from lars_plugin.errors import InputError
 from lars_plugin.networks.demucs.config import HDemucsConfig, HTDemucsConfig, Layer
-from lars_plugin.networks.demucs.layers import Bands, Decoder, Encoder, Residual
+from lars_plugin.networks.demucs.layers import Bands, Decoder, Encoder, Residual, unflatten
 from lars_plugin.networks.demucs.transformer import CrossTransformer
 
 __all__ = ["HDemucs", "HDemucsConfig", "HTDemucs", "HTDemucsConfig"]
@@ -69,13 +69,12 @@ class _Hybrid(nn.Module):
         config = self.config
         if not config.dconv_mode & (2 if back else 1):
             return None
-        hybrid = isinstance(config, HDemucsConfig)
         return Residual(
             features,
             config.dconv_comp,
             config.dconv_depth,
-            lstm=hybrid and layer.index >= config.dconv_lstm,
-            attention=hybrid and layer.index >= config.dconv_attn,
+            lstm=isinstance(config, HDemucsConfig) and layer.index >= config.dconv_lstm,
+            attention=isinstance(config, HDemucsConfig) and layer.index >= config.dconv_attn,
         )
 
     def _split(
@@ -201,12 +200,12 @@ class _Hybrid(nn.Module):
             normalized=True,
             return_complex=True,
         )
-        return spectra[:, :-1, 2 : 2 + frames].unflatten(0, wave.shape[:2])
+        return unflatten(spectra[:, :-1, 2 : 2 + frames], 0, wave.shape[:2])
 
     def _waves(self, x: Tensor, mixture: Tensor, length: int) -> Tensor:
         """Stems ``(B, S, C', F, T)`` of the spectrum to ``(B, S, C, L)``."""
         if self.config.cac:
-            pairs = x.unflatten(2, (-1, 2)).permute(0, 1, 2, 4, 5, 3)
+            pairs = unflatten(x, 2, (-1, 2)).permute(0, 1, 2, 4, 5, 3)
             spectra = torch.view_as_complex(pairs.contiguous())
         else:
             phases = mixture / (_PHASE_EPSILON + mixture.abs())
@@ -222,7 +221,7 @@ class _Hybrid(nn.Module):
             normalized=True,
             length=-(-length // hop) * hop + 2 * before,
         )
-        return waves[:, before : before + length].unflatten(0, spectra.shape[:3])
+        return unflatten(waves[:, before : before + length], 0, spectra.shape[:3])
 
     def _as_features(self, spectra: Tensor) -> Tensor:
         """Complex ``(B, C, F, T)`` to real ``(B, D, F, T)``."""
@@ -232,7 +231,7 @@ class _Hybrid(nn.Module):
 
     def _as_stems(self, x: Tensor) -> Tensor:
         """Real ``(B, D, F, T)`` to ``(B, S, C', F, T)``."""
-        return x.unflatten(1, (self.config.stems, -1))
+        return unflatten(x, 1, (self.config.stems, -1))
 
 
 class HDemucs(_Hybrid):
@@ -278,18 +277,18 @@ class HTDemucs(_Hybrid):
             seen: tuple[Tensor, Tensor] = self.crosstransformer(x, xt)
             return seen
         bins = x.shape[2]
-        x = self.channel_upsampler(x.flatten(2)).unflatten(2, (bins, -1))
+        x = unflatten(self.channel_upsampler(x.flatten(2)), 2, (bins, -1))
         x, xt = self.crosstransformer(x, self.channel_upsampler_t(xt))
-        x = self.channel_downsampler(x.flatten(2)).unflatten(2, (bins, -1))
+        x = unflatten(self.channel_downsampler(x.flatten(2)), 2, (bins, -1))
         return x, self.channel_downsampler_t(xt)
 
     def _as_features(self, spectra: Tensor) -> Tensor:
         x = super()._as_features(spectra)
-        return x.unflatten(2, (self.config.num_subbands, -1)).flatten(1, 2)
+        return unflatten(x, 2, (self.config.num_subbands, -1)).flatten(1, 2)
 
     def _as_stems(self, x: Tensor) -> Tensor:
         bands = self.config.num_subbands
-        return super()._as_stems(x.unflatten(1, (-1, bands)).flatten(2, 3))
+        return super()._as_stems(unflatten(x, 1, (-1, bands)).flatten(2, 3))
 
 
 def _normalised(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lars_plugin.networks.demucs.config import HTDemucsConfig
-from lars_plugin.networks.demucs.layers import Scale
+from lars_plugin.networks.demucs.layers import Scale, unflatten
 
 __all__ = ["CrossTransformer"]
 
@@ -129,16 +129,19 @@ class CrossTransformer(nn.Module):
         self._config = config
         if config.t_emb == "scaled":
             self.position_embeddings = _Positions(config.t_max_positions, features)
-        for name in ("norm_in", "norm_in_t"):
-            norm: nn.Module = nn.Identity()
-            if config.t_norm_in or config.t_norm_in_group:
-                norm = _norm(0 if config.t_norm_in else config.t_norm_in_group, features)
-            self.add_module(name, norm)
+        self.norm_in, self.norm_in_t = self._norm_before(), self._norm_before()
         # Layers across are the odd ones, or the even ones.
         across = [index % 2 != int(config.t_cross_first) for index in range(config.t_layers)]
         self.layers = nn.ModuleList(_Layer(config, across=one) for one in across)
         self.layers_t = nn.ModuleList(_Layer(config, across=one) for one in across)
         self._are_across = across
+
+    def _norm_before(self) -> nn.Module:
+        config = self._config
+        if not (config.t_norm_in or config.t_norm_in_group):
+            return nn.Identity()
+        groups = 0 if config.t_norm_in else config.t_norm_in_group
+        return _norm(groups, config.transformer_channels)
 
     def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
         bins = x.shape[2]
@@ -150,7 +153,7 @@ class CrossTransformer(nn.Module):
         xt = self.norm_in_t(xt) + weight * self._line(xt.shape[1], xt.shape[2], xt.device)
         for own, own_t, across in zip(self.layers, self.layers_t, self._are_across, strict=True):
             x, xt = (own(x, xt), own_t(xt, x)) if across else (own(x), own_t(xt))
-        x = x.unflatten(1, (-1, bins)).permute(0, 3, 2, 1)
+        x = unflatten(x, 1, (-1, bins)).permute(0, 3, 2, 1)
         return x, xt.transpose(1, 2)
 
     def _line(self, length: int, features: int, device: torch.device) -> Tensor:
