@@ -46,7 +46,7 @@ Wave = NDArray[np.float32]
 # Hz, of models that say nothing else.
 SAMPLE_RATE = 44100
 
-Convention = Literal["msst", "lars", "hann", "live", "causal"]
+Convention = Literal["msst", "lars", "hann", "demucs", "demucs-short", "live", "causal"]
 
 # The names that users see, independent of the names in checkpoints.
 STEM_NAMES = (
@@ -60,6 +60,8 @@ STEM_NAMES = (
     "vocals",
     "bass",
     "drums",
+    "guitar",
+    "piano",
     "other",
 )
 
@@ -108,9 +110,12 @@ class Chunking:
         convention: weights and padding. ``msst``: linear fades of ``chunk_size // 10`` at both
             ends; ``lars``: all samples have equal weight; ``hann``: a Hann window over the whole
             chunk; all three reflect-pad inputs longer than twice the border
-            ``chunk_size - step``. ``live``: silence before the start, needs no future beyond
-            ``lookahead``. ``causal``: for networks with a state; chunks are hops, each seen
-            once, and ``lookahead`` is the network's delay.
+            ``chunk_size - step``. ``demucs``: a triangle, no padding; a last chunk that is too
+            short is seen in the middle of a whole one, behind what comes before it and in front
+            of silence. ``demucs-short``: the same, but a last chunk is as short as it is, for
+            networks that take any length. ``live``: silence before the start, needs no future
+            beyond ``lookahead``. ``causal``: for networks with a state; chunks are hops, each
+            seen once, and ``lookahead`` is the network's delay.
         batch_size: chunks given to the network together. It never changes the weights; results
             of different batch sizes agree to float rounding.
         lookahead: only ``live``: samples at the end of a chunk that are context, not output.

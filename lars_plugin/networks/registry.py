@@ -83,6 +83,7 @@ class Architecture:
         stepper: what PyTorch steps single hops with on the processor; empty: the network.
         training: None for one that is not trained here.
         checkpoint_folder: whether weights may be a folder with a checkpoint for each stem.
+        package: the class that a published package of such a network names; empty: there are none.
         field_keys: settings in the field's YAML files, under ``model``, that tell this
             architecture from the others. Its configuration reads them with ``from_field``.
     """
@@ -98,6 +99,7 @@ class Architecture:
     stepper: str = ""
     training: Training | None = None
     checkpoint_folder: bool = False
+    package: str = ""
     field_keys: tuple[str, ...] = ()
 
     def shape_class(self) -> type[Shape]:
@@ -188,6 +190,18 @@ _ROWS = (
         config=_HERE + "larsnet.config:LarsNetConfig",
         network=_HERE + "larsnet.network:LarsNet",
         checkpoint_folder=True,
+    ),
+    Architecture(
+        "hdemucs",
+        config=_HERE + "demucs.config:HDemucsConfig",
+        network=_HERE + "demucs.network:HDemucs",
+        package="demucs.hdemucs.HDemucs",
+    ),
+    Architecture(
+        "htdemucs",
+        config=_HERE + "demucs.config:HTDemucsConfig",
+        network=_HERE + "demucs.network:HTDemucs",
+        package="demucs.htdemucs.HTDemucs",
     ),
 )
 

@@ -58,12 +58,9 @@ def open_backend(
         raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is not one")
 
     def load() -> nn.Module:
-        from lars_plugin.zoo.checkpoints import build_network, load_state, read_state
+        from lars_plugin.zoo.checkpoints import load_weights
 
-        network = build_network(config)
-        assert config.weights is not None
-        load_state(network, read_state(path, config.weights.format, config.stems), str(path))
-        return network
+        return load_weights(config, path)[0]
 
     digest = ""
     if choice.backend == "openvino":

@@ -17,8 +17,9 @@ from lars_plugin.files import replacing
 from lars_plugin.forks import settle_torch
 from lars_plugin.model import ModelConfig
 from lars_plugin.networks.registry import ARCHITECTURES, find, of_network
+from lars_plugin.zoo.packages import Package, package_of, settled, words_allowed
 
-__all__ = ["build_network", "load_state", "read_state", "save_state"]
+__all__ = ["build_network", "load_state", "load_weights", "read_state", "save_state"]
 
 # Keys under which checkpoints keep the network's tensors; the last is our training's average.
 _WRAPPERS = ("state", "state_dict", "model_state_dict", "model_weights", "ema")
@@ -54,6 +55,28 @@ def build_network(config: ModelConfig) -> nn.Module:
         raise ModelFormatError(f"model {config.name}: its settings fail: {error}") from error
 
 
+def load_weights(config: ModelConfig, path: Path) -> tuple[nn.Module, ModelConfig]:
+    """The network of a configuration with the weights of a file.
+
+    Returns:
+        The network, and the configuration with what a published package says of the network where
+        the configuration says nothing.
+
+    Raises:
+        ModelFormatError: the file is broken, holds code, or does not fit the configuration.
+    """
+    assert config.weights is not None
+    if config.weights.format != "checkpoint":
+        network = build_network(config)
+        load_state(network, read_state(path, config.weights.format, config.stems), str(path))
+        return network, config
+    data, package = _read_checkpoint(path)
+    config = settled(config, package, path)
+    network = build_network(config)
+    load_state(network, _unwrap(data, path), str(path))
+    return network, config
+
+
 def read_state(path: Path, kind: str, stems: Sequence[str] = ()) -> dict[str, Tensor]:
     """The tensors of a weights file by name; no code in the file is run.
 
@@ -76,14 +99,26 @@ def read_state(path: Path, kind: str, stems: Sequence[str] = ()) -> dict[str, Te
         if kind == "safetensors":
             # Copied out of the mapped file, which may be overwritten while the model is in use.
             return {key: tensor.clone() for key, tensor in load_file(path).items()}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its advice is for users who trust the file
-            data = torch.load(path, map_location="cpu", weights_only=True)
     # A file from anywhere can break a parser in any way.
     except Exception as error:
-        first = str(error).split("\n", 1)[0]
-        raise ModelFormatError(f"{path} is not a safe {kind} file: {first}") from error
-    return _unwrap(data, path)
+        raise _unsafe(path, kind, error) from error
+    return _unwrap(_read_checkpoint(path)[0], path)
+
+
+def _read_checkpoint(path: Path) -> tuple[object, Package | None]:
+    """What a checkpoint holds: tensors and plain values."""
+    try:
+        with warnings.catch_warnings(), words_allowed():
+            warnings.simplefilter("ignore")  # its advice is for users who trust the file
+            data = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise _unsafe(path, "checkpoint", error) from error
+    return data, package_of(data, path)
+
+
+def _unsafe(path: Path, kind: str, error: Exception) -> ModelFormatError:
+    first = str(error).split("\n", 1)[0]
+    return ModelFormatError(f"{path} is not a safe {kind} file: {first}")
 
 
 def _checkpoint_of(folder: Path, stem: str) -> Path:

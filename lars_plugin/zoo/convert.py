@@ -14,7 +14,7 @@ from torch import nn
 from lars_plugin.errors import InputError, ModelError, ModelFormatError
 from lars_plugin.files import replacing
 from lars_plugin.model import ModelConfig, WeightsFile
-from lars_plugin.zoo.checkpoints import build_network, load_state, read_state, save_state
+from lars_plugin.zoo.checkpoints import build_network, load_state, load_weights, save_state
 from lars_plugin.zoo.integrity import check_file, weights_sha256
 from lars_plugin.zoo.load import resolve
 from lars_plugin.zoo.registry import CONFIG_FILE
@@ -64,8 +64,7 @@ def convert(
     if source.weights.format == "torchscript":
         raise ModelFormatError(f"{path} is TorchScript, a finished network: it cannot be converted")
     check_file(path, source.weights)
-    network = build_network(source)
-    load_state(network, read_state(path, source.weights.format, source.stems), str(path))
+    network, source = load_weights(source, path)
     target = Path(folder) / CONFIG_FILE
     if isinstance(config, (str, os.PathLike)) and _same_file(Path(config), target):
         write_weights(network, folder, dtype=dtype)  # which keeps the comments

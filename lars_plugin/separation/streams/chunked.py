@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Sequence
 
 import numpy as np
@@ -77,7 +78,7 @@ class StreamingSeparator(ModelStream):
     def reset(self) -> None:
         """Go back to the initial state."""
         super().reset()
-        border = self._chunking.border
+        border = grid.padding(self._chunking)
         self._pushed = 0  # input samples so far
         self._emitted = 0  # output samples so far
         self._chunk = 0  # number of the next chunk
@@ -89,6 +90,7 @@ class StreamingSeparator(ModelStream):
         self._input[:, :border] = 0
         self._sum[:] = 0
         self._weight[:] = 0
+        self._past = np.zeros((self.channels, self._chunking.chunk_size // 2), np.float32)
         self._flushed = False
 
     def push_checked(self, wave: Wave) -> Steps:
@@ -114,7 +116,7 @@ class StreamingSeparator(ModelStream):
         self._flushed = True
         if self._pushed == 0:
             return self._joined([])
-        chunking, border = self._chunking, self._chunking.border
+        chunking, border = self._chunking, grid.padding(self._chunking)
         if chunking.convention == "live":
             rest = self._input[:, : self._filled]
             # As many chunks as it takes for the last input sample to be final.
@@ -149,6 +151,9 @@ class StreamingSeparator(ModelStream):
             chunks[k] = self._input[:, k * step : k * step + size]
         yield from self._add(chunks, [size] * batch, last=False)
         used = batch * step
+        if grid.is_triangular(chunking):
+            both = np.concatenate([self._past, self._input[:, :used]], axis=1)
+            self._past = both[:, used:]
         finished = (batch - 1) * step + grid.settled(chunking)
         out = self._take(finished)
         for array in (self._sum, self._weight):
@@ -173,15 +178,31 @@ class StreamingSeparator(ModelStream):
         self._sum, self._weight = sums, weights
         for start in range(0, total, self.batch_size):
             numbers = range(start, min(total, start + self.batch_size))
-            parts = [rest[:, k * step : k * step + size] for k in numbers]
-            chunks = np.stack([grid.pad_chunk(chunking, part) for part in parts])
-            lengths = [part.shape[1] for part in parts]
+            parts = [self._part(rest, k) for k in numbers]
+            lengths = [min(size, rest.shape[1] - k * step) for k in numbers]
             last = start + self.batch_size >= total
-            yield from self._add(chunks, lengths, last=last, offset=start * step)
+            # Together as far as they are of one length.
+            for first, count in _runs([part.shape[1] for part in parts]):
+                yield from self._add(
+                    np.stack(parts[first : first + count]),
+                    lengths[first : first + count],
+                    last=last and first + count == len(parts),
+                    offset=(start + first) * step,
+                )
         out = self._take(length)
         self._sum = np.empty((*sums.shape[:2], self._group), np.float32)
         self._weight = np.empty(self._group, np.float32)
         return out
+
+    def _part(self, rest: Wave, number: int) -> Wave:
+        """What the network sees of the chunk of that number in the rest of the input."""
+        half = self._past.shape[1]
+        begin = number * self._chunking.step
+        past = rest[:, max(0, begin - half) : begin]
+        if past.shape[1] < half:
+            past = np.concatenate([self._past[:, past.shape[1] :], past], axis=1)
+        part = rest[:, begin : begin + self._chunking.chunk_size]
+        return grid.pad_chunk(self._chunking, part, past)
 
     def _add(
         self, chunks: Wave, lengths: list[int], *, last: bool, offset: int = 0
@@ -206,7 +227,10 @@ class StreamingSeparator(ModelStream):
             if length < len(weights):
                 weights = weights[:length]
             begin = offset + index * step
-            self._sum[..., begin : begin + length] += result[index, ..., :length] * weights
+            lead = grid.lead(self._chunking, length)
+            self._sum[..., begin : begin + length] += (
+                result[index, ..., lead : lead + length] * weights
+            )
             self._weight[begin : begin + length] += weights
             self._chunk += 1
 
@@ -246,3 +270,13 @@ class StreamingSeparator(ModelStream):
         np.divide(self._sum[..., begin:end], total, out=out, where=total > 0)
         self._emitted += end - begin
         return out
+
+
+def _runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of equal numbers: the first's place and how many."""
+    found, first = [], 0
+    for _, group in itertools.groupby(lengths):
+        count = len(list(group))
+        found.append((first, count))
+        first += count
+    return found

@@ -16,9 +16,12 @@ from lars_plugin.model import Chunking
 __all__ = [
     "chunk_weights",
     "is_padded",
+    "is_triangular",
     "latency_samples",
+    "lead",
     "left_padding",
     "pad_chunk",
+    "padding",
     "right_padding",
     "settled",
 ]
@@ -44,6 +47,10 @@ def chunk_weights(chunking: Chunking, *, first: bool, last: bool) -> Wave:
     elif chunking.convention == "hann":
         # Half-sample steps: no weight is zero, so the ends of a recording have one too.
         weights = np.square(np.sin(np.pi / size * (np.arange(size) + 0.5))).astype(np.float32)
+    elif is_triangular(chunking):
+        rise = np.arange(1, size // 2 + 1, dtype=np.float32)
+        fall = np.arange(size - size // 2, 0, -1, dtype=np.float32)
+        weights = np.concatenate([rise, fall]) / np.float32(size - size // 2)
     elif chunking.convention == "live":
         end = size - chunking.lookahead
         begin = end - chunking.step - chunking.fade
@@ -56,11 +63,26 @@ def chunk_weights(chunking: Chunking, *, first: bool, last: bool) -> Wave:
     return weights
 
 
+def is_triangular(chunking: Chunking) -> bool:
+    """Whether this is one of Demucs' conventions: no padding, and no other weights at the ends."""
+    return chunking.convention in ("demucs", "demucs-short")
+
+
+def padding(chunking: Chunking) -> int:
+    """Samples of padding on either side, where there is padding at all."""
+    return 0 if is_triangular(chunking) else chunking.border
+
+
+def lead(chunking: Chunking, length: int) -> int:
+    """Where in the chunk that the network sees a last, partial chunk of this length begins."""
+    return (chunking.chunk_size - length) // 2 if chunking.convention == "demucs" else 0
+
+
 def is_padded(chunking: Chunking, samples: int) -> bool:
     """Whether an input of this length gets padding: known once it is longer than 2 borders."""
     if chunking.convention == "live":
         return True
-    return chunking.border > 0 and samples > 2 * chunking.border
+    return padding(chunking) > 0 and samples > 2 * chunking.border
 
 
 def left_padding(chunking: Chunking, head: Wave) -> Wave:
@@ -100,18 +122,28 @@ def latency_samples(chunking: Chunking) -> int:
     if chunking.convention == "live":
         return chunking.batch_size * chunking.step - 1 + chunking.lookahead + chunking.fade
     stride = chunking.batch_size * chunking.step
+    if is_triangular(chunking):
+        return stride + chunking.border
     return max(2 * chunking.border, stride + chunking.border)
 
 
-def pad_chunk(chunking: Chunking, part: Wave) -> Wave:
+def pad_chunk(chunking: Chunking, part: Wave, past: Wave) -> Wave:
     """A last, partial chunk ``(channels, n)`` filled up to ``(channels, chunk_size)``.
 
     Reflected when it is longer than half a chunk (``lars``: by more than one sample), else
-    followed by silence.
+    followed by silence; Demucs' conventions have their own way.
+
+    Args:
+        part: the chunk.
+        past: ``(channels, chunk_size // 2)`` before it; only ``demucs`` minds.
     """
     size, length = chunking.chunk_size, part.shape[1]
-    if length == size:
+    if length == size or chunking.convention == "demucs-short":
         return part
+    if chunking.convention == "demucs":
+        before = lead(chunking, length)
+        seen = np.concatenate([past[:, past.shape[1] - before :], part], axis=1)
+        return np.pad(seen, ((0, 0), (0, size - seen.shape[1])))
     half = size // 2 + (chunking.convention == "lars")
     missing = ((0, 0), (0, size - length))
     if length > half and chunking.convention != "live":

@@ -48,7 +48,9 @@ def make(chunking: Chunking, backend: object | None = None) -> Model:
 def chunkings(draw: st.DrawFn) -> Chunking:
     size = draw(st.integers(2, 90))
     overlap = draw(st.floats(1, min(9, size)))
-    convention: Convention = draw(st.sampled_from(["msst", "lars", "hann", "live"]))
+    convention: Convention = draw(
+        st.sampled_from(["msst", "lars", "hann", "demucs", "demucs-short", "live"])
+    )
     batch = draw(st.integers(1, 4))
     plain = Chunking(size, overlap, convention, batch)
     if convention != "live":
