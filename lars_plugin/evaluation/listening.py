@@ -14,10 +14,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from lars_plugin.evaluation.clips import Clip, Recording, load_clip
+from lars_plugin.evaluation.clips import Clip, Recording
 from lars_plugin.evaluation.scoring import Row, pair
 from lars_plugin.evaluation.summary import Summary
 from lars_plugin.evaluation.systems import System
+from lars_plugin.evaluation.variants import load_variant
 
 __all__ = ["AudioKind", "Excerpt", "audio_uri", "choose", "make_excerpt"]
 
@@ -96,7 +97,7 @@ def make_excerpt(
     Raises:
         LarsError: reading or a system fails.
     """
-    whole = load_clip(clip)
+    whole = load_variant(clip)
     length = min(whole.mixture.shape[1], round(EXCERPT_SECONDS * whole.sample_rate))
     begin = (whole.mixture.shape[1] - length) // 2
     part = slice(begin, begin + length)

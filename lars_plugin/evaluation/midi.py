@@ -26,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError
-from lars_plugin.evaluation.clips import Clip, Recording, load_clip
+from lars_plugin.evaluation.clips import Clip, Recording
 from lars_plugin.evaluation.strokes import heard_by
 from lars_plugin.evaluation.systems import ModelSystem, System
 from lars_plugin.evaluation.tables import Table
+from lars_plugin.evaluation.variants import load_variant
 from lars_plugin.midi.hits import ARTICULATIONS, DRUMS, DrumHit
 from lars_plugin.midi.scoring import (
     CLASSES,
@@ -159,7 +160,7 @@ def evaluate_midi(
     for number, (clip, path) in enumerate(known):
         if progress is not None:
             progress(number, len(known), clip.name)
-        recording = load_clip(clip)
+        recording = load_variant(clip)
         truth = read_notes(path)
         for name, hits in _heard(recording, models, loaded):
             strokes = [Stroke(hit.time, hit.stem, hit.velocity, hit.articulation) for hit in hits]

@@ -11,11 +11,11 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from lars_plugin.errors import CancelledError, InputError, LarsError
-from lars_plugin.evaluation.clips import Clip, Recording, load_clip
+from lars_plugin.evaluation.clips import Clip, Recording
 from lars_plugin.evaluation.ledger import Ledger
 from lars_plugin.evaluation.scoring import Row, score
 from lars_plugin.evaluation.systems import ModelSystem, System
-from lars_plugin.evaluation.variants import make_variant
+from lars_plugin.evaluation.variants import load_variant
 
 __all__ = ["Failure", "Outcome", "evaluate"]
 
@@ -133,9 +133,7 @@ class _Run:
     def clip(self, clip: Clip, systems: Sequence[System]) -> None:
         """Read a clip once and run these systems on it."""
         try:
-            recording = load_clip(clip)
-            if clip.variant:
-                recording = make_variant(recording, clip.variant, clip.name.partition("/")[2])
+            recording = load_variant(clip)
         except LarsError as error:
             for system in systems:
                 self._fail(clip, system, error)

@@ -36,10 +36,10 @@ from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, lfilter, sosfiltfilt
 
 from lars_plugin.errors import InputError
-from lars_plugin.evaluation.clips import Clip, Recording
+from lars_plugin.evaluation.clips import Clip, Recording, load_clip
 from lars_plugin.evaluation.shoebox import overheads
 
-__all__ = ["VARIANTS", "make_variant", "spread_over_variants", "variant_of"]
+__all__ = ["VARIANTS", "load_variant", "make_variant", "spread_over_variants", "variant_of"]
 
 Wave = NDArray[np.float32]
 Stems = dict[str, Wave]
@@ -233,6 +233,18 @@ def make_variant(recording: Recording, variant: str, clip: str) -> Recording:
         {name: wave * gain for name, wave in stems.items()},
         recording.sample_rate,
     )
+
+
+def load_variant(clip: Clip) -> Recording:
+    """A clip as it is read, changed into its variant if it has one.
+
+    Raises:
+        LarsError: see :func:`~lars_plugin.evaluation.clips.load_clip`.
+    """
+    recording = load_clip(clip)
+    if not clip.variant:
+        return recording
+    return make_variant(recording, clip.variant, clip.name.removeprefix(f"{clip.variant}/"))
 
 
 def spread_over_variants(clips: Sequence[Clip], variants: Sequence[str]) -> list[Clip]:

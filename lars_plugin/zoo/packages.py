@@ -121,7 +121,9 @@ def package_of(data: object, path: Path) -> Package | None:
         or not isinstance(kwargs, Mapping)
         or not all(isinstance(key, str) for key in kwargs)
     ):
-        raise ModelFormatError(f"{path} is no package of a network: klass, args or kwargs is wrong")
+        raise ModelFormatError(
+            f"{path} is not a package of a network: its klass, args or kwargs are wrong"
+        )
     # All that these classes are ever given by position.
     said = dict(zip(("sources", "audio_channels", "channels"), args, strict=False)) | dict(kwargs)
     return Package(_name(word), MappingProxyType(said))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lars_plugin.audio import write_audio
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.synthesis import SAMPLE_RATE, random_kit
 
@@ -94,3 +95,25 @@ def write_groove() -> Callable[[Path, Sequence[DrumHit]], None]:
         mido.MidiFile(tracks=[track], ticks_per_beat=480).save(path)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def stems_folder(
+    tmp_path_factory: pytest.TempPathFactory, play: Play, groove: Sequence[DrumHit]
+) -> Path:
+    """Four seconds of stems, the mixture and the truth. Do not change."""
+    folder = tmp_path_factory.mktemp("clips") / "one"
+    folder.mkdir()
+    stems = play(groove, 1, 4.0)
+    for name, wave in stems.items():
+        write_audio(folder / f"{name}.wav", wave * 0.5, SAMPLE_RATE, bits="24")
+    mixture = np.sum(list(stems.values()), axis=0, dtype=np.float32) * 0.5
+    write_audio(folder / "mix.wav", mixture, SAMPLE_RATE, bits="24")
+    lines = [
+        f"{hit.time},{hit.stem},{hit.articulation},{hit.velocity}"
+        for hit in groove
+        if hit.time < 3.9
+    ]
+    header = "onset,class,articulation,velocity"
+    (folder / "notes.csv").write_text("\n".join([header, *lines]) + "\n")
+    return folder

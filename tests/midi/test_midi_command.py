@@ -32,28 +32,6 @@ from lars_plugin.training.render.renderer import STEMS
 Play = Callable[..., dict[str, NDArray[np.float32]]]
 
 
-@pytest.fixture(scope="module")
-def stems_folder(
-    tmp_path_factory: pytest.TempPathFactory, play: Play, groove: Sequence[DrumHit]
-) -> Path:
-    """Four seconds of stems, the mixture and the truth. Do not change."""
-    folder = tmp_path_factory.mktemp("clips") / "one"
-    folder.mkdir()
-    stems = play(groove, 1, 4.0)
-    for name, wave in stems.items():
-        write_audio(folder / f"{name}.wav", wave * 0.5, SAMPLE_RATE, bits="24")
-    mixture = np.sum(list(stems.values()), axis=0, dtype=np.float32) * 0.5
-    write_audio(folder / "mix.wav", mixture, SAMPLE_RATE, bits="24")
-    lines = [
-        f"{hit.time},{hit.stem},{hit.articulation},{hit.velocity}"
-        for hit in groove
-        if hit.time < 3.9
-    ]
-    header = "onset,class,articulation,velocity"
-    (folder / "notes.csv").write_text("\n".join([header, *lines]) + "\n")
-    return folder
-
-
 def notes(path: Path) -> list[int]:
     return [one.note for one in mido.MidiFile(path).tracks[1] if one.type == "note_on"]
 
@@ -148,38 +126,6 @@ def test_a_folder_without_stems_is_refused(
 ) -> None:
     assert main(["midi", str(tmp_path)]) == 2
     assert "holds no drum stems" in capsys.readouterr().err
-
-
-def test_evaluate_makes_the_table(
-    stems_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "figures.json"
-    command = ["evaluate", str(stems_folder.parent), "--midi", "--model", "none"]
-    assert main([*command, "--json", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert "true stems, 50 ms" in said
-    assert "lars-transcriber, drums, 30 ms" in said
-    assert "Articulations named correctly" in said
-    figures = json.loads(out.read_text())
-    assert figures["clips"] == 1
-    true = figures["systems"]["true stems"]
-    assert true["all_f_50ms"] >= 0.9
-    assert true["all_f_50ms"] >= true["all_f_30ms"]
-    assert true["all_f_50ms"] > figures["systems"]["lars-transcriber, drums"]["all_f_50ms"]
-    hats = [one for one in true["articulations"] if one["stem"] == "hihat"]
-    assert {one["played"] for one in hats} == {"closed", "open"}
-    right = sum(one["strokes"] for one in hats if one["played"] == one["found"])
-    assert right >= 0.8 * sum(one["strokes"] for one in hats)
-
-
-def test_evaluate_needs_the_truth(
-    stems_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "one").mkdir()
-    for path in stems_folder.glob("*.wav"):
-        shutil.copy(path, tmp_path / "one")
-    assert main(["evaluate", str(tmp_path), "--midi", "--model", "none"]) == 1
-    assert "notes.csv" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -355,49 +301,6 @@ def test_a_folder_of_stems_is_no_mixture(
 ) -> None:
     assert main(["midi", str(stems_folder), "--from", "mixture"]) != 0
     assert "not a folder of stems" in capsys.readouterr().err
-
-
-def test_variants_of_clips_are_transcribed_too(
-    stems_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "scores.json"
-    command = ["evaluate", str(stems_folder.parent), "--midi", "--model", "none", "--limit", "1"]
-    assert main([*command, "--variants", "mono,inverted,lp5", "--json", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert "by variant, mean over the classes" in said
-    assert "by variant, snare" in said
-    scores = json.loads(out.read_text())
-    assert list(scores) == ["mono", "inverted", "lp5"]
-    kicks = [
-        one["systems"]["lars-transcriber, drums"]["classes"]["kick"]["f_50ms"]
-        for one in scores.values()
-    ]
-    assert min(kicks) > 0.6
-
-
-def test_a_song_with_onsets_is_scored_from_its_drums_and_from_all_of_it(
-    stems_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "songs" / "one"
-    folder.mkdir(parents=True)
-    drums = stems_folder / "mix.wav"
-    (folder / "drums.wav").write_bytes(drums.read_bytes())
-    time = np.arange(round(4.0 * SAMPLE_RATE)) / SAMPLE_RATE
-    other = np.tile(0.01 * np.sin(2 * np.pi * 110 * time), (2, 1)).astype(np.float32)
-    write_audio(folder / "other.wav", other, SAMPLE_RATE, bits="24")
-    with (stems_folder / "notes.csv").open() as handle:
-        rows = [f"{row['onset']},{row['class']}" for row in csv.DictReader(handle)]
-    (folder / "onsets.csv").write_text("\n".join(["onset,class", "0.5,other", *rows]) + "\n")
-    out = tmp_path / "scores.json"
-    command = ["evaluate", str(folder.parent), "--midi", "--model", "none", "--json", str(out)]
-    assert main(command) == 0
-    assert "lars-transcriber, mixture" in capsys.readouterr().out
-    scores = json.loads(out.read_text())["systems"]
-    assert set(scores) == {"lars-transcriber, drums", "lars-transcriber, mixture"}
-    kick = scores["lars-transcriber, drums"]["classes"]["kick"]
-    assert kick["f_50ms"] > 0.7
-    assert kick["strokes"] == sum(row.endswith(",kick") for row in rows)
-    assert kick["velocity_correlation"] is None
 
 
 def test_a_folder_of_stems_is_heard_with_what_is_beside_the_drums(

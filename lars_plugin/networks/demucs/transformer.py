@@ -90,9 +90,9 @@ class _Layer(nn.Module):
             x = self.norm1(x + self.gamma_1(self._attend(x, source)))
             y: Tensor = self.norm2(x + self.gamma_2(self._feed(x)))
             return y
-        asked = self.norm1(x)
-        source = asked if other is None else self.norm2(other)
-        x = x + self.gamma_1(self._attend(asked, source))
+        query = self.norm1(x)
+        source = query if other is None else self.norm2(other)
+        x = x + self.gamma_1(self._attend(query, source))
         before = self.norm3 if self._across else self.norm2
         x = x + self.gamma_2(self._feed(before(x)))
         return x if self.norm_out is None else self.norm_out(x)
