@@ -166,11 +166,11 @@ def test_tuning_is_one_call_and_its_settings_work(data: Path, tmp_path: Path) ->
     # True stems, so that the result does not depend on the model.
     command = ["midi", "--tune", "--source", "stems", "--quiet"]
     command += ["--kits", str(data / "kits"), "--grooves", str(data / "grooves")]
-    command += ["--excerpts", "32", "--seconds", "4"]
+    command += ["--excerpts", "48", "--seconds", "4"]
     start = Path(settings.__file__).parent / "tuned" / "stems.json"
     assert main([*command, "--steps", "20", "--start", str(start), "-o", str(out)]) == 0
     made = json.loads(out.read_text())
-    assert (made["made"]["excerpts"], made["made"]["source"]) == (32, "stems")
+    assert (made["made"]["excerpts"], made["made"]["source"]) == (48, "stems")
     assert 100_000 < out.with_suffix(".weights.safetensors").stat().st_size < 300_000
 
     def weights(path: Path) -> dict[str, NDArray[np.float16]]:
