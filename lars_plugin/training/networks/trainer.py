@@ -7,7 +7,8 @@ import copy
 import csv
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -163,6 +164,17 @@ def _update_ema(ema: nn.Module, network: nn.Module, decay: float) -> None:
                 kept.copy_(new)
 
 
+@contextmanager
+def _without_subnormals() -> Iterator[None]:
+    """What decays to nothing would be computed a hundred times as slowly. It is a setting of the
+    thread, so it is taken back for whatever that does next."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
 class Trainer:
     """One run in one folder.
 
@@ -191,8 +203,6 @@ class Trainer:
         if config.device == "cpu":
             keep_freed_memory()
             torch.set_num_threads(config.threads)
-            # What decays to nothing would be computed a hundred times as slowly.
-            torch.set_flush_denormal(True)
         torch.manual_seed(config.seed)
         self.network = network.to(
             device=config.device,
@@ -246,7 +256,8 @@ class Trainer:
             The exponential moving average of the network, in eval mode.
         """
         if self.progress < 1:
-            self._spend()
+            with _without_subnormals():
+                self._spend()
             self.save()
             self._validate()
         return self.ema

@@ -107,6 +107,8 @@ def test_a_run_spends_its_minutes_and_resumes_where_it_stopped(data: Any, tmp_pa
     first.run()
     assert first.progress == 1
     assert len((tmp_path / "steps.csv").read_text().splitlines()) == first.step > 0
+    # What comes next in this process has subnormal numbers again.
+    assert (np.full(1, 1e-40, np.float32) * np.float32(0.5)).any()
     again = Trainer(BandUNet(SMALL), config(data, 0.05), tmp_path)
     assert (again.step, again.spent) == (first.step, first.spent)
     for mine, theirs in zip(first.network.parameters(), again.network.parameters(), strict=True):
