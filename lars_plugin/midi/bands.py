@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from lars_plugin.errors import InputError
 
@@ -82,7 +81,8 @@ class BandStream:
         for start in range(0, count, _GROUP):
             stop = min(count, start + _GROUP)
             frames = view[:, :, start * self.hop : (stop - 1) * self.hop + 1 : self.hop]
-            spectra = fft.rfft(frames * self._hann, axis=-1)  # stays in single precision
+            # Only when told to divide by the length does NumPy stay in single precision.
+            spectra = np.fft.rfft(frames * (self.window * self._hann), axis=-1, norm="forward")
             power = (spectra.real**2 + spectra.imag**2).sum(axis=1)
             out[:, start:stop] = self._sums(power)
         self._held = wave[:, :, count * self.hop :].copy()

@@ -7,7 +7,6 @@ import functools
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from lars_plugin.errors import InputError
 
@@ -108,7 +107,8 @@ def mel_powers(wave: NDArray[np.floating]) -> Floats:
 
 def frame_powers(frames: Floats) -> Floats:
     """Powers ``(n, BANDS)`` of pieces ``(n, N_FFT)`` of one channel."""
-    spectra = fft.rfft(frames * _window(), axis=1)  # SciPy's stays in single precision
+    # Only when told to divide by the length does NumPy stay in single precision.
+    spectra = np.fft.rfft(frames * (N_FFT * _window()), axis=1, norm="forward")
     energy = np.asarray(spectra.real**2 + spectra.imag**2, np.float32)
     return np.asarray(energy @ mel_filters().T, np.float32)
 

@@ -16,7 +16,6 @@ from lars_plugin.audio import read_audio
 from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError
-from lars_plugin.midi.transcriber import load_transcriber
 from lars_plugin.zoo import load_model
 
 RATE = 44100
@@ -67,14 +66,10 @@ def test_a_network_that_was_converted_before_runs_without_pytorch(
     drums: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("openvino", reason="OpenVINO has no packages for this platform")
-    load_model("lars-mini", device="cpu", backend="openvino", precision="auto").backend(
-        np.full((1, 2, 261632), 0.1, np.float32)  # converts, if nobody did before
-    )
-    # The refinement hears strokes.
-    load_transcriber(backend="openvino").hear(np.ones((1, RATE), np.float32), RATE)
-    done = subprocess.run(
-        [sys.executable, "-c", SEPARATE, str(drums), str(tmp_path / "out")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    for out in ("first", "out"):  # the first converts, if nobody did before
+        done = subprocess.run(
+            [sys.executable, "-c", SEPARATE, str(drums), str(tmp_path / out)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert done.stdout.split() == ["0", "False", "False"], done.stdout + done.stderr
     assert len(_stems(tmp_path / "out")) == 6
