@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.midi.heard import strokes_heard
+from lars_plugin.midi.heard import BEFORE, strokes_heard
 from lars_plugin.midi.mel import FRAMES_PER_SECOND
 from lars_plugin.midi.scoring import CLASSES, Stroke, add_scores, score_hits
 from lars_plugin.midi.transcriber import Activations, levels_for
@@ -146,7 +146,7 @@ def choose_biases(
             for stroke in truth:
                 kind = (stroke.stem, stroke.articulation)
                 frame = round(stroke.time * FRAMES_PER_SECOND)
-                around = slice(max(0, frame - 2), frame + 3)
+                around = slice(max(0, frame - BEFORE), frame + activations.after + 1)
                 if kind not in kinds or not len(activations.groups[around]):
                     continue
                 if activations.groups[around, index].max() >= thresholds[group]:
