@@ -23,8 +23,8 @@ __all__ = ["StrokeListener"]
 
 # Of a transcriber.
 _FRAMES_PER_SECOND = 100
-# Frames to either side of a peak in which the kind of stroke is looked for.
-_AROUND = 2
+# Frames before a peak in which the kind of stroke is looked for.
+_BEFORE = 2
 # A second cymbal at the same moment is a stroke of its own from this chance on.
 _BOTH = 0.5
 
@@ -35,6 +35,7 @@ class _Heard(Protocol):
     strokes: NDArray[np.float32]
     groups: NDArray[np.float32]
     pick: Callable[..., Any]
+    after: int
 
 
 class _Transcriber(Protocol):
@@ -91,7 +92,7 @@ def _strokes(heard: _Heard, thresholds: Mapping[str, float]) -> Iterator[tuple[f
         mine = [place for place, (drum, _) in enumerate(STROKES) if GROUP_OF[drum] == index]
         picked = heard.pick(heard.groups[:, index], thresholds[group])
         for frame, moment in zip(picked.frames, picked.moments, strict=True):
-            near = slice(max(0, frame - _AROUND), frame + _AROUND + 1)
+            near = slice(max(0, frame - _BEFORE), frame + heard.after + 1)
             chances = heard.strokes[near, mine].max(axis=0)
             best = STROKES[mine[int(chances.argmax())]][0]
             sure = {STROKES[mine[k]][0] for k in np.flatnonzero(chances >= _BOTH)}

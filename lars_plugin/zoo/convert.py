@@ -64,9 +64,12 @@ def convert(
     if source.weights.format == "torchscript":
         raise ModelFormatError(f"{path} is TorchScript, a finished network: it cannot be converted")
     check_file(path, source.weights)
+    said = source.network
     network, source = load_weights(source, path)
     target = Path(folder) / CONFIG_FILE
-    if isinstance(config, (str, os.PathLike)) and _same_file(Path(config), target):
+    in_place = isinstance(config, (str, os.PathLike)) and _same_file(Path(config), target)
+    # What a package said of its network has to be written down: tensors alone do not say it.
+    if in_place and source.network == said:
         write_weights(network, folder, dtype=dtype)  # which keeps the comments
         return Path(folder)
     file = target.with_name(WEIGHTS_FILE)

@@ -140,15 +140,21 @@ def _write_onnx(network: nn.Module, wave: torch.Tensor, path: Path) -> None:
         # The exporter's notes on constant folding and instance norms, and that it is the older
         # one: the newer needs a package more and gives the same graph.
         warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            (wave,),
-            str(path),
-            dynamo=False,
-            opset_version=_OPSET,
-            input_names=["wave"],
-            output_names=["stems"],
-        )
+        try:
+            torch.onnx.export(
+                network,
+                (wave,),
+                str(path),
+                dynamo=False,
+                opset_version=_OPSET,
+                input_names=["wave"],
+                output_names=["stems"],
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            first = str(error).split("\n", 1)[0].split("[Caused", 1)[0].strip()
+            raise EngineError(
+                f"ONNX lacks something that this network needs ({first}): export torchscript"
+            ) from error
 
 
 def _label_onnx(path: Path, config: ModelConfig) -> None:

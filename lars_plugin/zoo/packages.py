@@ -9,10 +9,11 @@ class of the package is ever imported or called.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 
 from lars_plugin.errors import InputError, ModelFormatError
-from lars_plugin.model import ModelConfig
+from lars_plugin.model import ModelConfig, canonical_stem
 from lars_plugin.networks.registry import ARCHITECTURES, find
 
 __all__ = ["Package", "package_of", "settled", "words_allowed"]
@@ -87,7 +88,9 @@ def words_allowed() -> Iterator[None]:
         words.append(type(own, (_Named,), {"__module__": module, "__qualname__": own}))
     # What is allowed is global to the process: one reader at a time, and then as it was.
     with _lock:
-        before = torch.serialization.get_safe_globals()
+        before = list(torch.serialization.get_safe_globals())
+        # What a program has allowed for its own files is not for packages from anywhere.
+        torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(words)
         try:
             yield
@@ -120,6 +123,7 @@ def package_of(data: object, path: Path) -> Package | None:
         or not isinstance(args, (list, tuple))
         or not isinstance(kwargs, Mapping)
         or not all(isinstance(key, str) for key in kwargs)
+        or not all(map(_plain, (*args, *kwargs.values())))
     ):
         raise ModelFormatError(
             f"{path} is not a package of a network: its klass, args or kwargs are wrong"
@@ -127,6 +131,15 @@ def package_of(data: object, path: Path) -> Package | None:
     # All that these classes are ever given by position.
     said = dict(zip(("sources", "audio_channels", "channels"), args, strict=False)) | dict(kwargs)
     return Package(_name(word), MappingProxyType(said))
+
+
+def _plain(value: object) -> bool:
+    """Whether this is a setting: a text, a finite number, yes or no, nothing, or a list of them."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, (str, int, Fraction))
 
 
 def settled(config: ModelConfig, package: Package | None, path: Path) -> ModelConfig:
@@ -159,6 +172,11 @@ def settled(config: ModelConfig, package: Package | None, path: Path) -> ModelCo
         **{f"network.{key}": (found[key], config.network[key])
            for key in found if key in config.network},
     }  # fmt: skip
+    if isinstance(sources, (list, tuple)):
+        # Names of another language are taken in the configuration's order.
+        for number, (theirs, ours) in enumerate(zip(sources, config.stems, strict=False), 1):
+            with suppress(InputError):
+                known[f"stem {number}"] = (canonical_stem(str(theirs)), ours)
     for key, (theirs, ours) in known.items():
         if theirs != ours:
             raise ModelFormatError(

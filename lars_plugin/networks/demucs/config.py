@@ -6,6 +6,8 @@ Settings have the field's names, so that what a published package says can be ta
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -129,8 +131,10 @@ class _HybridConfig(Shape):
             raise self._invalid("kernel_size", "the stride and twice a quarter of itself")
         if self.multi_freqs and self.kernel_size != 2 * self.stride:
             raise self._invalid("kernel_size", "twice the stride beside multi_freqs")
-        if self.multi_freqs and not all(0 < share < 1 for share in self.multi_freqs):
-            raise self._invalid("multi_freqs", "shares between 0 and 1")
+        for key in ("growth", "freq_emb", "emb_scale", "dconv_comp"):
+            self._check_number(key)
+        if list(self.multi_freqs) != sorted({one for one in self.multi_freqs if 0 < one < 1}):
+            raise self._invalid("multi_freqs", "shares between 0 and 1 that rise")
         if not self.dconv_depth or not self.dconv_comp > 0 or not self.growth > 0:
             raise InputError(f"{self.title}: dconv_depth, dconv_comp and growth must not be 0")
         if self.dconv_mode and min(self.channels, self.channels_time or 1 << 30) < self.dconv_comp:
@@ -138,6 +142,12 @@ class _HybridConfig(Shape):
         layers = self.layers()
         bins = self.bins
         for layer in layers:
+            if layer.split and not layer.freq:
+                raise self._invalid("multi_freqs_depth", "at most the levels with frequencies")
+            if layer.split:
+                edges = [0, *(int(bins * share) for share in self.multi_freqs), bins]
+                if min(end - begin for begin, end in itertools.pairwise(edges)) < self.kernel_size:
+                    raise self._invalid("multi_freqs", "shares of at least a kernel at each level")
             if layer.freq and not layer.merges and bins % self.stride:
                 raise self._invalid("nfft", f"{self.stride} to the power of the levels, times bins")
             bins = 1 if layer.merges else bins // self.stride
@@ -221,6 +231,12 @@ class _HybridConfig(Shape):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise self._invalid(key, f"a whole number of at least {least}")
 
+    def _check_number(self, key: str) -> None:
+        value = getattr(self, key)
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not good or not math.isfinite(value):
+            raise self._invalid(key, "a finite number")
+
     def _invalid(self, key: str, wanted: str) -> InputError:
         return InputError(f"{self.title}: {key} must be {wanted}, got {getattr(self, key)!r}")
 
@@ -247,6 +263,9 @@ class HDemucsConfig(_HybridConfig):
         super().__post_init__()
         if not any(layer.merges for layer in self.layers()):
             raise self._invalid("depth", "so large that frequency ends in one bin")
+
+    def check_chunking(self, chunking: Chunking) -> None:
+        pass  # of any length, also a short last one
 
 
 @dataclass(frozen=True)
@@ -314,6 +333,14 @@ class HTDemucsConfig(_HybridConfig):
         for key in ("segment_length", "bottom_channels", "t_layers"):
             self._check_whole(key, 0)
         self._check_whole("t_heads", 1)
+        for key in ("t_hidden_scale", "t_max_period", "t_weight_pos_embed"):
+            self._check_number(key)
+        if not self.t_max_period > 0:
+            raise self._invalid("t_max_period", "positive")
+        if self.t_layers and self.channels_time not in (None, self.channels):
+            raise self._invalid("channels_time", "channels beside a transformer")
+        if self.t_layers and not self.layers()[-1].freq:
+            raise self._invalid("depth", "smaller: the transformer needs frequencies")
         if self.t_emb not in ("sin", "cape", "scaled"):
             raise self._invalid("t_emb", "sin, cape or scaled")
         if self.t_layers and self.transformer_channels % (4 * self.t_heads):

@@ -62,5 +62,6 @@ class LarsNetConfig(Shape):
         return cls(config.stems, config.channels, **config.network)
 
     def check_chunking(self, chunking: Chunking) -> None:
+        super().check_chunking(chunking)
         if chunking.chunk_size <= self.n_fft:
             raise InputError(f"chunk_size must exceed n_fft, {self.n_fft}")

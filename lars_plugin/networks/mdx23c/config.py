@@ -92,6 +92,7 @@ class MDX23CConfig(Shape):
         return int(self.scale[0] ** self.num_scales)
 
     def check_chunking(self, chunking: Chunking) -> None:
+        super().check_chunking(chunking)
         frames = 1 + chunking.chunk_size // self.hop_length
         if frames % self.frame_multiple:
             raise InputError(

@@ -115,6 +115,7 @@ class RoFormerConfig(Shape):
         raise NotImplementedError
 
     def check_chunking(self, chunking: Chunking) -> None:
+        super().check_chunking(chunking)
         if chunking.chunk_size <= self.n_fft // 2:
             raise InputError(
                 f"chunk_size {chunking.chunk_size} must be more than half of n_fft {self.n_fft}"

@@ -54,8 +54,9 @@ def field_settings(
     Raises:
         InputError: a key is missing, contradicts another, or is an option that is not supported.
     """
-    model = _section(title, field, "model")
-    audio = _section(title, field, "audio")
+    # An option without a value is one that is not there.
+    model = {key: one for key, one in _section(title, field, "model").items() if one is not None}
+    audio = {key: one for key, one in _section(title, field, "audio").items() if one is not None}
     for key in ("dim", "depth"):
         if model.get(key) is None:
             raise InputError(f"no configuration of a {title}: model.{key} is missing")
@@ -64,12 +65,12 @@ def field_settings(
     for key, value in model.items():
         name = _NAMES.get(key, key)
         if key in _OFF:
-            if value is not None and value not in _OFF[key]:
+            if (tuple(value) if isinstance(value, list) else value) not in _OFF[key]:
                 off = ", ".join(str(one) for one in _OFF[key]) or "nothing"
                 raise InputError(
                     f"{title}: model.{key} {value!r} is not supported; supported: {off}"
                 )
-        elif key in _IGNORED or key in _OWN or value is None:
+        elif key in _IGNORED or key in _OWN:
             continue
         elif key not in _NAMES.values() and name in known:
             settings[name] = tuple(value) if isinstance(value, list) else value

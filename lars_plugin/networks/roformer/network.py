@@ -82,7 +82,8 @@ class RoFormer(nn.Module):
         masks = self.masks(spec.flatten(2)).float()
         if self._overlapping:
             sums = masks.new_zeros(*masks.shape[:3], spec.shape[2] * channels * 2)
-            masks = sums.index_add(-1, self.band_index, masks) * self.share
+            # scatter_add: ONNX has no index_add along the last axis.
+            masks = sums.scatter_add(-1, self.band_index.expand_as(masks), masks) * self.share
         # (B, S, T, F * C * 2) to (B, S, C, T, F, 2)
         masks = masks.reshape(*masks.shape[:3], config.bins, channels, 2).permute(0, 1, 4, 2, 3, 5)
         spec = spec.permute(0, 3, 1, 2, 4)[:, None]  # (B, 1, C, T, F, 2)

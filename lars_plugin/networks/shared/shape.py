@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking, ModelConfig
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class Shape:
         Raises:
             InputError: it cannot.
         """
+        if chunking.convention == "demucs-short":
+            raise InputError(
+                "chunks of the convention demucs-short end with a recording, which this network"
+                " cannot take: use demucs"
+            )
 
     def default_chunking(self) -> Chunking:
         """The chunks that a model which was trained here is published with."""

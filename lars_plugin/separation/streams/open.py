@@ -27,7 +27,7 @@ import numpy as np
 
 from lars_plugin.composites.composite import Cascade, Composite, Ensemble
 from lars_plugin.composites.drum_sum import DRUMS
-from lars_plugin.composites.rechunk import rechunk
+from lars_plugin.composites.rechunk import cut, rechunk
 from lars_plugin.errors import InputError
 from lars_plugin.model import AnyModel, Chunking
 from lars_plugin.refine.postprocess import PostProcessing
@@ -131,7 +131,9 @@ def _of_kind(
             return RefinedStream(rough, settings, stems=stems, viewed=has_views(model.config))
         return StreamingSeparator(model, chunking=chunking, stems=stems)
     if chunking is not None and chunking != model.config.chunking:
-        model = model.with_parts([rechunk(part, chunking) for part in model.parts])
+        # Parts that are computed as one take the chunks of the whole, whichever are run.
+        part_of = cut if model.fused else rechunk
+        model = model.with_parts([part_of(part, chunking) for part in model.parts])
     if isinstance(model, Cascade):
         return _cascade(model, stems, post)
     assert isinstance(model, Ensemble)
