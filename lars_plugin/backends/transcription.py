@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running a transcriber's network: with PyTorch, or with OpenVINO, which needs a third of the time.
+"""Running a transcriber's network: with PyTorch, or with OpenVINO, which is faster.
 
 Both take and give NumPy arrays, and any thread may call.
 """
@@ -7,6 +7,7 @@ Both take and give NumPy arrays, and any thread may call.
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -105,35 +106,45 @@ class OpenVINOParts(NotPickled):
         self._load, self._identity, self._cache = load, dict(identity), cache
         width = config.channels[1] * -(-config.bands // 8)
         # -1 is any number of frames.
-        self._shapes = {
+        self._shapes: dict[str, tuple[tuple[int, ...], ...]] = {
             "listen": ((1, -1, config.bands),),
             "decide": ((1, -1, width),),
-            "follow": ((1, 1, width), (config.layers, 1, config.hidden)),
         }
+        if config.causal:
+            self._shapes["follow"] = ((1, 1, width), (config.layers, 1, config.hidden))
         self._lock, self._forks = threading.Lock(), fork_count()
-        self._compiled: dict[str, Any] = {}
+        # Of each part the network, and requests that nobody uses at the moment.
+        self._compiled: dict[str, tuple[Any, queue.SimpleQueue[Any]]] = {}
 
     def __call__(self, part: str, *inputs: Floats) -> list[Floats]:
         with engine_errors("openvino cpu float32"):
-            request = self._ready(part).create_infer_request()
-            return [np.array(one, np.float32) for one in request.infer(inputs).values()]
+            model, idle = self._ready(part)
+            try:
+                request = idle.get_nowait()
+            except queue.Empty:
+                request = model.create_infer_request()
+            outputs = [np.array(one, np.float32) for one in request.infer(inputs).values()]
+            idle.put(request)
+            return outputs
 
     def prepare(self) -> None:
-        """Convert and compile now what every use needs: broken weights are found here.
+        """Convert and compile everything now: from the weights that were looked at, and not while
+        a stream waits. Broken weights are found here.
 
         Raises:
             ModelError: as the loading of the network raises it.
             EngineError: it cannot be converted.
         """
         with engine_errors("openvino cpu float32"):
-            self._ready("listen")
+            for part in self._shapes:
+                self._ready(part)
 
-    def _ready(self, part: str) -> Any:
+    def _ready(self, part: str) -> tuple[Any, queue.SimpleQueue[Any]]:
         if self._forks != fork_count():
             self._after_fork()
         with self._lock:
             if part not in self._compiled:
-                self._compiled[part] = self._compile(part)
+                self._compiled[part] = self._compile(part), queue.SimpleQueue()
             return self._compiled[part]
 
     def _after_fork(self) -> None:

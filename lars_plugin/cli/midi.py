@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from lars_plugin.cli.midi_options import (
     check_hit_options,
     find_hits,
     read_stems,
+    transcriber_backend,
     write_hits,
 )
 from lars_plugin.cli.separate import add_channel_option, add_model_options, make_separator
@@ -160,7 +162,7 @@ def _hear_mixture(args: argparse.Namespace) -> tuple[Stems, list[DrumHit]]:
     from lars_plugin.audio import read_audio
     from lars_plugin.midi import transcribe_mixture
     from lars_plugin.midi.hits import DRUMS
-    from lars_plugin.midi.transcriber import DEFAULT
+    from lars_plugin.midi.transcriber import DEFAULT, load_transcriber
     from lars_plugin.stems import Stems
 
     if args.input.is_dir():
@@ -171,7 +173,7 @@ def _hear_mixture(args: argparse.Namespace) -> tuple[Stems, list[DrumHit]]:
     hits = transcribe_mixture(
         audio,
         rate,
-        transcriber=name,
+        transcriber=load_transcriber(name, backend=transcriber_backend(args)),
         velocity=args.velocity,
         velocity_range=args.velocity_range,
     )
@@ -222,7 +224,7 @@ def _run_live(args: argparse.Namespace) -> int:
         choice = _choice(args, reader.channels)
         stream = None
         if args.heard == "stems":
-            stream = make_separator(args).stream(reader.rate, choice.count)
+            stream = _live_stream(args, reader.rate, choice.count)
         transcriber = _live_transcriber(args, stream, reader.rate, choice.count)
         separation = stream.latency_samples if stream else 0
         total = separation + transcriber.latency_samples
@@ -257,6 +259,19 @@ def _run_live(args: argparse.Namespace) -> int:
     return 0
 
 
+def _live_stream(args: argparse.Namespace, rate: float, channels: int) -> Stream:
+    """A stream of stems; a model that is made for live use goes hop by hop."""
+    from lars_plugin.separation.streams.open import open_stream
+
+    separator = make_separator(args)
+    if separator.chunking.convention != "causal":
+        return separator.stream(rate, channels)
+    hops = replace(separator.chunking, batch_size=1)
+    return open_stream(
+        separator.model, rate, channels, chunking=hops, post=separator.post, live=True
+    )
+
+
 def _live_transcriber(
     args: argparse.Namespace, stream: Stream | None, rate: float, channels: int
 ) -> HitStream:
@@ -276,7 +291,7 @@ def _live_transcriber(
         )
     name = LIVE if args.transcriber == "auto" else args.transcriber
     return LiveHearing(
-        load_transcriber(name),
+        load_transcriber(name, backend=transcriber_backend(args)),
         rate,
         channels,
         stream.stems if stream else None,

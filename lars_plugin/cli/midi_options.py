@@ -66,7 +66,7 @@ def check_hit_options(args: argparse.Namespace) -> None:
     if args.transcriber not in ("auto", "none"):
         from lars_plugin.midi.transcriber import load_transcriber
 
-        load_transcriber(args.transcriber)
+        load_transcriber(args.transcriber, backend=transcriber_backend(args))
     to_midi(
         [],
         tempo=120.0 if args.bpm == "auto" else _bpm(args.bpm),
@@ -97,14 +97,26 @@ def _offset(args: argparse.Namespace) -> float | Literal["auto"]:
     return offset
 
 
+def transcriber_backend(args: argparse.Namespace) -> str | None:
+    """What --backend says, as far as transcribers know it."""
+    return args.backend if args.backend in ("torch", "openvino") else None
+
+
 def find_hits(args: argparse.Namespace, stems: Stems) -> list[DrumHit]:
     """Transcribe stems, by the options."""
     from lars_plugin.midi import transcribe
+    from lars_plugin.midi.transcriber import DEFAULT, Transcriber, load_transcriber
 
+    name = args.transcriber
+    if name == "auto":
+        name = "none" if args.model == "none" else DEFAULT
+    chosen: str | Transcriber = name
+    if name != "none":
+        chosen = load_transcriber(name, backend=transcriber_backend(args))
     return transcribe(
         stems,
         model=None if args.model == "none" else args.model,
-        transcriber=args.transcriber,
+        transcriber=chosen,
         velocity=args.velocity,
         velocity_range=args.velocity_range,
     )

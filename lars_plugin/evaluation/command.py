@@ -238,6 +238,7 @@ def _evaluate_midi(args: argparse.Namespace, clips: list[Clip], systems: list[Sy
                 args.folder,
                 systems,
                 transcribers=args.transcriber or (DEFAULT,),
+                backend=args.backend if args.backend in ("torch", "openvino") else None,
                 progress=progress,
             )
     if args.variants:

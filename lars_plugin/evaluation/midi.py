@@ -131,6 +131,7 @@ def evaluate_midi(
     systems: Sequence[System],
     *,
     transcribers: Sequence[str] = (DEFAULT,),
+    backend: str | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[MidiScores]:
     """Score models and transcribers on clips.
@@ -140,6 +141,7 @@ def evaluate_midi(
         folder: where they are.
         systems: those that are models are scored.
         transcribers: names or folders.
+        backend: see :func:`~lars_plugin.midi.transcriber.load_transcriber`.
         progress: called with clips done, clips in all, and what comes next.
 
     Returns:
@@ -155,7 +157,7 @@ def evaluate_midi(
             f"no clip below {folder} has a {' or an '.join(NOTES_FILES)}; --midi needs the truth"
         )
     models = [system for system in systems if isinstance(system, ModelSystem)]
-    loaded = [load_transcriber(name) for name in transcribers]
+    loaded = [load_transcriber(name, backend=backend) for name in transcribers]
     scores: dict[str, MidiScores] = {}
     for number, (clip, path) in enumerate(known):
         if progress is not None:

@@ -19,27 +19,23 @@ from lars_plugin.midi.mel import FRAMES_PER_SECOND
 from lars_plugin.midi.onsets import locate_attack
 from lars_plugin.midi.transcriber import Activations
 from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, with_velocities
-from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
+from lars_plugin.networks.transcriber.config import GROUPS
+from lars_plugin.networks.transcriber.kinds import around, kinds_at
 
 __all__ = [
-    "BEFORE",
     "Heard",
     "confidence",
     "hits_in_mixture",
     "hits_in_stems",
-    "kinds_at",
     "stems_of",
     "strokes_heard",
+    "struck_at",
     "velocity_heard",
 ]
 
-# Frames before a peak in which the kind of stroke is looked for.
-BEFORE = 2
 # Seconds by which a stem's attack may differ from what was heard; what is farther is another, or
 # the edge of the search where nothing rises.
 _NEAR = 0.011
-# A second cymbal at the same moment is a stroke of its own from this chance on.
-_BOTH = 0.5
 
 Floats = NDArray[np.float32]
 # Seconds, stem, articulation, confidence, velocity in [0, 1].
@@ -64,37 +60,21 @@ def strokes_heard(activations: Activations, thresholds: Mapping[str, float]) -> 
         ):
             sure = confidence(float(height), thresholds[group])
             time = float(moment) / FRAMES_PER_SECOND
-            for stem, articulation, velocity in kinds_at(activations, index, int(frame)):
+            for stem, articulation, velocity in struck_at(activations, index, int(frame)):
                 yield time, stem, articulation, sure, velocity
 
 
-def kinds_at(activations: Activations, group: int, frame: int) -> Iterator[tuple[str, str, float]]:
-    """What is struck at a peak of a group: the likeliest kind of stroke, and a second cymbal.
-
-    Args:
-        activations: around the frame.
-        group: its index.
-        frame: of the peak.
+def struck_at(activations: Activations, group: int, frame: int) -> Iterator[tuple[str, str, float]]:
+    """What is struck at a peak of a group.
 
     Yields:
         Stem, articulation, velocity (NaN where the transcriber does not hear it).
     """
-    around = slice(max(0, frame - BEFORE), frame + activations.after + 1)
-    mine = [place for place, (stem, _) in enumerate(STROKES) if GROUP_OF[stem] == group]
-    found = activations.strokes[around, mine].max(axis=0)
     velocity = float("nan")
     if activations.velocities is not None:
-        velocity = float(activations.velocities[around, group].max())
-    best = int(found.argmax())
-    stem, articulation = STROKES[mine[best]]
-    yield stem, articulation, velocity
-    others = [
-        place
-        for place, chance in enumerate(found)
-        if STROKES[mine[place]][0] != stem and chance >= _BOTH
-    ]
-    if others:
-        yield *STROKES[mine[max(others, key=lambda place: found[place])]], velocity
+        velocity = float(activations.velocities[around(frame, activations.after), group].max())
+    for kind in kinds_at(activations.strokes, group, frame, activations.after):
+        yield *kind, velocity
 
 
 def hits_in_stems(

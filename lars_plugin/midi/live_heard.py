@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import InputError
-from lars_plugin.midi.heard import BEFORE, Heard, confidence, kinds_at, stems_of, velocity_heard
+from lars_plugin.midi.analysis import drum_stems
+from lars_plugin.midi.heard import Heard, confidence, stems_of, struck_at, velocity_heard
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.midi.levels import REACH, hit_level
 from lars_plugin.midi.mel import (
@@ -30,15 +31,21 @@ from lars_plugin.midi.mel import (
     running_levels,
 )
 from lars_plugin.midi.picking import APART, LATER, moments, peaks
-from lars_plugin.midi.transcriber import Activations, LarsTranscriber, Transcriber
+from lars_plugin.midi.transcriber import (
+    LOWEST_RATE,
+    Activations,
+    LarsTranscriber,
+    Transcriber,
+)
 from lars_plugin.midi.velocity import DEFAULT_RANGE_DB, VelocityScale, check_scale, velocity_of
 from lars_plugin.networks.transcriber.config import CONTEXT, GROUPS, STROKES
+from lars_plugin.separation.streams.base import check_block
 from lars_plugin.separation.streams.live_rate import LiveResampler, can_convert
 
 __all__ = ["LiveHearing", "StrokeStream"]
 
 # Frames of chances that are kept: those that decide about a peak, and where its kind is looked for.
-_KEPT = max(BEFORE, APART) + 1 + LATER
+_KEPT = APART + 1 + LATER
 # Seconds of the stems that are kept after a stroke is known.
 _MARGIN = 0.1
 
@@ -65,15 +72,22 @@ class StrokeStream:
                 f"the transcriber {transcriber.name} hears whole recordings only; for live use"
                 " name a causal one: lars-transcriber-live"
             )
-        if not can_convert(sample_rate, SAMPLE_RATE):
+        if not (sample_rate >= LOWEST_RATE and can_convert(sample_rate, SAMPLE_RATE)):
             raise InputError(f"{sample_rate:g} Hz cannot be heard live; use 44100 or 48000 Hz")
         self._run, self._config = transcriber.run, transcriber.config
         self._chances = transcriber.chances
         self._thresholds = [transcriber.thresholds[group] for group in GROUPS]
         self._ahead = self._config.lookahead
-        self._past = 2 * CONTEXT - self._ahead
         self._rate, self._channels = sample_rate, channels
+        self._position = 0  # for messages
+        # The first run allocates; no stream must wait for that.
+        (features,) = self._run("listen", np.zeros((1, 2 * CONTEXT + 1, BANDS), np.float32))
+        self._run("follow", features[:, :1], self._silence())
         self.reset()
+
+    def _silence(self) -> Floats:
+        """Memory before the first frame."""
+        return np.zeros((self._config.layers, 1, self._config.hidden), np.float32)
 
     @property
     def latency_samples(self) -> int:
@@ -90,7 +104,8 @@ class StrokeStream:
         self._reference = FIRST_REFERENCE_DB
         self._levels = np.empty((0, BANDS), np.float32)  # the newest, up to frame self._heard
         self._heard = self._decided = 0
-        self._memory = np.zeros((self._config.layers, 1, self._config.hidden), np.float32)
+        self._memory = self._silence()
+        self._position = 0
         sizes = (len(STROKES), len(GROUPS), len(GROUPS))
         self._newest = [np.empty((0, size), np.float32) for size in sizes]
         self._last = [-_KEPT] * len(GROUPS)
@@ -99,10 +114,11 @@ class StrokeStream:
         """Take a block ``(channels, n)`` and return what is known by its end, in order of time.
 
         Raises:
-            InputError: a block of another shape.
+            InputError: a block of another type or shape.
+            NonFiniteError: NaN or Inf in it; the stream goes on with the next block.
         """
-        if block.ndim != 2 or block.shape[0] != self._channels:
-            raise InputError(f"blocks must be ({self._channels}, n), got {block.shape}")
+        block = check_block(block, self._channels, self._position, self._rate)
+        self._position += block.shape[1]
         return self._push(self._resampler.push(block) if self._resampler else block)
 
     def flush(self) -> list[Heard]:
@@ -119,7 +135,7 @@ class StrokeStream:
             powers = frame_powers(wave[:, begin : begin + N_FFT]).mean(axis=0, keepdims=True)
             begin += HOP
             level, self._reference = running_levels(powers, self._reference)
-            self._levels = np.concatenate([self._levels[-self._past - self._ahead :], level])
+            self._levels = np.concatenate([self._levels[-2 * CONTEXT :], level])
             self._heard += 1
             if self._heard > self._ahead:
                 found += self._decide()
@@ -144,7 +160,7 @@ class StrokeStream:
     def _struck(self, place: int, frame: int) -> list[Heard]:
         """The strokes at a frame, which is the place in the newest chances."""
         strokes, groups, velocities = self._newest
-        around = Activations(strokes, groups, velocities, after=LATER)
+        newest = Activations(strokes, groups, velocities, after=LATER)
         found: list[Heard] = []
         for group, threshold in enumerate(self._thresholds):
             chances = groups[:, group]
@@ -155,7 +171,7 @@ class StrokeStream:
             self._last[group] = frame
             moment = frame - place + float(moments(chances, np.array([place]), LATER)[0])
             sure = confidence(float(chances[place]), threshold)
-            for stem, articulation, velocity in kinds_at(around, group, place):
+            for stem, articulation, velocity in struck_at(newest, group, place):
                 found.append((moment / FRAMES_PER_SECOND, stem, articulation, sure, velocity))
         return found
 
@@ -176,7 +192,7 @@ class LiveHearing:
         velocity, velocity_range: see :mod:`lars_plugin.midi.velocity`; for stems.
 
     Raises:
-        InputError: as for :class:`StrokeStream`, or unknown options.
+        InputError: as for :class:`StrokeStream`, unknown options, or no stem is a drum.
     """
 
     def __init__(
@@ -192,6 +208,8 @@ class LiveHearing:
     ) -> None:
         check_scale(velocity, velocity_range)
         self.stems = None if stems is None else tuple(stems)
+        if self.stems is not None:
+            drum_stems(self.stems, None)
         self._strokes = StrokeStream(transcriber, sample_rate, channels)
         self._rate, self._channels = sample_rate, channels
         self._scale, self._range, self._full = velocity, velocity_range, reference
@@ -219,7 +237,8 @@ class LiveHearing:
         """Take a block ``(channels, n)``, or ``(stems, channels, n)``; return the hits due.
 
         Raises:
-            InputError: a block of another shape.
+            InputError: a block of another type or shape.
+            NonFiniteError: NaN or Inf in it; the stream goes on with the next block.
         """
         mixture = block
         if self.stems is not None:
@@ -227,8 +246,9 @@ class LiveHearing:
                 wanted = (len(self.stems), self._channels, "n")
                 raise InputError(f"blocks must be {wanted}, got {block.shape}")
             mixture = np.asarray(block.sum(axis=0), np.float32)
-            self._kept = np.concatenate([self._kept, block], axis=2)
         heard = self._strokes.push(mixture)
+        if self.stems is not None:
+            self._kept = np.concatenate([self._kept, block], axis=2)
         self._pushed += mixture.shape[1]
         return self._due(heard, self._pushed)
 

@@ -37,6 +37,11 @@ _FLOOR_DB, _UNIT_DB = -80.0, 20.0
 # decibels a second.
 FIRST_REFERENCE_DB = -30.0
 _FALL_DB = 0.5
+# It stays in this range, so that noise in a pause is not raised, nor one absurd sample makes the
+# rest of a stream silent.
+_QUIETEST_DB, _LOUDEST_DB = -60.0, 20.0
+# Powers count no more than this: far above full scale, where sums would overflow.
+_MOST = np.float32(1e8)
 # The filters are averaged over this many points of a bin: the lowest are as narrow as one.
 _POINTS = 16
 # Seconds whose loudest frames are compared, to find how loud a recording is where it is loud.
@@ -109,21 +114,23 @@ def frame_powers(frames: Floats) -> Floats:
     """Powers ``(n, BANDS)`` of pieces ``(n, N_FFT)`` of one channel."""
     # Only when told to divide by the length does NumPy stay in single precision.
     spectra = np.fft.rfft(frames * (N_FFT * _window()), axis=1, norm="forward")
-    energy = np.asarray(spectra.real**2 + spectra.imag**2, np.float32)
+    with np.errstate(over="ignore"):
+        energy = np.minimum(spectra.real**2 + spectra.imag**2, _MOST)
     return np.asarray(energy @ mel_filters().T, np.float32)
 
 
 def loudness(powers: Floats) -> float:
     """The power of the loudest frames: the upper fifth of the loudest frames of each five seconds.
 
-    A single click in a minute that is louder than all drums does not count.
+    A single click in a minute that is louder than all drums does not count, and after a short
+    passage the noise of a long pause is not taken for the loud part: nothing below -40 dB is.
     """
     totals = powers.sum(axis=1)
     if not len(totals):
         return 0.0
     width = _WINDOW * FRAMES_PER_SECOND
     loudest = [float(totals[begin : begin + width].max()) for begin in range(0, len(totals), width)]
-    return float(np.quantile(loudest, 0.8, method="higher"))
+    return max(float(np.quantile(loudest, 0.8, method="higher")), 1e-4 * max(loudest))
 
 
 def mel_levels(powers: Floats) -> Floats:
@@ -143,19 +150,22 @@ def mel_levels(powers: Floats) -> Floats:
 def running_levels(powers: Floats, reference: float) -> tuple[Floats, float]:
     """The same levels for live use: against the loudest frame so far, which fades by 0.5 dB/s.
 
+    It counts as at least -60 dB, where a sine of full scale has 0: softer drums are missed.
+
     Args:
         powers: ``(frames, BANDS)``, the next of a stream.
         reference: dB; the loudest frame up to now, as returned before.
 
     Returns:
-        Levels as of :func:`mel_levels`, at most 2 in the sum of all bands, and the reference for
-        the frames that come next. Many calls give what one gives.
+        Levels as of :func:`mel_levels`, and the reference for the frames that come next. Many
+        calls give what one gives.
     """
     fall = _FALL_DB / FRAMES_PER_SECOND
     totals = 10 * np.log10(powers.sum(axis=1, dtype=np.float64) + 1e-30)
     references = np.empty(len(powers))
     for index, total in enumerate(totals):
-        reference = references[index] = max(float(total), reference - fall)
+        loudest = max(float(total), reference - fall, _QUIETEST_DB)
+        reference = references[index] = min(loudest, _LOUDEST_DB)
     relative = powers / (10 ** (references[:, None] / 10)) + 10 ** (_FLOOR_DB / 10)
     levels = np.maximum(10 * np.log10(relative), _FLOOR_DB) / _UNIT_DB + 2
     return np.asarray(levels, np.float32), reference

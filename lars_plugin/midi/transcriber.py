@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT",
+    "LOWEST_RATE",
     "TRANSCRIBER_FILE",
     "WEIGHTS_FILE",
     "Activations",
@@ -75,7 +76,7 @@ WEIGHTS_FILE = "weights.safetensors"
 _CHUNK, _CONTEXT = 60000, 2000
 # Frames that the convolutions hear at once: bounds memory.
 _PIECE = 3000
-_LOWEST_RATE = 8000
+LOWEST_RATE = 8000
 
 Floats = NDArray[np.float32]
 
@@ -140,7 +141,8 @@ class Transcriber(ABC):
         """What is struck in a recording.
 
         Args:
-            audio: ``(channels, samples)``, of any level.
+            audio: ``(channels, samples)``, of any level; for a causal network see
+                :func:`~lars_plugin.midi.mel.running_levels`.
             sample_rate: Hz, from 8 kHz.
 
         Returns:
@@ -153,7 +155,7 @@ class Transcriber(ABC):
         """
         if audio.ndim != 2 or not audio.shape[0]:
             raise InputError(f"a recording is (channels, samples), got {audio.shape}")
-        if not sample_rate >= _LOWEST_RATE:
+        if not sample_rate >= LOWEST_RATE:
             raise InputError(
                 f"a recording needs at least 8 kHz to be transcribed, got {sample_rate}"
             )
@@ -303,20 +305,21 @@ def load_own(card: TranscriberCard, backend: str) -> LarsTranscriber:
         ) from error
     path = find_weights(card, card.folder)
     check_file(path, card.weights)
-    run = _runner(config, path, card.weights, backend)
+    digest = card.weights.sha256 or weights_sha256(path)
+    run = _runner(config, path, card.weights, backend, digest)
     return LarsTranscriber(config, run, card.thresholds, card.name, card.biases)
 
 
 @functools.lru_cache(maxsize=8)
 def _runner(
-    config: TranscriberConfig, path: Path, weights: WeightsFile, backend: str
+    config: TranscriberConfig, path: Path, weights: WeightsFile, backend: str, digest: str
 ) -> PartRunner:
     if backend == "torch":
         return TorchParts(_network(config, path, weights))
     run = OpenVINOParts(
         config,
         lambda: _network(config, path, weights),
-        {"weights": weights.sha256 or weights_sha256(path), "network": asdict(config)},
+        {"weights": digest, "network": asdict(config)},
         cache_folder() / "openvino",
     )
     run.prepare()

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from lars_plugin.audio.levels import is_silent
 from lars_plugin.model import Wave
-from lars_plugin.networks.transcriber.config import GROUP_OF, GROUPS, STROKES
+from lars_plugin.networks.transcriber.config import GROUPS
+from lars_plugin.networks.transcriber.kinds import kinds_at
 from lars_plugin.zoo.registry import find_weights
 from lars_plugin.zoo.transcribers import DEFAULT, find_transcriber, open_transcriber
 
@@ -23,10 +24,6 @@ __all__ = ["StrokeListener"]
 
 # Of a transcriber.
 _FRAMES_PER_SECOND = 100
-# Frames before a peak in which the kind of stroke is looked for.
-_BEFORE = 2
-# A second cymbal at the same moment is a stroke of its own from this chance on.
-_BOTH = 0.5
 
 
 class _Heard(Protocol):
@@ -50,14 +47,17 @@ class StrokeListener:
     Args:
         stems: names; ride and crash count as cymbals where those are one stem.
         sample_rate: Hz, from 8 kHz.
+        backend: see :func:`~lars_plugin.zoo.transcribers.open_transcriber`.
 
     Raises:
         ModelNotFoundError: the transcriber, or its weights, are not on this machine.
     """
 
-    def __init__(self, stems: Sequence[str], sample_rate: float) -> None:
+    def __init__(
+        self, stems: Sequence[str], sample_rate: float, backend: str | None = None
+    ) -> None:
         self._stems = tuple(stems)
-        self._rate = sample_rate
+        self._rate, self._backend = sample_rate, backend
         # It is loaded with the first window, but what is missing must be said at once.
         self._card = find_transcriber(DEFAULT)
         find_weights(self._card, self._card.folder)
@@ -75,7 +75,7 @@ class StrokeListener:
         if not np.isfinite(mixture).all() or is_silent(mixture):
             return None
         if self._transcriber is None:
-            self._transcriber = open_transcriber(self._card)
+            self._transcriber = open_transcriber(self._card, self._backend)
         heard = self._transcriber.hear(mixture, self._rate)
         found: dict[str, list[int]] = {stem: [] for stem in self._stems}
         for time, drum in _strokes(heard, self._transcriber.thresholds):
@@ -89,12 +89,8 @@ class StrokeListener:
 def _strokes(heard: _Heard, thresholds: Mapping[str, float]) -> Iterator[tuple[float, str]]:
     """Seconds and drum of each peak that is a stroke."""
     for index, group in enumerate(GROUPS):
-        mine = [place for place, (drum, _) in enumerate(STROKES) if GROUP_OF[drum] == index]
         picked = heard.pick(heard.groups[:, index], thresholds[group])
         for frame, moment in zip(picked.frames, picked.moments, strict=True):
-            near = slice(max(0, frame - _BEFORE), frame + heard.after + 1)
-            chances = heard.strokes[near, mine].max(axis=0)
-            best = STROKES[mine[int(chances.argmax())]][0]
-            sure = {STROKES[mine[k]][0] for k in np.flatnonzero(chances >= _BOTH)}
-            for drum in {best, *sure}:
-                yield float(moment) / _FRAMES_PER_SECOND, drum
+            seconds = float(moment) / _FRAMES_PER_SECOND
+            for drum, _ in kinds_at(heard.strokes, index, int(frame), heard.after):
+                yield seconds, drum

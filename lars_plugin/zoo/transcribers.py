@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -71,6 +70,8 @@ ARCHITECTURES = {
     "transcriber": "lars_plugin.midi.transcriber:load_own",
     "adtof": "lars_plugin.midi.adtof:load_adtof",
 }
+# Log odds beyond are no chances any more.
+_LARGEST_BIAS = 20
 _OWN_WEIGHTS = WeightsFile("weights.safetensors", "safetensors")
 
 
@@ -228,7 +229,8 @@ def read_transcriber(folder: Path) -> TranscriberCard:
         raise ModelFormatError(f"{path}: {error}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFormatError(
-            f"{path} needs thresholds for {', '.join(GROUPS)}, and network as a table ({error!r})"
+            f"{path} needs thresholds for {', '.join(GROUPS)}, and network and biases as tables"
+            f" ({error!r})"
         ) from error
     if architecture not in ARCHITECTURES:
         raise ModelFormatError(
@@ -238,9 +240,9 @@ def read_transcriber(folder: Path) -> TranscriberCard:
     if wrong:
         raise ModelFormatError(f"{path}: thresholds are between 0 and 1: {', '.join(wrong)}")
     unknown = sorted("/".join(stroke) for stroke in biases if stroke not in STROKES)
-    if unknown or not all(map(math.isfinite, biases.values())):
+    if unknown or not all(abs(value) <= _LARGEST_BIAS for value in biases.values()):
         raise ModelFormatError(
-            f"{path}: biases are finite numbers for"
+            f"{path}: biases are numbers in -{_LARGEST_BIAS} to {_LARGEST_BIAS} for"
             f" {', '.join('/'.join(stroke) for stroke in STROKES)}"
             + (f", not for {', '.join(unknown)}" if unknown else "")
         )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from lars_plugin.errors import InputError
+from lars_plugin.errors import InputError, NonFiniteError
 from lars_plugin.midi.heard import Heard, strokes_heard
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.midi.live import live_hits
@@ -132,12 +132,51 @@ def test_what_cannot_be_heard_live_is_refused() -> None:
         LiveHearing(transcriber(causal=False), SAMPLE_RATE)
     with pytest.raises(InputError, match="44101"):
         LiveHearing(transcriber(), 44101)
-    with pytest.raises(InputError, match=r"\(2, n\)"):
+    with pytest.raises(InputError, match="4000 Hz"):
+        LiveHearing(transcriber(), 4000)
+    with pytest.raises(InputError, match="none of the stems vocals"):
+        LiveHearing(transcriber(), SAMPLE_RATE, 2, ("vocals", "bass"))
+    with pytest.raises(InputError, match="floating point"):
+        StrokeStream(transcriber(), SAMPLE_RATE, 2).push(np.zeros((2, 5), np.int16))
+    with pytest.raises(InputError, match=r"\(2, samples\)"):
         StrokeStream(transcriber(), SAMPLE_RATE, 2).push(np.zeros((1, 5), np.float32))
     with pytest.raises(InputError, match=r"\(6, 2, 'n'\)"):
         LiveHearing(transcriber(), SAMPLE_RATE, 2, STEMS).push(np.zeros((6, 1, 5), np.float32))
     with pytest.raises(InputError, match="velocity scale"):
         LiveHearing(transcriber(), SAMPLE_RATE, velocity="cubic")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stems", [None, STEMS])
+def test_a_block_with_nan_is_refused_and_the_stream_goes_on(
+    stems: tuple[str, ...] | None,
+) -> None:
+    wave = noise(30000)
+    blocks: Wave = wave if stems is None else np.stack([wave / np.float32(6)] * 6)
+    whole, other = (LiveHearing(transcriber(), SAMPLE_RATE, 2, stems) for _ in range(2))
+    broken = blocks[..., :500].copy()
+    broken[..., 7] = np.nan
+    found = other.push(blocks[..., :10000])
+    with pytest.raises(NonFiniteError, match="sample 10007"):
+        other.push(broken)
+    found += other.push(blocks[..., 10000:]) + other.flush()
+    assert found == whole.push(blocks) + whole.flush()
+
+
+def test_one_absurd_sample_does_not_silence_the_stream() -> None:
+    heard = transcriber()
+    wave = noise(60000)
+    broken = wave.copy()
+    broken[:, 10000] = 1e20
+    found = [
+        {
+            (round(one[0], 2), one[1])
+            for one in strokes(StrokeStream(heard, SAMPLE_RATE, 2), w, [512])
+        }
+        for w in (wave, broken)
+    ]
+    # The click is 20 dB, which fades: much of what is softer by 40 dB is still heard.
+    assert len(found[1]) > len(found[0]) / 4
+    assert all(np.isfinite(time) for time, _ in found[1])
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7, 100])
@@ -161,6 +200,12 @@ def test_the_reference_of_running_levels_rises_at_once_and_falls_slowly() -> Non
     assert reference == pytest.approx(loud - 1.0, abs=0.01)  # two seconds later
     assert decibels[300] - decibels[101] == pytest.approx(1.0, abs=0.02)
     assert levels.min() >= -2
+
+
+def test_the_reference_of_running_levels_stays_in_range() -> None:
+    silent = np.zeros((20000, BANDS), np.float32)
+    assert running_levels(silent, FIRST_REFERENCE_DB)[1] == -60
+    assert running_levels(np.full((1, BANDS), 1e30, np.float32), -30.0)[1] == 20
 
 
 @pytest.mark.parametrize("mixture", [True, False])

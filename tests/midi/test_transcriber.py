@@ -15,6 +15,7 @@ import pytest
 import soxr
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 
 from lars_plugin import Stems, transcribe, transcribe_mixture
 from lars_plugin.backends.transcription import OpenVINOParts, TorchParts
@@ -291,6 +292,31 @@ def test_a_converted_transcriber_needs_no_pytorch(tmp_path: Path) -> None:
         for _ in range(2)
     ]
     assert said == ["True", "False"]
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_weights_that_are_replaced_are_heard_by_whoever_loads_again(
+    backend: str, mixture: Wave, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LARS_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "one"
+    shutil.copytree(transcriber_folders()[DEFAULT], folder)
+    # A card without a digest: others are refused when the file is another.
+    card = folder / TRANSCRIBER_FILE
+    card.write_text(card.read_text().split("weights:")[0])
+    wave = mixture[:, :SAMPLE_RATE]
+    first = load_transcriber(folder, backend=backend).hear(wave, SAMPLE_RATE).groups
+    path = folder / WEIGHTS_FILE
+    weights = load_file(path)
+    weights = {
+        name: value * 0.5 if value.is_floating_point() else value for name, value in weights.items()
+    }
+    save_file(weights, path)
+    second = load_transcriber(folder, backend=backend).hear(wave, SAMPLE_RATE).groups
+    assert np.abs(second - first).max() > 0.01
+    other = "torch" if backend == "openvino" else "openvino"
+    again = load_transcriber(folder, backend=other).hear(wave, SAMPLE_RATE).groups
+    np.testing.assert_allclose(second, again, atol=1e-4)
 
 
 def test_a_backend_that_transcribers_lack_is_named() -> None:

@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -168,3 +172,20 @@ def test_templates_change_the_stems_and_one_channel_alone_is_separated_as_mono(s
 def test_a_separation_with_templates_can_be_cancelled(song: Wave) -> None:
     with pytest.raises(CancelledError):
         Separator(model()).separate(song, RATE, progress=lambda done, _total: done == 0)
+
+
+@pytest.mark.parametrize(("backend", "imported"), [("torch", "False"), ("openvino", "True")])
+def test_what_runs_the_model_runs_the_transcriber(
+    backend: str, imported: str, tmp_path: Path
+) -> None:
+    code = (
+        "import sys, numpy as np; from lars_plugin import Separator;"
+        f"separator = Separator('lars-mini', backend={backend!r}, precision='float32');"
+        "wave = np.random.default_rng(0).standard_normal((1, 9000)).astype(np.float32) / 9;"
+        "separator.separate(wave, 44100); print('openvino' in sys.modules)"
+    )
+    env = {**os.environ, "LARS_CACHE": str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == imported

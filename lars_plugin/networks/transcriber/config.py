@@ -68,8 +68,9 @@ class TranscriberConfig:
 
     def __post_init__(self) -> None:
         sizes = (self.bands, *self.channels, self.hidden, self.layers, self.level_bands)
-        if len(self.channels) != 2 or min(sizes) < 1:
-            raise InputError(f"the sizes of a transcriber must be positive, got {sizes}")
+        whole = all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
+        if len(self.channels) != 2 or not whole or min(sizes) < 1:
+            raise InputError(f"the sizes of a transcriber must be whole and positive, got {sizes}")
         if self.lookahead not in range(CONTEXT + 1):
             raise InputError(f"lookahead must be 0 to {CONTEXT}, got {self.lookahead}")
         if self.bands % self.level_bands:

@@ -128,7 +128,13 @@ def _of_kind(
         settings = model.config.refinement
         if settings is not None and is_refined(model, chunking):
             rough = StreamingSeparator(model, chunking=chunking)
-            return RefinedStream(rough, settings, stems=stems, viewed=has_views(model.config))
+            return RefinedStream(
+                rough,
+                settings,
+                stems=stems,
+                viewed=has_views(model.config),
+                backend=model.backend_name,
+            )
         return StreamingSeparator(model, chunking=chunking, stems=stems)
     if chunking is not None and chunking != model.config.chunking:
         # Parts that are computed as one take the chunks of the whole, whichever are run.

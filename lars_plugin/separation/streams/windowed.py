@@ -39,6 +39,7 @@ class RefinedStream(ModelStream):
         settings: of the refinement.
         stems: names of those that are returned, in this order; all for None. All are computed.
         viewed: whether windows are shown to the fit as their views.
+        backend: name of what runs the model, which runs what hears strokes, too.
     """
 
     def __init__(
@@ -48,15 +49,18 @@ class RefinedStream(ModelStream):
         *,
         stems: Sequence[str] | None = None,
         viewed: bool = False,
+        backend: str = "",
     ) -> None:
         kept = rough.stems if stems is None else tuple(stems)
         super().__init__(kept, rough.channels, rough.sample_rate)
         self._rough = rough
         self._keep = [rough.stems.index(stem) for stem in kept]
         self._refine = Refiner(settings, rough.stems, rough.sample_rate)
-        self._listen = (
-            StrokeListener(rough.stems, rough.sample_rate) if settings.templates else None
-        )
+        self._listen = None
+        if settings.templates:
+            # What runs the model runs the transcriber: whoever asked for PyTorch has a reason.
+            kind = "openvino" if backend.startswith("openvino") else "torch"
+            self._listen = StrokeListener(rough.stems, rough.sample_rate, kind)
         self._viewed = viewed
         self._fade = max(1, settings.window // 12)
         self._step = settings.window - self._fade

@@ -89,24 +89,29 @@ def run_transcription(args: argparse.Namespace, settings: dict[str, Any]) -> int
         seed=args.seed + round(time.time()),  # another sequence after each resumption
         running=config.causal,
     )
-    average = fit(
+    fitted = fit(
         network,
         remixer,
         FitSettings(args.minutes, args.batch, args.lr),
         args.out / "checkpoint.pt",
         _tell,
     )
-    network.load_state_dict(average)
+    network.load_state_dict(fitted.average)
     chosen, scores = _validate(network.eval(), args.out / "validation", music, args.seed)
     record = {
         "command": " ".join(["lars", *sys.argv[1:]]),
+        "steps": fitted.steps,
+        "minutes": round(fitted.minutes, 1),
+        "batch": f"{args.batch} excerpts of {_SECONDS:g} s",
+        "hours heard": round(fitted.steps * args.batch * _SECONDS / 3600, 1),
+        "learning rate": args.lr,
         "performances": len(performances),
         "pieces of music": len(music),
         "validation F at 50 ms": scores,
         "machine": f"{platform.machine()}, {platform.system()}",
     }
     folder = args.out / "model"
-    publish_transcriber(folder, config, average, chosen, record)
+    publish_transcriber(folder, config, fitted.average, chosen, record)
     print(json.dumps(scores))
     print(f"transcriber: {folder} (use it with --transcriber {folder})")
     return 0

@@ -19,7 +19,7 @@ from lars_plugin.networks.transcriber.config import GROUPS, STROKES
 from lars_plugin.networks.transcriber.network import Transcriber
 from lars_plugin.training.transcription.remix import Item, Remixer
 
-__all__ = ["FitSettings", "fit", "losses"]
+__all__ = ["FitSettings", "Fitted", "fit", "losses"]
 
 # Toms and cymbals are rare: a missed one counts more than an invented one.
 _RARE = {"toms": 2.0, "ride": 2.0, "crash": 2.0}
@@ -45,6 +45,18 @@ class FitSettings:
     steps: int | None = None
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Attributes:
+    average: the averaged weights.
+    steps, minutes: of all runs together.
+    """
+
+    average: dict[str, Tensor]
+    steps: int
+    minutes: float
+
+
 def losses(network: Transcriber, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Of onsets (cross entropy), velocities (squared error where something is struck) and shares
     (cross entropy, weighted by the level)."""
@@ -67,7 +79,7 @@ def fit(
     settings: FitSettings,
     checkpoint: Path,
     tell: Callable[[str], None],
-) -> dict[str, Tensor]:
+) -> Fitted:
     """Train until the time is over.
 
     Args:
@@ -78,7 +90,7 @@ def fit(
         tell: gets a line every hundred steps.
 
     Returns:
-        The averaged weights.
+        The averaged weights, and how long it took to get there.
 
     Raises:
         DatasetError: the checkpoint is of another network.
@@ -140,7 +152,7 @@ def fit(
             save()
             saved = time.monotonic()
     save()
-    return average
+    return Fitted(average, step, (spent + time.monotonic() - begin) / 60)
 
 
 def _batch(source: Remixer, size: int) -> tuple[Tensor, ...]:

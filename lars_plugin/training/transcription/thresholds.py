@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.midi.heard import BEFORE, strokes_heard
+from lars_plugin.midi.heard import strokes_heard
 from lars_plugin.midi.mel import FRAMES_PER_SECOND
 from lars_plugin.midi.scoring import CLASSES, Stroke, add_scores, score_hits
 from lars_plugin.midi.transcriber import Activations, levels_for
@@ -21,6 +21,7 @@ from lars_plugin.networks.transcriber.config import (
     STROKES,
     TranscriberConfig,
 )
+from lars_plugin.networks.transcriber.kinds import around
 from lars_plugin.training.transcription.remix import Remixer
 from lars_plugin.training.transcription.shards import Bytes, Performance, unpack
 
@@ -146,11 +147,11 @@ def choose_biases(
             for stroke in truth:
                 kind = (stroke.stem, stroke.articulation)
                 frame = round(stroke.time * FRAMES_PER_SECOND)
-                around = slice(max(0, frame - BEFORE), frame + activations.after + 1)
-                if kind not in kinds or not len(activations.groups[around]):
+                near = around(frame, activations.after)
+                if kind not in kinds or not len(activations.groups[near]):
                     continue
-                if activations.groups[around, index].max() >= thresholds[group]:
-                    rows.append(activations.strokes[around].max(axis=0))
+                if activations.groups[near, index].max() >= thresholds[group]:
+                    rows.append(activations.strokes[near].max(axis=0))
                     played.append(kind)
         there = [kind for kind in kinds if kind in played]
         if len(there) > 1:

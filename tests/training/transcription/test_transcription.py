@@ -160,11 +160,15 @@ def test_training_lowers_the_loss_and_goes_on_where_it_stopped(
     batch = _batch(remixer(shards, STILL, seed=9), 4)
     before = sum(losses(network.eval(), batch)).item()  # type: ignore[union-attr]
     settings = FitSettings(60, batch=2, lr=0.03, steps=40)
-    fit(network, remixer(shards, STILL), settings, checkpoint, lines.append)
+    first = fit(network, remixer(shards, STILL), settings, checkpoint, lines.append)
+    assert first.steps == 40
+    assert 0 < first.minutes < 10
     assert sum(losses(network.eval(), batch)).item() < 0.8 * before  # type: ignore[union-attr]
     assert torch.load(checkpoint, weights_only=True)["step"] == 40
     other = Transcriber(config)
-    fit(other, remixer(shards), settings, checkpoint, lines.append)
+    second = fit(other, remixer(shards), settings, checkpoint, lines.append)
+    assert second.steps == 40
+    assert second.minutes == pytest.approx(first.minutes, abs=0.5)
     assert any("resumed at step" in line for line in lines)
     for key, value in network.state_dict().items():
         torch.testing.assert_close(other.state_dict()[key], value)
