@@ -2,8 +2,9 @@
 """Excerpts for the transcriber, mixed anew from packed powers each time.
 
 All that varies here is a gain per stem, band and frame, or something added, so it costs little
-beside a rendering: balances, equalisers, rooms, music, noise, compression, band limits, a shift of
-all bands. What powers cannot say (clipping, codecs, phases) is in the renderings themselves.
+beside a rendering: drums of other sizes and lengths, balances, equalisers, rooms, music, noise,
+compression, band limits, a shift of all bands. What powers cannot say (clipping, codecs, phases) is
+in the renderings themselves.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ _DRUMS = len(LEVEL_STEMS) - 1
 # Strokes softer than this are hard to hear, and missing one costs less.
 _SOFT, _SOFT_WEIGHT = 0.15, 0.3
 _NEIGHBOUR = 0.5  # the target in the frames beside a stroke
+# Stems whose sound differs most from kit to kit.
+_METAL = ("hihat", "ride", "crash")
+# Frames before a stroke in which its power begins to rise, as windows overlap.
+_RISE = 3
+_CLOSED, _OPEN = (STROKES.index(("hihat", kind)) for kind in ("closed", "open"))
 _FLOOR_DB = -80.0
 _NOTHING = 1e-20  # powers below are what rooms leave of silence
 
@@ -64,6 +70,7 @@ class RemixConfig:
     """Probabilities in [0, 1]; levels in dB, drawn from normal distributions or ranges."""
 
     exchange: float = 0.35  # some stems from another performance
+    character: float = 0.4  # of each stem: another size, tone and length
     balance: float = 0.8  # a gain and an equaliser for each stem
     balance_db: float = 4.0
     equaliser: float = 0.7  # on all drums
@@ -120,6 +127,8 @@ class Remixer:
         stems, strokes = self._performance()
         if rng.random() < config.exchange:
             stems, strokes = self._exchange(stems, strokes)
+        for stem in np.flatnonzero(rng.random(_DRUMS) < config.character):
+            strokes = self._character(int(stem), stems, strokes)
         if rng.random() < config.balance:
             for stem in stems:
                 stem *= _gain(rng.normal(0, config.balance_db) + self._curve(1.5))
@@ -182,19 +191,48 @@ class Remixer:
         at = np.linspace(0, points - 1, BANDS)
         return np.asarray(np.interp(at, np.arange(points), values), np.float32)
 
+    def _character(self, stem: int, stems: Floats, strokes: Floats) -> Floats:
+        """One stem as another drum: higher or lower, of another tone, longer or shorter.
+
+        Returns:
+            The strokes; a closed hi-hat that rings on is an open one.
+        """
+        rng = self.rng
+        metal = LEVEL_STEMS[stem] in _METAL
+        most = 6 if metal else 2
+        powers = _shifted(stems[stem], int(rng.integers(-most, most + 1)))
+        powers *= _gain(self._curve(4.0 if metal else 2.5))
+        length = rng.random()
+        if metal and length < 0.35:
+            seconds, wet = float(np.exp(rng.uniform(np.log(0.1), 0.0))), rng.uniform(-20, -8)
+            powers += _ringing(powers, seconds, wet)
+            closed = strokes[:, 1] == _CLOSED
+            if LEVEL_STEMS[stem] == "hihat" and seconds > 0.3 and wet > -14 and closed.any():
+                strokes = strokes.copy()
+                strokes[closed, 1] = _OPEN
+        elif length < 0.6:
+            mine = strokes[_STEM[strokes[:, 1].astype(int)] == stem, 0]
+            begins = np.rint(mine * FRAMES_PER_SECOND).astype(int) - _RISE
+            frames = np.arange(len(powers))
+            last = np.zeros(len(powers), int)
+            last[np.clip(begins, 0, len(powers) - 1)] = np.maximum(begins, 0)
+            since = frames - np.maximum.accumulate(last)
+            fall = rng.uniform(5, 60) / FRAMES_PER_SECOND * since
+            powers *= _gain(-np.minimum(fall, 30.0))[:, None]
+        stems[stem] = powers
+        return strokes
+
     def _room(self, stems: Floats) -> None:
         """Powers that ring on: by 60 dB in 0.15 to 1.2 s, at times longer in the bass."""
         rng = self.rng
         seconds = rng.uniform(0.15, 1.2) * np.linspace(1.3, 0.6, self.level_bands)
         if rng.random() < 0.5:
             seconds[:] = seconds.mean()
-        wet = float(_gain(rng.uniform(-28, -8))) * 20
+        wet = rng.uniform(-28, -8)
         width = BANDS // self.level_bands
         for index, tail in enumerate(seconds):
             part = stems[..., index * width : (index + 1) * width]
-            keep = 10 ** (-6 / (tail * FRAMES_PER_SECOND))
-            ring = lfilter([0.0, 1.0], [1.0, -keep], part, axis=1)
-            part += np.asarray(wet * (1 - keep) * ring, np.float32)
+            part += _ringing(part, float(tail), wet)
 
     def _compression(self, mixture: Floats) -> Floats:
         """One gain per frame for everything, that follows the level."""
@@ -262,6 +300,21 @@ class Remixer:
             np.asarray(wide / np.maximum(total, _NOTHING), np.float32).transpose(1, 0, 2),
             np.asarray(np.clip((loud + 60) / 60, 0, 1), np.float32),
         )
+
+
+def _ringing(powers: Floats, seconds: float, wet: float) -> Floats:
+    """What rings on after powers ``(..., frames, bands)``: by 60 dB in ``seconds``, ``wet`` dB."""
+    keep = 10 ** (-6 / (seconds * FRAMES_PER_SECOND))
+    ring = lfilter([0.0, 1.0], [1.0, -keep], powers, axis=-2)
+    return np.asarray(20 * float(_gain(wet)) * (1 - keep) * ring, np.float32)
+
+
+def _shifted(powers: Floats, by: int) -> Floats:
+    """Powers ``(frames, bands)`` with all bands up by some; nothing comes in from outside."""
+    result = np.zeros_like(powers)
+    bands = powers.shape[1]
+    result[:, max(0, by) : bands + min(0, by)] = powers[:, max(0, -by) : bands - max(0, by)]
+    return result
 
 
 def _gain(decibels: float | NDArray[np.floating]) -> Floats:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from lars_plugin.training.data.grooves import load_grooves
 from lars_plugin.training.data.kits import load_kits
 from lars_plugin.training.transcription.command import _UNUSED, _adopt
 from lars_plugin.training.transcription.fit import FitSettings, _batch, fit, losses
-from lars_plugin.training.transcription.remix import RemixConfig, Remixer
+from lars_plugin.training.transcription.remix import RemixConfig, Remixer, _shifted
 from lars_plugin.training.transcription.shards import (
     Performance,
     pack,
@@ -41,8 +42,8 @@ from lars_plugin.zoo.checkpoints import read_state
 from lars_plugin.zoo.transcribers import find_transcriber
 
 STILL = RemixConfig(
-    exchange=0, balance=0, equaliser=0, room=0, music=0, compression=0, noise=0, dull=0, thin=0,
-    shift=0, level_db=0,
+    exchange=0, character=0, balance=0, equaliser=0, room=0, music=0, compression=0, noise=0, dull=0,
+    thin=0, shift=0, level_db=0,
 )  # fmt: skip
 
 
@@ -147,6 +148,25 @@ def test_without_variation_an_excerpt_is_what_was_rendered(shards: Path) -> None
         for begin in range(701)
     ]  # fmt: skip
     assert min(differences) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_drum_of_another_kind_is_struck_at_the_same_moments(shards: Path, seed: int) -> None:
+    plain = remixer(shards, STILL, seed=seed).draw()
+    other = remixer(shards, dataclasses.replace(STILL, character=1), seed=seed).draw()
+    # Both drew the same window; hi-hats may have been opened.
+    groups = slice(len(STROKES), None)
+    np.testing.assert_array_equal(other.targets[:, groups], plain.targets[:, groups])
+    assert np.abs(other.levels - plain.levels).max() > 0.1
+    assert np.isfinite(other.levels).all()
+    np.testing.assert_allclose(other.shares.sum(axis=1).max(), 1, atol=1e-5)
+
+
+def test_bands_that_are_shifted_lose_what_leaves_the_range() -> None:
+    powers = np.arange(1, 7, dtype=np.float32)[None].repeat(2, axis=0)
+    assert _shifted(powers, 2)[0].tolist() == [0, 0, 1, 2, 3, 4]
+    assert _shifted(powers, -2)[1].tolist() == [3, 4, 5, 6, 0, 0]
+    np.testing.assert_array_equal(_shifted(powers, 0), powers)
 
 
 def test_training_lowers_the_loss_and_goes_on_where_it_stopped(
