@@ -42,8 +42,8 @@ from lars_plugin.zoo.checkpoints import read_state
 from lars_plugin.zoo.transcribers import find_transcriber
 
 STILL = RemixConfig(
-    exchange=0, character=0, balance=0, equaliser=0, room=0, music=0, compression=0, noise=0, dull=0,
-    thin=0, shift=0, level_db=0,
+    exchange=0, character=0, balance=0, equaliser=0, room=0, music=0, compression=0, noise=0,
+    dull=0, thin=0, shift=0, level_db=0,
 )  # fmt: skip
 
 
