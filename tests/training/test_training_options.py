@@ -17,7 +17,7 @@ from lars_plugin.separation.separator import Separator
 from lars_plugin.training import prepare
 from lars_plugin.training.command import _settings, add_train_parser, run_train
 from lars_plugin.training.networks.losses import band_loss, paper_loss
-from lars_plugin.training.networks.trainer import load_clips
+from lars_plugin.training.networks.scores import load_clips
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from tests.models import QUICK_BANDUNET, bandunet
 

@@ -7,38 +7,33 @@ import copy
 import csv
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import soundfile
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from lars_plugin.allocator import keep_freed_memory
-from lars_plugin.errors import DatasetError, ModelError
-from lars_plugin.evaluation.metrics import is_sounding, sdr
+from lars_plugin.errors import ModelError
 from lars_plugin.files import replacing
 from lars_plugin.networks.registry import Training, of_network
-from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.data.pool import Pool, PoolConfig
 from lars_plugin.training.networks.losses import MaskNetwork, band_loss
 from lars_plugin.training.networks.mask_sums import Kernels
 from lars_plugin.training.networks.muon import make_optimizer
 from lars_plugin.training.networks.pointwise import use_matrix_products
+from lars_plugin.training.networks.scores import load_clips, validate
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from lars_plugin.training.render.fullmix import FULLMIX_STEMS
 from lars_plugin.training.render.renderer import STEMS
 
-__all__ = ["FitConfig", "Trainer", "load_clips", "validate"]
+__all__ = ["FitConfig", "Trainer"]
 
 log = logging.getLogger(__name__)
-
-Clip = tuple[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -83,59 +78,6 @@ class FitConfig:
     cooldown: float = 0.25  # the last part of the minutes, over which the rate falls to 0
     validate_every: float = 10.0  # minutes
     save_every: float = 4.0  # minutes
-
-
-def load_clips(folder: str | Path, names: Sequence[str] = STEMS) -> list[Clip]:
-    """Validation clips ``(name, stems (S, C, L))`` from folders of ``<stem>.flac``."""
-    clips = []
-    for path in sorted(p for p in Path(folder).iterdir() if (p / f"{STEMS[0]}.flac").is_file()):
-        stems = [_read_stem(path / f"{name}.flac") for name in names]
-        clips.append((path.name, np.stack(stems)))
-    if not clips:
-        raise DatasetError(f"no clip folders with {STEMS[0]}.flac below {folder}")
-    return clips
-
-
-def _read_stem(path: Path) -> NDArray[np.float32]:
-    try:
-        wave, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise DatasetError(f"cannot read the validation clip {path}: {error}") from error
-    return np.asarray(wave.T, np.float32)
-
-
-def validate(
-    network: nn.Module,
-    clips: list[Clip],
-    device: str = "cpu",
-    names: Sequence[str] = STEMS,
-) -> dict[str, float]:
-    """Median SDR in dB per stem over the clips where it sounds.
-
-    "mean" is the mean over the drum stems; a stem "other" is left out of it.
-    """
-    scores: dict[str, list[float]] = {stem: [] for stem in names}
-    network.eval()
-    with torch.inference_mode():
-        for _, stems in clips:
-            mixture = stems.sum(0)
-            estimate = _whole(network, torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
-            for index, stem in enumerate(names):
-                if is_sounding(stems[index], mixture):
-                    scores[stem].append(sdr(stems[index], estimate[index]))
-    result = {stem: float(np.median(values)) for stem, values in scores.items() if values}
-    result["mean"] = float(np.mean([v for stem, v in result.items() if stem in STEMS]))
-    return result
-
-
-def _whole(network: nn.Module, wave: torch.Tensor) -> torch.Tensor:
-    """A network's stems of a clip of any length, in one pass."""
-    length = wave.shape[2]
-    shape = getattr(network, "config", None)
-    if isinstance(shape, Shape):  # some take some numbers of frames only
-        wave = nn.functional.pad(wave, (0, shape.whole_length(length) - length))
-    result: torch.Tensor = network(wave)
-    return result[..., :length]
 
 
 def _schedule(progress: float, cooldown: float) -> float:

@@ -13,13 +13,8 @@ import torch
 
 from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
 from lars_plugin.training.networks.losses import band_loss, paper_loss
-from lars_plugin.training.networks.trainer import (
-    FitConfig,
-    Trainer,
-    _schedule,
-    load_clips,
-    validate,
-)
+from lars_plugin.training.networks.scores import load_clips, validate
+from lars_plugin.training.networks.trainer import FitConfig, Trainer, _schedule
 from tests.models import QUICK_BANDUNET
 
 SMALL = BandUNetConfig(**QUICK_BANDUNET)
