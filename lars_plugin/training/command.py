@@ -217,10 +217,10 @@ def run_train(args: argparse.Namespace) -> int:
     if args.init:
         adopt(network, read_weights(args.init))
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    print(f"{parameters:,} parameters; {config.minutes:g} minutes on {config.device}")
     trainer = Trainer(network, config, args.out, lambda line: print(line, flush=True))
     if args.cool is not None:
         trainer.cool_for(args.cool)
+    print(f"{parameters:,} parameters; {trainer.config.minutes:g} minutes on {config.device}")
     average = trainer.run()
     record = {
         "command": " ".join(["lars", *sys.argv[1:]]),

@@ -173,11 +173,14 @@ def test_what_belongs_to_no_stem_is_in_the_mixture_alone() -> None:
     assert beside > alone
 
 
-def test_a_run_goes_on_with_cooling_by_command(data: Any, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_cooling_by_command(
+    data: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [*folders(data), "--batch", 2, "--synthetic-kits", 1, "--records", 1]
     words += ["--network", json.dumps(QUICK_BANDUNET), "--optimizer", "muon"]
     out = tmp_path / "out"
     assert run_train(parse(out, *words, "--minutes", 5, "--cool", 0.02)) == 0
+    assert "parameters; 0.02 minutes on cpu" in capsys.readouterr().out
     record = json.loads((out / "model" / "training.json").read_text())
     assert record["settings"]["cooldown"] == pytest.approx(1)
     assert record["settings"]["minutes"] == pytest.approx(0.02)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import csv
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,6 +85,23 @@ def _schedule(progress: float, cooldown: float) -> float:
     """Warm-up, constant rate, linear cool-down. A run can be prolonged before the cool-down."""
     warmup = min(1.0, progress / 0.01)
     return warmup * min(1.0, max(0.0, 1 - progress) / max(cooldown, 1e-9)) + 1e-3
+
+
+def _ramp(progress: float) -> float:
+    """Share of the logarithmic term's weight after this share of a run, 0 to 1."""
+    return float(np.clip((progress - 0.05) / 0.15, 0, 1))
+
+
+def _schedule_of(state: dict[str, Any]) -> tuple[float, float]:
+    """Minutes and cool-down of the run that a checkpoint is of."""
+    config = state["config"]
+    return config["minutes"], config.get("cooldown", FitConfig.cooldown)
+
+
+def _ramp_of(state: dict[str, Any]) -> float:
+    """How far the ramp is in a checkpoint; older ones only say when they were written."""
+    kept: float | None = state.get("log_ramp")
+    return _ramp(state["spent"] / (60 * _schedule_of(state)[0])) if kept is None else kept
 
 
 def _has_bfloat16(device: str) -> bool:
@@ -168,15 +186,28 @@ class Trainer:
         self.spent = 0.0
         self.step = 0
         self._cooled = False  # whether what was loaded had a falling rate
+        self._reached = 0.0  # ramp of the logarithmic term, at the least
         self.checkpoint = self.folder / "checkpoint.pt"
         self.before_cooling = self.folder / "constant.pt"
         if self.checkpoint.is_file():
             self._resume()
 
     def cool_for(self, minutes: float) -> None:
-        """End the run: these minutes more, over all of which the rate falls."""
+        """End the run: these minutes more, over all of which the rate falls.
+
+        An interrupted cooling over as many minutes goes on from its checkpoint.
+        """
+        state = self._read(self.checkpoint) if self.checkpoint.is_file() else {}
+        if state.get("cooling"):
+            total, cooldown = _schedule_of(state)
+            if math.isclose(cooldown * total, minutes) and state["spent"] < total * 60:
+                self._load(state)
+                self.config = replace(self.config, minutes=total, cooldown=cooldown)
+                self.report(f"the cooling goes on at minute {self.spent / 60:.1f} of {total:.1f}")
+                return
         if self._cooled and self.before_cooling.is_file():
             self._load(self._read(self.before_cooling))
+        self._reached = self.log_ramp
         self.save(self.before_cooling)
         total = self.spent / 60 + minutes
         self.config = replace(self.config, minutes=total, cooldown=minutes / total)
@@ -190,6 +221,16 @@ class Trainer:
     def progress(self) -> float:
         """Share of the run's minutes that has passed, 0 to 1."""
         return min(1.0, self.spent / (self.config.minutes * 60))
+
+    @property
+    def log_ramp(self) -> float:
+        """Share of the logarithmic term's weight that has been brought in, 0 to 1.
+
+        It never falls, not even where a longer run lowers the progress.
+        """
+        if not self.config.log_ramp:
+            return 1.0
+        return max(self._reached, _ramp(self.progress))
 
     def run(self) -> nn.Module:
         """Train until the minutes are over, counting all resumed runs together.
@@ -252,8 +293,7 @@ class Trainer:
             group["lr"] = config.lr * _schedule(self.progress, config.cooldown)
         self.network.train()
         stems = torch.from_numpy(pool.draw()).to(config.device)
-        ramp = float(np.clip((self.progress - 0.05) / 0.15, 0, 1)) if config.log_ramp else 1.0
-        log_weight = config.log_weight * ramp
+        log_weight = config.log_weight * self.log_ramp
         kind = config.device.split(":")[0]
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.bfloat16):
             loss, scores = self._loss(stems, log_weight)
@@ -312,6 +352,7 @@ class Trainer:
             "spent": self.spent,
             "step": self.step,
             "cooling": self.cooling,
+            "log_ramp": self.log_ramp,
             "config": asdict(self.config),
         }
         with replacing(path or self.checkpoint, error=ModelError) as temporary:
@@ -319,10 +360,14 @@ class Trainer:
 
     def _resume(self) -> None:
         state = self._read(self.checkpoint)
-        begin = (1 - self.config.cooldown) * self.config.minutes * 60
-        if state.get("cooling") and state["spent"] < begin and self.before_cooling.is_file():
-            # The run is prolonged: it goes on from where its rate was still constant.
-            state = self._read(self.before_cooling)
+        ours = self.config.minutes, self.config.cooldown
+        same = all(map(math.isclose, ours, _schedule_of(state)))
+        if state.get("cooling") and not same and self.before_cooling.is_file():
+            # The rate fell towards another end. The run goes on from where it was constant; but
+            # if its minutes are over even there, the cooled weights are the better result.
+            before = self._read(self.before_cooling)
+            if before["spent"] < self.config.minutes * 60:
+                state = before
         self._load(state)
         self.report(f"resumed at step {self.step}, {self.spent / 60:.1f} minutes in")
 
@@ -335,6 +380,7 @@ class Trainer:
             self.report(f"the momentum is not {self.config.optimizer}'s; it begins at zero")
         self.spent, self.step = state["spent"], state["step"]
         self._cooled = bool(state.get("cooling"))
+        self._reached = _ramp_of(state)
 
     def _read(self, path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.config.device)
