@@ -25,12 +25,14 @@ from lars_plugin.training.data.kits import load_kits
 from lars_plugin.training.data.sources import Alternating, Source
 from lars_plugin.training.data.stemgmd import StemGMDRenderer
 from lars_plugin.training.music.accompaniment import Accompaniment
-from lars_plugin.training.render.fullmix import FullMixRenderer
+from lars_plugin.training.render.fullmix import FULLMIX_STEMS, FullMixRenderer
 from lars_plugin.training.render.records import Records, RecordsConfig
-from lars_plugin.training.render.renderer import Renderer
+from lars_plugin.training.render.renderer import STEMS, Renderer
 from lars_plugin.training.sounds.impulses import Impulses
 
-__all__ = ["Pool", "PoolConfig", "make_source"]
+__all__ = ["Pool", "PoolConfig", "make_source", "varied"]
+
+Wave = NDArray[np.float32]
 
 
 # Excerpts that are cut out of one rendering. Half of a single one would be strokes before its
@@ -112,6 +114,38 @@ def _work(config: PoolConfig, index: int, out: Any) -> None:
             out.put(piece)
 
 
+def varied(rng: np.random.Generator, batch: Wave, count: int) -> Wave:
+    """Excerpts in other balances, and with stems of each other.
+
+    That is for half of them. A compressor, a tape or an encoder heard the mixture as it was, and
+    other gains undo what it did; so the others keep theirs, up to a gain, a sign and the sides.
+
+    Args:
+        rng: draws all of it.
+        batch: ``(B, S, 2, L)``; not changed.
+        count: how many rows are stems. One behind them, which belongs to none, stays with its
+            excerpt.
+
+    Returns:
+        New memory of the same shape, in any order of excerpts.
+    """
+    size = len(batch)
+    # Levels differ by up to 40 dB between excerpts; even out before exchanging stems.
+    peak = np.abs(batch.sum(1)).max(axis=(1, 2), keepdims=True)[:, None]
+    batch = batch / np.maximum(peak, np.float32(1e-4))
+    # Of an odd number half, on average.
+    free = batch[: int(size / 2 + rng.random())]
+    for stem in range(count):
+        if rng.random() < 0.2:
+            free[:, stem] = free[rng.permutation(len(free)), stem]
+    gains = 10 ** (rng.normal(0, 5, (len(free), batch.shape[1], 1, 1)) / 20)
+    free *= gains.astype(np.float32)
+    if rng.random() < 0.5:
+        batch = batch[:, :, ::-1]
+    flips = rng.choice([-1.0, 1.0], (size, 1, 1, 1)).astype(np.float32)
+    return np.asarray(batch * flips, np.float32)
+
+
 class Pool:
     """The latest excerpts of all workers. Drawing never waits once the pool is filled."""
 
@@ -172,27 +206,16 @@ class Pool:
             picks = self._rng.choice(len(self._items), self._config.batch, replace=False)
             return [self._items[i] for i in picks]
 
-    def draw(self) -> NDArray[np.float32]:
-        """A batch ``(B, S, 2, L)`` float32; waits only until two batches are ready.
+    def draw(self) -> Wave:
+        """A batch ``(B, S, 2, L)`` float32, varied; waits only until two batches are ready.
 
         S is 6, or 7 with music around the drums; behind six stems there is what belongs to none of
         them, where excerpts are treated as records.
         """
-        rng, size = self._rng, self._config.batch
         batch = np.stack(self._choose()).astype(np.float32)
-        self.drawn += size
-        # Levels differ by up to 40 dB between excerpts; even out before exchanging stems.
-        peak = np.abs(batch.sum(1)).max(axis=(1, 2), keepdims=True)[:, None]
-        batch /= np.maximum(peak, 1e-4)
-        for stem in range(batch.shape[1]):
-            if rng.random() < 0.2:
-                batch[:, stem] = batch[rng.permutation(size), stem]
-        gains = 10 ** (rng.normal(0, 5, (size, batch.shape[1], 1, 1)) / 20)
-        batch *= gains.astype(np.float32)
-        if rng.random() < 0.5:
-            batch = batch[:, :, ::-1]
-        flips = rng.choice([-1.0, 1.0], (size, 1, 1, 1)).astype(np.float32)
-        return np.asarray(batch * flips, np.float32)
+        self.drawn += len(batch)
+        count = len(STEMS if self._config.accompaniment is None else FULLMIX_STEMS)
+        return varied(self._rng, batch, count)
 
     def close(self) -> None:
         """End the workers."""
