@@ -73,7 +73,7 @@ def add_train_parser(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--cool", type=float, metavar="MINUTES",
-        help="end the run: train these minutes more while the rate falls to 0, and write the model;"
+        help="end the run: train these minutes more while the rate falls, and write the model;"
         " the run can go on later, without this option, as if it had not been cooled",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of weights and rendering (default 0)")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -16,6 +15,7 @@ from lars_plugin.errors import DatasetError
 from lars_plugin.evaluation.metrics import is_sounding, sdr
 from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.render.renderer import STEMS
+from lars_plugin.training.sounds.files import read_wave
 
 __all__ = ["Clip", "load_clips", "validate"]
 
@@ -26,19 +26,11 @@ def load_clips(folder: str | Path, names: Sequence[str] = STEMS) -> list[Clip]:
     """Validation clips ``(name, stems (S, C, L))`` from folders of ``<stem>.flac``."""
     clips = []
     for path in sorted(p for p in Path(folder).iterdir() if (p / f"{STEMS[0]}.flac").is_file()):
-        stems = [_read_stem(path / f"{name}.flac") for name in names]
-        clips.append((path.name, np.stack(stems)))
+        waves = [read_wave(path / f"{name}.flac", what="validation clip")[0] for name in names]
+        clips.append((path.name, np.stack([wave.T for wave in waves])))
     if not clips:
         raise DatasetError(f"no clip folders with {STEMS[0]}.flac below {folder}")
     return clips
-
-
-def _read_stem(path: Path) -> NDArray[np.float32]:
-    try:
-        wave, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise DatasetError(f"cannot read the validation clip {path}: {error}") from error
-    return np.asarray(wave.T, np.float32)
 
 
 def validate(

@@ -76,7 +76,7 @@ class FitConfig:
     records: float = 0.65  # share of excerpts that are limited, clipped, encoded ...
     device: str = "cpu"
     compile: bool = False  # fuse through torch.compile: a quarter faster, needs a C++ compiler
-    cooldown: float = 0.25  # the last part of the minutes, over which the rate falls to 0
+    cooldown: float = 0.25  # the last part of the minutes, over which the rate falls to a thousandth
     validate_every: float = 10.0  # minutes
     save_every: float = 4.0  # minutes
 
