@@ -99,6 +99,11 @@ def add_train_parser(subparsers: Any) -> None:
         help="share of the excerpts that are treated as records are: limited, clipped, on tape,"
         " resampled, encoded where PyAV is installed (default 0.65)",
     )  # fmt: skip
+    parser.add_argument(
+        "--without", default="", metavar="A,B",
+        help="augmentations that are left out, to measure what they are worth: room, encoded,"
+        " records for all that makes records ...",
+    )  # fmt: skip
     add_device_option(parser, default="cpu")
     parser.add_argument(
         "--compile", action="store_true", help="torch.compile: faster steps, needs a C++ compiler"
@@ -151,6 +156,7 @@ def add_train_parser(subparsers: Any) -> None:
 
 def _settings(args: argparse.Namespace) -> FitConfig:
     from lars_plugin.training.networks.trainer import FitConfig
+    from lars_plugin.training.render.augmentations import check_augmentations
 
     names = {field.name for field in fields(FitConfig)}
     if args.clips is None:
@@ -181,6 +187,8 @@ def _settings(args: argparse.Namespace) -> FitConfig:
     # The bounded term alone would drive rare stems of a trained network back to silence.
     given["log_ramp"] = not args.init
     given["exclude_kits"] = tuple(filter(None, args.exclude_kits.split(",")))
+    given["without"] = tuple(filter(None, args.without.split(",")))
+    check_augmentations(given["without"])
     return FitConfig(**{key: value for key, value in given.items() if key in names})
 
 

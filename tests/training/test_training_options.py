@@ -79,6 +79,7 @@ def test_the_loss_option_chooses_the_weights(data: Any, tmp_path: Path) -> None:
         (["--accompaniment", "/nowhere"], "accompaniment /nowhere: no such folder"),
         (["--synthetic-kits", "-1"], "must not be negative"),
         (["--stemgmd", "/nowhere"], "stemgmd /nowhere: no such folder"),
+        (["--without", "room,rooms"], "unknown augmentation 'rooms': use timbre"),
     ],
 )
 def test_a_missing_folder_is_one_clear_error(

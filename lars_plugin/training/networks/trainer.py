@@ -42,13 +42,15 @@ class FitConfig:
     """Everything a run depends on; it is stored in every checkpoint.
 
     The schedule follows the clock, not the step count, so ``minutes`` of training give the best
-    model that is possible in this time on any machine.
+    model that is possible in this time on any machine. With ``steps`` it follows these instead,
+    so that runs can be compared.
     """
 
     kits: str | tuple[str, ...]
     grooves: str
     clips: str
     minutes: float = 60.0
+    steps: int | None = None
     segment: int = 130560
     batch: int = 8
     lr: float = 2e-3
@@ -74,9 +76,10 @@ class FitConfig:
     accompaniment: str | None = None  # bank of music, or "synthetic": a seventh stem "other"
     impulses: str | None = None  # folder of impulse responses of real rooms
     records: float = 0.65  # share of excerpts that are limited, clipped, encoded ...
+    without: tuple[str, ...] = ()  # augmentations that are left out
     device: str = "cpu"
     compile: bool = False  # fuse through torch.compile: a quarter faster, needs a C++ compiler
-    cooldown: float = 0.25  # the last part of the minutes, over which the rate falls to a thousandth
+    cooldown: float = 0.25  # the last part of the minutes, over which the rate falls
     validate_every: float = 10.0  # minutes
     save_every: float = 4.0  # minutes
 
@@ -210,7 +213,7 @@ class Trainer:
         self._reached = self.log_ramp
         self.save(self.before_cooling)
         total = self.spent / 60 + minutes
-        self.config = replace(self.config, minutes=total, cooldown=minutes / total)
+        self.config = replace(self.config, minutes=total, cooldown=minutes / total, steps=None)
 
     @property
     def cooling(self) -> bool:
@@ -219,7 +222,9 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the run's minutes that has passed, 0 to 1."""
+        """Share of the run's minutes, or steps, that has passed, 0 to 1."""
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
         return min(1.0, self.spent / (self.config.minutes * 60))
 
     @property
@@ -264,6 +269,7 @@ class Trainer:
                 reuse=config.reuse,
                 impulses=config.impulses,
                 records=config.records,
+                without=config.without,
             )
         )
         saved = validated = self.spent

@@ -59,6 +59,12 @@ def test_what_belongs_to_no_stem_stays_with_its_excerpt_and_stems_do_not() -> No
     assert any(origin(row, 6) != place for one in rows for place, row in enumerate(one))
 
 
+def test_without_balances_all_excerpts_are_as_they_were_rendered() -> None:
+    batch = excerpts(7, 5)
+    result = varied(np.random.default_rng(1), batch, 6, balances=False)
+    assert all(is_same(one, other) for one, other in zip(result, batch, strict=True))
+
+
 def test_silence_stays_silent() -> None:
     assert not varied(np.random.default_rng(0), np.zeros((4, 7, 2, 100), np.float32), 6).any()
 

@@ -153,6 +153,19 @@ def test_a_cooled_run_goes_on_as_if_it_had_not_been_cooled(data: Any, tmp_path: 
         assert torch.equal(mine, theirs)
 
 
+def test_a_run_of_steps_takes_as_many_however_long_they_last(data: Any, tmp_path: Path) -> None:
+    steps = dataclasses.replace(config(data, 1e-6), steps=3)
+    run = Trainer(BandUNet(SMALL), steps, tmp_path)
+    run.step = 1
+    assert run.progress == pytest.approx(1 / 3)
+    run.save()
+    resumed = Trainer(BandUNet(SMALL), steps, tmp_path)
+    resumed.run()
+    assert resumed.step == 3
+    assert resumed.progress == 1
+    assert len((tmp_path / "steps.csv").read_text().splitlines()) == 2
+
+
 @pytest.mark.parametrize("minutes", [60, 50, 41, 70, 600])
 def test_a_cooled_run_goes_on_from_the_constant_rate_whatever_its_minutes(
     data: Any, tmp_path: Path, minutes: float

@@ -29,7 +29,8 @@ def test_a_part_of_a_file_is_read_and_what_is_not_in_it_does_not_matter(tmp_path
     path = tmp_path / "a.wav"
     write(path, np.nan)
     wave, rate = read_wave(path, 100, 50)
-    assert (wave.shape, wave.dtype, rate) == ((100, 2), np.float32, 44100)
+    assert (wave.shape, rate) == ((100, 2), 44100)
+    assert wave.dtype == np.float32
     assert wave[0, 0] == pytest.approx(-0.45, abs=1e-3)
     with pytest.raises(DatasetError, match=r"a\.wav holds NaN or Inf: repair or remove it"):
         read_wave(path)
