@@ -35,7 +35,7 @@ def test_every_augmentation_is_one_probability_of_one_source() -> None:
 
 
 def test_an_unknown_augmentation_is_refused_and_those_known_are_listed() -> None:
-    with pytest.raises(InputError, match="unknown augmentation 'rooms': use .*room, .*records"):
+    with pytest.raises(InputError, match=r"unknown augmentation 'rooms': use .*room, .*records"):
         check_augmentations(["room", "rooms"])
 
 
