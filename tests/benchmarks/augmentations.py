@@ -88,7 +88,10 @@ def parse() -> argparse.Namespace:
     add("--device", default="cpu")
     add("--compile", action="store_true")
     args = parser.parse_args()
-    if args.minutes <= 0 or min(args.seeds, args.limit, args.steps or 1) < 1:
+    if (
+        args.minutes <= 0
+        or min(args.seeds, args.limit, 1 if args.steps is None else args.steps) < 1
+    ):
         raise InputError("--minutes, --steps, --seeds and --limit must be positive")
     return args
 
@@ -168,7 +171,7 @@ def settle(args: argparse.Namespace) -> int:
             )
         return steps
     args.out.mkdir(parents=True, exist_ok=True)
-    steps = args.steps or steps_in(args)
+    steps = steps_in(args) if args.steps is None else int(args.steps)
     write(path, {**same, "steps taken": steps})
     return steps
 

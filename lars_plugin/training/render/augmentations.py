@@ -19,7 +19,7 @@ Config = TypeVar("Config", bound=Any)
 RECORDS = "records"
 BALANCES = "balances"
 
-# Fields that are no probability of an augmentation.
+# Fields that are something else than the probability of an augmentation.
 _OTHERS = {
     "whole_kit", "pitch_semitones", "studio", "gain_db", "room_seconds", "room_db", "level_db",
     "treated",

@@ -12,6 +12,7 @@ import pytest
 
 from lars_plugin.bridge.engine.memory import Memory, stream_bytes
 from lars_plugin.bridge.engine.plan import plan_stream
+from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.messages import Open
 from lars_plugin.composites.composite import Cascade
 from lars_plugin.errors import InputError
@@ -67,11 +68,14 @@ def test_a_stream_takes_no_more_memory_than_is_booked_at_any_rate(
 
 
 @pytest.mark.parametrize("rate", [8000.0, 44100.0, 192000.0, 768000.0])
-@pytest.mark.parametrize("settings", [{}, {"step": 1 << 12}, {"step": 1 << 12, "lookahead": 0}])
+@pytest.mark.parametrize(
+    ("step", "lookahead"),
+    [(limits.ENGINE_CHOICE, limits.ENGINE_CHOICE), (1 << 12, limits.ENGINE_CHOICE), (1 << 12, 0)],
+)
 def test_what_is_booked_for_a_live_stream_is_at_most_twice_what_it_takes(
-    rate: float, settings: dict[str, int]
+    rate: float, step: int, lookahead: int
 ) -> None:
-    requested = Open(model="a", mode=Open.LIVE, sample_rate=rate, **settings)
+    requested = Open(model="a", mode=Open.LIVE, sample_rate=rate, step=step, lookahead=lookahead)
     assert stream_bytes(chunked(), requested) < 2 * peak(chunked(), requested) + (4 << 20)
 
 

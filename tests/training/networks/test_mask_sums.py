@@ -73,7 +73,7 @@ def plain_sums(
     band = start = 0
 
     def pooled(energy: Tensor) -> Tensor:
-        return energy[..., : 4 * cells].unflatten(-1, (cells, 4)).sum(-1)
+        return energy[..., : 4 * cells].reshape(*energy.shape[:-1], cells, 4).sum(-1)
 
     for (count, width), weight, bias in zip(plan.groups, weights, biases, strict=True):
         out = weight @ features[band : band + count].flatten(2) + bias
