@@ -153,7 +153,7 @@ def steps_in(args: argparse.Namespace) -> int:
     shutil.rmtree(folder)
     # The later ones: the first may have been compiled.
     each = max((spent[-1] - spent[len(spent) // 2]) / (len(spent) - 1 - len(spent) // 2), 1e-3)
-    return max(1, round(args.minutes * 60 / each))
+    return max(1, round(float(args.minutes) * 60 / each))
 
 
 def settle(args: argparse.Namespace) -> int:
