@@ -7,8 +7,8 @@ no spectrogram of all stems is ever in memory.
 
 The package has these transforms, each for a reason:
 
-- this one: networks' pre- and postprocessing around compiled cores, the spatial Wiener filter and
-  the refinement, which see whole chunks or windows on a processor;
+- this one: networks' pre- and postprocessing around compiled cores, the spatial Wiener filter, the
+  refinement and training's encoders, which see whole chunks or windows on a processor;
 - ``networks/shared/stft.py``: the same in PyTorch, for training (gradients), graphics cards and,
   written as convolutions, for graphs that leave PyTorch; all centred transforms of networks are
   this one, LarsNet's and the form for graphics cards included;

@@ -73,7 +73,7 @@ def add_train_parser(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--cool", type=float, metavar="MINUTES",
-        help="end the run: train these minutes more while the rate falls to 0, and write the model;"
+        help="end the run: train these minutes more while the rate falls, and write the model;"
         " the run can go on later, without this option, as if it had not been cooled",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of weights and rendering (default 0)")
@@ -98,6 +98,11 @@ def add_train_parser(subparsers: Any) -> None:
         "--records", type=float, default=0.65, metavar="SHARE",
         help="share of the excerpts that are treated as records are: limited, clipped, on tape,"
         " resampled, encoded where PyAV is installed (default 0.65)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--without", default="", metavar="A,B",
+        help="augmentations that are left out, to measure what they are worth: room, encoded,"
+        " records for all that makes records ...",
     )  # fmt: skip
     add_device_option(parser, default="cpu")
     parser.add_argument(
@@ -151,6 +156,7 @@ def add_train_parser(subparsers: Any) -> None:
 
 def _settings(args: argparse.Namespace) -> FitConfig:
     from lars_plugin.training.networks.trainer import FitConfig
+    from lars_plugin.training.render.augmentations import check_augmentations
 
     names = {field.name for field in fields(FitConfig)}
     if args.clips is None:
@@ -181,6 +187,8 @@ def _settings(args: argparse.Namespace) -> FitConfig:
     # The bounded term alone would drive rare stems of a trained network back to silence.
     given["log_ramp"] = not args.init
     given["exclude_kits"] = tuple(filter(None, args.exclude_kits.split(",")))
+    given["without"] = tuple(filter(None, args.without.split(",")))
+    check_augmentations(given["without"])
     return FitConfig(**{key: value for key, value in given.items() if key in names})
 
 
@@ -217,10 +225,10 @@ def run_train(args: argparse.Namespace) -> int:
     if args.init:
         adopt(network, read_weights(args.init))
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    print(f"{parameters:,} parameters; {config.minutes:g} minutes on {config.device}")
     trainer = Trainer(network, config, args.out, lambda line: print(line, flush=True))
     if args.cool is not None:
         trainer.cool_for(args.cool)
+    print(f"{parameters:,} parameters; {trainer.config.minutes:g} minutes on {config.device}")
     average = trainer.run()
     record = {
         "command": " ".join(["lars", *sys.argv[1:]]),

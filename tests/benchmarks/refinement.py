@@ -24,7 +24,7 @@ from lars_plugin.evaluation.metrics import sdr
 from lars_plugin.evaluation.variants import make_variant
 from lars_plugin.model import AnyModel, Model
 from lars_plugin.separation.separator import Separator
-from lars_plugin.training.networks.trainer import load_clips
+from lars_plugin.training.networks.scores import load_clips
 from lars_plugin.training.render.renderer import STEMS
 from lars_plugin.zoo.load import load_model
 

@@ -17,7 +17,7 @@ from lars_plugin.separation.separator import Separator
 from lars_plugin.training import prepare
 from lars_plugin.training.command import _settings, add_train_parser, run_train
 from lars_plugin.training.networks.losses import band_loss, paper_loss
-from lars_plugin.training.networks.trainer import load_clips
+from lars_plugin.training.networks.scores import load_clips
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from tests.models import QUICK_BANDUNET, bandunet
 
@@ -79,6 +79,7 @@ def test_the_loss_option_chooses_the_weights(data: Any, tmp_path: Path) -> None:
         (["--accompaniment", "/nowhere"], "accompaniment /nowhere: no such folder"),
         (["--synthetic-kits", "-1"], "must not be negative"),
         (["--stemgmd", "/nowhere"], "stemgmd /nowhere: no such folder"),
+        (["--without", "room,rooms"], "unknown augmentation 'rooms': use timbre"),
     ],
 )
 def test_a_missing_folder_is_one_clear_error(
@@ -173,11 +174,14 @@ def test_what_belongs_to_no_stem_is_in_the_mixture_alone() -> None:
     assert beside > alone
 
 
-def test_a_run_goes_on_with_cooling_by_command(data: Any, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_cooling_by_command(
+    data: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = [*folders(data), "--batch", 2, "--synthetic-kits", 1, "--records", 1]
     words += ["--network", json.dumps(QUICK_BANDUNET), "--optimizer", "muon"]
     out = tmp_path / "out"
     assert run_train(parse(out, *words, "--minutes", 5, "--cool", 0.02)) == 0
+    assert "parameters; 0.02 minutes on cpu" in capsys.readouterr().out
     record = json.loads((out / "model" / "training.json").read_text())
     assert record["settings"]["cooldown"] == pytest.approx(1)
     assert record["settings"]["minutes"] == pytest.approx(0.02)

@@ -6,11 +6,14 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
+from lars_plugin.bridge.engine.plan import chosen, live_chunking
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.messages import Open
-from lars_plugin.composites.composite import Composite
+from lars_plugin.composites.composite import Cascade, Composite
+from lars_plugin.composites.rechunk import rechunk
 from lars_plugin.errors import InputError, LimitError
-from lars_plugin.model import AnyModel
+from lars_plugin.model import AnyModel, Chunking
+from lars_plugin.separation.streams.chunking import latency_samples
 from lars_plugin.separation.streams.windowed import is_refined
 
 __all__ = ["Memory", "stream_bytes"]
@@ -25,8 +28,16 @@ def stream_bytes(model: AnyModel, requested: Open) -> int:
     The memory that a network or a fit works with is the model's matter: the network's is the same
     for all who use it, and grows with the chunks of a run, which ``MAX_BATCH`` and ``MAX_STEP``
     bound.
+
+    Raises:
+        InputError: a live step or lookahead that does not fit the model.
     """
-    return round(4 * model.config.channels * _room(model, requested, requested.sample_rate).taken)
+    config = model.config
+    live = None
+    if requested.mode == Open.LIVE:
+        live = live_chunking(config.chunking, chosen(requested.step), chosen(requested.lookahead))
+    room = _room(model, requested, requested.sample_rate, live)
+    return round(4 * config.channels * room.taken)
 
 
 class _Room(NamedTuple):
@@ -43,14 +54,15 @@ class _Room(NamedTuple):
     burst: float
 
 
-def _room(model: AnyModel, requested: Open, rate: float) -> _Room:
-    """The room of a model's stream at a rate."""
+def _room(model: AnyModel, requested: Open, rate: float, live: Chunking | None) -> _Room:
+    """The room of a model's stream at a rate; ``live`` is how it is cut, None offline."""
     config = model.config
     if isinstance(model, Composite):
-        parts = [_room(part, requested, config.sample_rate) for part in model.parts]
-        inner = _Room(*(sum(values) for values in zip(*parts, strict=True)))
+        inner = _room_of_parts(model, requested, live)
+    elif live is None:
+        inner = _room_offline(model, requested)
     else:
-        inner = _room_of_one(model, requested)
+        inner = _room_live(model, live)
     if rate == config.sample_rate:
         return inner
     # The recording waits at both rates for its stems, for what it loses on the way. What is
@@ -61,25 +73,51 @@ def _room(model: AnyModel, requested: Open, rate: float) -> _Room:
     return _Room(inner.taken + taken, inner.waits, inner.burst)
 
 
-def _room_of_one(model: AnyModel, requested: Open) -> _Room:
+def _room_of_parts(model: Composite, requested: Open, live: Chunking | None) -> _Room:
+    rate = model.config.sample_rate
+    # As the stream cuts them.
+    parts = model.parts if live is None else [rechunk(part, live) for part in model.parts]
+    rooms = [_room(part, requested, rate, live and part.config.chunking) for part in parts]
+    taken, waits, burst = (sum(values) for values in zip(*rooms, strict=True))
+    counts = [len(part.config.stems) for part in parts]
+    # Finished stems wait for those of the next stage, or of the slowest model.
+    if isinstance(model, Cascade):
+        held = (counts[0] - 1) * rooms[1].waits
+    else:
+        slowest = max(room.waits for room in rooms)
+        held = sum(n * (slowest - room.waits) for n, room in zip(counts, rooms, strict=True))
+    return _Room(taken + held * rate, waits, burst)
+
+
+def _room_offline(model: AnyModel, requested: Open) -> _Room:
     config = model.config
-    own, live = config.chunking, requested.mode == Open.LIVE
-    batch = 1 if live else own.batch_size
-    if not live and requested.batch != limits.ENGINE_CHOICE:
+    own = config.chunking
+    batch = own.batch_size
+    if requested.batch != limits.ENGINE_CHOICE:
         batch = requested.batch
     run = own.chunk_size * batch
-    if live and own.convention == "causal" and requested.step != limits.ENGINE_CHOICE:
-        run = max(run, requested.step)
     stems = len(config.stems)
     # What waits to be seen with its borders, what is added up, and a run: in, out, and a copy.
     waits, burst = 3 * own.chunk_size + run, run
     taken = waits + stems * run + run * (1 + 2 * stems)
-    if not live and is_refined(model) and config.refinement is not None:
+    if is_refined(model) and config.refinement is not None:
         window = config.refinement.window
         taken += 3 * (1 + stems) * window
         # The last window is nearly as long as two.
         waits, burst = waits + 2 * window, 2 * window
     return _Room(taken, waits / config.sample_rate, burst / config.sample_rate)
+
+
+def _room_live(model: AnyModel, chunking: Chunking) -> _Room:
+    config = model.config
+    stems = len(config.stems)
+    causal = chunking.convention == "causal"
+    run = chunking.chunk_size * chunking.batch_size
+    late = run + chunking.lookahead if causal else latency_samples(chunking)
+    # The same as offline, and what is still missing at the end; but only a step is finished at a
+    # time, and nothing waits for longer than the stream is late.
+    taken = 4 * run + stems * run + run * (1 + 2 * stems) + (1 + stems) * late
+    return _Room(taken, late / config.sample_rate, (late + 1) / config.sample_rate)
 
 
 class Memory:

@@ -20,6 +20,7 @@ __all__ = [
     "check_overlap",
     "check_position",
     "check_requested",
+    "chosen",
     "late_slack",
     "live_chunking",
     "plan_latency",
@@ -142,12 +143,12 @@ def plan_stream(model: AnyModel, requested: Open) -> tuple[ModelStream, Chunking
             model,
             preset=requested.preset or None,
             overlap=requested.overlap or None,
-            batch_size=_chosen(requested.batch),
+            batch_size=chosen(requested.batch),
             stems=stems,
         )
         return separator.stream(requested.sample_rate, requested.channels), separator.chunking
     chunking = live_chunking(
-        model.config.chunking, _chosen(requested.step), _chosen(requested.lookahead)
+        model.config.chunking, chosen(requested.step), chosen(requested.lookahead)
     )
     stream = open_stream(
         model, requested.sample_rate, requested.channels, chunking=chunking, stems=stems, live=True
@@ -171,9 +172,9 @@ def plan_latency(
     model_samples = stream.model_latency
     buffering = 0
     if requested.mode == Open.LIVE:
-        chosen = _chosen(requested.buffering)
+        wanted = chosen(requested.buffering)
         step = math.ceil(chunking.batch_size * chunking.step * ratio)
-        buffering = max(requested.max_block, step) if chosen is None else chosen
+        buffering = max(requested.max_block, step) if wanted is None else wanted
     return Latency(
         model=model_samples,
         resampling=stream.latency_samples - model_samples,
@@ -196,5 +197,6 @@ def late_slack(requested: Open, largest: int) -> int:
     )
 
 
-def _chosen(value: int) -> int | None:
+def chosen(value: int) -> int | None:
+    """An integer of an OPEN; None where it leaves the choice to the engine."""
     return None if value == limits.ENGINE_CHOICE else value

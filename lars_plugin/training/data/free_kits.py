@@ -23,12 +23,12 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
-import soundfile
 
 from lars_plugin.errors import DatasetError
 from lars_plugin.files import replacing
 from lars_plugin.training.data.font_kits import font_hits
 from lars_plugin.training.data.one_shots import Hit, write_kit
+from lars_plugin.training.sounds.files import read_wave
 
 __all__ = ["KIT_SOURCES", "KitSource", "make_free_kits"]
 
@@ -123,9 +123,9 @@ def drum_of(name: str) -> tuple[str, str] | None:
 
 def _read(path: Path) -> Hit | None:
     try:
-        wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        log.warning("skipped an unreadable file: %s (%s)", path, error)
+        wave, rate = read_wave(path)
+    except DatasetError as error:
+        log.warning("skipped a file: %s", error)
         return None
     if len(wave) < 64 or float(np.abs(wave).max()) < 1e-4:
         return None

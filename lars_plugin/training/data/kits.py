@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError
 from lars_plugin.synthesis import SAMPLE_RATE, random_kit
 from lars_plugin.training.sounds.cymbals import bronze_sounds
+from lars_plugin.training.sounds.files import read_wave
 
 __all__ = ["Instrument", "KitLibrary", "load_kits"]
 
@@ -152,10 +152,7 @@ def _read_manifest(
             known.add(row["kit"])
             if row["split"] != split or row["kit"] in exclude:
                 continue
-            try:
-                wave, rate = soundfile.read(folder / row["file"], dtype="float32", always_2d=True)
-            except (OSError, soundfile.SoundFileError) as error:
-                raise DatasetError(f"cannot read {folder / row['file']}: {error}") from error
+            wave, rate = read_wave(folder / row["file"])
             if rate != SAMPLE_RATE:
                 wave = soxr.resample(wave, rate, SAMPLE_RATE)
             key = (row["kit"], row["class"], row["articulation"], row["instrument"])

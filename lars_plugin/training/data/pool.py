@@ -25,12 +25,15 @@ from lars_plugin.training.data.kits import load_kits
 from lars_plugin.training.data.sources import Alternating, Source
 from lars_plugin.training.data.stemgmd import StemGMDRenderer
 from lars_plugin.training.music.accompaniment import Accompaniment
-from lars_plugin.training.render.fullmix import FullMixRenderer
+from lars_plugin.training.render.augmentations import BALANCES, RECORDS, left_out
+from lars_plugin.training.render.fullmix import FULLMIX_STEMS, FullMixConfig, FullMixRenderer
 from lars_plugin.training.render.records import Records, RecordsConfig
-from lars_plugin.training.render.renderer import Renderer
+from lars_plugin.training.render.renderer import STEMS, Renderer, RendererConfig
 from lars_plugin.training.sounds.impulses import Impulses
 
-__all__ = ["Pool", "PoolConfig", "make_source"]
+__all__ = ["Pool", "PoolConfig", "make_source", "varied"]
+
+Wave = NDArray[np.float32]
 
 
 # Excerpts that are cut out of one rendering. Half of a single one would be strokes before its
@@ -58,6 +61,8 @@ class PoolConfig:
         stemgmd_share: share of the excerpts that comes from there.
         impulses: folder of impulse responses of real rooms, or None.
         records: share of the excerpts that are treated as records are.
+        without: augmentations that are left out, see
+            :data:`~lars_plugin.training.render.augmentations.AUGMENTATIONS`.
         reuse: how often an excerpt is drawn, on average, before another is rendered. More leaves
             a small machine more time for training.
     """
@@ -77,6 +82,7 @@ class PoolConfig:
     impulses: str | None = None
     records: float = 0.0
     reuse: float = 1.0
+    without: tuple[str, ...] = ()
 
 
 def make_source(config: PoolConfig, seed: int) -> Source:
@@ -89,15 +95,19 @@ def make_source(config: PoolConfig, seed: int) -> Source:
     kits = kits.with_synthetic(config.synthetic_kits, seed + 17)
     impulses = None if config.impulses is None else Impulses(config.impulses)
     grooves = load_grooves(config.grooves, "train")
-    source: Source = Renderer(kits, grooves, seed, impulses=impulses)
+    without = config.without
+    ranges = left_out(RendererConfig(), without)
+    source: Source = Renderer(kits, grooves, seed, ranges, impulses=impulses)
     if config.stemgmd is not None:
-        recorded = StemGMDRenderer(config.stemgmd, seed + 29)
+        recorded = StemGMDRenderer(config.stemgmd, seed + 29, ranges)
         source = Alternating(source, recorded, config.stemgmd_share, seed + 31)
     if config.accompaniment is not None:
         bank = None if config.accompaniment == "synthetic" else config.accompaniment
-        source = FullMixRenderer(source, Accompaniment(bank, seed + 37), seed + 41)
-    if config.records:
-        source = Records(source, seed + 43, RecordsConfig(treated=config.records))
+        mixes = left_out(FullMixConfig(), without)
+        source = FullMixRenderer(source, Accompaniment(bank, seed + 37), seed + 41, mixes)
+    if config.records and RECORDS not in without:
+        records = left_out(RecordsConfig(treated=config.records), without)
+        source = Records(source, seed + 43, records)
     return source
 
 
@@ -110,6 +120,39 @@ def _work(config: PoolConfig, index: int, out: Any) -> None:
         whole = renderer.render(_PIECES * config.segment).astype(np.float16)
         for piece in np.split(whole, _PIECES, axis=2):
             out.put(piece)
+
+
+def varied(rng: np.random.Generator, batch: Wave, count: int, *, balances: bool = True) -> Wave:
+    """Excerpts in other balances, and with stems of each other.
+
+    That is for half of them. A compressor, a tape or an encoder heard the mixture as it was, and
+    other gains undo what it did; so the others keep theirs, up to a gain, a sign and the sides.
+
+    Args:
+        rng: draws all of it.
+        batch: ``(B, S, 2, L)``; not changed.
+        count: how many rows are stems. One behind them, which belongs to none, stays with its
+            excerpt.
+        balances: False leaves all excerpts as they were.
+
+    Returns:
+        New memory of the same shape, in any order of excerpts.
+    """
+    size = len(batch)
+    # Levels differ by up to 40 dB between excerpts; even out before exchanging stems.
+    peak = np.abs(batch.sum(1)).max(axis=(1, 2), keepdims=True)[:, None]
+    batch = batch / np.maximum(peak, np.float32(1e-4))
+    # Of an odd number half, on average.
+    free = batch[: int(size / 2 + rng.random()) if balances else 0]
+    for stem in range(count):
+        if rng.random() < 0.2:
+            free[:, stem] = free[rng.permutation(len(free)), stem]
+    gains = 10 ** (rng.normal(0, 5, (len(free), batch.shape[1], 1, 1)) / 20)
+    free *= gains.astype(np.float32)
+    if rng.random() < 0.5:
+        batch = batch[:, :, ::-1]
+    flips = rng.choice([-1.0, 1.0], (size, 1, 1, 1)).astype(np.float32)
+    return np.asarray(batch * flips, np.float32)
 
 
 class Pool:
@@ -172,27 +215,16 @@ class Pool:
             picks = self._rng.choice(len(self._items), self._config.batch, replace=False)
             return [self._items[i] for i in picks]
 
-    def draw(self) -> NDArray[np.float32]:
-        """A batch ``(B, S, 2, L)`` float32; waits only until two batches are ready.
+    def draw(self) -> Wave:
+        """A batch ``(B, S, 2, L)`` float32, varied; waits only until two batches are ready.
 
         S is 6, or 7 with music around the drums; behind six stems there is what belongs to none of
         them, where excerpts are treated as records.
         """
-        rng, size = self._rng, self._config.batch
         batch = np.stack(self._choose()).astype(np.float32)
-        self.drawn += size
-        # Levels differ by up to 40 dB between excerpts; even out before exchanging stems.
-        peak = np.abs(batch.sum(1)).max(axis=(1, 2), keepdims=True)[:, None]
-        batch /= np.maximum(peak, 1e-4)
-        for stem in range(batch.shape[1]):
-            if rng.random() < 0.2:
-                batch[:, stem] = batch[rng.permutation(size), stem]
-        gains = 10 ** (rng.normal(0, 5, (size, batch.shape[1], 1, 1)) / 20)
-        batch *= gains.astype(np.float32)
-        if rng.random() < 0.5:
-            batch = batch[:, :, ::-1]
-        flips = rng.choice([-1.0, 1.0], (size, 1, 1, 1)).astype(np.float32)
-        return np.asarray(batch * flips, np.float32)
+        self.drawn += len(batch)
+        count = len(STEMS if self._config.accompaniment is None else FULLMIX_STEMS)
+        return varied(self._rng, batch, count, balances=BALANCES not in self._config.without)
 
     def close(self) -> None:
         """End the workers."""

@@ -25,6 +25,7 @@ from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.render.mixdown import mix_down
 from lars_plugin.training.render.renderer import STEMS, RendererConfig
 from lars_plugin.training.sounds.effects import add_room, equalise, saturate
+from lars_plugin.training.sounds.files import read_wave
 from lars_plugin.training.sounds.stage import Place, draw_stage
 from lars_plugin.training.sounds.variation import Timbre, draw_timbre
 
@@ -173,10 +174,7 @@ def _read(files: Sequence[Path], start: float, speed: float, samples: int) -> Wa
         silence = max(0, -begin)
         begin = min(max(begin, 0), info.frames)
         wanted = max(0, int(samples * factor) + 2 - silence)
-        try:
-            wave, _ = soundfile.read(path, wanted, begin, dtype="float32", always_2d=True)
-        except (OSError, soundfile.SoundFileError) as error:
-            raise DatasetError(f"cannot read {path}: {error}") from error
+        wave, _ = read_wave(path, wanted, begin)
         wave = np.pad(wave, ((silence, 0), (0, 0)))
         if abs(factor - 1) > 1e-6 and len(wave):
             wave = soxr.resample(wave, factor, 1.0, quality="MQ")

@@ -22,6 +22,7 @@ from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.music.band import perform
 from lars_plugin.training.music.song import SPLITS, Split
 from lars_plugin.training.sounds.effects import equalise
+from lars_plugin.training.sounds.files import read_wave
 
 __all__ = ["BANK_INDEX", "Accompaniment"]
 
@@ -83,10 +84,10 @@ class Accompaniment:
         wanted = int(samples * rate) + 64
         try:
             total = soundfile.info(path).frames
-            start = int(rng.integers(0, max(1, total - wanted + 1)))
-            wave, _ = soundfile.read(path, wanted, start, dtype="float32", always_2d=True)
         except (OSError, soundfile.SoundFileError) as error:
             raise DatasetError(f"cannot read {path}: {error}") from error
+        start = int(rng.integers(0, max(1, total - wanted + 1)))
+        wave, _ = read_wave(path, wanted, start)
         if len(wave) < wanted:  # an excerpt longer than the file: play it again
             wave = np.tile(wave, (-(-wanted // len(wave)), 1))[:wanted]
         out = soxr.resample(wave, rate, 1.0, quality="MQ").T[:, :samples]

@@ -27,6 +27,9 @@ __all__ = ["Kernels", "MaskSums", "Plan", "frames_last"]
 _CHUNK = 1 << 18
 _CHUNK_ELSEWHERE = 1 << 24
 
+# Programs that torch.compile may make of one function, at the least.
+_PROGRAMS = 32
+
 # Frames whose energies are compared together, 46 ms.
 _CELL = 4
 # An energy of a cell counts where it is less than this below the mixture's, there and on average.
@@ -158,6 +161,13 @@ def _pooled(energy: Tensor) -> Tensor:
     return whole.reshape(*energy.shape[:-1], cells, _CELL).sum(-1)
 
 
+def _allow_programs(settings: Any) -> None:
+    """Beyond a number of widths and batches torch.compile would fuse nothing: raise it."""
+    # Until 2.5 PyTorch knew the older name only.
+    name = "recompile_limit" if hasattr(settings, "recompile_limit") else "cache_size_limit"
+    setattr(settings, name, max(getattr(settings, name), _PROGRAMS))
+
+
 @dataclass(frozen=True)
 class Kernels:
     """:func:`band_sums` and :func:`band_gradient`, as they are or compiled."""
@@ -168,8 +178,7 @@ class Kernels:
     @classmethod
     def compiled(cls) -> Kernels:
         """Fused by torch.compile: a program for each width of bands, minutes the first time."""
-        # Beyond this number of widths and batches nothing would be fused.
-        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 32)
+        _allow_programs(torch._dynamo.config)
         return cls(
             torch.compile(band_sums, dynamic=False), torch.compile(band_gradient, dynamic=False)
         )

@@ -6,6 +6,16 @@ momentum of a matrix by the nearest matrix with orthonormal rows or columns: eve
 learnt at the same rate, rare ones too. A few Newton-Schulz steps come close enough. Updates are
 scaled to the size that AdamW's have (Liu et al. 2025, "Muon is scalable for LLM training",
 section 2.2), so one rate and one weight decay serve both.
+
+With the gradient G of a weight W of m rows and n columns, momentum b, rate r and weight decay d,
+a step is::
+
+    M <- b M + (1 - b) G
+    N  = b M + (1 - b) G                    Nesterov's look ahead
+    O  = orthogonalised(N)                  about U V^T, where N = U S V^T
+    W <- (1 - r d) W - 0.2 r sqrt(max(m, n)) O
+
+The entries of O have a root mean square of 1 / sqrt(max(m, n)), so those of the update have 0.2 r.
 """
 
 from __future__ import annotations
@@ -17,9 +27,14 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Muon", "make_optimizer", "orthogonalised"]
+from lars_plugin.errors import InputError
 
-# Five steps of this quintic bring singular values from 0.001 .. 1 to 0.7 .. 1.2.
+__all__ = ["OPTIMIZERS", "Muon", "make_optimizer", "orthogonalised"]
+
+OPTIMIZERS = ("adamw", "muon")
+
+# Jordan et al., section "Deriving our NS coefficients": x <- a x + b x^3 + c x^5. Five steps bring
+# singular values from 0.003 .. 1 to 0.68 .. 1.2, and one of 0.001 to 0.47.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _STEPS = 5
 # An AdamW update has about this root mean square, in units of the rate.
@@ -27,7 +42,16 @@ _RMS = 0.2
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """A matrix with the singular vectors of this one ``(m, n)`` and singular values of about 1."""
+    """The nearest matrix with orthonormal rows or columns, roughly, by Newton-Schulz steps.
+
+    Args:
+        matrix: ``(m, n)`` of floats, finite; not changed.
+
+    Returns:
+        ``(m, n)`` of the same type, new memory: the same singular vectors, and singular values of
+        about 1 (0.68 to 1.2) wherever they exceed 0.003 of the matrix' Frobenius norm. Smaller
+        ones are raised less; a matrix of zeros stays one. One with NaN or Inf becomes all NaN.
+    """
     wide = matrix.shape[0] <= matrix.shape[1]
     x = matrix if wide else matrix.T
     norm: Tensor = torch.linalg.vector_norm(x)
@@ -43,12 +67,17 @@ class Muon(torch.optim.AdamW):
     """AdamW whose groups with ``orthogonal=True`` are updated by Muon.
 
     Args:
-        matrices: weights of two dimensions or more; all but the first are taken as one.
-        rest: what AdamW updates.
-        lr: of both.
-        weight_decay: of both.
-        betas: of AdamW.
-        momentum: of Muon, with Nesterov's look ahead.
+        matrices: weights ``(m, ...)`` of two dimensions or more; all but the first are taken as
+            one of n.
+        rest: what AdamW updates, of any shape.
+        lr: of both, 0 or more. A matrix changes by 0.2 of it, as a root mean square.
+        weight_decay: of both, 0 or more; a step takes away ``lr * weight_decay`` of a weight.
+        betas: of AdamW, each in [0, 1).
+        momentum: of Muon, in [0, 1), with Nesterov's look ahead.
+
+    Raises:
+        InputError: a matrix of one dimension or none, or a momentum out of its range.
+        ValueError: another number out of its range (from PyTorch).
     """
 
     def __init__(
@@ -61,6 +90,10 @@ class Muon(torch.optim.AdamW):
         betas: tuple[float, float] = (0.9, 0.98),
         momentum: float = 0.95,
     ) -> None:
+        if any(one.dim() < 2 for one in matrices):
+            raise InputError("Muon updates matrices only: give AdamW what has fewer dimensions")
+        if not 0 <= momentum < 1:
+            raise InputError(f"momentum must be at least 0 and less than 1, got {momentum}")
         groups: list[dict[str, Any]] = [
             {"params": list(matrices), "orthogonal": True, "momentum": momentum},
             {"params": list(rest), "orthogonal": False, "momentum": 0.0},
@@ -72,7 +105,14 @@ class Muon(torch.optim.AdamW):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One step; a closure computes the loss and the gradients first, as for AdamW."""
+        """One step, in place; weights without a gradient stay as they are.
+
+        Args:
+            closure: computes the loss and the gradients first, as for AdamW.
+
+        Returns:
+            What the closure returned, or None.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -109,13 +149,25 @@ class Muon(torch.optim.AdamW):
 def make_optimizer(
     name: str, network: nn.Module, *, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """``adamw``, or ``muon`` for the weights of convolutions and linear layers.
+    """The optimizer of a network's parameters, each of them in one group.
 
-    What splits the spectrum into bands and what makes masks stays with AdamW, like the first and
-    the last layer of any network.
+    Args:
+        name: ``adamw``, for all; or ``muon``, for the weights of convolutions and linear layers,
+            and AdamW for the rest. What splits the spectrum into bands and what makes masks are
+            parameters of no such layer, so they stay with AdamW, as the first and the last layer
+            should.
+        network: whose parameters.
+        lr: rate, 0 or more.
+        weight_decay: 0 or more.
+
+    Raises:
+        InputError: another name.
+        ValueError: a number out of its range (from PyTorch).
     """
     betas = (0.9, 0.98)
-    if name != "muon":
+    if name not in OPTIMIZERS:
+        raise InputError(f"unknown optimizer {name!r}: use one of {', '.join(OPTIMIZERS)}")
+    if name == "adamw":
         return torch.optim.AdamW(
             network.parameters(), lr=lr, weight_decay=weight_decay, betas=betas
         )

@@ -6,39 +6,35 @@ from __future__ import annotations
 import copy
 import csv
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import soundfile
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from lars_plugin.allocator import keep_freed_memory
-from lars_plugin.errors import DatasetError, ModelError
-from lars_plugin.evaluation.metrics import is_sounding, sdr
+from lars_plugin.errors import ModelError
 from lars_plugin.files import replacing
 from lars_plugin.networks.registry import Training, of_network
-from lars_plugin.networks.shared.shape import Shape
 from lars_plugin.training.data.pool import Pool, PoolConfig
 from lars_plugin.training.networks.losses import MaskNetwork, band_loss
 from lars_plugin.training.networks.mask_sums import Kernels
 from lars_plugin.training.networks.muon import make_optimizer
 from lars_plugin.training.networks.pointwise import use_matrix_products
+from lars_plugin.training.networks.scores import load_clips, validate
 from lars_plugin.training.networks.wave_loss import sdr_loss, wave_loss
 from lars_plugin.training.render.fullmix import FULLMIX_STEMS
 from lars_plugin.training.render.renderer import STEMS
 
-__all__ = ["FitConfig", "Trainer", "load_clips", "validate"]
+__all__ = ["FitConfig", "Trainer"]
 
 log = logging.getLogger(__name__)
-
-Clip = tuple[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -46,13 +42,15 @@ class FitConfig:
     """Everything a run depends on; it is stored in every checkpoint.
 
     The schedule follows the clock, not the step count, so ``minutes`` of training give the best
-    model that is possible in this time on any machine.
+    model that is possible in this time on any machine. With ``steps`` it follows these instead,
+    so that runs can be compared.
     """
 
     kits: str | tuple[str, ...]
     grooves: str
     clips: str
     minutes: float = 60.0
+    steps: int | None = None
     segment: int = 130560
     batch: int = 8
     lr: float = 2e-3
@@ -78,70 +76,35 @@ class FitConfig:
     accompaniment: str | None = None  # bank of music, or "synthetic": a seventh stem "other"
     impulses: str | None = None  # folder of impulse responses of real rooms
     records: float = 0.65  # share of excerpts that are limited, clipped, encoded ...
+    without: tuple[str, ...] = ()  # augmentations that are left out
     device: str = "cpu"
     compile: bool = False  # fuse through torch.compile: a quarter faster, needs a C++ compiler
-    cooldown: float = 0.25  # the last part of the minutes, over which the rate falls to 0
+    cooldown: float = 0.25  # the last part of the minutes, over which the rate falls
     validate_every: float = 10.0  # minutes
     save_every: float = 4.0  # minutes
-
-
-def load_clips(folder: str | Path, names: Sequence[str] = STEMS) -> list[Clip]:
-    """Validation clips ``(name, stems (S, C, L))`` from folders of ``<stem>.flac``."""
-    clips = []
-    for path in sorted(p for p in Path(folder).iterdir() if (p / f"{STEMS[0]}.flac").is_file()):
-        stems = [_read_stem(path / f"{name}.flac") for name in names]
-        clips.append((path.name, np.stack(stems)))
-    if not clips:
-        raise DatasetError(f"no clip folders with {STEMS[0]}.flac below {folder}")
-    return clips
-
-
-def _read_stem(path: Path) -> NDArray[np.float32]:
-    try:
-        wave, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise DatasetError(f"cannot read the validation clip {path}: {error}") from error
-    return np.asarray(wave.T, np.float32)
-
-
-def validate(
-    network: nn.Module,
-    clips: list[Clip],
-    device: str = "cpu",
-    names: Sequence[str] = STEMS,
-) -> dict[str, float]:
-    """Median SDR in dB per stem over the clips where it sounds.
-
-    "mean" is the mean over the drum stems; a stem "other" is left out of it.
-    """
-    scores: dict[str, list[float]] = {stem: [] for stem in names}
-    network.eval()
-    with torch.inference_mode():
-        for _, stems in clips:
-            mixture = stems.sum(0)
-            estimate = _whole(network, torch.from_numpy(mixture)[None].to(device))[0].cpu().numpy()
-            for index, stem in enumerate(names):
-                if is_sounding(stems[index], mixture):
-                    scores[stem].append(sdr(stems[index], estimate[index]))
-    result = {stem: float(np.median(values)) for stem, values in scores.items() if values}
-    result["mean"] = float(np.mean([v for stem, v in result.items() if stem in STEMS]))
-    return result
-
-
-def _whole(network: nn.Module, wave: torch.Tensor) -> torch.Tensor:
-    """A network's stems of a clip of any length, in one pass."""
-    length = wave.shape[2]
-    shape = getattr(network, "config", None)
-    if isinstance(shape, Shape):  # some take some numbers of frames only
-        wave = nn.functional.pad(wave, (0, shape.whole_length(length) - length))
-    result: torch.Tensor = network(wave)
-    return result[..., :length]
 
 
 def _schedule(progress: float, cooldown: float) -> float:
     """Warm-up, constant rate, linear cool-down. A run can be prolonged before the cool-down."""
     warmup = min(1.0, progress / 0.01)
     return warmup * min(1.0, max(0.0, 1 - progress) / max(cooldown, 1e-9)) + 1e-3
+
+
+def _ramp(progress: float) -> float:
+    """Share of the logarithmic term's weight after this share of a run, 0 to 1."""
+    return float(np.clip((progress - 0.05) / 0.15, 0, 1))
+
+
+def _schedule_of(state: dict[str, Any]) -> tuple[float, float]:
+    """Minutes and cool-down of the run that a checkpoint is of."""
+    config = state["config"]
+    return config["minutes"], config.get("cooldown", FitConfig.cooldown)
+
+
+def _ramp_of(state: dict[str, Any]) -> float:
+    """How far the ramp is in a checkpoint; older ones only say when they were written."""
+    kept: float | None = state.get("log_ramp")
+    return _ramp(state["spent"] / (60 * _schedule_of(state)[0])) if kept is None else kept
 
 
 def _has_bfloat16(device: str) -> bool:
@@ -226,18 +189,31 @@ class Trainer:
         self.spent = 0.0
         self.step = 0
         self._cooled = False  # whether what was loaded had a falling rate
+        self._reached = 0.0  # ramp of the logarithmic term, at the least
         self.checkpoint = self.folder / "checkpoint.pt"
         self.before_cooling = self.folder / "constant.pt"
         if self.checkpoint.is_file():
             self._resume()
 
     def cool_for(self, minutes: float) -> None:
-        """End the run: these minutes more, over all of which the rate falls."""
+        """End the run: these minutes more, over all of which the rate falls.
+
+        An interrupted cooling over as many minutes goes on from its checkpoint.
+        """
+        state = self._read(self.checkpoint) if self.checkpoint.is_file() else {}
+        if state.get("cooling"):
+            total, cooldown = _schedule_of(state)
+            if math.isclose(cooldown * total, minutes) and state["spent"] < total * 60:
+                self._load(state)
+                self.config = replace(self.config, minutes=total, cooldown=cooldown)
+                self.report(f"the cooling goes on at minute {self.spent / 60:.1f} of {total:.1f}")
+                return
         if self._cooled and self.before_cooling.is_file():
             self._load(self._read(self.before_cooling))
+        self._reached = self.log_ramp
         self.save(self.before_cooling)
         total = self.spent / 60 + minutes
-        self.config = replace(self.config, minutes=total, cooldown=minutes / total)
+        self.config = replace(self.config, minutes=total, cooldown=minutes / total, steps=None)
 
     @property
     def cooling(self) -> bool:
@@ -246,8 +222,20 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Share of the run's minutes that has passed, 0 to 1."""
+        """Share of the run's minutes, or steps, that has passed, 0 to 1."""
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
         return min(1.0, self.spent / (self.config.minutes * 60))
+
+    @property
+    def log_ramp(self) -> float:
+        """Share of the logarithmic term's weight that has been brought in, 0 to 1.
+
+        It never falls, not even where a longer run lowers the progress.
+        """
+        if not self.config.log_ramp:
+            return 1.0
+        return max(self._reached, _ramp(self.progress))
 
     def run(self) -> nn.Module:
         """Train until the minutes are over, counting all resumed runs together.
@@ -281,6 +269,7 @@ class Trainer:
                 reuse=config.reuse,
                 impulses=config.impulses,
                 records=config.records,
+                without=config.without,
             )
         )
         saved = validated = self.spent
@@ -310,8 +299,7 @@ class Trainer:
             group["lr"] = config.lr * _schedule(self.progress, config.cooldown)
         self.network.train()
         stems = torch.from_numpy(pool.draw()).to(config.device)
-        ramp = float(np.clip((self.progress - 0.05) / 0.15, 0, 1)) if config.log_ramp else 1.0
-        log_weight = config.log_weight * ramp
+        log_weight = config.log_weight * self.log_ramp
         kind = config.device.split(":")[0]
         with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.bfloat16):
             loss, scores = self._loss(stems, log_weight)
@@ -370,6 +358,7 @@ class Trainer:
             "spent": self.spent,
             "step": self.step,
             "cooling": self.cooling,
+            "log_ramp": self.log_ramp,
             "config": asdict(self.config),
         }
         with replacing(path or self.checkpoint, error=ModelError) as temporary:
@@ -377,10 +366,14 @@ class Trainer:
 
     def _resume(self) -> None:
         state = self._read(self.checkpoint)
-        begin = (1 - self.config.cooldown) * self.config.minutes * 60
-        if state.get("cooling") and state["spent"] < begin and self.before_cooling.is_file():
-            # The run is prolonged: it goes on from where its rate was still constant.
-            state = self._read(self.before_cooling)
+        ours = self.config.minutes, self.config.cooldown
+        same = all(map(math.isclose, ours, _schedule_of(state)))
+        if state.get("cooling") and not same and self.before_cooling.is_file():
+            # The rate fell towards another end. The run goes on from where it was constant; but
+            # if its minutes are over even there, the cooled weights are the better result.
+            before = self._read(self.before_cooling)
+            if before["spent"] < self.config.minutes * 60:
+                state = before
         self._load(state)
         self.report(f"resumed at step {self.step}, {self.spent / 60:.1f} minutes in")
 
@@ -393,6 +386,7 @@ class Trainer:
             self.report(f"the momentum is not {self.config.optimizer}'s; it begins at zero")
         self.spent, self.step = state["spent"], state["step"]
         self._cooled = bool(state.get("cooling"))
+        self._reached = _ramp_of(state)
 
     def _read(self, path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.config.device)

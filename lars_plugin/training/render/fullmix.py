@@ -24,6 +24,7 @@ from lars_plugin.training.data.sources import Source
 from lars_plugin.training.music.accompaniment import Accompaniment
 from lars_plugin.training.render.mixdown import mix_down
 from lars_plugin.training.render.renderer import STEMS
+from lars_plugin.training.sounds.files import read_wave
 
 __all__ = [
     "FULLMIX_STEMS",
@@ -163,10 +164,7 @@ def _kits(index: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> Wave:
-    try:
-        wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise DatasetError(f"cannot read {path}: {error}") from error
+    wave, rate = read_wave(path)
     if rate != SAMPLE_RATE:
         raise DatasetError(f"{path} is at {rate} Hz; clips must be at {SAMPLE_RATE} Hz")
     return np.asarray(np.broadcast_to(wave.T, (2, len(wave))))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from lars_plugin.dsp.stft import Spectra
 from lars_plugin.errors import InputError
 from lars_plugin.synthesis import SAMPLE_RATE
 
@@ -20,7 +21,7 @@ Wave = NDArray[np.float32]
 # Encoders with the containers that their packets go into.
 _CODECS = {"mp3": ("libmp3lame", "mp3"), "aac": ("aac", "adts")}
 
-_WINDOW = 1024
+_TRANSFORM = Spectra(1024, 512, "sine")
 
 
 def have_encoder() -> bool:
@@ -30,6 +31,8 @@ def have_encoder() -> bool:
 
 def coded(wave: Wave, codec: str, kbits: int) -> Wave:
     """A wave ``(2, samples)`` at 44.1 kHz encoded and decoded, its delay removed.
+
+    Equal channels are encoded as one, and stay equal.
 
     Args:
         wave: more than a tenth of a second.
@@ -45,14 +48,16 @@ def coded(wave: Wave, codec: str, kbits: int) -> Wave:
         raise InputError("encoding needs PyAV: run pip install 'lars-plugin[formats]'") from None
     encoder, container = _CODECS[codec]
     peak = float(np.abs(wave).max()) + 1e-9
+    mono = bool(np.array_equal(wave[0], wave[1]))
+    layout, heard = ("mono", wave[:1]) if mono else ("stereo", wave)
     memory = io.BytesIO()
     try:
         with av.open(memory, "w", format=container) as out:
-            stream = out.add_stream(encoder, rate=SAMPLE_RATE, layout="stereo")
+            stream = out.add_stream(encoder, rate=SAMPLE_RATE, layout=layout)
             stream.bit_rate = kbits * 1000
             # Silence behind it, because an encoder may drop its last frame.
-            padded = np.pad(wave * np.float32(0.9 / peak), ((0, 0), (0, 4096)))
-            frame = av.AudioFrame.from_ndarray(padded, format="fltp", layout="stereo")
+            padded = np.pad(heard * np.float32(0.9 / peak), ((0, 0), (0, 4096)))
+            frame = av.AudioFrame.from_ndarray(padded, format="fltp", layout=layout)
             frame.sample_rate = SAMPLE_RATE
             out.mux(stream.encode(frame))
             out.mux(stream.encode(None))
@@ -62,7 +67,7 @@ def coded(wave: Wave, codec: str, kbits: int) -> Wave:
     except (av.FFmpegError, ValueError) as error:
         raise InputError(f"PyAV cannot encode {codec}: {error}") from error
     decoded = np.concatenate(parts, axis=1).astype(np.float32) * np.float32(peak / 0.9)
-    return _aligned(decoded, wave)
+    return np.array(np.broadcast_to(_aligned(decoded, heard), wave.shape))
 
 
 def _aligned(late: Wave, wave: Wave) -> Wave:
@@ -84,23 +89,17 @@ def split_difference(stems: Wave, difference: Wave) -> Wave:
 
     In each bin of a spectrogram each stem gets the part of it that its energy has there: what an
     encoder left out of the mixture is left out of the stem that it belonged to. Silence gets none.
+    More than 512 samples; the result is new memory.
     """
-    samples = stems.shape[2]
-    window = np.sqrt(np.hanning(_WINDOW + 1)[:-1]).astype(np.float32)
-    spectra = _spectra(stems, window)
-    power = spectra.real**2 + spectra.imag**2
-    power /= power.sum(0) + np.float32(1e-12)
-    parts = fft.irfft(_spectra(difference[None], window) * power, _WINDOW) * window
-    half = _WINDOW // 2
-    frames = parts.shape[2]
-    out = np.zeros((*stems.shape[:2], (frames + 1) * half), np.float32)
-    out[:, :, :-half] = parts[..., :half].reshape(*stems.shape[:2], -1)
-    out[:, :, half:] += parts[..., half:].reshape(*stems.shape[:2], -1)
-    return np.asarray(stems + out[:, :, half : half + samples], np.float32)
+    rows = [*stems.reshape(-1, stems.shape[2]), *difference]
+    padded = _TRANSFORM.padded(rows)
 
+    def parts(first: int, end: int) -> NDArray[np.complex64]:
+        spectra = _TRANSFORM.analyse(padded, first, end)
+        each = spectra[: -len(difference)].reshape(*stems.shape[:2], *spectra.shape[1:])
+        power = each.real**2 + each.imag**2
+        power /= power.sum(0) + np.float32(1e-12)
+        return (power * spectra[-len(difference) :]).reshape(-1, *spectra.shape[1:])
 
-def _spectra(waves: Wave, window: Wave) -> NDArray[np.complex64]:
-    half = _WINDOW // 2
-    padded = np.pad(waves, ((0, 0), (0, 0), (half, half + -waves.shape[2] % half)))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW, axis=2)[:, :, ::half]
-    return np.asarray(fft.rfft(frames * window, axis=-1), np.complex64)
+    changed = _TRANSFORM.synthesise(parts, stems.shape[0] * stems.shape[1], stems.shape[2])
+    return stems + changed.reshape(stems.shape)

@@ -6,12 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError
 from lars_plugin.synthesis import SAMPLE_RATE
+from lars_plugin.training.sounds.files import read_wave
 
 __all__ = ["Impulses"]
 
@@ -28,7 +28,7 @@ class Impulses:
         folder: audio files of any rate, mono or stereo, in it or below it.
 
     Raises:
-        DatasetError: no audio file, or one that cannot be read.
+        DatasetError: no audio file, or one that cannot be read or holds NaN or Inf.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -62,10 +62,7 @@ def _levelled(wave: Wave) -> Wave:
 
 
 def _read(path: Path) -> Wave | None:
-    try:
-        wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise DatasetError(f"cannot read the impulse response {path}: {error}") from error
+    wave, rate = read_wave(path, what="impulse response")
     if rate != SAMPLE_RATE:
         wave = soxr.resample(wave, rate, SAMPLE_RATE)
     pair = np.stack([wave[:, 0], wave[:, min(1, wave.shape[1] - 1)]])

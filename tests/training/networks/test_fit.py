@@ -13,13 +13,8 @@ import torch
 
 from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
 from lars_plugin.training.networks.losses import band_loss, paper_loss
-from lars_plugin.training.networks.trainer import (
-    FitConfig,
-    Trainer,
-    _schedule,
-    load_clips,
-    validate,
-)
+from lars_plugin.training.networks.scores import load_clips, validate
+from lars_plugin.training.networks.trainer import FitConfig, Trainer, _schedule
 from tests.models import QUICK_BANDUNET
 
 SMALL = BandUNetConfig(**QUICK_BANDUNET)
@@ -156,3 +151,94 @@ def test_a_cooled_run_goes_on_as_if_it_had_not_been_cooled(data: Any, tmp_path: 
     assert (again.step, again.spent) == (7, 60.0)
     for mine, theirs in zip(again.network.parameters(), run.network.parameters(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_a_run_of_steps_takes_as_many_however_long_they_last(data: Any, tmp_path: Path) -> None:
+    steps = dataclasses.replace(config(data, 1e-6), steps=3)
+    run = Trainer(BandUNet(SMALL), steps, tmp_path)
+    run.step = 1
+    assert run.progress == pytest.approx(1 / 3)
+    run.save()
+    resumed = Trainer(BandUNet(SMALL), steps, tmp_path)
+    resumed.run()
+    assert resumed.step == 3
+    assert resumed.progress == 1
+    assert len((tmp_path / "steps.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("minutes", [60, 50, 41, 70, 600])
+def test_a_cooled_run_goes_on_from_the_constant_rate_whatever_its_minutes(
+    data: Any, tmp_path: Path, minutes: float
+) -> None:
+    first = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+    first.spent = 40 * 60.0
+    first.save()
+    cooled = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+    cooled.cool_for(10)
+    cooled.spent = 50 * 60.0
+    cooled.save()
+    assert Trainer(BandUNet(SMALL), config(data, minutes), tmp_path).spent == 40 * 60
+
+
+@pytest.mark.parametrize(
+    ("minutes", "goes_on_at"),
+    [(70, 45), (75, 45), (79, 45), (100, 45), (55, 45), (60, 60), (40, 60)],
+)
+def test_a_finished_run_is_prolonged_from_where_its_rate_was_constant(
+    data: Any, tmp_path: Path, minutes: float, goes_on_at: float
+) -> None:
+    run = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+    run.spent = 45 * 60.0
+    run.save(run.before_cooling)
+    run.spent = 60 * 60.0
+    run.save()
+    longer = Trainer(BandUNet(SMALL), config(data, minutes), tmp_path)
+    # At 40 minutes it is over in any case, and the cooled weights are the result.
+    assert longer.spent == goes_on_at * 60
+
+
+def test_an_interrupted_cooling_goes_on_by_the_same_command(data: Any, tmp_path: Path) -> None:
+    run = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+    run.spent = 20 * 60.0
+    run.save()
+    cooling = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+    cooling.cool_for(10)
+    cooling.spent, cooling.step = 28 * 60.0, 7
+    cooling.save()
+
+    def again(minutes: float) -> Trainer:
+        trainer = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+        trainer.cool_for(minutes)
+        return trainer
+
+    same, other = again(10), again(5)
+    assert (same.spent, same.step) == (28 * 60, 7)
+    assert (same.config.minutes, same.config.cooldown) == pytest.approx((30, 1 / 3))
+    assert (other.spent, other.config.minutes) == (20 * 60, 25)
+    same.spent = 30 * 60.0
+    same.save()
+    # A finished cooling is made anew from the constant rate.
+    assert again(10).spent == 20 * 60
+
+
+def test_the_ramp_of_the_logarithmic_term_stays_when_a_run_is_prolonged_or_cooled(
+    data: Any, tmp_path: Path
+) -> None:
+    run = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+    assert run.log_ramp == 0
+    run.spent = 8.4 * 60
+    assert run.log_ramp == pytest.approx(0.6)
+    run.save()
+    longer = Trainer(BandUNet(SMALL), config(data, 600), tmp_path)
+    assert longer.log_ramp == pytest.approx(0.6)
+    longer.save()
+    cooled = Trainer(BandUNet(SMALL), config(data, 600), tmp_path)
+    cooled.cool_for(600)
+    assert cooled.log_ramp == pytest.approx(0.6)
+    # Older checkpoints do not have it: their minutes tell.
+    state = torch.load(run.checkpoint, weights_only=True)
+    del state["log_ramp"]
+    state["config"]["minutes"], state["spent"] = 60, 11 * 60
+    torch.save(state, run.checkpoint)
+    older = Trainer(BandUNet(SMALL), config(data, 600), tmp_path)
+    assert older.log_ramp == pytest.approx(8 / 9)

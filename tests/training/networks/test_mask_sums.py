@@ -3,15 +3,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import SimpleNamespace
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
 from lars_plugin.networks.livenet.network import LiveNet, LiveNetConfig
+from lars_plugin.networks.shared.bands import masks_from
 from lars_plugin.training.networks import mask_sums
 from lars_plugin.training.networks.losses import band_loss
-from lars_plugin.training.networks.mask_sums import band_gradient, band_sums, frames_last
+from lars_plugin.training.networks.mask_sums import (
+    Kernels,
+    MaskSums,
+    Plan,
+    band_gradient,
+    band_sums,
+    frames_last,
+)
 from lars_plugin.training.networks.pointwise import use_matrix_products
 from tests.models import QUICK_BANDUNET
 
@@ -50,6 +61,91 @@ def test_chunks_of_any_size_give_the_same_loss_and_gradients(
     for result in results[1:]:
         for one, other in zip(result, results[0], strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def plain_sums(
+    plan: Plan, features: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]
+) -> Tensor:
+    """What :class:`MaskSums` computes, for autograd, with all masks in memory."""
+    batch, stems, channels, _, frames = plan.target.shape
+    cells = frames // 4
+    total = torch.zeros(5, stems, batch)
+    band = start = 0
+
+    def pooled(energy: Tensor) -> Tensor:
+        return energy[..., : 4 * cells].reshape(*energy.shape[:-1], cells, 4).sum(-1)
+
+    for (count, width), weight, bias in zip(plan.groups, weights, biases, strict=True):
+        out = weight @ features[band : band + count].flatten(2) + bias
+        real, imag = masks_from(out.reshape(count, 2, stems, channels, width, batch, frames))
+        bins = slice(2 * start, 2 * (start + count * width))
+        mix = plan.mix[:, :, bins].reshape(batch, channels, count, width, 2, frames)
+        a, b = mix.permute(4, 2, 1, 3, 0, 5)[:, :, None]
+        wanted = plan.target[:, :, :, bins]
+        wanted = wanted.reshape(batch, stems, channels, count, width, 2, frames)
+        x, y = wanted.permute(5, 3, 1, 2, 4, 0, 6)
+        p, q = real * a - imag * b, real * b + imag * a
+        off, power = (p - x).square() + (q - y).square(), x.square() + y.square()
+        parts = off, (off + 1e-7).sqrt(), power, power.sqrt()
+        sums = [one.sum((0, 2, 3, 5)) for one in parts]
+        whole = pooled((a.square() + b.square())[:, 0].sum((1, 2)))
+        floor = 1e-3 * (whole + whole.mean(2, keepdim=True)) + 1e-6 if cells else whole
+        ours, theirs = (pooled(one.sum((2, 3))) for one in (p.square() + q.square(), power))
+        levels = torch.log10((ours + floor[:, None]) / (theirs + floor[:, None])).abs()
+        total = total + torch.stack([*sums, levels.sum((0, 3)) * plan.levels])
+        band, start = band + count, start + count * width
+    return total
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "stems", "channels", "frames", "groups", "levels"),
+    [
+        (1, 6, 2, 10, [(3, 2), (2, 3), (1, 7)], True),
+        (3, 7, 1, 3, [(1, 1), (4, 2)], True),
+        (5, 6, 2, 17, [(2, 1)], True),
+        (2, 1, 2, 4, [(2, 5)], False),
+        (1, 6, 2, 1, [(2, 5)], True),
+    ],
+)
+def test_sums_over_all_masks_and_their_gradients_are_those_of_the_plain_formula(
+    batch: int,
+    stems: int,
+    channels: int,
+    frames: int,
+    groups: list[tuple[int, int]],
+    levels: bool,
+    silent: bool,
+) -> None:
+    torch.manual_seed(0)
+    bins = sum(count * width for count, width in groups)
+    target = torch.randn(batch, stems, channels, 2 * bins, frames)
+    target[:, 1:2] = 0
+    if silent:
+        target *= 0
+    features = torch.randn(sum(count for count, _ in groups), 5, batch, frames)
+    rows = [(count, 2 * stems * channels * width) for count, width in groups]
+    weights = [torch.randn(*row, 5) for row in rows]
+    biases = [torch.randn(*row, 1) for row in rows]
+    given = [one.requires_grad_() for one in (features, *weights, *biases)]
+    plan = Plan(target.sum(1), target, groups, Kernels(), levels)
+    sums: Tensor = MaskSums.apply(plan, *given)  # type: ignore[no-untyped-call]
+    expected = plain_sums(plan, features, weights, biases)
+    torch.testing.assert_close(sums, expected, rtol=1e-4, atol=1e-5)
+    # The energies of references have no gradient.
+    by = torch.rand(5, stems, batch)
+    results = (torch.autograd.grad((by * one).sum(), given) for one in (sums, expected))
+    for mine, plain in zip(*results, strict=True):
+        torch.testing.assert_close(mine, plain, rtol=1e-3, atol=1e-3 * float(plain.abs().max()))
+        assert silent or mine.abs().max() > 0 or stems == 1
+
+
+@pytest.mark.parametrize("name", ["recompile_limit", "cache_size_limit"])
+def test_enough_programs_are_allowed_under_the_name_that_pytorch_has(name: str) -> None:
+    for before, after in ((8, 32), (64, 64)):
+        settings = SimpleNamespace(**{name: before})
+        mask_sums._allow_programs(settings)
+        assert vars(settings) == {name: after}
 
 
 def test_spectra_with_frames_last_are_those_of_the_network() -> None:

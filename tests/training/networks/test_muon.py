@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from lars_plugin.errors import InputError
 from lars_plugin.networks.bandunet.network import BandUNet, BandUNetConfig
 from lars_plugin.training.networks.losses import band_loss
 from lars_plugin.training.networks.muon import Muon, make_optimizer, orthogonalised
@@ -32,6 +33,40 @@ def test_singular_values_become_one_and_singular_vectors_stay(shape: tuple[int, 
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     inner = u.T @ result @ v.T
     assert (inner - torch.diag(inner.diagonal())).abs().max() < 1e-4
+
+
+def test_small_singular_values_are_raised_zeros_stay_and_the_matrix_is_not_changed() -> None:
+    torch.manual_seed(0)
+    u, v = (torch.linalg.qr(torch.randn(6, 6))[0] for _ in range(2))
+    matrix = u @ torch.diag(torch.tensor([1, 0.3, 0.1, 0.03, 0.01, 0.004])) @ v
+    before = matrix.clone()
+    values = torch.linalg.svdvals(orthogonalised(matrix))
+    assert torch.equal(matrix, before)
+    assert 0.6 < values.min() <= values.max() < 1.3
+    assert not orthogonalised(torch.zeros(3, 5)).any()
+
+
+def test_an_update_has_a_fifth_of_the_rate_and_takes_the_weight_decay_away() -> None:
+    torch.manual_seed(0)
+    weight, bias = torch.randn(8, 3, 4, requires_grad=True), torch.randn(8, requires_grad=True)
+    before = weight.detach().clone()
+    optimizer = Muon([weight], [bias], lr=1e-2, weight_decay=0.5)
+    weight.grad = torch.randn(8, 3, 4)  # and the bias has none
+    kept = bias.detach().clone()
+    optimizer.step()
+    change = (weight - before * (1 - 1e-2 * 0.5)).square().mean().sqrt().item()
+    assert change == pytest.approx(0.2e-2, rel=0.2)
+    assert torch.equal(bias, kept)
+
+
+def test_what_muon_cannot_update_is_refused() -> None:
+    vector, matrix = torch.zeros(3, requires_grad=True), torch.zeros(3, 3, requires_grad=True)
+    with pytest.raises(InputError, match="matrices only"):
+        Muon([vector], [matrix], lr=1e-3)
+    with pytest.raises(InputError, match="momentum"):
+        Muon([matrix], [vector], lr=1e-3, momentum=1.0)
+    with pytest.raises(InputError, match="unknown optimizer 'sgd': use one of adamw, muon"):
+        make_optimizer("sgd", BandUNet(SMALL), lr=1e-3, weight_decay=0)
 
 
 def test_all_parameters_are_updated_once_and_convolutions_by_one_size() -> None:

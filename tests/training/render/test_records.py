@@ -40,6 +40,15 @@ def test_everything_at_once_gives_seven_rows_with_the_peak_of_the_source(stems: 
         assert 0 < np.square(result[-1]).sum() < 0.05 * np.square(result.sum(0)).sum()
 
 
+def test_mono_recordings_stay_mono() -> None:
+    pytest.importorskip("av", reason="PyAV is an extra")
+    stems = Noise(6).render(30000)
+    stems[:, 1] = stems[:, 0]
+    for seed in range(4):  # both encoders
+        result = Records(Noise(6), seed, ALWAYS).treat(stems)
+        np.testing.assert_array_equal(result[:, 0], result[:, 1])
+
+
 def test_untreated_excerpts_are_as_they_were_and_nothing_is_beside_them() -> None:
     never = RecordsConfig(treated=0.0)
     result = Records(Noise(6), 0, never).render(5000)

@@ -133,6 +133,30 @@ def test_a_difference_goes_to_the_stems_that_sounded_there() -> None:
     np.testing.assert_allclose(result[0, :, 600:-600], stems[0, :, 600:-600], atol=1e-2)
 
 
+def test_what_is_split_among_one_stem_is_all_its_own() -> None:
+    # To rounding, at both ends too, whatever the length is.
+    for samples in (4410, 5000, 30001):
+        both = np.random.default_rng(0).standard_normal((2, 2, samples)).astype(np.float32)
+        stems, changed = both[:1], both[1]
+        before = stems.copy()
+        result = split_difference(stems, changed)
+        np.testing.assert_array_equal(stems, before)
+        np.testing.assert_allclose(result[0], stems[0] + changed, atol=1e-4)
+
+
+@pytest.mark.parametrize("codec", ["mp3", "aac"])
+@pytest.mark.parametrize("kbits", [96, 192])
+def test_mono_recordings_are_encoded_and_stay_mono(codec: str, kbits: int) -> None:
+    pytest.importorskip("av", reason="PyAV is an extra")
+    mixture = strokes().sum(0)
+    mixture[1] = mixture[0]
+    heard = coded(mixture, codec, kbits)
+    np.testing.assert_array_equal(heard[0], heard[1])
+    assert 0.8 < correlation(heard, mixture) < 0.9999
+    heard[0] = 0  # new memory, of each channel
+    assert heard[1].any()
+
+
 def test_encoding_without_pyav_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(InputError, match="pip install"):

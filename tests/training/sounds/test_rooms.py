@@ -60,6 +60,16 @@ def test_folders_without_responses_and_broken_files_are_named(folder: Path) -> N
         Impulses(folder)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_a_response_with_nan_or_inf_is_named(folder: Path, value: float, rate: int) -> None:
+    wave = np.ones((3000, 2), np.float32)
+    wave[2000, 1] = value
+    soundfile.write(folder / "odd.wav", wave, rate, subtype="FLOAT")
+    with pytest.raises(DatasetError, match=r"odd\.wav holds NaN or Inf"):
+        Impulses(folder)
+
+
 def test_overheads_hear_every_drum_once_more_and_later() -> None:
     polarities = set()
     for seed in range(20):
