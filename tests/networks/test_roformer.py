@@ -269,7 +269,7 @@ def test_options_that_a_file_leaves_out_have_the_fields_values() -> None:
         ("bsroformer_stereo", {"stft_win_length": 32}, "stft_win_length 32 is not.* 64"),
         ("bsroformer_stereo", {"freqs_per_bands": [30, 4]}, "must sum to n_fft / 2 . 1 = 33"),
         ("bsroformer_stereo", {"freqs_per_bands": [33]}, "list of two or more"),
-        ("bsroformer_stereo", {"freqs_per_bands": [33.0, 0]}, "whole number from 1 up, got 33.0"),
+        ("bsroformer_stereo", {"freqs_per_bands": [33.0, 0]}, "whole number of at least 1, got 33.0"),
         ("bsroformer_stereo", {"dim": None}, r"model\.dim is missing"),
         ("bsroformer_stereo", {"dim_head": 7}, "dim_head must be even"),
         ("bsroformer_stereo", {"heads": "two"}, "heads must be a whole number"),
