@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The golden RoFormers as networks, and as the files that the field publishes."""
+"""The golden RoFormers as networks, and as the files that the field publishes; its classes."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -16,7 +20,7 @@ from lars_plugin.networks.registry import field_architecture
 from lars_plugin.networks.roformer.config import RoFormerConfig
 from lars_plugin.networks.roformer.network import RoFormer
 
-__all__ = ["GOLDEN", "files", "golden", "golden_network", "shape_of", "state_of"]
+__all__ = ["GOLDEN", "files", "golden", "golden_network", "shape_of", "state_of", "their_class"]
 
 GOLDEN = Path(__file__).parent / "golden"
 STATE = "state."
@@ -60,3 +64,22 @@ def files(case: str, folder: Path, **changes: Any) -> tuple[Path, Path]:
     config.write_text(yaml.safe_dump(field), encoding="utf-8")
     torch.save(state_of(tensors), weights)
     return config, weights
+
+
+@contextmanager
+def their_class(name: str) -> Iterator[Any]:
+    """A class of the field, there only while a package is written."""
+    module_name, _, own = name.rpartition(".")
+    names = [module_name.split(".")[0], module_name]
+    before = {one: sys.modules.get(one) for one in names}
+    for one in names:
+        sys.modules[one] = ModuleType(one)
+    made = type(own, (), {"__module__": module_name})
+    setattr(sys.modules[module_name], own, made)
+    try:
+        yield made
+    finally:
+        for one, module in before.items():
+            del sys.modules[one]
+            if module is not None:
+                sys.modules[one] = module

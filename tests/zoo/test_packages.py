@@ -5,12 +5,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,6 +21,7 @@ from lars_plugin.networks.demucs.network import HTDemucs
 from lars_plugin.zoo import load_model
 from lars_plugin.zoo.convert import convert
 from lars_plugin.zoo.yaml_configs import dump_config
+from tests.field_files import their_class
 
 SETTINGS: dict[str, Any] = {
     "channels": 8,
@@ -45,25 +43,6 @@ def network() -> HTDemucs:
     other = ("segment", "samplerate", "t_dropout")
     kept = {key: value for key, value in SETTINGS.items() if key not in other}
     return HTDemucs(HTDemucsConfig(2, segment_length=2205, **kept)).eval()
-
-
-@contextmanager
-def their_class(name: str) -> Iterator[Any]:
-    """A class of the field, there only while a package is written."""
-    module_name, _, own = name.rpartition(".")
-    names = [module_name.split(".")[0], module_name]
-    before = {one: sys.modules.get(one) for one in names}
-    for one in names:
-        sys.modules[one] = ModuleType(one)
-    made = type(own, (), {"__module__": module_name})
-    setattr(sys.modules[module_name], own, made)
-    try:
-        yield made
-    finally:
-        for one, module in before.items():
-            del sys.modules[one]
-            if module is not None:
-                sys.modules[one] = module
 
 
 def kwargs(**changes: Any) -> dict[str, Any]:
