@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import gzip
 import lzma
 import tarfile
@@ -19,7 +20,10 @@ import torch
 from safetensors.torch import save_file
 
 from lars_plugin.errors import ModelFormatError
+from lars_plugin.model import Chunking, ModelConfig
+from lars_plugin.networks.registry import ARCHITECTURES
 from lars_plugin.zoo import load_model
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.yaml_configs import read_config
 from tests.field_files import files, golden
 
@@ -206,3 +210,17 @@ def test_an_unknown_option_is_named_with_what_is_supported(tmp_path: Path) -> No
     config, _ = files("bsroformer_stereo", tmp_path, model={"polar_attention": True})
     with pytest.raises(ModelFormatError, match=r"model\.polar_attention; supported: .*dim_head"):
         read_config(config)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_unknown_setting_of_our_own_format_is_named_with_what_is_supported(
+    architecture: str,
+) -> None:
+    config = ModelConfig("m", ("kick", "snare"), Chunking(8192), architecture=architecture)
+    for network in ({"polar": True}, {"stems": 3}):
+        with pytest.raises(ModelFormatError) as caught:
+            build_network(dataclasses.replace(config, network=network))
+        line = str(caught.value)
+        assert f"unsupported option network.{next(iter(network))}; supported: " in line
+        assert "hop_length" in line or "nfft" in line
+        assert "\n" not in line

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking, ModelConfig
@@ -42,8 +42,20 @@ class Shape:
         """
         values = (len(config.stems), config.channels, config.sample_rate)
         own = dict(zip(OWN_ENTRIES, values, strict=True))
-        known = getattr(cls, "__dataclass_fields__", {})
+        known = cls._known_settings(config)
         return cls(**{key: own[key] for key in own if key in known}, **config.network)
+
+    @classmethod
+    def _known_settings(cls, config: ModelConfig) -> Mapping[str, Any]:
+        """The fields by name, after a check that a configuration names no others."""
+        known: Mapping[str, Any] = getattr(cls, "__dataclass_fields__", {})
+        options = [key for key in known if key not in OWN_ENTRIES]
+        unknown = [str(key) for key in config.network if key not in options]
+        if unknown:
+            raise InputError(
+                f"unsupported option network.{unknown[0]}; supported: {', '.join(sorted(options))}"
+            )
+        return known
 
     def check_chunking(self, chunking: Chunking) -> None:
         """Whether a network of this shape can run with these chunks.
