@@ -53,6 +53,11 @@ class Sink:
         return None
 
 
+def save(content: dict[str, Any], target: Any) -> None:
+    """Write a checkpoint into what has ``write`` and ``flush``."""
+    torch.save(content, target)
+
+
 def random_state(config: ModelConfig, dtype: torch.dtype) -> dict[str, Tensor]:
     with torch.device("meta"):  # names and shapes only
         wanted = build_network(config).state_dict()
@@ -67,11 +72,11 @@ def stretched(content: dict[str, Any], size: int) -> tuple[dict[str, Any], int, 
     """Content that ``torch.save`` writes as a file of nearly this size, the bytes that it lacks,
     and the SHA-256 with so many zeros behind it."""
     fill, sink = 1000, Sink(hashed=False)
-    torch.save({**content, "fill": torch.zeros(fill, dtype=torch.uint8)}, sink)
+    save({**content, "fill": torch.zeros(fill, dtype=torch.uint8)}, sink)
     # Parts of the file are aligned: it grows by 64 bytes.
     fill += size - sink.size - 64
     content, sink = {**content, "fill": torch.zeros(fill, dtype=torch.uint8)}, Sink(hashed=True)
-    torch.save(content, sink)
+    save(content, sink)
     lacking = size - sink.size
     assert 0 <= lacking < 200
     sink.write(bytes(lacking))
@@ -88,7 +93,7 @@ def server(content: dict[str, Any], lacking: int, size: int) -> Iterator[str]:
             self.send_response(200)
             self.send_header("Content-Length", str(size))
             self.end_headers()
-            torch.save(content, self.wfile)
+            save(content, self.wfile)
             self.wfile.write(bytes(lacking))
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:

@@ -164,10 +164,9 @@ def test_of_a_fused_cascade_only_the_stages_that_are_needed_are_run() -> None:
     """And what they give is to the bit what they give of all."""
     audio = noise(2000)
     audio[1] = 0  # a view, whose rest is shared out among all stems
-    first, second = music(128), kit(128)
     first, second = (
         Model(dataclasses.replace(one.config, architecture="x"), one.backend)
-        for one in (first, second)
+        for one in (music(128), kit(128))
     )
     cascade = Cascade(first, second)
     assert cascade.fused

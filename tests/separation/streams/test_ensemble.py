@@ -126,7 +126,7 @@ class Chunkwise:
 def chunkwise(
     name: str, stems: Sequence[str], first: float, chunking: Chunking
 ) -> tuple[Model, Chunkwise]:
-    backend = Chunkwise(first + np.arange(len(stems)))
+    backend = Chunkwise([first + index for index in range(len(stems))])
     # An architecture: networks are shown recordings without their direct current.
     return Model(ModelConfig(name, tuple(stems), chunking, architecture="x"), backend), backend
 
