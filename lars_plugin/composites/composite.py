@@ -14,17 +14,18 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.composites.drum_sum import DRUMS, with_drum_stem
+from lars_plugin.composites.fused import InTurn, SideBySide, joined_names
 from lars_plugin.errors import EngineError, InputError
-from lars_plugin.model import STEM_NAMES, AnyModel, Backend, Chunking, ModelConfig
+from lars_plugin.model import STEM_NAMES, AnyModel, Backend, Chunking, Model, ModelConfig
 from lars_plugin.pickling import remember
 
-__all__ = ["Cascade", "Composite", "Ensemble", "mixed"]
+__all__ = ["Cascade", "Composite", "Ensemble"]
 
 Wave = NDArray[np.float32]
 
@@ -37,12 +38,10 @@ class Composite(AnyModel, ABC):
         parts: the models it is made of.
     """
 
-    def __init__(
-        self, config: ModelConfig, parts: Sequence[AnyModel], backend: Backend | None
-    ) -> None:
+    def __init__(self, config: ModelConfig, parts: Sequence[AnyModel], *, fused: bool) -> None:
         self.config: ModelConfig = config
         self.parts: tuple[AnyModel, ...] = tuple(parts)
-        self._backend = backend
+        self._backend = self._needed(config.stems) if fused else None
 
     @property
     def fused(self) -> bool:
@@ -63,10 +62,31 @@ class Composite(AnyModel, ABC):
             )
         return self._backend
 
+    def needed(self, stems: Sequence[str]) -> Model:
+        """The fused composite for some of its stems only.
+
+        The configuration is the same, and so is each sample of these stems. Parts that none of
+        them needs are not run. The other stems are silent or incomplete.
+
+        Args:
+            stems: names of the composite's stems, one or more.
+
+        Raises:
+            EngineError: the composite is not fused.
+        """
+        backend = self.backend
+        return Model(
+            self.config, backend if {*stems} == {*self.config.stems} else self._needed(stems)
+        )
+
+    @abstractmethod
+    def _needed(self, stems: Sequence[str]) -> Backend:
+        """The backend of :meth:`needed`."""
+
     @property
     def backend_name(self) -> str:
         """Those of the parts."""
-        return _joined_names(part.backend_name for part in self.parts)
+        return joined_names(part.backend_name for part in self.parts)
 
     @abstractmethod
     def with_parts(self, parts: Sequence[AnyModel]) -> Composite:
@@ -126,7 +146,7 @@ class Cascade(Composite):
             license=_licenses((first, drums)),
         )
         fused = fuse and _agree((first, drums))
-        super().__init__(config, (first, drums), _InTurn(first, drums) if fused else None)
+        super().__init__(config, (first, drums), fused=fused)
         self._fuse = fuse
         remember(self, type(self), first, drums, name=config.name, fuse=fuse)
 
@@ -139,6 +159,18 @@ class Cascade(Composite):
     def drums(self) -> AnyModel:
         """The second stage."""
         return self.parts[1]
+
+    def _needed(self, stems: Sequence[str]) -> Backend:
+        above, below = self.music.config, self.drums.config.stems
+        inner = [stem for stem in stems if stem in below]
+        outer = [stem for stem in stems if stem not in below]
+        return InTurn(
+            _backend_of(self.music, [*outer, DRUMS] if inner else outer),
+            _backend_of(self.drums, inner) if inner else None,
+            above.stems.index(DRUMS),
+            (len(above.stems), len(below)),
+            above.name,
+        )
 
     def with_parts(self, parts: Sequence[AnyModel]) -> Cascade:
         first, second = parts
@@ -195,11 +227,23 @@ class Ensemble(Composite):
             description=f"mean of {_names(configs)}",
             license=_licenses(parts),
         )
-        super().__init__(config, parts, _SideBySide(parts, mixing) if _agree(parts) else None)
         self.mixing = mixing
+        super().__init__(config, parts, fused=_agree(parts))
         # A copy: the caller may change its own afterwards.
         self._weights = None if weights is None else _plain(weights)
         remember(self, type(self), parts, self._weights, name=config.name)
+
+    def _needed(self, stems: Sequence[str]) -> Backend:
+        rows = [self.config.stems.index(stem) for stem in stems]
+        backends, mixing, names = [], [], []
+        for part, factors in zip(self.parts, self.mixing, strict=True):
+            columns = np.flatnonzero(factors[rows].any(axis=0))
+            if len(columns):
+                used = [part.config.stems[column] for column in columns]
+                backends.append(_backend_of(part, used))
+                mixing.append(factors)
+                names.append(part.config.name)
+        return SideBySide(backends, mixing, names)
 
     def with_parts(self, parts: Sequence[AnyModel]) -> Ensemble:
         return Ensemble(parts, self._weights, name=self.config.name)
@@ -210,77 +254,9 @@ def _plain(weights: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, fl
     return {stem: dict(shares) for stem, shares in weights.items()}
 
 
-def mixed(parts: Sequence[Wave], factors: Sequence[Wave], axis: int) -> Wave:
-    """Weighted sums over stems.
-
-    Args:
-        parts: of each model its stems, on ``axis``; otherwise of one shape.
-        factors: of each model ``(stems out, stems in)``.
-        axis: 0 for ``(stems, channels, samples)``, 1 with a batch before.
-    """
-    stems = factors[0].shape[0]
-    shape = (*parts[0].shape[:axis], stems, *parts[0].shape[axis + 1 :])
-    out = np.zeros(shape, np.float32)
-    targets, sources = np.moveaxis(out, axis, 0), [np.moveaxis(part, axis, 0) for part in parts]
-    # Sample by sample the same sums in the same order, however long the block is.
-    for source, matrix in zip(sources, factors, strict=True):
-        for target, index in zip(*np.nonzero(matrix), strict=True):
-            targets[target] += matrix[target, index] * source[index]
-    return out
-
-
-def _joined_names(names: Iterable[str]) -> str:
-    return " and ".join(dict.fromkeys(names))
-
-
-class _InTurn:
-    """A fused cascade."""
-
-    def __init__(self, music: AnyModel, drums: AnyModel) -> None:
-        self._backends = (music.backend, drums.backend)
-        stems = music.config.stems
-        self._drums = stems.index(DRUMS)
-        self._kept = [index for index in range(len(stems)) if index != self._drums]
-        self._wanted = (len(stems), music.config.name)
-
-    @property
-    def name(self) -> str:
-        return _joined_names(backend.name for backend in self._backends)
-
-    def __call__(self, batch: Wave) -> Wave:
-        music, drums = self._backends
-        above = music(batch)
-        # Before it is cut up: a wrong number of stems would put them under wrong names.
-        _check(above, self._wanted, batch)
-        below = drums(np.ascontiguousarray(above[:, self._drums]))
-        return np.concatenate([above[:, self._kept], below], axis=1)
-
-
-class _SideBySide:
-    """A fused ensemble."""
-
-    def __init__(self, parts: Sequence[AnyModel], mixing: Sequence[Wave]) -> None:
-        self._backends = [part.backend for part in parts]
-        self._mixing = mixing
-        self._wanted = [(len(part.config.stems), part.config.name) for part in parts]
-
-    @property
-    def name(self) -> str:
-        return _joined_names(backend.name for backend in self._backends)
-
-    def __call__(self, batch: Wave) -> Wave:
-        results = []
-        for backend, wanted in zip(self._backends, self._wanted, strict=True):
-            results.append(backend(batch))
-            _check(results[-1], wanted, batch)
-        return mixed(results, self._mixing, axis=1)
-
-
-def _check(result: Wave, wanted: tuple[int, str], batch: Wave) -> None:
-    stems, name = wanted
-    shape = (batch.shape[0], stems, *batch.shape[1:])
-    if result.shape != shape:
-        raise EngineError(f"model {name!r} returned {result.shape}, expected {shape}")
+def _backend_of(part: AnyModel, stems: Sequence[str]) -> Backend:
+    """What runs a part for some of its stems."""
+    return part.needed(stems).backend if isinstance(part, Composite) else part.backend
 
 
 def _names(configs: Sequence[ModelConfig]) -> str:

@@ -81,21 +81,6 @@ class MultichannelNMF(SpatialModel):
         self._up = np.empty((len(self.places), *self.spectra.shape), np.float32)
         self._down = np.empty_like(self._up)
 
-    def update(self) -> None:
-        """One update of everything."""
-        with one_thread_each():
-            sums = run_parts(self._look, self.parts, self._threads)
-        # In order, so that the result does not depend on the number of threads.
-        more, less = sums[0]
-        for one, other in sums[1:]:
-            more += one
-            less += other
-        with np.errstate(all="ignore"):  # as in the parts; values that are not finite are not used
-            self._move()
-        gains, before = (one.reshape(more.shape) for one in (self.gains, self._gains_step))
-        gains *= _step(more, less, before, _STEEPEST_GAIN)
-        np.maximum(gains, TINY, out=gains)
-
     def powers(self, part: slice) -> Wave:
         """v of some bins, ``(S, n, T)``, new memory."""
         result: Wave = self.spectra[part].transpose(1, 0, 2) @ self.gains
@@ -124,8 +109,8 @@ class MultichannelNMF(SpatialModel):
         placed[2 * len(w) :] *= -1
         return more, placed.T @ expected
 
-    def _move(self) -> None:
-        """Updates W and R, all bins at once: a NumPy call takes as long as 1,000 numbers."""
+    def _move(self, more: Wave, less: Wave) -> None:
+        """Updates W, R and H, all bins at once: a NumPy call takes as long as 1,000 numbers."""
         w, r, up, down = self.spectra, self.places, self._up, self._down
         twice = r.copy()
         twice[2:] *= 2
@@ -140,6 +125,9 @@ class MultichannelNMF(SpatialModel):
             r[:], trace = moved(r, one, other)
             w *= trace[..., None]
         np.maximum(w, TINY, out=w)
+        gains, before = (one.reshape(more.shape) for one in (self.gains, self._gains_step))
+        gains *= _step(more, less, before, _STEEPEST_GAIN)
+        np.maximum(gains, TINY, out=gains)
 
 
 def _start(

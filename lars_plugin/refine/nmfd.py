@@ -153,21 +153,6 @@ class TemplateNMF(SpatialModel):
         self._up = np.empty((planes, bins, len(strokes)), np.float32)
         self._down = np.empty_like(self._up)
 
-    def update(self) -> None:
-        """One update of everything."""
-        with one_thread_each():
-            sums = run_parts(self._look, self.parts, self._threads)
-        # In order, so that the result does not depend on the number of threads.
-        more, less = sums[0]
-        for one, other in sums[1:]:
-            more += one
-            less += other
-        with np.errstate(all="ignore"):  # values that are not finite are not used
-            for tied, own in zip(self._tied, self._own, strict=True):
-                tied.move(self.rows[own], more[own], less[own], _EXPONENT)
-            if len(self.places) == 4:
-                self.places, _ = moved(self.places, self._up, self._down)
-
     def powers(self, part: slice) -> Wave:
         """v of some bins, ``(S, n, T)``, new memory."""
         w = self.spectra[part]
@@ -200,6 +185,13 @@ class TemplateNMF(SpatialModel):
             step = _factor(seen[:, index] @ rows.T, thought[:, index] @ rows.T, _EXPONENT)
             np.maximum(mine * step, TINY, out=mine)
         return sums[0], sums[1]
+
+    def _move(self, more: Wave, less: Wave) -> None:
+        """Updates the gains, and R."""
+        for tied, own in zip(self._tied, self._own, strict=True):
+            tied.move(self.rows[own], more[own], less[own], _EXPONENT)
+        if len(self.places) == 4:
+            self.places, _ = moved(self.places, self._up, self._down)
 
 
 class _Tied:

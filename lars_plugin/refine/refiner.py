@@ -88,13 +88,14 @@ class Refiner:
                 mixture do not count. Used where the settings have templates. None: no templates.
 
         Returns:
-            New memory ``(S, C, L)``; the stems add up to the mixture. Input that is silent,
-            shorter than the spectrograms' window or not finite is returned unchanged.
+            New memory ``(S, C, L)``; the stems add up to the mixture. With ``fits`` of 0 they are
+            the network's, unchanged, and so they are where the input is silent, not finite or not
+            longer than the spectrograms' window.
         """
+        if not self.settings.fits:
+            return np.array(stems)
         fits = mixture.shape[1] > self.settings.n_fft and not is_silent(mixture)
         if not (fits and bool(np.isfinite(mixture).all() and np.isfinite(stems).all())):
-            return np.array(stems)
-        if not self.settings.fits:
             return np.array(stems)
         struck = self._struck(mixture, strokes)
         if not struck:

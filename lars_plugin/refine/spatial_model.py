@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.dsp.hermitian import applied, geometric_mean, inverse, sandwich, solved
+from lars_plugin.dsp.parallel import one_thread_each, run_parts
 from lars_plugin.dsp.spatial import DIFFUSE, covariances
 from lars_plugin.dsp.stft import Spectrum
 
@@ -65,9 +66,26 @@ class SpatialModel(ABC):
         self.parts = [slice(at, at + _BINS) for at in range(0, bins, _BINS)]
         self.places = _covariances(estimates, power).repeat(places, axis=2)
 
-    @abstractmethod
     def update(self) -> None:
         """One update of everything."""
+        with one_thread_each():
+            sums = run_parts(self._look, self.parts, self._threads)
+        # In order, so that the result does not depend on the number of threads.
+        more, less = sums[0]
+        for one, other in sums[1:]:
+            more += one
+            less += other
+        with np.errstate(all="ignore"):  # values that are not finite are not used
+            self._move(more, less)
+
+    @abstractmethod
+    def _look(self, part: slice) -> tuple[Wave, Wave]:
+        """Statistics of some bins: those of the gains are returned, numerators and denominators,
+        to be added up over all bins; what belongs to single bins stays in the model."""
+
+    @abstractmethod
+    def _move(self, more: Wave, less: Wave) -> None:
+        """Update what :meth:`_look` has left; ``more`` and ``less`` are the sums over all bins."""
 
     @abstractmethod
     def powers(self, part: slice) -> Wave:

@@ -18,6 +18,7 @@ from lars_plugin.forks import settle_torch
 from lars_plugin.model import ModelConfig
 from lars_plugin.networks.registry import ARCHITECTURES, find, of_network
 from lars_plugin.zoo.packages import Package, package_of, settled, words_allowed
+from lars_plugin.zoo.unreadable import unreadable
 
 __all__ = ["build_network", "load_state", "load_weights", "read_state", "save_state"]
 
@@ -52,7 +53,8 @@ def build_network(config: ModelConfig) -> nn.Module:
         return row.build(shape)
     # Settings from a file can be wrong in any way.
     except Exception as error:
-        raise ModelFormatError(f"model {config.name}: its settings fail: {error}") from error
+        first = str(error).split("\n", 1)[0] or type(error).__name__
+        raise ModelFormatError(f"model {config.name}: its settings fail: {first}") from error
 
 
 def load_weights(config: ModelConfig, path: Path) -> tuple[nn.Module, ModelConfig]:
@@ -101,7 +103,7 @@ def read_state(path: Path, kind: str, stems: Sequence[str] = ()) -> dict[str, Te
             return {key: tensor.clone() for key, tensor in load_file(path).items()}
     # A file from anywhere can break a parser in any way.
     except Exception as error:
-        raise _unsafe(path, kind, error) from error
+        raise unreadable(path, kind, error) from error
     return _unwrap(_read_checkpoint(path)[0], path)
 
 
@@ -112,13 +114,8 @@ def _read_checkpoint(path: Path) -> tuple[object, Package | None]:
             warnings.simplefilter("ignore")  # its advice is for users who trust the file
             data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise _unsafe(path, "checkpoint", error) from error
+        raise unreadable(path, "checkpoint", error) from error
     return data, package_of(data, path)
-
-
-def _unsafe(path: Path, kind: str, error: Exception) -> ModelFormatError:
-    first = str(error).split("\n", 1)[0]
-    return ModelFormatError(f"{path} is not a safe {kind} file: {first}")
 
 
 def _checkpoint_of(folder: Path, stem: str) -> Path:
@@ -147,10 +144,12 @@ def _unwrap(data: object, path: Path) -> dict[str, Tensor]:
     for key, value in data.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise ModelFormatError(f"{path} holds no state dict: {key!r} is not a named tensor")
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in data):
-            return {key[len(prefix) :]: value for key, value in data.items()}
-    return dict(data)
+    state = dict(data)
+    while True:  # one in the other, as Lightning on several cards leaves them
+        prefix = next((one for one in _PREFIXES if all(key.startswith(one) for key in state)), "")
+        if not prefix:
+            return state
+        state = {key[len(prefix) :]: value for key, value in state.items()}
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -186,7 +185,11 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], source: str) -> 
             )
         floating = wanted[key].is_floating_point()
         if tensor.dtype not in (_FLOATS if floating else (wanted[key].dtype,)):
-            raise ModelFormatError(f"{source}: {key} is {tensor.dtype}, not {wanted[key].dtype}")
+            known = [str(one).removeprefix("torch.") for one in (_FLOATS if floating else ())]
+            raise ModelFormatError(
+                f"{source}: {key} is {tensor.dtype}, not {wanted[key].dtype}"
+                + (f"; supported: {', '.join(known)}" if known else "")
+            )
         if floating and not bool(torch.isfinite(tensor).all()):
             raise ModelFormatError(f"{source}: {key} holds NaN or Inf, the file is damaged")
     converted = {key: tensor.to(wanted[key].dtype) for key, tensor in state.items()}

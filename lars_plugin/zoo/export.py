@@ -36,6 +36,7 @@ jit: Any = torch.jit  # which ships no types
 FORMATS = ("torchscript", "onnx")
 
 _OPSET = 17
+_LACKS = "ONNX lacks something that this network needs ({}): export torchscript"
 
 # Relative to the largest sample: limit for rounding with another order of sums.
 _TOLERANCE = {"torchscript": 1e-5, "onnx": 1e-4}
@@ -136,6 +137,10 @@ def _optional(name: str) -> Any:
 def _write_onnx(network: nn.Module, wave: torch.Tensor, path: Path) -> None:
     for name in ("onnx", "onnxruntime"):  # before the work
         _optional(name)
+    # Where it is known, before the exporter: it prints the whole graph of what it fails on.
+    lacking = getattr(network, "onnx_lacks", "")
+    if lacking:
+        raise EngineError(_LACKS.format(lacking))
     with warnings.catch_warnings(), torch.no_grad():
         # The exporter's notes on constant folding and instance norms, and that it is the older
         # one: the newer needs a package more and gives the same graph.
@@ -152,9 +157,7 @@ def _write_onnx(network: nn.Module, wave: torch.Tensor, path: Path) -> None:
             )
         except torch.onnx.errors.OnnxExporterError as error:
             first = str(error).split("\n", 1)[0].split("[Caused", 1)[0].strip()
-            raise EngineError(
-                f"ONNX lacks something that this network needs ({first}): export torchscript"
-            ) from error
+            raise EngineError(_LACKS.format(first)) from error
 
 
 def _label_onnx(path: Path, config: ModelConfig) -> None:

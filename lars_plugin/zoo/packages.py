@@ -13,7 +13,7 @@ import math
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -33,9 +33,14 @@ _OTHERS = (
     *("demucs.demucs.Demucs", "demucs.model.Demucs", "demucs.tasnet.ConvTasNet"),
     *("diffq.diffq.DiffQuantizer", "diffq.uniform.UniformQuantizer"),
 )
+# What packages call stems in other languages: drumsep, the only one known, is Spanish.
+_FOREIGN = {"bombo": "kick", "redoblante": "snare", "platillos": "cymbals"}
+# All that the field's classes are ever given by position.
+_POSITIONAL = ("sources", "audio_channels", "channels")
 # Far above every length of a segment: numbers of any length could take any time.
 _FRACTION = re.compile(r"\d{1,9}(/[1-9]\d{0,8})?")
 _MOST = 10**9
+_DEEPEST = 3  # lists in lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,22 +126,28 @@ def package_of(data: object, path: Path) -> Package | None:
     if (
         not (isinstance(word, type) and issubclass(word, _Named))
         or not isinstance(args, (list, tuple))
+        or len(args) > len(_POSITIONAL)
         or not isinstance(kwargs, Mapping)
         or not all(isinstance(key, str) for key in kwargs)
-        or not all(map(_plain, (*args, *kwargs.values())))
     ):
         raise ModelFormatError(
             f"{path} is not a package of a network: its klass, args or kwargs are wrong"
         )
-    # All that these classes are ever given by position.
-    said = dict(zip(("sources", "audio_channels", "channels"), args, strict=False)) | dict(kwargs)
+    said = dict(zip(_POSITIONAL, args, strict=False)) | dict(kwargs)
+    for key, value in said.items():
+        if not _plain(value):
+            kind = str(value) if isinstance(value, float) else f"a {type(value).__name__}"
+            raise ModelFormatError(
+                f"{path} is not a package of a network: {key!r} is {kind}, not a plain setting"
+            )
     return Package(_name(word), MappingProxyType(said))
 
 
-def _plain(value: object) -> bool:
+def _plain(value: object, depth: int = 0) -> bool:
     """Whether this is a setting: a text, a finite number, yes or no, nothing, or a list of them."""
     if isinstance(value, (list, tuple)):
-        return all(map(_plain, value))
+        # A list from a file may hold itself.
+        return depth < _DEEPEST and all(_plain(one, depth + 1) for one in value)
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, (str, int, Fraction))
@@ -165,22 +176,29 @@ def settled(config: ModelConfig, package: Package | None, path: Path) -> ModelCo
     except (InputError, TypeError, ValueError) as error:
         raise ModelFormatError(f"{path}: {error}") from error
     sources = said.get("sources")
+    if not isinstance(sources, (list, tuple)):
+        raise ModelFormatError(f"{path}: sources must be a list of stems, got {sources!r}")
     known = {
-        "stems": (len(sources) if isinstance(sources, (list, tuple)) else None, len(config.stems)),
+        "stems": (len(sources), len(config.stems)),
         "channels": (said.get("audio_channels", 2), config.channels),
         "sample_rate": (said.get("samplerate", 44100), config.sample_rate),
         **{f"network.{key}": (found[key], config.network[key])
            for key in found if key in config.network},
     }  # fmt: skip
-    if isinstance(sources, (list, tuple)):
-        # Names of another language are taken in the configuration's order.
-        for number, (theirs, ours) in enumerate(zip(sources, config.stems, strict=False), 1):
-            with suppress(InputError):
-                known[f"stem {number}"] = (canonical_stem(str(theirs)), ours)
+    for number, (theirs, ours) in enumerate(zip(sources, config.stems, strict=False), 1):
+        known[f"stem {number}"] = (_stem(theirs, path), ours)
     for key, (theirs, ours) in known.items():
         if theirs != ours:
             raise ModelFormatError(
-                f"{path} does not fit its configuration: {key} is {theirs}, not {ours}"
+                f"{path} does not fit its configuration: {key} is {theirs!r}, not {ours!r}"
             )
     merged = MappingProxyType({**found, **config.network})
     return dataclasses.replace(config, network=merged)
+
+
+def _stem(source: object, path: Path) -> str:
+    """The name of a package's stem here. An unknown one could be any: the order is not certain."""
+    try:
+        return canonical_stem(_FOREIGN.get(str(source).lower(), str(source)))
+    except InputError as error:
+        raise ModelFormatError(f"{path}: sources: {error}") from error

@@ -28,7 +28,7 @@ import yaml
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import Chunking, ModelConfig, Refinement, WeightsFile, canonical_stem
 from lars_plugin.networks.registry import field_architecture
-from lars_plugin.networks.shared.shape import OWN_ENTRIES
+from lars_plugin.networks.shared.shape import OWN_ENTRIES, check_whole
 
 __all__ = [
     "config_as_data",
@@ -128,7 +128,9 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
         network = asdict(shape_class.from_field(data))
         # The model's own entries say these.
         network = {key: network[key] for key in network if key not in OWN_ENTRIES}
-        audio, training = data["audio"], data["training"]
+        # An option without a value is one that is not there.
+        audio = {key: one for key, one in data["audio"].items() if one is not None}
+        training = data["training"]
         inference = data.get("inference")
         inference = inference if isinstance(inference, Mapping) else {}
         target = training.get("target_instrument")
@@ -137,10 +139,10 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
         return ModelConfig(
             name=name,
             stems=_stems(instruments),
-            sample_rate=_whole(audio.get("sample_rate", 44100), "audio.sample_rate"),
-            channels=_whole(audio.get("num_channels", 2), "audio.num_channels"),
+            sample_rate=check_whole("audio.sample_rate", audio.get("sample_rate", 44100)),
+            channels=check_whole("audio.num_channels", audio.get("num_channels", 2)),
             chunking=Chunking(
-                chunk_size=_whole(chunk, "audio.chunk_size"),
+                chunk_size=check_whole("audio.chunk_size", chunk),
                 overlap=_number(inference.get("num_overlap", 4), "inference.num_overlap"),
             ),
             architecture=row.name,
@@ -166,7 +168,7 @@ def config_from_dict(data: Mapping[str, Any], *, source: str = "YAML") -> ModelC
             if key == "overlap":
                 chunking[key] = _number(value, "chunking.overlap")
             elif key != "convention":
-                chunking[key] = _whole(value, f"chunking.{key}", least=0)
+                chunking[key] = check_whole(f"chunking.{key}", value, least=0)
         if "chunk_size" not in chunking:
             raise InputError("chunking.chunk_size is missing")
         presets = _mapping(data.get("presets") or {}, "presets")
@@ -178,12 +180,12 @@ def config_from_dict(data: Mapping[str, Any], *, source: str = "YAML") -> ModelC
             name=_text(data["name"], "name", _NAME),
             stems=_stems(data["stems"]),
             chunking=Chunking(**chunking),
-            sample_rate=_whole(data.get("sample_rate", 44100), "sample_rate"),
-            channels=_whole(data.get("channels", 2), "channels"),
+            sample_rate=check_whole("sample_rate", data.get("sample_rate", 44100)),
+            channels=check_whole("channels", data.get("channels", 2)),
             architecture=_text(data["architecture"], "architecture"),
             network=MappingProxyType({key: _frozen(value) for key, value in network.items()}),
             presets=MappingProxyType({key: float(value) for key, value in presets.items()}),
-            spatial=_whole(data.get("spatial", 0), "spatial", least=0),
+            spatial=check_whole("spatial", data.get("spatial", 0), least=0),
             refinement=_refinement(data["refinement"]) if data.get("refinement") else None,
             weights=weights_file(data["weights"]) if data.get("weights") else None,
             description=_text(data.get("description", ""), "description"),
@@ -232,13 +234,13 @@ def _refinement(data: Any) -> Refinement:
     tables: dict[str, Any] = {}
     for table in ("places", "presets"):
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
-        whole = {k: _whole(v, f"refinement.{table}.{k}", least=0) for k, v in values.items()}
+        whole = {k: check_whole(f"refinement.{table}.{k}", v, least=0) for k, v in values.items()}
         tables[table] = MappingProxyType(whole)
     for table in ("trust", "mono_trust", "templates"):
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
         shares = {k: _number(v, f"refinement.{table}.{k}") for k, v in values.items()}
         tables[table] = MappingProxyType(shares)
-    numbers = {k: _whole(v, f"refinement.{k}", least=0) for k, v in settings.items()}
+    numbers = {k: check_whole(f"refinement.{k}", v, least=0) for k, v in settings.items()}
     return Refinement(**(numbers | tables))
 
 
@@ -272,12 +274,6 @@ def _stems(value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise InputError(f"stems must be a list, got {value!r}")
     return tuple(canonical_stem(_text(stem, "a stem")) for stem in value)
-
-
-def _whole(value: Any, key: str, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{key} must be a whole number of at least {least}, got {value!r}")
-    return value
 
 
 def _number(value: Any, key: str) -> float:
@@ -320,7 +316,7 @@ def weights_file(value: Any) -> WeightsFile:
         file=file,
         format=kind,
         sha256=sha256,
-        size=_whole(found.get("size") or 0, "weights.size", least=0),
+        size=check_whole("weights.size", found.get("size") or 0, least=0),
         urls=tuple(urls),
     )
 

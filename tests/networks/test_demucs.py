@@ -6,6 +6,7 @@ The vectors are of PyPI demucs 4.1 with random weights, stored in half precision
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from torch import Tensor, nn
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.model import Chunking, Convention, Model, ModelConfig
+from lars_plugin.networks.bandunet.config import BandUNetConfig
 from lars_plugin.networks.demucs.config import HDemucsConfig, HTDemucsConfig
 from lars_plugin.networks.demucs.network import HDemucs, HTDemucs
+from lars_plugin.networks.mdx23c.config import MDX23CConfig
 from lars_plugin.networks.registry import ARCHITECTURES
+from lars_plugin.networks.roformer.config import BSRoFormerConfig
 from lars_plugin.separation.separator import Separator
 from lars_plugin.zoo.checkpoints import load_state
 
@@ -115,6 +119,31 @@ def test_a_trained_length_is_filled_up_and_not_exceeded() -> None:
     with pytest.raises(InputError, match="longer than the 2205 samples"):
         network.config.check_chunking(Chunking(2206))
     network.config.check_chunking(Chunking(2000))
+
+
+def test_only_hybrid_demucs_takes_a_last_chunk_that_is_short() -> None:
+    chunking = Chunking(2205, 4 / 3, "demucs-short")
+    HDemucsConfig().check_chunking(chunking)
+    with pytest.raises(InputError, match=r"demucs-short end with a recording.*: use demucs$"):
+        HTDemucsConfig().check_chunking(chunking)
+    for shape in (BSRoFormerConfig(n_fft=2048), MDX23CConfig(), BandUNetConfig()):
+        with pytest.raises(InputError, match="demucs-short"):
+            shape.check_chunking(chunking)
+
+
+def test_stored_positions_are_as_many_as_a_chunk_needs() -> None:
+    network, _ = golden("htdemucs_options")
+    assert isinstance(network, HTDemucs)
+    shape = dataclasses.replace(network.config, t_max_positions=20)
+    assert shape.positions(16 * 20) == 20
+    shape.check_chunking(Chunking(16 * 20))
+    with pytest.raises(InputError, match="is 20, but chunks of 321 samples need 21"):
+        shape.check_chunking(Chunking(16 * 20 + 1))
+    with torch.inference_mode():
+        small = HTDemucs(shape).eval()
+        assert small(torch.randn(1, 2, 320)).shape == (1, 2, 2, 320)
+        with pytest.raises(InputError, match="has 20 positions, its input needs 21"):
+            small(torch.randn(1, 2, 321))
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -96,8 +96,8 @@ def test_the_input_is_not_changed() -> None:
         ({"dim_f": 2048}, "more bins than n_fft"),
         ({"scale": (2, 2, 2)}, "scale must be"),
         ({"scale": (0, 2)}, "scale must be"),
-        ({"num_channels": 0}, "num_channels must be a positive whole number"),
-        ({"n_fft": "2048"}, "n_fft must be a positive whole number"),
+        ({"num_channels": 0}, "num_channels must be a whole number of at least 1"),
+        ({"n_fft": "2048"}, "n_fft must be a whole number of at least 1"),
     ],
 )
 def test_values_that_make_no_network_are_named(changes: dict[str, Any], message: str) -> None:

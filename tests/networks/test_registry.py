@@ -177,7 +177,7 @@ def test_a_toy_is_refused_chunks_and_settings_that_its_configuration_refuses(
     text = (folder / "config.yaml").read_text(encoding="utf-8")
     for old, new, message in (
         ("chunk_size: 4096", "chunk_size: 4097", "even number"),
-        ("hop_length", "hops", "unexpected keyword"),
+        ("hop_length", "hops", r"unsupported option network\.hops; supported: "),
         ("architecture: toy", "architecture: doll", r"unknown architecture 'doll'; known: .*toy"),
     ):
         (folder / "config.yaml").write_text(text.replace(old, new), encoding="utf-8")

@@ -14,9 +14,12 @@ from torch import Tensor, nn
 
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import EngineError, InputError, ModelError
-from lars_plugin.model import Model, ModelConfig
+from lars_plugin.model import Chunking, Model, ModelConfig
 from lars_plugin.zoo import load_model
+from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.export import export
+from tests.field_files import golden_network
+from tests.models import trained
 
 KINDS = ("mdx23c", "bandunet")
 Wave = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
@@ -78,6 +81,55 @@ def test_exporting_leaves_the_model_as_it_was(
     before = model.backend(wave)
     export(model, tmp_path / "m", kind)
     np.testing.assert_array_equal(model.backend(wave), before)
+
+
+@pytest.mark.parametrize("options", ["stereo", "linear_mono"])
+@pytest.mark.parametrize("kind", ["bsroformer", "melroformer"])
+def test_golden_roformers_as_onnx_give_the_golden_output(
+    kind: str, options: str, tmp_path: Path
+) -> None:
+    network, tensors = golden_network(f"{kind}_{options}")
+    waves, wanted = (tensors[f"forward.{key}"].numpy() for key in ("input", "output"))
+    described = ModelConfig(
+        "golden",
+        ("drums", "bass", "vocals")[: wanted.shape[1]],
+        Chunking(waves.shape[-1]),
+        channels=waves.shape[1],
+    )
+    model = Model(described, TorchBackend(network, device="cpu"))
+    path = tmp_path / "m.onnx"
+    assert export(model, path, "onnx") <= 1e-4
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for wave, stems in zip(waves, wanted, strict=True):
+        found = session.run(["stems"], {"wave": wave[None]})[0]
+        np.testing.assert_allclose(found[0], stems, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["htdemucs", "hdemucs"])
+def test_demucs_as_onnx_ends_in_one_line_and_as_torchscript_loads_back(
+    architecture: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {
+        "htdemucs": {"nfft": 256, "depth": 2, "t_layers": 1, "t_heads": 1},
+        "hdemucs": {"nfft": 64, "depth": 3},
+    }
+    small = ModelConfig(
+        "small",
+        ("drums", "bass"),
+        Chunking(600, 4 / 3, "demucs"),
+        architecture=architecture,
+        network={"channels": 8, "dconv_depth": 1, **sizes[architecture]},
+    )
+    model = Model(small, TorchBackend(trained(build_network(small)), device="cpu"))
+    with pytest.raises(EngineError, match=r"^ONNX lacks .*\(.+\): export torchscript$") as caught:
+        export(model, tmp_path / "m.onnx", "onnx")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+    assert export(model, tmp_path / "m.pt", "torchscript") <= 1e-5
+    wave = chunk(model)
+    loaded = load_model(tmp_path / "m.yaml", device="cpu")
+    np.testing.assert_allclose(loaded.backend(wave), model.backend(wave), atol=1e-5)
 
 
 class _Fickle(nn.Module):

@@ -115,7 +115,7 @@ def test_a_target_instrument_is_the_only_stem() -> None:
         (lambda d: d["model"].update(norm=None), "model.norm is missing"),
         (lambda d: d["model"].update(scale=2), "model.scale must be a list"),
         (lambda d: d["audio"].update(chunk_size="long"), "audio.chunk_size must be a whole"),
-        (lambda d: d["audio"].update(n_fft=2.5), "n_fft must be a positive whole number"),
+        (lambda d: d["audio"].update(n_fft=2.5), "n_fft must be a whole number of at least 1"),
         (lambda d: d["inference"].update(num_overlap=0), "overlap must be"),
     ],
 )

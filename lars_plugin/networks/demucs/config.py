@@ -7,17 +7,29 @@ Settings have the field's names, so that what a published package says can be ta
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking
-from lars_plugin.networks.shared.shape import Shape
+from lars_plugin.networks.shared.shape import Shape, check_fields, check_number
 
 __all__ = ["HDemucsConfig", "HTDemucsConfig", "Layer"]
+
+# The least value of whole numbers, where it is not 1; None: any.
+_LEAST: Mapping[str, int | None] = MappingProxyType(
+    {
+        **dict.fromkeys(("wiener_iters", "dconv_depth"), None),
+        **dict.fromkeys(("multi_freqs_depth", "context", "context_enc", "norm_starts"), 0),
+        **dict.fromkeys(("dconv_mode", "dconv_attn", "dconv_lstm", "segment_length"), 0),
+        **dict.fromkeys(("bottom_channels", "t_layers"), 0),
+    }
+)
+_LONGEST = 1 << 31  # samples, far above every segment
+_DEEPEST = 16  # levels, far above every network
 
 
 @dataclass(frozen=True)
@@ -115,12 +127,13 @@ class _HybridConfig(Shape):
     fixed: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     def __post_init__(self) -> None:
-        for key in ("stems", "audio_channels", "channels", "nfft", "depth", "kernel_size"):
-            self._check_whole(key, 1)
-        for key in ("stride", "time_stride", "norm_groups"):
-            self._check_whole(key, 1)
-        for key in ("context", "context_enc", "norm_starts", "dconv_mode", "multi_freqs_depth"):
-            self._check_whole(key, 0)
+        check_fields(self, self.title, _LEAST)
+        if not isinstance(self.multi_freqs, (list, tuple)):
+            raise self._invalid("multi_freqs", "a list of shares")
+        for share in self.multi_freqs:
+            check_number(f"{self.title}: multi_freqs", share)
+        if self.depth > _DEEPEST:
+            raise self._invalid("depth", f"at most {_DEEPEST}")
         if not self.cac and self.wiener_iters >= 0:
             raise self._invalid(
                 "wiener_iters", "cac true, or a negative number: no iterative Wiener filter"
@@ -131,8 +144,6 @@ class _HybridConfig(Shape):
             raise self._invalid("kernel_size", "the stride and twice a quarter of itself")
         if self.multi_freqs and self.kernel_size != 2 * self.stride:
             raise self._invalid("kernel_size", "twice the stride beside multi_freqs")
-        for key in ("growth", "freq_emb", "emb_scale", "dconv_comp"):
-            self._check_number(key)
         if list(self.multi_freqs) != sorted({one for one in self.multi_freqs if 0 < one < 1}):
             raise self._invalid("multi_freqs", "shares between 0 and 1 that rise")
         if not self.dconv_depth or not self.dconv_comp > 0 or not self.growth > 0:
@@ -223,19 +234,11 @@ class _HybridConfig(Shape):
         own = ("stems", "audio_channels", "sample_rate", "segment_length")
         names = [key for key in cls.__dataclass_fields__ if key in said and key not in own]
         found = {key: said[key] for key in names}
-        found["multi_freqs"] = tuple(found.get("multi_freqs") or ())
+        shares = found.get("multi_freqs")
+        if not isinstance(shares, (list, tuple, type(None))):
+            raise InputError(f"{cls.title}: multi_freqs must be a list of shares, got {shares!r}")
+        found["multi_freqs"] = tuple(shares or ())
         return found
-
-    def _check_whole(self, key: str, least: int) -> None:
-        value = getattr(self, key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self._invalid(key, f"a whole number of at least {least}")
-
-    def _check_number(self, key: str) -> None:
-        value = getattr(self, key)
-        good = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not good or not math.isfinite(value):
-            raise self._invalid(key, "a finite number")
 
     def _invalid(self, key: str, wanted: str) -> InputError:
         return InputError(f"{self.title}: {key} must be {wanted}, got {getattr(self, key)!r}")
@@ -309,10 +312,10 @@ class HTDemucsConfig(_HybridConfig):
     t_heads: int = 8
     t_max_positions: int = 10000
     t_norm_in: bool = True
-    t_norm_in_group: int = 0
-    t_group_norm: int = 0
+    t_norm_in_group: int | bool = 0
+    t_group_norm: int | bool = 0
     t_norm_first: bool = True
-    t_norm_out: int = 1
+    t_norm_out: int | bool = 1
     t_max_period: float = 10000.0
     t_layer_scale: bool = True
     t_gelu: bool = True
@@ -326,15 +329,10 @@ class HTDemucsConfig(_HybridConfig):
     )
 
     def __post_init__(self) -> None:
-        self._check_whole("num_subbands", 1)
+        check_fields(self, self.title, _LEAST)
         if self.bins * self.num_subbands != self.nfft // 2:
             raise self._invalid("num_subbands", "a divisor of the bins")
         super().__post_init__()
-        for key in ("segment_length", "bottom_channels", "t_layers"):
-            self._check_whole(key, 0)
-        self._check_whole("t_heads", 1)
-        for key in ("t_hidden_scale", "t_max_period", "t_weight_pos_embed"):
-            self._check_number(key)
         if not self.t_max_period > 0:
             raise self._invalid("t_max_period", "positive")
         if self.t_layers and self.channels_time not in (None, self.channels):
@@ -359,11 +357,25 @@ class HTDemucsConfig(_HybridConfig):
         """Features in the transformer."""
         return self.bottom_channels or int(self.channels * self.growth ** (self.depth - 1))
 
+    def positions(self, samples: int) -> int:
+        """Positions of the wave's half in the transformer, for an input of so many samples."""
+        for layer in self.layers():
+            if layer.freq:
+                samples = -(-samples // self.stride)
+        return samples
+
     def check_chunking(self, chunking: Chunking) -> None:
+        super().check_chunking(chunking)
         if 0 < self.segment_length < chunking.chunk_size:
             raise InputError(
                 f"chunk_size {chunking.chunk_size} is longer than the {self.segment_length} samples"
                 " that this network was trained on"
+            )
+        needed = self.positions(max(chunking.chunk_size, self.segment_length))
+        if self.t_layers and self.t_emb == "scaled" and self.t_max_positions < needed:
+            raise InputError(
+                f"{self.title}: t_max_positions is {self.t_max_positions}, but chunks of"
+                f" {chunking.chunk_size} samples need {needed}: make chunk_size smaller"
             )
 
     @classmethod
@@ -371,5 +383,16 @@ class HTDemucsConfig(_HybridConfig):
         found = super().from_package(said)
         # The field's defaults, where a package says nothing.
         if said.get("use_train_segment", True):
-            found["segment_length"] = int(said.get("segment", 10) * said.get("samplerate", 44100))
+            found["segment_length"] = cls._segment(said)
         return found
+
+    @classmethod
+    def _segment(cls, said: Mapping[str, Any]) -> int:
+        """The samples that a network was trained on."""
+        seconds, rate = said.get("segment", 10), said.get("samplerate", 44100)
+        for key, value in (("segment", seconds), ("samplerate", rate)):
+            if not isinstance(value, Fraction):
+                check_number(f"{cls.title}: {key}", value)
+        if not 1 <= seconds * rate <= _LONGEST:
+            raise InputError(f"{cls.title}: a segment of {seconds} s cannot be used")
+        return int(seconds * rate)

@@ -12,6 +12,7 @@ Axes: B batch, S stems, C audio channels, L samples, D features, F bins, T frame
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,8 @@ class _BinEmbedding(nn.Module):
 
 class _Hybrid(nn.Module):
     """What the two networks share."""
+
+    onnx_lacks: ClassVar[str] = "the STFT with complex numbers"  # said by exports
 
     _window: Tensor
 

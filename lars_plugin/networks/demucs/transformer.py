@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lars_plugin.errors import InputError
 from lars_plugin.networks.demucs.config import HTDemucsConfig
 from lars_plugin.networks.demucs.layers import Scale, unflatten
 
@@ -117,6 +118,11 @@ class _Positions(nn.Module):
         self.embedding = nn.Embedding(count, features)
 
     def forward(self, length: int) -> Tensor:
+        if length > self.embedding.num_embeddings:
+            raise InputError(
+                f"this network has {self.embedding.num_embeddings} positions, its input needs"
+                f" {length}: give it less at once"
+            )
         return self.embedding.weight[:length] * self._FACTOR
 
 

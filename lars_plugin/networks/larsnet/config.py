@@ -58,6 +58,7 @@ class LarsNetConfig(Shape):
 
     @classmethod
     def of(cls, config: ModelConfig) -> LarsNetConfig:
+        cls._known_settings(config)
         # A network for each stem, so it needs their names.
         return cls(config.stems, config.channels, **config.network)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking
-from lars_plugin.networks.shared.shape import Shape
+from lars_plugin.networks.shared.shape import Shape, check_fields, check_whole
 
 __all__ = ["MDX23CConfig"]
 
@@ -66,12 +66,11 @@ class MDX23CConfig(Shape):
     act: str = "gelu"
 
     def __post_init__(self) -> None:
-        sizes = {key: value for key, value in vars(self).items() if key not in ("norm", "act")}
-        for key, value in (sizes | {"scale": min(self.scale, default=0)}).items():
-            if not isinstance(value, int) or value < (0 if key in ("growth", "num_scales") else 1):
-                raise InputError(f"MDX23C: {key} must be a positive whole number, got {value!r}")
-        if len(self.scale) != 2:
+        check_fields(self, "MDX23C", {"growth": 0, "num_scales": 0})
+        if not isinstance(self.scale, (list, tuple)) or len(self.scale) != 2:
             raise InputError(f"MDX23C: scale must be (time, frequency), got {self.scale!r}")
+        for factor in self.scale:
+            check_whole("MDX23C: scale", factor)
         if self.dim_f > self.n_fft // 2 + 1:
             raise InputError(f"MDX23C: dim_f {self.dim_f} has more bins than n_fft {self.n_fft}")
         rows = self.num_subbands * self.scale[1] ** self.num_scales
@@ -79,11 +78,11 @@ class MDX23CConfig(Shape):
             raise InputError(
                 f"MDX23C: dim_f must be divisible by subbands and scales ({rows}), got {self.dim_f}"
             )
-        if not _NORM.fullmatch(self.norm):
+        if not _NORM.fullmatch(str(self.norm)):
             raise InputError(
                 f"MDX23C: norm must be BatchNorm, InstanceNorm or GroupNorm<n>, got {self.norm!r}"
             )
-        if not _ACT.fullmatch(self.act):
+        if not _ACT.fullmatch(str(self.act)):
             raise InputError(f"MDX23C: act must be gelu, relu or elu<alpha>, got {self.act!r}")
 
     @property

@@ -12,14 +12,12 @@ from lars_plugin.errors import InputError
 from lars_plugin.model import SAMPLE_RATE, Chunking
 from lars_plugin.networks.roformer.bands import Bands, adjacent_bands, bands_per_bin, mel_bands
 from lars_plugin.networks.roformer.field import field_settings
-from lars_plugin.networks.shared.shape import Shape
+from lars_plugin.networks.shared.shape import Shape, check_fields, check_whole
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["BSRoFormerConfig", "MelRoFormerConfig", "RoFormerConfig"]
-
-_MAY_BE_ZERO = ("linear_transformer_depth",)
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,7 @@ class RoFormerConfig(Shape):
     zero_dc: bool = True
 
     def __post_init__(self) -> None:
-        for key, value in vars(self).items():
-            if key in ("skip_connection", "zero_dc"):
-                if not isinstance(value, bool):
-                    raise self._wrong(f"{key} must be true or false, got {value!r}")
-            elif key != "freqs_per_bands":
-                check_whole(self.title, key, value, least=0 if key in _MAY_BE_ZERO else 1)
+        check_fields(self, self.title, {"linear_transformer_depth": 0})
         if self.audio_channels > 2:
             raise self._wrong(f"audio_channels must be 1 or 2, got {self.audio_channels}")
         if self.dim_head % 2:
@@ -164,7 +157,7 @@ class BSRoFormerConfig(RoFormerConfig):
         if not isinstance(widths, tuple) or len(widths) < 2:
             raise self._wrong(f"freqs_per_bands must be a list of two or more, got {widths!r}")
         for width in widths:
-            check_whole(self.title, "freqs_per_bands", width)
+            check_whole(f"{self.title}: freqs_per_bands", width)
         if sum(widths) != self.bins:
             raise self._wrong(
                 f"freqs_per_bands must sum to n_fft / 2 + 1 = {self.bins}, got {sum(widths)}"
@@ -223,9 +216,3 @@ class MelRoFormerConfig(RoFormerConfig):
 
 
 _mel_bands = functools.lru_cache(16)(mel_bands)
-
-
-def check_whole(title: str, key: str, value: object, least: int = 1) -> None:
-    """Raise an InputError unless a value is a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{title}: {key} must be a whole number from {least} up, got {value!r}")

@@ -91,10 +91,12 @@ def field_settings(
     rate = audio.get("sample_rate", 44100)
     if "sample_rate" in known:
         settings["sample_rate"] = rate
-        if model.get("sample_rate", rate) != rate:
+        # The bands depend on it, and the field's code takes 44100 where its file says nothing.
+        if model.get("sample_rate", 44100) != rate:
+            said = repr(model["sample_rate"]) if "sample_rate" in model else "(44100, not given)"
             raise InputError(
-                f"{title}: model.sample_rate {model['sample_rate']!r} is not audio.sample_rate"
-                f" {rate!r}: make them equal"
+                f"{title}: model.sample_rate {said} is not audio.sample_rate {rate!r}: make them"
+                " equal"
             )
     return settings | _sizes(title, field, model, audio)
 

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking, ModelConfig
@@ -11,7 +14,7 @@ from lars_plugin.model import Chunking, ModelConfig
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["OWN_ENTRIES", "Shape"]
+__all__ = ["OWN_ENTRIES", "Shape", "check_fields", "check_number", "check_whole"]
 
 # Fields of a shape that a model's own entries say, not its settings under ``network``.
 OWN_ENTRIES = ("stems", "audio_channels", "sample_rate")
@@ -39,8 +42,20 @@ class Shape:
         """
         values = (len(config.stems), config.channels, config.sample_rate)
         own = dict(zip(OWN_ENTRIES, values, strict=True))
-        known = getattr(cls, "__dataclass_fields__", {})
+        known = cls._known_settings(config)
         return cls(**{key: own[key] for key in own if key in known}, **config.network)
+
+    @classmethod
+    def _known_settings(cls, config: ModelConfig) -> Mapping[str, Any]:
+        """The fields by name, after a check that a configuration names no others."""
+        known: Mapping[str, Any] = getattr(cls, "__dataclass_fields__", {})
+        options = [key for key in known if key not in OWN_ENTRIES]
+        unknown = [str(key) for key in config.network if key not in options]
+        if unknown:
+            raise InputError(
+                f"unsupported option network.{unknown[0]}; supported: {', '.join(sorted(options))}"
+            )
+        return known
 
     def check_chunking(self, chunking: Chunking) -> None:
         """Whether a network of this shape can run with these chunks.
@@ -62,3 +77,62 @@ class Shape:
     def whole_length(self, samples: int) -> int:
         """The least number of samples, from ``samples`` up, that the network takes in one pass."""
         return samples
+
+
+def check_whole(name: str, value: object, least: int | None = 1) -> int:
+    """The value, which must be a whole number.
+
+    Args:
+        name: of the setting, for the error.
+        value: from a file, so of any type.
+        least: the least that is allowed; None: any.
+
+    Raises:
+        InputError: it is something else, or less.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and (least is None or value >= least):
+        return value
+    at_least = "" if least is None else f" of at least {least}"
+    raise InputError(f"{name} must be a whole number{at_least}, got {value!r}")
+
+
+def check_number(name: str, value: object) -> float:
+    """The value, which must be a finite number.
+
+    Args:
+        name: of the setting, for the error.
+        value: from a file, so of any type.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InputError(f"{name} must be a finite number, got {value!r}")
+    return value
+
+
+def check_fields(shape: Shape, title: str, least: Mapping[str, int | None]) -> None:
+    """Check that the fields of a shape are what their annotations say.
+
+    Fields of other types than ``bool``, ``float``, ``int``, ``int | None`` and ``int | bool`` are
+    left out.
+
+    Args:
+        shape: a dataclass whose module has annotations as text.
+        title: of the network, for errors.
+        least: the least of whole numbers, where it is not 1; None: any.
+
+    Raises:
+        InputError: one is not.
+    """
+    for one in fields(shape):  # type: ignore[arg-type]
+        value, name = getattr(shape, one.name), f"{title}: {one.name}"
+        if one.type == "bool":
+            if not isinstance(value, bool):
+                raise InputError(f"{name} must be true or false, got {value!r}")
+        elif one.type == "float":
+            check_number(name, value)
+        elif one.type == "int | bool":
+            check_whole(name, int(value) if isinstance(value, bool) else value, least=0)
+        elif one.type == "int" or (one.type == "int | None" and value is not None):
+            check_whole(name, value, least.get(one.name, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lars_plugin.composites.composite import mixed
+from lars_plugin.composites.fused import mixed
 from lars_plugin.model import Wave
 from lars_plugin.separation.streams.base import ModelStream, Steps
 from lars_plugin.separation.streams.composed import ComposedStream

@@ -120,9 +120,9 @@ def _of_kind(
     post: PostProcessing | None,
 ) -> ModelStream:
     """A stream of a model's own rate and channels; ``post`` for cascades only."""
-    if not isinstance(model, Composite) or (
-        model.fused and post is None and not _spares_parts(model, stems)
-    ):
+    if isinstance(model, Composite) and model.fused and post is None:
+        model = model.needed(stems)
+    if not isinstance(model, Composite):
         if (chunking or model.config.chunking).convention == "causal":
             return CausalStream(model, chunking=chunking, stems=stems)
         settings = model.config.refinement
@@ -144,14 +144,6 @@ def _of_kind(
         return _cascade(model, stems, post)
     assert isinstance(model, Ensemble)
     return _ensemble(model, stems)
-
-
-def _spares_parts(model: Composite, stems: Sequence[str]) -> bool:
-    """Whether as streams an ensemble would not run some of its models at all, for these stems."""
-    if not isinstance(model, Ensemble):
-        return False
-    rows = list(choose_stems(model, stems))
-    return not all(mixing[rows].any() for mixing in model.mixing)
 
 
 def _cascade(model: Cascade, stems: Sequence[str], post: PostProcessing | None) -> CascadeStream:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lars_plugin.composites.composite import Cascade
+from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import EngineError, InputError, NonFiniteError
 from lars_plugin.model import Chunking, Model, ModelConfig
 from lars_plugin.refine.postprocess import PostProcessing
@@ -157,6 +158,45 @@ def test_a_stage_that_is_not_wanted_is_not_run() -> None:
     np.testing.assert_allclose(made["other"], 0.3 * audio, atol=1e-6)
     with pytest.raises(EngineError, match="on purpose"):
         Separator(Cascade(music(), broken), stems=["ride"]).separate(audio, 44100)
+
+
+def test_of_a_fused_cascade_only_the_stages_that_are_needed_are_run() -> None:
+    """And what they give is to the bit what they give of all."""
+    audio = noise(2000)
+    audio[1] = 0  # a view, whose rest is shared out among all stems
+    first, second = (
+        Model(dataclasses.replace(one.config, architecture="x"), one.backend)
+        for one in (music(128), kit(128))
+    )
+    cascade = Cascade(first, second)
+    assert cascade.fused
+    whole = Separator(cascade).separate(audio, 44100)
+    broken = Cascade(first, Model(second.config, FailingModel(0, second).backend))
+    assert broken.fused
+    above = [stem for stem in first.config.stems if stem != "drums"]
+    made = Separator(broken, stems=above).separate(audio, 44100)
+    for stem in above:
+        np.testing.assert_array_equal(made[stem], whole[stem])
+    for stem in second.config.stems:
+        made = Separator(cascade, stems=[stem]).separate(audio, 44100)
+        np.testing.assert_array_equal(made[stem], whole[stem])
+    with pytest.raises(EngineError):
+        Separator(broken, stems=[second.config.stems[0]]).separate(audio, 44100)
+
+
+def test_of_an_ensemble_in_a_fused_cascade_only_the_models_that_are_needed_are_run() -> None:
+    first, second = music(128), kit(128)
+    name = second.config.stems[0]
+    other = dataclasses.replace(second.config, name="other", stems=second.config.stems[1:])
+    failing = Model(other, FailingModel(0, second).backend)
+    both = Ensemble([second, failing], {name: {second.config.name: 1.0}, "ride": {"other": 1.0}})
+    cascade = Cascade(first, both)
+    assert cascade.fused
+    made = Separator(cascade, stems=[name]).separate(noise(1000), 44100)
+    wanted = Separator(Cascade(first, second), stems=[name]).separate(noise(1000), 44100)
+    np.testing.assert_allclose(made[name], wanted[name], atol=1e-6)
+    with pytest.raises(EngineError):
+        Separator(cascade, stems=["ride"]).separate(noise(1000), 44100)
 
 
 def test_stems_come_in_the_order_asked_for() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import InputError
-from lars_plugin.model import Chunking, Model
+from lars_plugin.model import Chunking, Convention, Model, ModelConfig
 from lars_plugin.separation.separator import Separator
 from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.testing import DelayModel, FailingModel, GainModel, IdentityModel
@@ -107,6 +108,91 @@ def test_a_model_that_no_wanted_stem_is_made_of_is_not_run() -> None:
     weights = {"kick": {"six": 1.0}, "snare": {"broken": 1.0}}
     made = Separator(Ensemble([six(), broken], weights), stems=["kick"]).separate(noise(500), 44100)
     np.testing.assert_allclose(made["kick"], noise(500), atol=1e-6)
+
+
+class Chunkwise:
+    """Stems that depend on where a chunk lies: a gain and the chunk's own mean square."""
+
+    def __init__(self, gains: Sequence[float]) -> None:
+        self.name, self.gains, self.runs = "chunkwise", np.asarray(gains, np.float32), 0
+
+    def __call__(self, batch: Wave) -> Wave:
+        self.runs += 1
+        level = np.square(batch).mean(axis=(1, 2), keepdims=True)
+        out: Wave = (batch * (1 + level))[:, None] * self.gains[:, None, None]
+        return out
+
+
+def chunkwise(
+    name: str, stems: Sequence[str], first: float, chunking: Chunking
+) -> tuple[Model, Chunkwise]:
+    backend = Chunkwise([first + index for index in range(len(stems))])
+    # An architecture: networks are shown recordings without their direct current.
+    return Model(ModelConfig(name, tuple(stems), chunking, architecture="x"), backend), backend
+
+
+CHUNKINGS = [
+    None,
+    Chunking(256, 4, "hann", batch_size=3),
+    Chunking(96, 2, "hann"),
+    Chunking(200, 1.6, "msst", batch_size=2),
+    Chunking(256, 8, "live", lookahead=16, fade=8),
+    Chunking(300, 4 / 3, "demucs"),
+]
+
+
+@pytest.mark.parametrize("kind", ["recording", "direct current", "one side"])
+@pytest.mark.parametrize("chunking", CHUNKINGS)
+@pytest.mark.parametrize("convention", ["hann", "msst"])
+def test_one_stem_of_a_fused_ensemble_is_that_stem_of_all_to_the_bit(
+    convention: Convention, chunking: Chunking | None, kind: str
+) -> None:
+    own = Chunking(256, 2, convention)
+    audio = noise(2000)
+    if kind == "direct current":
+        audio += np.float32(0.1)
+    elif kind == "one side":
+        audio[1] = 0
+    (six_, one), (other, two), (songs, three) = (
+        chunkwise("one", SIX, 1, own),
+        chunkwise("two", ("kick", "snare"), 20, own),
+        chunkwise("three", ("kick", "other"), 40, own),
+    )
+    weights = {
+        "kick": {"one": 0.3, "three": 0.7},
+        "snare": {"two": 1.0},
+        "cymbals": {"one": 1.0},
+        "other": {"three": 2.0},
+    }
+    ensemble = Ensemble([six_, other, songs], weights)
+    assert ensemble.fused
+    whole = open_stream(ensemble, chunking=chunking)
+    wanted = np.concatenate([whole.push(audio), whole.flush()], axis=2)
+    needed = {"kick": (one, three), "snare": (two,), "cymbals": (one,), "other": (three,)}
+    for index, stem in enumerate(ensemble.config.stems):
+        before = [backend.runs for backend in (one, two, three)]
+        stream = open_stream(ensemble, chunking=chunking, stems=[stem])
+        assert stream.latency_samples == whole.latency_samples
+        given_, worst, parts = 0, 0, []
+        for begin in range(0, 2000, 7):
+            parts.append(stream.push(audio[:, begin : begin + 7]))
+            given_ += parts[-1].shape[2]
+            worst = max(worst, min(begin + 7, 2000) - given_)
+        assert worst <= stream.latency_samples
+        found = np.concatenate([*parts, stream.flush()], axis=2)
+        np.testing.assert_array_equal(found[0], wanted[index])
+        backends = (one, two, three)
+        ran = {b for b, runs in zip(backends, before, strict=True) if b.runs > runs}
+        assert ran == set(needed[stem])
+
+
+def test_stems_of_a_fused_ensemble_come_in_the_order_that_is_wanted() -> None:
+    ensemble = Ensemble([six(), named("full", GainModel([1] * 6 + [9], (*SIX, "other"), 256))])
+    whole = Separator(ensemble).separate(noise(1000), 44100)
+    some = Separator(ensemble, stems=["other", "kick"]).separate(noise(1000), 44100)
+    assert list(some) == ["other", "kick"]
+    for stem, wave in some.items():
+        np.testing.assert_array_equal(wave, whole[stem])
 
 
 def test_models_with_the_same_chunks_share_one_overlap_add() -> None:
