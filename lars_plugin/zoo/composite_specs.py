@@ -2,8 +2,9 @@
 """Composites as users write them: names, files and entries of the zoo.
 
 ``cascade:A,B``: what A calls drums goes to B. ``A+B``: the mean of both. ``cascade:A,B+C`` is a
-cascade whose drum stage is an ensemble. A name of the zoo, or an existing file, takes
-precedence.
+cascade whose drum stage is an ensemble. ``auto:A,B`` blends them by how well each seems to have
+done. ``A@fast`` is A with that preset, whatever the whole has. A name of the zoo, or an existing
+file, takes precedence.
 
 A file (YAML or TOML) gives an ensemble weights for each stem and model. A model's name alone means
 that the stem comes from that model::
@@ -12,8 +13,9 @@ that the stem comes from that model::
       kick: {lars-mini: 0.3, larsnet: 0.7}
       snare: larsnet
 
-An entry of the zoo is a ``config.yaml`` of the architecture ``cascade`` with ``network: {music:
-A, drums: B}``, or of ``ensemble`` with ``network: {models: [A, B]}`` or ``{stems: ...}``.
+``auto: [A, B]`` in a file is ``auto:A,B``. An entry of the zoo is a ``config.yaml`` of the
+architecture ``cascade`` with ``network: {music: A, drums: B}``, or of ``ensemble`` with
+``network: {models: [A, B]}``, ``{auto: [A, B]}`` or ``{stems: ...}``.
 """
 
 from __future__ import annotations
@@ -27,15 +29,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lars_plugin.composites.settled import PRESETS, with_preset
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import AnyModel, ModelConfig, canonical_stem
-from lars_plugin.zoo.composites import Cascade, Ensemble
+from lars_plugin.zoo.composites import AutoEnsemble, Cascade, Ensemble
 from lars_plugin.zoo.registry import CONFIG_FILE, get_config, model_folders
 from lars_plugin.zoo.yaml_configs import parse_yaml, read_config
 
-__all__ = ["CascadeSpec", "EnsembleSpec", "load_composite", "parse_name", "part_names", "spec_of"]
+__all__ = [
+    "AutoSpec",
+    "CascadeSpec",
+    "EnsembleSpec",
+    "PresetSpec",
+    "load_composite",
+    "parse_name",
+    "part_names",
+    "spec_of",
+]
 
 PREFIX = "cascade:"
+AUTO_PREFIX = "auto:"
 ARCHITECTURES = ("cascade", "ensemble")
 
 _MAX_BYTES = 1 << 20
@@ -59,7 +72,23 @@ class EnsembleSpec:
     name: str | None = None
 
 
-Spec = CascadeSpec | EnsembleSpec
+@dataclass(frozen=True)
+class AutoSpec:
+    """Names of the models that are chosen from."""
+
+    models: tuple[str, ...]
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class PresetSpec:
+    """The name of a model, and the preset that it runs with."""
+
+    model: str
+    preset: str
+
+
+Spec = CascadeSpec | EnsembleSpec | AutoSpec | PresetSpec
 
 
 def load_composite(
@@ -81,6 +110,10 @@ def load_composite(
     once = functools.lru_cache(maxsize=None)(load)
     if isinstance(spec, CascadeSpec):
         return Cascade(once(spec.music), once(spec.drums), name=spec.name)
+    if isinstance(spec, PresetSpec):
+        return with_preset(once(spec.model), spec.preset)
+    if isinstance(spec, AutoSpec):
+        return AutoEnsemble([once(name) for name in spec.models], name=spec.name)
     models = [once(name) for name in spec.models]
     # Weights use the user's names for models: for a folder, its path.
     called = {name: model.config.name for name, model in zip(spec.models, models, strict=True)}
@@ -97,7 +130,10 @@ def part_names(source: str | os.PathLike[str] | ModelConfig) -> tuple[str, ...]:
     spec = spec_of(source)
     if spec is None:
         return ()
-    direct = (spec.music, spec.drums) if isinstance(spec, CascadeSpec) else spec.models
+    if isinstance(spec, CascadeSpec):
+        direct: tuple[str, ...] = (spec.music, spec.drums)
+    else:
+        direct = (spec.model,) if isinstance(spec, PresetSpec) else spec.models
     found = [part for name in direct for part in (part_names(name) or (name,))]
     return tuple(dict.fromkeys(found))
 
@@ -125,8 +161,16 @@ def parse_name(text: str) -> Spec | None:
     """The composite in a name, or None for a plain name.
 
     Raises:
-        InputError: a cascade of other than two models, or an ensemble with an empty name in it.
+        InputError: a cascade of other than two models, an ensemble with an empty name in it, one
+            that chooses from less than two, or an unknown preset.
     """
+    if text.startswith(AUTO_PREFIX):
+        choices = tuple(name.strip() for name in text[len(AUTO_PREFIX) :].split(","))
+        if len(choices) < 2 or not all(choices):
+            raise InputError(
+                f"{text!r} chooses from fewer than two models: write auto:A,B with their names"
+            )
+        return AutoSpec(choices)
     if text.startswith(PREFIX):
         stages = [stage.strip() for stage in text[len(PREFIX) :].split(",")]
         if len(stages) != 2 or not all(stages):
@@ -135,11 +179,20 @@ def parse_name(text: str) -> Spec | None:
             )
         return CascadeSpec(*stages)
     if "+" not in text:
-        return None
+        return _preset(text)
     names = tuple(name.strip() for name in text.split("+"))
     if not all(names):
         raise InputError(f"{text!r} is not an ensemble: write A+B with the names of models")
     return EnsembleSpec(names)
+
+
+def _preset(text: str) -> PresetSpec | None:
+    name, _, preset = text.rpartition("@")
+    if not name or (preset not in PRESETS and name not in model_folders()):
+        return None
+    if preset not in PRESETS:
+        raise InputError(f"unknown preset {preset!r} of {name}; use {', '.join(PRESETS)}")
+    return PresetSpec(name, preset)
 
 
 def _from_config(config: ModelConfig) -> Spec | None:
@@ -160,7 +213,7 @@ def _from_config(config: ModelConfig) -> Spec | None:
 def _from_file(path: Path) -> Spec | None:
     """An ensemble's file, or a model's configuration."""
     data = _read(path)
-    if "architecture" in data or not isinstance(data.get("stems"), Mapping):
+    if "architecture" in data or not (isinstance(data.get("stems"), Mapping) or "auto" in data):
         return _from_config(read_config(path)) if path.suffix.lower() != ".toml" else None
     name = data.pop("name", path.stem)
     if not isinstance(name, str):
@@ -187,7 +240,16 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-def _ensemble(data: Mapping[str, Any], name: str, source: str) -> EnsembleSpec:
+def _ensemble(data: Mapping[str, Any], name: str, source: str) -> EnsembleSpec | AutoSpec:
+    if "auto" in data:
+        choices = data["auto"]
+        if (
+            len(data) > 1
+            or not isinstance(choices, (list, tuple))
+            or not all(map(_is_name, choices))
+        ):
+            raise ModelFormatError(f"{source}: auto is a list of models' names, and stands alone")
+        return AutoSpec(tuple(choices), name)
     unknown = set(data) - {"models", "stems"}
     models, stems = data.get("models", ()), data.get("stems")
     if unknown or not isinstance(models, (list, tuple)) or not all(map(_is_name, models)):

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.messages import Open
+from lars_plugin.composites.auto import AutoEnsemble
 from lars_plugin.composites.composite import Composite
+from lars_plugin.composites.confidence import WINDOW
 from lars_plugin.errors import InputError, LimitError
 from lars_plugin.model import AnyModel
 from lars_plugin.separation.streams.windowed import is_refined
@@ -49,6 +51,13 @@ def _room(model: AnyModel, requested: Open, rate: float) -> _Room:
     if isinstance(model, Composite):
         parts = [_room(part, requested, config.sample_rate) for part in model.parts]
         inner = _Room(*(sum(values) for values in zip(*parts, strict=True)))
+        if isinstance(model, AutoEnsemble):
+            # Mixture and all stems wait for a window, twice while it is put together; then the
+            # blend of half of it is there.
+            window = WINDOW * config.sample_rate
+            rows = 1 + len(parts) * len(config.stems)
+            taken = inner.taken + window * (2 * rows + len(config.stems))
+            inner = _Room(taken, inner.waits + WINDOW, inner.burst + WINDOW)
     else:
         inner = _room_of_one(model, requested)
     if rate == config.sample_rate:

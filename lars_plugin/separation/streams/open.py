@@ -15,7 +15,8 @@ From the outside, where blocks go in and stems come out, to the networks::
 - (c) one channel, where the model has two
 
 The chain is only as long as it must be: stereo at the model's rate is the last column alone. A
-fused composite, whose parts run on one chunk, is chunked as a single model is.
+fused composite, whose parts run on one chunk, is chunked as a single model is. An ensemble that
+chooses stands where ensembles do.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lars_plugin.composites.auto import AutoEnsemble
 from lars_plugin.composites.composite import Cascade, Composite, Ensemble
 from lars_plugin.composites.drum_sum import DRUMS
 from lars_plugin.composites.rechunk import cut, rechunk
 from lars_plugin.errors import InputError
 from lars_plugin.model import AnyModel, Chunking
 from lars_plugin.refine.postprocess import PostProcessing
+from lars_plugin.separation.streams.auto import AutoStream
 from lars_plugin.separation.streams.base import ModelStream, choose_stems
 from lars_plugin.separation.streams.cascade import CascadeStream
 from lars_plugin.separation.streams.causal import CausalStream
@@ -137,7 +140,7 @@ def _of_kind(
     if isinstance(model, Cascade):
         return _cascade(model, stems, post)
     assert isinstance(model, Ensemble)
-    return _ensemble(model, stems)
+    return _auto(model, stems) if isinstance(model, AutoEnsemble) else _ensemble(model, stems)
 
 
 def _spares_parts(model: Composite, stems: Sequence[str]) -> bool:
@@ -176,6 +179,13 @@ def _ensemble(model: Ensemble, stems: Sequence[str]) -> EnsembleStream:
             )
             factors.append(mixing[rows][:, used])
     return EnsembleStream(parts, factors, stems)
+
+
+def _auto(model: AutoEnsemble, stems: Sequence[str]) -> AutoStream:
+    """All stems of all models: the judgement, and what is given back, depend on them."""
+    rate, channels = model.config.sample_rate, model.config.channels
+    parts = [open_stream(part, rate, channels) for part in model.parts]
+    return AutoStream(parts, model.sources, model.config.stems, stems)
 
 
 def _heard_stems(
