@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Composites as users write them: names, files and entries of the zoo.
 
-``cascade:A,B``: what A calls drums goes to B. ``A+B``: the mean of both. ``cascade:A,B+C`` is a
-cascade whose drum stage is an ensemble. ``auto:A,B`` blends them by how well each seems to have
-done. ``A@fast`` is A with that preset, whatever the whole has. A name of the zoo, or an existing
-file, takes precedence.
+``cascade:A,B``: what A calls drums goes to B; where A is ``best``, it is the best music model that
+is here. ``A+B``: the mean of both. ``cascade:A,B+C`` is a cascade whose drum stage is an ensemble.
+``auto:A,B`` blends them by how well each seems to have done. ``A@fast`` is A with that preset,
+whatever the whole has. A name of the zoo, or an existing file, takes precedence.
 
 A file (YAML or TOML) gives an ensemble weights for each stem and model. A model's name alone means
 that the stem comes from that model::
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -30,10 +31,11 @@ from pathlib import Path
 from typing import Any
 
 from lars_plugin.composites.settled import PRESETS, with_preset
-from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
+from lars_plugin.errors import InputError, ModelError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import AnyModel, ModelConfig, canonical_stem
 from lars_plugin.zoo.composites import AutoEnsemble, Cascade, Ensemble
-from lars_plugin.zoo.registry import CONFIG_FILE, get_config, model_folders
+from lars_plugin.zoo.first_stages import BEST, FIRST_STAGES
+from lars_plugin.zoo.registry import CONFIG_FILE, find_weights, get_config, model_folders
 from lars_plugin.zoo.yaml_configs import parse_yaml, read_config
 
 __all__ = [
@@ -46,6 +48,8 @@ __all__ = [
     "part_names",
     "spec_of",
 ]
+
+log = logging.getLogger(__name__)
 
 PREFIX = "cascade:"
 AUTO_PREFIX = "auto:"
@@ -109,7 +113,8 @@ def load_composite(
         return None
     once = functools.lru_cache(maxsize=None)(load)
     if isinstance(spec, CascadeSpec):
-        return Cascade(once(spec.music), once(spec.drums), name=spec.name)
+        music = spec.music if not _is_best(spec.music) else _best_here()
+        return Cascade(once(music), once(spec.drums), name=spec.name)
     if isinstance(spec, PresetSpec):
         return with_preset(once(spec.model), spec.preset)
     if isinstance(spec, AutoSpec):
@@ -126,16 +131,45 @@ def load_composite(
 
 def part_names(source: str | os.PathLike[str] | ModelConfig) -> tuple[str, ...]:
     """Names of the models that a composite is made of, parts of parts included; none for
-    anything else."""
+    anything else. Where the best first stage is to be taken and none is here, that is the first."""
     spec = spec_of(source)
     if spec is None:
         return ()
     if isinstance(spec, CascadeSpec):
-        direct: tuple[str, ...] = (spec.music, spec.drums)
+        music = spec.music
+        if _is_best(music):
+            music = next(filter(_is_here, FIRST_STAGES), next(iter(FIRST_STAGES)))
+        direct: tuple[str, ...] = (music, spec.drums)
     else:
         direct = (spec.model,) if isinstance(spec, PresetSpec) else spec.models
     found = [part for name in direct for part in (part_names(name) or (name,))]
     return tuple(dict.fromkeys(found))
+
+
+def _is_best(name: str) -> bool:
+    return name == BEST and BEST not in model_folders()
+
+
+def _is_here(name: str) -> bool:
+    """Whether a model of the zoo can be loaded."""
+    try:
+        for part in part_names(name) or (name,):
+            find_weights(get_config(part))
+    except ModelError:  # also one that this installation does not know
+        return False
+    return True
+
+
+def _best_here() -> str:
+    for name, decibels in FIRST_STAGES.items():
+        if _is_here(name):
+            log.warning("the first stage is %s (published: drums at %.1f dB)", name, decibels)
+            return name
+    first, *others = FIRST_STAGES
+    raise ModelNotFoundError(
+        f"no first stage for a cascade is here: run `lars models download {first}`, the best, or get"
+        f" one of {', '.join(others)}; cascade:lars-fullmix,lars-mini needs no download"
+    )
 
 
 def spec_of(source: str | os.PathLike[str] | ModelConfig) -> Spec | None:

@@ -29,6 +29,7 @@ import numpy as np
 from lars_plugin.composites.auto import AutoEnsemble
 from lars_plugin.composites.composite import Cascade, Composite, Ensemble
 from lars_plugin.composites.drum_sum import DRUMS
+from lars_plugin.composites.narrow import narrowed
 from lars_plugin.composites.rechunk import cut, rechunk
 from lars_plugin.errors import InputError
 from lars_plugin.model import AnyModel, Chunking
@@ -68,7 +69,8 @@ def open_stream(
         chunking: instead of the model's own; a composite's parts follow it as
             :func:`~lars_plugin.composites.rechunk.rechunk` says.
         stems: canonical names of those wanted, in this order; all for None. At the model's rate
-            a stage or model of a composite that none of them needs is not run. At any other rate
+            a stage or model of a composite that none of them needs is not run, and a network that
+            can leaves out the work for the other stems. At any other rate
             their shares of what the conversion loses depend on all stems, so all are computed (in
             a cascade, all of a stage).
         post: what the stems go through at last; in a cascade those of the drum stage, whose
@@ -132,6 +134,8 @@ def _of_kind(
         if settings is not None and is_refined(model, chunking):
             rough = StreamingSeparator(model, chunking=chunking)
             return RefinedStream(rough, settings, stems=stems, viewed=has_views(model.config))
+        if settings is None and not isinstance(model, Composite):
+            model = narrowed(model, stems)
         return StreamingSeparator(model, chunking=chunking, stems=stems)
     if chunking is not None and chunking != model.config.chunking:
         # Parts that are computed as one take the chunks of the whole, whichever are run.
