@@ -77,7 +77,8 @@ def scores(mixture: Wave, stems: Wave, sample_rate: float) -> Array:
         ``(models, stems)``; only differences between models mean something.
     """
     sure = confidences(mixture, stems, sample_rate)
-    return _OWN * sure + _WHOLE * sure.mean(axis=1, keepdims=True) + _NEAR * _nearness(stems)
+    found: Array = _OWN * sure + _WHOLE * sure.mean(axis=1, keepdims=True)
+    return found + _NEAR * _nearness(stems)
 
 
 def confidences(mixture: Wave, stems: Wave, sample_rate: float) -> Array:

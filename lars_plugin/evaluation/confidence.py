@@ -45,7 +45,7 @@ class Confidence:
 
     systems: tuple[str, ...]
     rows: list[Row] = field(default_factory=list)
-    right: dict[str, tuple[int, int]] = field(default_factory=dict)
+    right: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 def evaluate_confidence(
@@ -103,7 +103,7 @@ def _blends(
         stems = dict(zip(names, np.concatenate(made, axis=2), strict=True))
         found.rows += _rows(clip, recording, name, stems)
     variant = variant_of(clip.name) if clip.variant else ""
-    right, windows = found.right.get(variant, (0, 0))
+    right, windows = found.right.get(variant, (0.0, 0))
     found.right[variant] = (right + oracle.right, windows + oracle.windows)
 
 
@@ -145,15 +145,17 @@ class _Oracle:
         energy = float(np.square(mixture, dtype=np.float64).mean())
         self._silence = energy * 10 ** (SILENCE_DB / 10)
         self.hop = 0
-        self.right = self.windows = 0
+        self.right, self.windows = 0.0, 0
 
     def __call__(self, mixture: Wave, stems: Wave, rate: float) -> Wave:
         truth = self._truth[..., self._start : self._start + mixture.shape[1]]
         self._start += self.hop
         errors = np.square(stems - truth, dtype=np.float64).sum(axis=(2, 3))
         sounds = np.square(truth, dtype=np.float64).mean(axis=(1, 2)) > self._silence
-        chosen = scores(mixture, stems, rate).argmax(axis=0)
-        self.right += int(((chosen == errors.argmin(axis=0)) & sounds).sum())
+        # Where several have the highest score, each is chosen as often as the others.
+        chosen = _likeliest(mixture, stems, rate)
+        best = errors.argmin(axis=0)
+        self.right += float(chosen[best, np.arange(len(best))][sounds].sum())
         self.windows += int(sounds.sum())
         return _only(-errors)
 

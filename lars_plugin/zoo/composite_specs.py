@@ -14,8 +14,9 @@ that the stem comes from that model::
       snare: larsnet
 
 ``auto: [A, B]`` in a file is ``auto:A,B``. An entry of the zoo is a ``config.yaml`` of the
-architecture ``cascade`` with ``network: {music: A, drums: B}``, or of ``ensemble`` with
-``network: {models: [A, B]}``, ``{auto: [A, B]}`` or ``{stems: ...}``.
+architecture ``cascade`` with ``network: {music: A, drums: B}``, where A may be a mapping of names
+to figures, best first, or of ``ensemble`` with ``network: {models: [A, B]}``, ``{auto: [A, B]}`` or
+``{stems: ...}``.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ from lars_plugin.composites.settled import PRESETS, with_preset
 from lars_plugin.errors import InputError, ModelError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import AnyModel, ModelConfig, canonical_stem
 from lars_plugin.zoo.composites import AutoEnsemble, Cascade, Ensemble
-from lars_plugin.zoo.first_stages import BEST, FIRST_STAGES
 from lars_plugin.zoo.registry import CONFIG_FILE, find_weights, get_config, model_folders
 from lars_plugin.zoo.yaml_configs import parse_yaml, read_config
 
@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 
 PREFIX = "cascade:"
 AUTO_PREFIX = "auto:"
+# Of a cascade's first stages the best that is here, in the order of this entry of the zoo.
+BEST, BEST_CASCADE = "best", "cascade-best"
 ARCHITECTURES = ("cascade", "ensemble")
 
 _MAX_BYTES = 1 << 20
@@ -60,9 +62,9 @@ _MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class CascadeSpec:
-    """Names of the two stages."""
+    """Names of the two stages; of the first, several: the first of them that is here."""
 
-    music: str
+    music: str | tuple[str, ...]
     drums: str
     name: str | None = None
 
@@ -113,7 +115,7 @@ def load_composite(
         return None
     once = functools.lru_cache(maxsize=None)(load)
     if isinstance(spec, CascadeSpec):
-        music = spec.music if not _is_best(spec.music) else _best_here()
+        music = spec.music if isinstance(spec.music, str) else _first_here(spec.music)
         return Cascade(once(music), once(spec.drums), name=spec.name)
     if isinstance(spec, PresetSpec):
         return with_preset(once(spec.model), spec.preset)
@@ -131,23 +133,19 @@ def load_composite(
 
 def part_names(source: str | os.PathLike[str] | ModelConfig) -> tuple[str, ...]:
     """Names of the models that a composite is made of, parts of parts included; none for
-    anything else. Where the best first stage is to be taken and none is here, that is the first."""
+    anything else. Where the first that is here is to be taken and none is, that is the first."""
     spec = spec_of(source)
     if spec is None:
         return ()
     if isinstance(spec, CascadeSpec):
         music = spec.music
-        if _is_best(music):
-            music = next(filter(_is_here, FIRST_STAGES), next(iter(FIRST_STAGES)))
+        if not isinstance(music, str):
+            music = next(filter(_is_here, music), music[0])
         direct: tuple[str, ...] = (music, spec.drums)
     else:
         direct = (spec.model,) if isinstance(spec, PresetSpec) else spec.models
     found = [part for name in direct for part in (part_names(name) or (name,))]
     return tuple(dict.fromkeys(found))
-
-
-def _is_best(name: str) -> bool:
-    return name == BEST and BEST not in model_folders()
 
 
 def _is_here(name: str) -> bool:
@@ -160,15 +158,15 @@ def _is_here(name: str) -> bool:
     return True
 
 
-def _best_here() -> str:
-    for name, decibels in FIRST_STAGES.items():
+def _first_here(names: tuple[str, ...]) -> str:
+    for name in names:
         if _is_here(name):
-            log.warning("the first stage is %s (published: drums at %.1f dB)", name, decibels)
+            log.warning("the first stage of the cascade is %s", name)
             return name
-    first, *others = FIRST_STAGES
+    first, *others = names
     raise ModelNotFoundError(
-        f"no first stage for a cascade is here: run `lars models download {first}`, the best, or get"
-        f" one of {', '.join(others)}; cascade:lars-fullmix,lars-mini needs no download"
+        f"no first stage for a cascade is here: run `lars models download {first}` for the best,"
+        f" or get one of {', '.join(others)}; cascade:lars-fullmix,lars-mini needs no download"
     )
 
 
@@ -211,7 +209,9 @@ def parse_name(text: str) -> Spec | None:
             raise InputError(
                 f"{text!r} is not a cascade: write cascade:MUSIC,DRUMS with the names of two models"
             )
-        return CascadeSpec(*stages)
+        music, drums = stages
+        best = music == BEST and BEST not in model_folders()
+        return CascadeSpec(_first_stages() if best else music, drums)
     if "+" not in text:
         return _preset(text)
     names = tuple(name.strip() for name in text.split("+"))
@@ -229,18 +229,27 @@ def _preset(text: str) -> PresetSpec | None:
     return PresetSpec(name, preset)
 
 
+def _first_stages() -> tuple[str, ...]:
+    """Those of the zoo's entry, best first."""
+    spec = _from_config(get_config(BEST_CASCADE))
+    assert isinstance(spec, CascadeSpec)
+    return (spec.music,) if isinstance(spec.music, str) else spec.music
+
+
 def _from_config(config: ModelConfig) -> Spec | None:
     if config.architecture not in ARCHITECTURES:
         return None
     network = dict(config.network)
     if config.architecture == "cascade":
-        stages = [network.pop(key, None) for key in ("music", "drums")]
-        if network or not all(isinstance(stage, str) for stage in stages):
+        music, drums = network.pop("music", None), network.pop("drums", None)
+        if isinstance(music, Mapping) and music and all(map(_is_name, music)):
+            music = tuple(music)
+        if network or not isinstance(music, (str, tuple)) or not isinstance(drums, str):
             raise ModelFormatError(
                 f"model {config.name}: a cascade's network is the names of two models, music and"
                 " drums"
             )
-        return CascadeSpec(str(stages[0]), str(stages[1]), config.name)
+        return CascadeSpec(music, drums, config.name)
     return _ensemble(network, config.name, f"model {config.name}")
 
 

@@ -36,7 +36,8 @@ def kit(seconds: float = 2.0, places: tuple[tuple[float, float], ...] = PLACES) 
 def smeared(stems: Wave, bleed: float) -> Wave:
     """Stems with so much of each other; they add up to the same."""
     mixture = stems.sum(axis=0)
-    return ((1 - bleed) * stems + bleed * mixture / len(stems)).astype(np.float32)
+    made: Wave = (1 - bleed) * stems + bleed * mixture / len(stems)
+    return made.astype(np.float32)
 
 
 def models(stems: Wave, *bleeds: float) -> Wave:

@@ -69,6 +69,26 @@ def test_the_overview_knows_what_is_here(
     assert lines[2].split()[:2] == ["tiny-bandunet", "no"]
 
 
+def test_the_list_is_in_groups_and_what_is_here_comes_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LARS_CACHE", str(tmp_path))
+    assert lars_models("list") == 0
+    tables = [table.splitlines() for table in capsys.readouterr().out.strip().split("\n\n")]
+    assert [table[0].split()[0] for table in tables] == ["drums", "songs", "transcription"]
+    rows = [[line.split()[:2] for line in table[1:]] for table in tables]
+    for group in rows:
+        here = [answer == "yes" for _, answer in group]
+        assert here == sorted(here, reverse=True)
+        for kept in (True, False):
+            names = [name for name, answer in group if (answer == "yes") is kept]
+            assert names == sorted(names)
+    named = [[name for name, _ in group] for group in rows]
+    assert {"lars-mini", "lars-live", "larsnet", "drumsep"} <= {*named[0]}
+    assert {"lars-fullmix", "htdemucs", "cascade", "cascade-best"} <= {*named[1]}
+    assert "lars-transcriber" in named[2]
+
+
 def test_composites_are_here_when_their_parts_are(
     configs: dict[str, ModelConfig],
     networks: dict[str, nn.Module],
