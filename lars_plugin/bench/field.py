@@ -97,6 +97,6 @@ def _made(places: tuple[tuple[str, str], ...], settings: Mapping[str, Any]) -> n
         if unknown:
             why = f"{module} has no {', '.join(sorted(unknown))}"
             continue
-        made: nn.Module = kind(**settings).eval()
-        return made
+        result: nn.Module = kind(**settings).eval()
+        return result
     raise InputError(why)

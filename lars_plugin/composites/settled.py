@@ -46,11 +46,11 @@ def settled(
         overlap=config.chunking.overlap if overlap is None else overlap,
         batch_size=config.chunking.batch_size if batch_size is None else batch_size,
     )
-    made = cut(model, chunking)
+    result = cut(model, chunking)
     if config.refinement is None:
-        return made
+        return result
     refinement = config.refinement.of_preset(preset)
-    return Model(dataclasses.replace(made.config, refinement=refinement), made.backend)
+    return Model(dataclasses.replace(result.config, refinement=refinement), result.backend)
 
 
 def with_preset(model: AnyModel, preset: str) -> AnyModel:
@@ -63,8 +63,8 @@ def with_preset(model: AnyModel, preset: str) -> AnyModel:
         raise InputError(
             f"{model.config.name} is made of several models: write @{preset} behind each of them"
         )
-    made = settled(model, preset, None, None)
-    config = made.config
+    result = settled(model, preset, None, None)
+    config = result.config
     refinement = config.refinement
     if refinement is not None:
         refinement = dataclasses.replace(refinement, presets=MappingProxyType({}))
@@ -74,4 +74,4 @@ def with_preset(model: AnyModel, preset: str) -> AnyModel:
         presets=MappingProxyType({}),
         refinement=refinement,
     )
-    return remember(Model(config, made.backend), with_preset, model, preset)
+    return remember(Model(config, result.backend), with_preset, model, preset)

@@ -59,7 +59,7 @@ def evaluate_confidence(
     Args:
         clips: of any kind, variants too.
         systems: two or more that give the same stems, cymbals taken as one where one must. The
-            baselines ``mixture`` and ``oracle`` are left out: they are no estimates.
+            baselines ``mixture`` and ``oracle`` are left out: they are not estimates.
         progress: called with clips done, clips in all, and what comes next.
 
     Raises:
@@ -99,8 +99,8 @@ def _blends(
     for name, judge in judges.items():
         blend = Blend(count, names, truth.shape[1], recording.sample_rate, judge)
         oracle.hop = blend.hop
-        made = [blend.push(recording.mixture, models), blend.flush()]
-        stems = dict(zip(names, np.concatenate(made, axis=2), strict=True))
+        parts = [blend.push(recording.mixture, models), blend.flush()]
+        stems = dict(zip(names, np.concatenate(parts, axis=2), strict=True))
         found.rows += _rows(clip, recording, name, stems)
     variant = variant_of(clip.name) if clip.variant else ""
     right, windows = found.right.get(variant, (0.0, 0))

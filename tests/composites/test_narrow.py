@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from lars_plugin import Cascade, Separator
+from lars_plugin.backends.choice import Choice
 from lars_plugin.backends.openvino.runtime import has_openvino
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.composites.narrow import narrowed
 from lars_plugin.model import Backend, Model, ModelConfig
 from lars_plugin.testing import GainModel, IdentityModel
-from lars_plugin.zoo.backends import Choice, network_backend
+from lars_plugin.zoo.backends import network_backend
 from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.registry import get_config
 

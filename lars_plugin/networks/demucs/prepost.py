@@ -132,12 +132,12 @@ class HybridPrePost:
                 return out
             here = pairs[..., begin:stop] * deviation + mean
             if config.cac:
-                made = here[:, :, 0] + np.complex64(1j) * here[:, :, 1]
+                result = here[:, :, 0] + np.complex64(1j) * here[:, :, 1]
             else:
                 phase = mixture[..., begin:stop]
-                made = phase / (_PHASE_EPSILON + np.abs(phase)) * here[:, :, 0]
+                result = phase / (_PHASE_EPSILON + np.abs(phase)) * here[:, :, 0]
             at = begin + _FIRST - first
-            turned = made.reshape(rows, bins, stop - begin).swapaxes(1, 2)
+            turned = result.reshape(rows, bins, stop - begin).swapaxes(1, 2)
             out[:, at : at + stop - begin, :bins] = turned
             return out
 
@@ -154,8 +154,8 @@ def _normalised(x: NDArray[np.float32]) -> tuple[Wave, np.float32, np.float32]:
     """At mean 0 and deviation 1, and what these were."""
     mean = x.mean(dtype=np.float64)
     deviation = x.std(dtype=np.float64, ddof=1) if x.size > 1 else np.float64(0)
-    made = (x - np.float32(mean)) / np.float32(_EPSILON + deviation)
-    return made, np.float32(mean), np.float32(deviation)
+    result = (x - np.float32(mean)) / np.float32(_EPSILON + deviation)
+    return result, np.float32(mean), np.float32(deviation)
 
 
 def _continued(wave: Wave, before: int, after: int) -> Wave:

@@ -90,8 +90,8 @@ class MagnitudePrePost:
             seen = np.zeros((1, channels, config.bins, config.frames), np.float32)
             seen[0, ..., : here.shape[1]] = np.abs(here).swapaxes(1, 2)
             (result,) = core([seen])
-            made = result.reshape(count, channels, config.bins, config.frames)
-            masks[:, :, first : first + config.frames] = made[..., : here.shape[1]].swapaxes(2, 3)
+            part = result.reshape(count, channels, config.bins, config.frames)
+            masks[:, :, first : first + config.frames] = part[..., : here.shape[1]].swapaxes(2, 3)
 
         def spectrum(first: int, end: int) -> Spectrum:
             mask = masks[:, :, first:end]
