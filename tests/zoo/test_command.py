@@ -40,7 +40,7 @@ def lars_models(*arguments: str | Path) -> int:
 def test_list_shows_every_model_with_its_stems(capsys: pytest.CaptureFixture[str]) -> None:
     assert lars_models("list") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["name", "weights", "here", "stems"]
+    assert lines[0].split() == ["drums", "weights", "here", "stems"]
     small = next(line for line in lines if line.startswith("mdx23c-small "))
     assert "no (438 MB)" in small
     assert small.endswith("kick, snare, toms, hihat, ride, crash")
@@ -217,10 +217,10 @@ def test_download_of_an_unknown_model_fetches_nothing(cache: Path) -> None:
 
 def test_transcribers_are_a_group_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert lars_models("list") == 0
-    models, transcribers = capsys.readouterr().out.split("\n\n")
+    models, _, transcribers = capsys.readouterr().out.split("\n\n")
     assert "adtof" not in models
     lines = transcribers.splitlines()
-    assert lines[0].split() == ["transcription", "weights", "here", "drums"]
+    assert lines[0].split() == ["transcription", "weights", "here", "hears"]
     line = next(line for line in lines if line.startswith("adtof "))
     assert "no (4 MB)" in line
     assert line.endswith("kick, snare, toms, hihat, cymbals")
