@@ -33,12 +33,13 @@ if TYPE_CHECKING:
     from lars_plugin.separation.separator import Separator
     from lars_plugin.separation.streams.chunked import StreamingSeparator
     from lars_plugin.zoo import list_models, load_model
-    from lars_plugin.zoo.composites import Cascade, Ensemble
+    from lars_plugin.zoo.composites import AutoEnsemble, Cascade, Ensemble
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AudioFileError",
+    "AutoEnsemble",
     "BridgeError",
     "CancelledError",
     "Cascade",
@@ -69,6 +70,7 @@ __all__ = [
 
 # Resolved on first use, so that `import lars_plugin` costs no heavy import.
 _LAZY = {
+    "AutoEnsemble": "lars_plugin.zoo.composites",
     "Cascade": "lars_plugin.zoo.composites",
     "Ensemble": "lars_plugin.zoo.composites",
     "PostProcessing": "lars_plugin.refine.postprocess",

@@ -56,7 +56,8 @@ def add_model_option(group: Any, *flags: str, more: str = "", **settings: Any) -
     group.add_argument(
         "-m", "--model", *flags, metavar="MODEL", **settings,
         help="a name from `lars models list`, a model's folder, cascade:A,B (A's drums go to B),"
-        f" A+B (their mean), or a file of weights for that; {more}default: lars-mini",
+        " A+B (their mean), auto:A,B (the better one, stem by stem), or a file of weights; a model"
+        f" may be NAME@PRESET; {more}default: lars-mini",
     )  # fmt: skip
 
 

@@ -78,6 +78,7 @@ class TorchBackend(NotPickled):
         with engine_errors(self.name):
             self._module = module.eval().to(self._device)
         self._run: Callable[[Tensor], Tensor] = self._module
+        self._narrowed: dict[tuple[int, ...], TorchBackend] = {}
         row = of_network(module)
         if row is not None:
             self._run = row.fastest(self._module, self._device.type)
@@ -90,6 +91,19 @@ class TorchBackend(NotPickled):
     def module(self) -> nn.Module:
         """The network, in eval mode, on the device."""
         return self._module
+
+    def only(self, stems: tuple[int, ...]) -> TorchBackend | None:
+        """The network for these stems alone, which shares its weights; None where it computes all
+        at once."""
+        if stems not in self._narrowed:
+            only = getattr(self._module, "only", None)
+            part = None if only is None else only(stems)
+            if part is None:
+                return None
+            # Whoever comes second makes the same.
+            device, precision = str(self._device), self._precision
+            self._narrowed[stems] = TorchBackend(part, device=device, precision=precision)
+        return self._narrowed[stems]
 
     def _cast(self) -> AbstractContextManager[object]:
         if self._precision == "float32":

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking, ModelConfig
 from lars_plugin.zoo.registry import get_config
 
-__all__ = ["CASES", "RANDOM", "Case", "cases_for", "network_config", "quick_cases"]
+__all__ = ["CASES", "FIELD_CASES", "RANDOM", "Case", "cases_for", "network_config", "quick_cases"]
 
-# Networks that are not in the zoo, so there are no weights of them.
-RANDOM = ("small", "large", "tiny")
+# Networks that are measured with random weights.
+RANDOM = ("small", "large", "bs-roformer", "ht-demucs", "lars-net", "tiny")
+
+# Of these the zoo has configurations, and nobody has weights here: they are random, too.
+_FULL_SIZE = {"bs-roformer": "bs-roformer-music", "ht-demucs": "htdemucs", "lars-net": "larsnet"}
 
 # LARS 2.0 ships both as TorchScript and runs them so: a batch of one, every second four times.
 _PAPER = Chunking(130560, 4, "lars", 1)
@@ -24,8 +28,9 @@ class Case:
     """One row.
 
     Attributes:
-        model: ``small`` or ``large`` (the paper's two), or a model of the zoo; ``tiny`` for tests.
-        backend: ``torch``, ``torchscript`` or ``openvino``.
+        model: ``small`` or ``large`` (the paper's two), ``bs-roformer``, ``ht-demucs``,
+            ``lars-net``, or a model of the zoo; ``tiny`` for tests.
+        backend: ``torch``, ``torchscript``, ``openvino``, or ``field``: the field's own code.
         precision: ``float32``, ``bfloat16`` or ``int8``.
         setting: ``paper`` (LARS 2.0's chunks), a preset, or ``live``.
         batch: chunks per run.
@@ -73,10 +78,27 @@ CASES = (
     Case("small", "torch", "bfloat16", "paper"),
 )
 
+# The field's large networks, a chunk of which takes many seconds: only where they are asked for.
+FIELD_CASES = (
+    Case("bs-roformer", "field", "float32", "balanced"),
+    Case("bs-roformer", "torch", "float32", "balanced"),
+    Case("bs-roformer", "openvino", "float32", "balanced"),
+    Case("bs-roformer", "openvino", "bfloat16", "balanced"),
+    Case("ht-demucs", "field", "float32", "balanced"),
+    Case("ht-demucs", "torch", "float32", "balanced"),
+    Case("ht-demucs", "openvino", "float32", "balanced"),
+    Case("ht-demucs", "openvino", "bfloat16", "balanced"),
+    Case("ht-demucs", "openvino", "int8", "balanced"),
+    Case("lars-net", "torch", "float32", "balanced"),
+    Case("lars-net", "openvino", "float32", "balanced"),
+    Case("lars-net", "openvino", "bfloat16", "balanced"),
+    Case("lars-net", "openvino", "int8", "balanced"),
+)
 
-def cases_for(isa: str) -> tuple[Case, ...]:
+
+def cases_for(isa: str, cases: Sequence[Case] = CASES) -> tuple[Case, ...]:
     """Those that an instruction set has arithmetic for: bfloat16 is the newest machines' alone."""
-    return tuple(case for case in CASES if isa == "native" or case.precision != "bfloat16")
+    return tuple(case for case in cases if isa == "native" or case.precision != "bfloat16")
 
 
 def quick_cases() -> tuple[Case, ...]:
@@ -113,8 +135,8 @@ def network_config(case: Case) -> ModelConfig:
 
 
 def _config(model: str) -> ModelConfig:
-    if model not in RANDOM:
-        return get_config(model)
+    if model not in RANDOM or model in _FULL_SIZE:
+        return get_config(_FULL_SIZE.get(model, model))
     small = get_config("mdx23c-small")
     if model == "small":
         return small

@@ -46,7 +46,8 @@ def add_bench_parser(subparsers: Any) -> None:
     )
     add = parser.add_argument_group("speed").add_argument
     add("--only", type=name_list, metavar="A,B",
-        help="small, large (the paper's networks), lars-mini, lars-live (default: all)",
+        help="small, large (the paper's networks), lars-mini, lars-live; bs-roformer, ht-demucs,"
+        " lars-net (the field's, beside its own code; default: all but these)",
     )  # fmt: skip
     add("--lengths", type=_numbers, default=(15.0, 30.0, 45.0), metavar="A,B",
         help="seconds of audio (default: 15,30,45)")  # fmt: skip
@@ -102,7 +103,7 @@ def run_bench(args: argparse.Namespace) -> int:
 def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
     import os
 
-    from lars_plugin.bench.cases import cases_for, quick_cases
+    from lars_plugin.bench.cases import FIELD_CASES, cases_for, quick_cases
     from lars_plugin.bench.ceiling import ceiling_tables, chunk_operations, measure_ceiling
     from lars_plugin.bench.speed import ISAS, run_cases, speed_tables
     from lars_plugin.bench.startup import measure_command, measure_startup, startup_tables
@@ -112,6 +113,7 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         raise InputError("clips are for --price overlap or --price precision")
     cases: tuple[Case, ...] = quick_cases() if args.quick else cases_for(args.isa)
     if args.only:
+        cases += () if args.quick else cases_for(args.isa, FIELD_CASES)
         unknown = set(args.only) - {case.model for case in cases}
         if unknown:
             known = ", ".join(dict.fromkeys(case.model for case in cases))

@@ -114,10 +114,10 @@ def _run(order: Mapping[str, Any], environment: Mapping[str, str], limit: float)
 def speed_tables(rows: Sequence[Mapping[str, Any]], lengths: Sequence[float]) -> list[Table]:
     """Real-time ratios, and live steps where there are any."""
     header = ("", "overlap", *(f"{length:g} s" for length in lengths), "spread",
-              "against LARS 2.0", "chunk", "timed", "memory")  # fmt: skip
+              "against the original", "SNR", "chunk", "timed", "memory")  # fmt: skip
     base: dict[str, float] = {}
     for row in rows:
-        if row.get("rows") and row["backend"].startswith("torchscript"):
+        if row.get("rows") and row["backend"].startswith(("torchscript", "field")):
             base[row["model"]] = row["rows"][-1]["rtr"]
     body = []
     models = list(dict.fromkeys(row["model"] for row in rows))
@@ -139,6 +139,7 @@ def speed_tables(rows: Sequence[Mapping[str, Any]], lengths: Sequence[float]) ->
                 *(f"{part['rtr']:.3f}" for part in row["rows"]),
                 f"{100 * spread:.0f} %",
                 NOTHING if ratio is None else f"{ratio / last['rtr']:.1f} x",
+                f"{row['snr_db']:.1f}" if "snr_db" in row else NOTHING,
                 f"{1000 * last['chunk_s']:.0f} ms",
                 "{} of {}".format(
                     *(sum(part[key] for part in row["rows"]) for key in ("chunks_timed", "chunks"))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import statistics
 import sys
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.allocator import keep_freed_memory
 from lars_plugin.backends.torchscript import TorchScriptBackend
-from lars_plugin.bench.cases import Case, network_config
+from lars_plugin.bench.cases import RANDOM, Case, network_config
 from lars_plugin.bench.random_weights import random_backend, random_network
 from lars_plugin.errors import LarsError
 from lars_plugin.model import Backend, CausalBackend, Model, ModelConfig
@@ -101,14 +102,35 @@ def measure(
     else:
         rng = np.random.default_rng(0)
         shape = (case.batch, config.channels, config.chunking.chunk_size)
-        backend((0.1 * rng.standard_normal(shape)).astype(np.float32))  # converts and compiles
+        # Converts and compiles, too.
+        found |= _compared(case, backend((0.1 * rng.standard_normal(shape)).astype(np.float32)))
         found["preparation_s"] = round(time.perf_counter() - started, 3)
         found |= _offline(config, backend, lengths, seconds, quick)
     found["peak_memory_mb"] = _peak_memory()
     return found
 
 
+def _compared(case: Case, stems: Wave) -> dict[str, Any]:
+    """SNR of a chunk against that of the model's first row, the field's own where it is there."""
+    cache = os.environ.get("LARS_CACHE")
+    if case.model not in RANDOM or cache is None:
+        return {}
+    first = Path(cache) / f"first-{case.model}.npy"
+    if not first.exists():
+        np.save(first, stems)
+        return {}
+    wanted = np.load(first).astype(np.float64)
+    noise = float(np.square(stems - wanted).sum())
+    if noise == 0:
+        return {}
+    return {"snr_db": round(10 * math.log10(float(np.square(wanted).sum()) / noise), 1)}
+
+
 def _backend(case: Case, config: ModelConfig, threads: int) -> Backend:
+    if case.backend == "field":
+        from lars_plugin.bench.field import FieldBackend
+
+        return FieldBackend(config)
     if case.backend != "torchscript":
         return random_backend(case, config, threads)
     # As LARS 2.0 ships its models: traced with a batch of one, saved, loaded.

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from lars_plugin.model import AnyModel, Backend, Model, Refinement
 from lars_plugin.pickling import remember
 
-__all__ = ["DRUMS", "with_drum_stem"]
+__all__ = ["DRUMS", "ONE_DRUM", "with_drum_stem"]
 
 DRUMS = "drums"
 
-_ONE_DRUM = ("kick", "snare", "toms", "hihat", "ride", "crash", "cymbals")
+ONE_DRUM = ("kick", "snare", "toms", "hihat", "ride", "crash", "cymbals")
 
 
 class _DrumSum:
@@ -49,7 +49,7 @@ def with_drum_stem(model: AnyModel) -> AnyModel:
         The same model if it has that stem, has nothing beside single drums, or goes hop by hop.
     """
     stems = model.config.stems
-    added = [index for index, stem in enumerate(stems) if stem in _ONE_DRUM]
+    added = [index for index, stem in enumerate(stems) if stem in ONE_DRUM]
     kept = [index for index in range(len(stems)) if index not in added]
     causal = model.config.chunking.convention == "causal"
     if DRUMS in stems or not added or not kept or causal:

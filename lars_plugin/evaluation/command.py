@@ -52,6 +52,7 @@ and cascades are scored on the drums, their sum and the rest, a drum model on th
   lars evaluate songs --model lars-fullmix --model cascade:mdx23c-music,lars-mini
   lars evaluate clips --wiener 1 --gate -40 --redistribute
   lars evaluate clips --model lars-mini --variants
+  lars evaluate clips --model lars-mini --model lars-live --baseline nmf --confidence
   lars evaluate StemGMD --model lars-mini --kits bluebird,roots --csv s.csv --resume --html s.html
 
 exit codes: 0 all done, 1 a clip failed (the others are done), 2 wrong usage, 130 interrupted
@@ -103,6 +104,9 @@ def add_evaluate_parser(subparsers: Any) -> None:
     add("--strokes", action="store_true",
         help="show instead where the energy of strokes goes that sound alone; clips need"
         " onsets.csv",
+    )  # fmt: skip
+    add("--confidence", action="store_true",
+        help="show what blending the models as auto:A,B gains, and how often it chose right",
     )  # fmt: skip
     group = parser.add_argument_group("how")
     add_preset_options(group)
@@ -180,6 +184,8 @@ def run_evaluate(args: argparse.Namespace) -> int:
         return _evaluate_midi(args, clips, systems)
     if args.strokes:
         return _evaluate_strokes(args, clips, systems)
+    if args.confidence:
+        return _evaluate_confidence(args, clips, systems)
     with (
         Ledger(args.csv, resume=args.resume) as ledger,
         _shared_cores(args.jobs, systems),
@@ -265,6 +271,18 @@ def _evaluate_strokes(args: argparse.Namespace, clips: list[Clip], systems: list
     with _progress(args) as progress:
         scores = evaluate_strokes(clips, args.folder, systems, progress=progress)
     for table in stroke_tables(scores):
+        print(table.markdown() if args.markdown else table.text())
+    return 0
+
+
+def _evaluate_confidence(args: argparse.Namespace, clips: list[Clip], systems: list[System]) -> int:
+    from lars_plugin.evaluation.confidence import confidence_tables, evaluate_confidence
+
+    if args.csv or args.json or args.figure or args.html:
+        raise InputError("--confidence makes tables: leave out --csv, --json, --figure and --html")
+    with _progress(args) as progress:
+        found = evaluate_confidence(clips, systems, progress=progress)
+    for table in confidence_tables(found, threshold_db=args.silence_db):
         print(table.markdown() if args.markdown else table.text())
     return 0
 

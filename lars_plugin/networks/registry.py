@@ -189,6 +189,9 @@ _ROWS = (
         "larsnet",
         config=_HERE + "larsnet.config:LarsNetConfig",
         network=_HERE + "larsnet.network:LarsNet",
+        prepost=_HERE + "larsnet.prepost:MagnitudePrePost",
+        # Nobody has weights here to measure with.
+        precisions={"float32": 0.0, "bfloat16": None, "int8": None},
         checkpoint_folder=True,
     ),
     Architecture(
@@ -201,6 +204,9 @@ _ROWS = (
         "htdemucs",
         config=_HERE + "demucs.config:HTDemucsConfig",
         network=_HERE + "demucs.network:HTDemucs",
+        prepost=_HERE + "demucs.prepost:HybridPrePost",
+        # Nobody has weights here to measure with.
+        precisions={"float32": 0.0, "bfloat16": None, "int8": None},
         package="demucs.htdemucs.HTDemucs",
     ),
 )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.composites.composite import Composite
-from lars_plugin.composites.rechunk import cut
+from lars_plugin.composites.settled import PRESETS, settled
 from lars_plugin.errors import CancelledError, InputError
-from lars_plugin.model import AnyModel, Chunking, Model
+from lars_plugin.model import AnyModel, Chunking
 from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.separation.streams.base import ModelStream, choose_stems
 from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.stems import Stems
 
 __all__ = ["PRESETS", "Progress", "Separator"]
-
-PRESETS = ("fast", "balanced", "best")
 
 # (samples done, samples in all) -> False to cancel, anything else to go on.
 Progress = Callable[[int, int], "bool | None"]
@@ -38,8 +34,8 @@ class Separator:
     was loaded, so that another process loads it again. Copies share the network.
 
     Args:
-        model: a name of the zoo, ``cascade:A,B`` or ``A+B`` of such names, a model folder, an
-            ensemble's file, or a loaded model.
+        model: a name of the zoo, ``cascade:A,B``, ``A+B`` or ``auto:A,B`` of such names, each
+            of which may be ``NAME@PRESET``, a model folder, an ensemble's file, or a loaded model.
         preset: ``fast``, ``balanced`` or ``best``: the model's overlap for that preset; in a
             composite each part's own.
         overlap: chunks per sample, 1 or more; goes before the preset. None for both: the
@@ -74,7 +70,7 @@ class Separator:
         post: PostProcessing | None = None,
     ) -> None:
         self._model = _load(model, device, precision, backend)
-        self._settled = _settle(self._model, preset, overlap, batch_size)
+        self._settled = settled(self._model, preset, overlap, batch_size)
         self._post = post or PostProcessing()
         chosen = choose_stems(self._model, stems)
         self._stems = tuple(self._model.config.stems[index] for index in chosen)
@@ -183,29 +179,3 @@ def _load(
 def _tell(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None and progress(done, total) is False:
         raise CancelledError(f"cancelled after {done} of {total} samples")
-
-
-def _settle(
-    model: AnyModel, preset: str | None, overlap: float | None, batch_size: int | None
-) -> AnyModel:
-    """The model with the chunking that was requested, part by part."""
-    if isinstance(model, Composite):
-        return model.with_parts(
-            [_settle(part, preset, overlap, batch_size) for part in model.parts]
-        )
-    config = model.config
-    if preset is not None:
-        if preset not in PRESETS:
-            raise InputError(f"unknown preset {preset!r}; use {', '.join(PRESETS)}")
-        if overlap is None:
-            overlap = config.presets.get(preset, config.chunking.overlap)
-    chunking = dataclasses.replace(
-        config.chunking,
-        overlap=config.chunking.overlap if overlap is None else overlap,
-        batch_size=config.chunking.batch_size if batch_size is None else batch_size,
-    )
-    settled = cut(model, chunking)
-    if config.refinement is None:
-        return settled
-    refinement = config.refinement.of_preset(preset)
-    return Model(dataclasses.replace(settled.config, refinement=refinement), settled.backend)

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lars_plugin.composites.drum_sum import ONE_DRUM
 from lars_plugin.errors import LarsError, ModelNotFoundError
 from lars_plugin.model import ModelConfig
 from lars_plugin.networks.transcriber.config import GROUPS
@@ -34,7 +35,7 @@ from lars_plugin.zoo.transcribers import (
 )
 from lars_plugin.zoo.yaml_configs import config_as_data
 
-__all__ = ["add_models_parser", "describe", "is_here", "overview", "run_models", "transcription"]
+__all__ = ["add_models_parser", "describe", "is_here", "overview", "run_models"]
 
 _EXPORT_SUFFIXES = {"torchscript": ".pt", "onnx": ".onnx"}
 
@@ -98,23 +99,36 @@ def run_models(args: argparse.Namespace) -> int:
     return 0
 
 
-def overview(configs: Sequence[ModelConfig]) -> str:
-    """A line per model: name, where its weights are, stems."""
-    rows = [("name", "weights here", "stems")]
-    rows += [
-        (config.name, _here(is_here(config), config), ", ".join(config.stems)) for config in configs
-    ]
-    return _table(rows)
+def overview(configs: Sequence[ModelConfig], cards: Sequence[TranscriberCard] = ()) -> str:
+    """A line per model: name, where its weights are, stems. In groups: for drum recordings, for
+    whole songs, for transcription; those whose weights are here come first."""
+    groups: dict[str, list[tuple[bool, str, str, str]]] = {
+        "drums": [],
+        "songs": [],
+        "transcription": [],
+    }
+    for config in configs:
+        here, stems = is_here(config), ", ".join(config.stems)
+        group = groups["songs" if _is_for_songs(config) else "drums"]
+        group.append((here, config.name, _here(here, config), stems))
+    for card in cards:
+        here = _weights_path(card, card.folder) is not None
+        row = (here, card.name, _here(here, card), ", ".join(GROUPS))
+        groups["transcription"].append(row)
+    names = max((len(row[1]) for rows in groups.values() for row in rows), default=0)
+    tables = []
+    for name, rows in groups.items():
+        rows.sort(key=lambda row: not row[0])  # those that are here first, each in its order
+        last = "hears" if name == "transcription" else "stems"
+        if rows:
+            head = (name.ljust(names), "weights here", last)
+            tables.append(_table([head, *(row[1:] for row in rows)]))
+    return "\n\n".join(tables)
 
 
-def transcription(cards: Sequence[TranscriberCard]) -> str:
-    """The same for transcribers: name, where its weights are, what it hears."""
-    rows = [("transcription", "weights here", "drums")]
-    rows += [
-        (card.name, _here(_weights_path(card, card.folder) is not None, card), ", ".join(GROUPS))
-        for card in cards
-    ]
-    return _table(rows)
+def _is_for_songs(config: ModelConfig) -> bool:
+    """Whether a model separates whole songs: its stems are not drums alone."""
+    return not set(config.stems) <= {*ONE_DRUM}
 
 
 def _here(here: bool, config: Published) -> str:
@@ -244,9 +258,7 @@ def _list(args: argparse.Namespace) -> None:
         entries = [_as_json(config) for config in configs]
         print(json.dumps(entries + [_transcriber_as_json(card) for card in cards], indent=2))
         return
-    print(overview(configs))
-    if cards:
-        print(f"\n{transcription(cards)}")
+    print(overview(configs, cards))
 
 
 def _info(args: argparse.Namespace) -> None:

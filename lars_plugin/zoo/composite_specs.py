@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Composites as users write them: names, files and entries of the zoo.
 
-``cascade:A,B``: what A calls drums goes to B. ``A+B``: the mean of both. ``cascade:A,B+C`` is a
-cascade whose drum stage is an ensemble. A name of the zoo, or an existing file, takes
-precedence.
+``cascade:A,B``: what A calls drums goes to B; where A is ``best``, it is the best music model that
+is here. ``A+B``: the mean of both. ``cascade:A,B+C`` is a cascade whose drum stage is an ensemble.
+``auto:A,B`` blends them by how well each seems to have done. ``A@fast`` is A with that preset,
+whatever the whole has. A name of the zoo, or an existing file, takes precedence.
 
 A file (YAML or TOML) gives an ensemble weights for each stem and model. A model's name alone means
 that the stem comes from that model::
@@ -12,14 +13,17 @@ that the stem comes from that model::
       kick: {lars-mini: 0.3, larsnet: 0.7}
       snare: larsnet
 
-An entry of the zoo is a ``config.yaml`` of the architecture ``cascade`` with ``network: {music:
-A, drums: B}``, or of ``ensemble`` with ``network: {models: [A, B]}`` or ``{stems: ...}``.
+``auto: [A, B]`` in a file is ``auto:A,B``. An entry of the zoo is a ``config.yaml`` of the
+architecture ``cascade`` with ``network: {music: A, drums: B}``, where A may be a mapping of names
+to figures, best first, or of ``ensemble`` with ``network: {models: [A, B]}``, ``{auto: [A, B]}`` or
+``{stems: ...}``.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -27,15 +31,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
+from lars_plugin.composites.settled import PRESETS, with_preset
+from lars_plugin.errors import InputError, ModelError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import AnyModel, ModelConfig, canonical_stem
-from lars_plugin.zoo.composites import Cascade, Ensemble
-from lars_plugin.zoo.registry import CONFIG_FILE, get_config, model_folders
+from lars_plugin.zoo.composites import AutoEnsemble, Cascade, Ensemble
+from lars_plugin.zoo.registry import CONFIG_FILE, find_weights, get_config, model_folders
 from lars_plugin.zoo.yaml_configs import parse_yaml, read_config
 
-__all__ = ["CascadeSpec", "EnsembleSpec", "load_composite", "parse_name", "part_names", "spec_of"]
+__all__ = [
+    "AutoSpec",
+    "CascadeSpec",
+    "EnsembleSpec",
+    "PresetSpec",
+    "load_composite",
+    "parse_name",
+    "part_names",
+    "spec_of",
+]
+
+log = logging.getLogger(__name__)
 
 PREFIX = "cascade:"
+AUTO_PREFIX = "auto:"
+# Of a cascade's first stages the best that is here, in the order of this entry of the zoo.
+BEST, BEST_CASCADE = "best", "cascade-best"
 ARCHITECTURES = ("cascade", "ensemble")
 
 _MAX_BYTES = 1 << 20
@@ -43,9 +62,9 @@ _MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class CascadeSpec:
-    """Names of the two stages."""
+    """Names of the two stages; of the first, several: the first of them that is here."""
 
-    music: str
+    music: str | tuple[str, ...]
     drums: str
     name: str | None = None
 
@@ -59,7 +78,23 @@ class EnsembleSpec:
     name: str | None = None
 
 
-Spec = CascadeSpec | EnsembleSpec
+@dataclass(frozen=True)
+class AutoSpec:
+    """Names of the models that are chosen from."""
+
+    models: tuple[str, ...]
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class PresetSpec:
+    """The name of a model, and the preset that it runs with."""
+
+    model: str
+    preset: str
+
+
+Spec = CascadeSpec | EnsembleSpec | AutoSpec | PresetSpec
 
 
 def load_composite(
@@ -80,7 +115,12 @@ def load_composite(
         return None
     once = functools.lru_cache(maxsize=None)(load)
     if isinstance(spec, CascadeSpec):
-        return Cascade(once(spec.music), once(spec.drums), name=spec.name)
+        music = spec.music if isinstance(spec.music, str) else _first_here(spec.music)
+        return Cascade(once(music), once(spec.drums), name=spec.name)
+    if isinstance(spec, PresetSpec):
+        return with_preset(once(spec.model), spec.preset)
+    if isinstance(spec, AutoSpec):
+        return AutoEnsemble([once(name) for name in spec.models], name=spec.name)
     models = [once(name) for name in spec.models]
     # Weights use the user's names for models: for a folder, its path.
     called = {name: model.config.name for name, model in zip(spec.models, models, strict=True)}
@@ -93,13 +133,41 @@ def load_composite(
 
 def part_names(source: str | os.PathLike[str] | ModelConfig) -> tuple[str, ...]:
     """Names of the models that a composite is made of, parts of parts included; none for
-    anything else."""
+    anything else. Where the first that is here is to be taken and none is, that is the first."""
     spec = spec_of(source)
     if spec is None:
         return ()
-    direct = (spec.music, spec.drums) if isinstance(spec, CascadeSpec) else spec.models
+    if isinstance(spec, CascadeSpec):
+        music = spec.music
+        if not isinstance(music, str):
+            music = next(filter(_is_here, music), music[0])
+        direct: tuple[str, ...] = (music, spec.drums)
+    else:
+        direct = (spec.model,) if isinstance(spec, PresetSpec) else spec.models
     found = [part for name in direct for part in (part_names(name) or (name,))]
     return tuple(dict.fromkeys(found))
+
+
+def _is_here(name: str) -> bool:
+    """Whether a model of the zoo can be loaded."""
+    try:
+        for part in part_names(name) or (name,):
+            find_weights(get_config(part))
+    except ModelError:  # also one that this installation does not know
+        return False
+    return True
+
+
+def _first_here(names: tuple[str, ...]) -> str:
+    for name in names:
+        if _is_here(name):
+            log.warning("the first stage of the cascade is %s", name)
+            return name
+    first, *others = names
+    raise ModelNotFoundError(
+        f"no first stage for a cascade is here: run `lars models download {first}` for the best,"
+        f" or get one of {', '.join(others)}; cascade:lars-fullmix,lars-mini needs no download"
+    )
 
 
 def spec_of(source: str | os.PathLike[str] | ModelConfig) -> Spec | None:
@@ -125,21 +193,47 @@ def parse_name(text: str) -> Spec | None:
     """The composite in a name, or None for a plain name.
 
     Raises:
-        InputError: a cascade of other than two models, or an ensemble with an empty name in it.
+        InputError: a cascade of other than two models, an ensemble with an empty name in it, one
+            that chooses from less than two, or an unknown preset.
     """
+    if text.startswith(AUTO_PREFIX):
+        choices = tuple(name.strip() for name in text[len(AUTO_PREFIX) :].split(","))
+        if len(choices) < 2 or not all(choices):
+            raise InputError(
+                f"{text!r} chooses from fewer than two models: write auto:A,B with their names"
+            )
+        return AutoSpec(choices)
     if text.startswith(PREFIX):
         stages = [stage.strip() for stage in text[len(PREFIX) :].split(",")]
         if len(stages) != 2 or not all(stages):
             raise InputError(
                 f"{text!r} is not a cascade: write cascade:MUSIC,DRUMS with the names of two models"
             )
-        return CascadeSpec(*stages)
+        music, drums = stages
+        best = music == BEST and BEST not in model_folders()
+        return CascadeSpec(_first_stages() if best else music, drums)
     if "+" not in text:
-        return None
+        return _preset(text)
     names = tuple(name.strip() for name in text.split("+"))
     if not all(names):
         raise InputError(f"{text!r} is not an ensemble: write A+B with the names of models")
     return EnsembleSpec(names)
+
+
+def _preset(text: str) -> PresetSpec | None:
+    name, _, preset = text.rpartition("@")
+    if not name or (preset not in PRESETS and name not in model_folders()):
+        return None
+    if preset not in PRESETS:
+        raise InputError(f"unknown preset {preset!r} of {name}; use {', '.join(PRESETS)}")
+    return PresetSpec(name, preset)
+
+
+def _first_stages() -> tuple[str, ...]:
+    """Those of the zoo's entry, best first."""
+    spec = _from_config(get_config(BEST_CASCADE))
+    assert isinstance(spec, CascadeSpec)
+    return (spec.music,) if isinstance(spec.music, str) else spec.music
 
 
 def _from_config(config: ModelConfig) -> Spec | None:
@@ -147,20 +241,22 @@ def _from_config(config: ModelConfig) -> Spec | None:
         return None
     network = dict(config.network)
     if config.architecture == "cascade":
-        stages = [network.pop(key, None) for key in ("music", "drums")]
-        if network or not all(isinstance(stage, str) for stage in stages):
+        music, drums = network.pop("music", None), network.pop("drums", None)
+        if isinstance(music, Mapping) and music and all(map(_is_name, music)):
+            music = tuple(music)
+        if network or not isinstance(music, (str, tuple)) or not isinstance(drums, str):
             raise ModelFormatError(
                 f"model {config.name}: a cascade's network is the names of two models, music and"
                 " drums"
             )
-        return CascadeSpec(str(stages[0]), str(stages[1]), config.name)
+        return CascadeSpec(music, drums, config.name)
     return _ensemble(network, config.name, f"model {config.name}")
 
 
 def _from_file(path: Path) -> Spec | None:
     """An ensemble's file, or a model's configuration."""
     data = _read(path)
-    if "architecture" in data or not isinstance(data.get("stems"), Mapping):
+    if "architecture" in data or not (isinstance(data.get("stems"), Mapping) or "auto" in data):
         return _from_config(read_config(path)) if path.suffix.lower() != ".toml" else None
     name = data.pop("name", path.stem)
     if not isinstance(name, str):
@@ -187,7 +283,16 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-def _ensemble(data: Mapping[str, Any], name: str, source: str) -> EnsembleSpec:
+def _ensemble(data: Mapping[str, Any], name: str, source: str) -> EnsembleSpec | AutoSpec:
+    if "auto" in data:
+        choices = data["auto"]
+        if (
+            len(data) > 1
+            or not isinstance(choices, (list, tuple))
+            or not all(map(_is_name, choices))
+        ):
+            raise ModelFormatError(f"{source}: auto is a list of models' names, and stands alone")
+        return AutoSpec(tuple(choices), name)
     unknown = set(data) - {"models", "stems"}
     models, stems = data.get("models", ()), data.get("stems")
     if unknown or not isinstance(models, (list, tuple)) or not all(map(_is_name, models)):

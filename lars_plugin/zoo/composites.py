@@ -7,10 +7,10 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 
-from lars_plugin.composites import composite
+from lars_plugin.composites import auto, composite
 from lars_plugin.model import AnyModel
 
-__all__ = ["Cascade", "Ensemble", "ModelSource"]
+__all__ = ["AutoEnsemble", "Cascade", "Ensemble", "ModelSource"]
 
 # A name of the zoo, a model folder, or a loaded model.
 ModelSource = str | os.PathLike[str] | AnyModel
@@ -89,6 +89,37 @@ class Ensemble(composite.Ensemble):
         backend: str | None = None,
     ) -> None:
         super().__init__(_loaded(models, device, precision, backend), weights, name=name)
+
+
+class AutoEnsemble(auto.AutoEnsemble):
+    """Several models as one, each stem blended by how well each model seems to have done.
+
+    That is estimated without references, window by window. Where one of them gives ``cymbals`` and
+    another ride and crash, the result has cymbals.
+
+    Args:
+        models: two or more, of one rate and with the same stems: names of the zoo, folders, or
+            loaded models.
+        name: what to call it; ``auto:`` and the models' names for None.
+        device: for names and folders: see :func:`~lars_plugin.zoo.load.load_model`.
+        precision: likewise.
+        backend: likewise.
+
+    Raises:
+        InputError: fewer than two models, or models whose stems, rates or channels differ.
+        ModelError: a model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[ModelSource],
+        *,
+        name: str | None = None,
+        device: str = "auto",
+        precision: str = "float32",
+        backend: str | None = None,
+    ) -> None:
+        super().__init__(_loaded(models, device, precision, backend), name=name)
 
 
 def _loaded(

@@ -42,8 +42,9 @@ def load_model(
     """Load a model: check its file, build its network, load the weights, choose the device.
 
     Args:
-        model: a name of the zoo, ``cascade:A,B`` or ``A+B`` of such names, a model folder, a
-            configuration (file or object), an ensemble's file, or None if ``config`` is given.
+        model: a name of the zoo, ``cascade:A,B``, ``A+B`` or ``auto:A,B`` of such names, each of
+            which may be ``NAME@PRESET``, a model folder, a configuration (file or object), an
+            ensemble's file, or None if ``config`` is given.
         weights: a weights file to use instead of the configuration's. It has no published
             checksum, so only its content is checked.
         config: a configuration (file or object), ours or the field's, instead of the model's.

@@ -59,7 +59,7 @@ def test_a_graphics_card_and_other_architectures_stay_with_pytorch() -> None:
     assert chosen(gpu=True) == ("torch", "float32")
     assert chosen(gpu=True, device="cpu") == ("openvino", "bfloat16")
     assert chosen(device="cuda") == ("torch", "float32")
-    for architecture in ("larsnet", ""):
+    for architecture in ("hdemucs", ""):
         assert chosen(architecture=architecture) == ("torch", "float32")
     assert chosen(precision="bfloat16", gpu=True) == ("torch", "bfloat16")
 
@@ -81,7 +81,7 @@ def test_what_is_asked_for_is_done_or_refused() -> None:
         (("auto", "float16"), {"torchscript": True}),
         (("torch", "int8"), {}),
         (("auto", "int8"), {"openvino": False}),
-        (("openvino",), {"architecture": "larsnet"}),
+        (("openvino",), {"architecture": "hdemucs"}),
         (("openvino",), {"device": "cuda"}),
         (("torchscript",), {}),
         (("openvino",), {"torchscript": True}),
@@ -102,7 +102,7 @@ def test_the_environment_chooses_where_it_can_and_yields_where_it_cannot(
     monkeypatch.setenv("LARS_BACKEND", "openvino")
     assert chosen(precision="float32") == ("openvino", "float32")
     assert chosen(precision="float16") == ("torch", "float16")
-    assert chosen(architecture="larsnet") == ("torch", "float32")
+    assert chosen(architecture="hdemucs") == ("torch", "float32")
     monkeypatch.setenv("LARS_BACKEND", "nonsense")
     with pytest.raises(InputError, match="nonsense"):
         chosen()

@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from lars_plugin.backends.openvino.runtime import has_bfloat16, has_openvino
-from lars_plugin.bench.cases import CASES, Case, cases_for, network_config
+from lars_plugin.bench import field
+from lars_plugin.bench.cases import CASES, FIELD_CASES, Case, cases_for, network_config
 from lars_plugin.bench.ceiling import ceiling_tables, chunk_operations, measure_ceiling
+from lars_plugin.bench.field import FieldBackend
 from lars_plugin.bench.price import _presets, price_of_overlap, price_tables
 from lars_plugin.bench.speed import speed_tables
 from lars_plugin.bench.startup import measure_command, startup_tables
@@ -136,20 +141,88 @@ def test_live_steps_are_timed_one_by_one() -> None:
 
 
 def test_every_case_has_a_network_and_a_table_row() -> None:
-    for case in CASES:
+    for case in (*CASES, *FIELD_CASES):
         config = network_config(case)
         assert config.network
         if case.setting == "paper":
             assert (config.chunking.overlap, config.chunking.convention) == (4, "lars")
     skipped = [
         {"model": c.model, "setting": c.setting, "name": c.name, "skipped": "no time left"}
-        for c in CASES
+        for c in (*CASES, *FIELD_CASES)
     ]
     text = "".join(table.text() for table in speed_tables(skipped, [15.0]))
-    for case in CASES:
+    for case in (*CASES, *FIELD_CASES):
         assert f"{case.name}: no time left" in text
     with pytest.raises(InputError, match="setting"):
         network_config(Case("small", "torch", "float32", "fastest"))
+
+
+FIELD_DEMUCS = """
+import torch
+
+
+class HTDemucs(torch.nn.Module):
+    # A network of another package: one weight.
+    def __init__(self, sources, samplerate, segment, factor=1):
+        super().__init__()
+        assert (sources, samplerate, segment) == (["drums", "bass"], 44100, 0.5)
+        self.weight = torch.nn.Parameter(torch.ones(factor))
+
+    def forward(self, wave):
+        return torch.stack([wave, 2 * wave], dim=1) * self.weight
+"""
+
+
+def test_the_fields_own_code_is_measured_where_it_can_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(
+        network_config(Case("ht-demucs", "field", "float32", "balanced")),
+        stems=("drums", "bass"),
+        network={"segment_length": 22050},
+    )
+    monkeypatch.setitem(sys.modules, "demucs", None)  # as if it were not there
+    monkeypatch.setitem(sys.modules, "demucs.htdemucs", None)
+    with pytest.raises(InputError, match=r"^not installed$"):
+        FieldBackend(config)
+    monkeypatch.delitem(sys.modules, "demucs")
+    monkeypatch.delitem(sys.modules, "demucs.htdemucs")
+    (tmp_path / "demucs").mkdir()
+    (tmp_path / "demucs" / "__init__.py").touch()
+    (tmp_path / "demucs" / "htdemucs.py").write_text(FIELD_DEMUCS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ours = torch.nn.Module()
+    ours.register_parameter("weight", torch.nn.Parameter(torch.tensor([3.0])))
+    monkeypatch.setattr(field, "random_network", lambda _: ours)
+    backend = FieldBackend(config)
+    assert backend.name.startswith("field's code")
+    made = backend(np.ones((1, 2, 8), np.float32))
+    assert made[0, :, 0, 0].tolist() == [3.0, 6.0]
+    odd = dataclasses.replace(config, network={"segment_length": 22050, "window": 3})
+    with pytest.raises(InputError, match=r"demucs\.htdemucs has no window"):
+        FieldBackend(odd)
+    other = dataclasses.replace(config, network={"segment_length": 22050, "factor": 2})
+    with pytest.raises(InputError, match="makes another network"):
+        FieldBackend(other)
+
+
+def test_rows_say_how_near_they_are_to_the_original() -> None:
+    part = {"length_s": 15.0, "chunks": 2, "chunks_timed": 1, "chunk_s": 1.0, "rtr": 2.0}
+    part |= {"rtr_low": 2.0, "rtr_high": 2.0}
+    row = {
+        "model": "ht-demucs",
+        "setting": "balanced",
+        "overlap": 2,
+        "batch": 1,
+        "peak_memory_mb": 1,
+    }
+    rows = [
+        {**row, "name": "theirs", "backend": "field's code, torch cpu float32", "rows": [part]},
+        {**row, "name": "ours", "backend": "openvino cpu float32", "snr_db": 91.3}
+        | {"rows": [{**part, "rtr": 0.5}]},
+    ]
+    text = speed_tables(rows, [15.0])[0].text()
+    assert "4.0 x  91.3" in text
 
 
 def test_the_price_of_overlap_is_nothing_against_itself(clips: Path) -> None:

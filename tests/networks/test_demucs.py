@@ -17,12 +17,15 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lars_plugin.backends.openvino.backend import OpenVINOBackend
+from lars_plugin.backends.openvino.runtime import has_openvino
 from lars_plugin.backends.torch_backend import TorchBackend
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.model import Chunking, Convention, Model, ModelConfig
 from lars_plugin.networks.bandunet.config import BandUNetConfig
 from lars_plugin.networks.demucs.config import HDemucsConfig, HTDemucsConfig
 from lars_plugin.networks.demucs.network import HDemucs, HTDemucs
+from lars_plugin.networks.demucs.prepost import HybridPrePost
 from lars_plugin.networks.mdx23c.config import MDX23CConfig
 from lars_plugin.networks.registry import ARCHITECTURES
 from lars_plugin.networks.roformer.config import BSRoFormerConfig
@@ -199,3 +202,44 @@ def test_missing_and_renamed_tensors_are_named() -> None:
     assert "missing encoder.0.conv.weight; unexpected encoder.0.convolution.weight" in str(
         caught.value
     )
+
+
+HYBRIDS = [case for case in CASES if case.startswith("htdemucs")]
+
+
+@pytest.mark.parametrize("case", HYBRIDS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_spectra_in_numpy_around_the_core_give_the_golden_output(case: str, threads: int) -> None:
+    network, tensors = golden(case)
+    assert isinstance(network, HTDemucs)
+    prepost = HybridPrePost(network.config, lambda: network)
+    core = prepost.core()
+    seen: list[tuple[tuple[int, ...], ...]] = []
+
+    def run(inputs: list[Any]) -> list[Any]:
+        seen.append(tuple(one.shape for one in inputs))
+        with torch.inference_mode():
+            return [one.numpy() for one in core(*map(torch.from_numpy, inputs))]
+
+    for name in ("forward", "short"):
+        wave = tensors[f"{name}.input"].numpy()
+        made = np.stack([prepost(one, run, threads) for one in wave])
+        np.testing.assert_allclose(made, tensors[f"{name}.output"].numpy(), atol=1e-5)
+        assert seen[-1] == prepost.core_shapes(*wave.shape[1:])
+    assert not prepost(np.zeros((network.config.audio_channels, 900), np.float32), run).any()
+    whole = network.config.segment_length
+    if whole:
+        with pytest.raises(InputError, match="samples at most"):
+            prepost(np.ones((2, whole + 1), np.float32), run)
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+@pytest.mark.parametrize("case", HYBRIDS)
+def test_openvino_gives_the_golden_output(case: str, tmp_path: Path) -> None:
+    network, tensors = golden(case)
+    assert isinstance(network, HTDemucs)
+    backend = OpenVINOBackend(
+        HybridPrePost(network.config, lambda: network), identity={"case": case}, cache=tmp_path
+    )
+    made = backend(tensors["forward.input"].numpy())
+    np.testing.assert_allclose(made, tensors["forward.output"].numpy(), atol=1e-4)

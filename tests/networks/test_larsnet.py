@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lars_plugin.backends.openvino.backend import OpenVINOBackend
+from lars_plugin.backends.openvino.runtime import has_openvino
 from lars_plugin.networks.larsnet.network import LarsNet, LarsNetConfig, LarsUNet
+from lars_plugin.networks.larsnet.prepost import MagnitudePrePost
 from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.registry import get_config
 
@@ -176,3 +181,59 @@ def test_silence_gives_silence_and_a_batch_is_its_parts(wave: Tensor) -> None:
 def test_shapes_that_cannot_be_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LarsNetConfig(("kick",), **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("wiener", "golden"), [(None, PLAIN), (1.5, WIENER)])
+def test_spectra_in_numpy_around_the_core_give_the_published_numbers(
+    wave: Tensor, wiener: float | None, golden: tuple[list[list[list[float]]], tuple[float, float]]
+) -> None:
+    network = small(wiener)
+    prepost = MagnitudePrePost(network.config, lambda: network)
+    core = prepost.core()
+
+    def run(inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        assert [one.shape for one in inputs] == list(prepost.core_shapes(2, wave.shape[2]))
+        with torch.inference_mode():
+            return [core(*map(torch.from_numpy, inputs)).numpy()]
+
+    stems = prepost(wave[0].numpy(), run, threads=2)
+    np.testing.assert_allclose(stems[..., list(AT)], golden[0], atol=2e-6)
+    np.testing.assert_allclose((stems**2).sum(axis=(1, 2)), golden[1], rtol=1e-4)
+    assert not prepost(np.zeros((2, 9000), np.float32), run).any()
+
+
+@pytest.mark.parametrize("length", [2100, 4096, 5000, 66560])
+def test_any_length_is_the_same_with_and_without_pytorchs_spectra(length: int) -> None:
+    network = small()
+    prepost = MagnitudePrePost(network.config, lambda: network)
+    core = prepost.core()
+    rng = np.random.default_rng(length)
+    part = (0.1 * rng.standard_normal((2, length))).astype(np.float32)
+
+    def run(inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        with torch.inference_mode():
+            return [core(*map(torch.from_numpy, inputs)).numpy()]
+
+    with torch.inference_mode():
+        wanted = network(torch.from_numpy(part[None]))[0].numpy()
+    np.testing.assert_allclose(prepost(part, run), wanted, atol=2e-6)
+
+
+@pytest.mark.skipif(not has_openvino(), reason="OpenVINO is not installed")
+@pytest.mark.parametrize("wiener", [None, 1.5])
+def test_openvino_gives_the_same(wave: Tensor, wiener: float | None, tmp_path: Path) -> None:
+    network = small(wiener)
+    backend = OpenVINOBackend(
+        MagnitudePrePost(network.config, lambda: network), identity={"a": 1}, cache=tmp_path
+    )
+    made = backend(wave.numpy())
+    with torch.inference_mode():
+        wanted = network(wave).numpy()
+    noise = np.square(made - wanted).sum()
+    assert 10 * np.log10(np.square(wanted).sum() / noise) > 90  # dB
+    # One of the two networks alone, unless each stem depends on all.
+    alone = backend.only((1,))
+    assert (alone is None) == (wiener is not None)
+    if alone is not None:
+        np.testing.assert_allclose(alone(wave.numpy()), made[:, 1:], atol=1e-5)
+        assert backend.only((1,)) is alone

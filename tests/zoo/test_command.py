@@ -40,7 +40,7 @@ def lars_models(*arguments: str | Path) -> int:
 def test_list_shows_every_model_with_its_stems(capsys: pytest.CaptureFixture[str]) -> None:
     assert lars_models("list") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["name", "weights", "here", "stems"]
+    assert lines[0].split() == ["drums", "weights", "here", "stems"]
     small = next(line for line in lines if line.startswith("mdx23c-small "))
     assert "no (438 MB)" in small
     assert small.endswith("kick, snare, toms, hihat, ride, crash")
@@ -67,6 +67,26 @@ def test_the_overview_knows_what_is_here(
     lines = overview([configs["mdx23c"], configs["bandunet"]]).splitlines()
     assert lines[1].split()[:2] == ["tiny-mdx23c", "yes"]
     assert lines[2].split()[:2] == ["tiny-bandunet", "no"]
+
+
+def test_the_list_is_in_groups_and_what_is_here_comes_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LARS_CACHE", str(tmp_path))
+    assert lars_models("list") == 0
+    tables = [table.splitlines() for table in capsys.readouterr().out.strip().split("\n\n")]
+    assert [table[0].split()[0] for table in tables] == ["drums", "songs", "transcription"]
+    rows = [[line.split()[:2] for line in table[1:]] for table in tables]
+    for group in rows:
+        here = [answer == "yes" for _, answer in group]
+        assert here == sorted(here, reverse=True)
+        for kept in (True, False):
+            names = [name for name, answer in group if (answer == "yes") is kept]
+            assert names == sorted(names)
+    named = [[name for name, _ in group] for group in rows]
+    assert {"lars-mini", "lars-live", "larsnet", "drumsep"} <= {*named[0]}
+    assert {"lars-fullmix", "htdemucs", "cascade", "cascade-best"} <= {*named[1]}
+    assert "lars-transcriber" in named[2]
 
 
 def test_composites_are_here_when_their_parts_are(
@@ -197,10 +217,10 @@ def test_download_of_an_unknown_model_fetches_nothing(cache: Path) -> None:
 
 def test_transcribers_are_a_group_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert lars_models("list") == 0
-    models, transcribers = capsys.readouterr().out.split("\n\n")
+    models, _, transcribers = capsys.readouterr().out.split("\n\n")
     assert "adtof" not in models
     lines = transcribers.splitlines()
-    assert lines[0].split() == ["transcription", "weights", "here", "drums"]
+    assert lines[0].split() == ["transcription", "weights", "here", "hears"]
     line = next(line for line in lines if line.startswith("adtof "))
     assert "no (4 MB)" in line
     assert line.endswith("kick, snare, toms, hihat, cymbals")

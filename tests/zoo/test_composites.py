@@ -16,7 +16,7 @@ from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import InputError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import Chunking, Model, ModelConfig, WeightsFile
 from lars_plugin.separation.separator import Separator
-from lars_plugin.zoo import get_config, load_model
+from lars_plugin.zoo import composite_specs, get_config, load_model
 from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.composite_specs import (
     CascadeSpec,
@@ -174,6 +174,43 @@ def test_the_cascade_of_the_paper_is_in_the_zoo() -> None:
     assert ", ".join(config.stems) in card
     with pytest.raises(ModelNotFoundError, match="lars models download mdx23c-music"):
         load_model("cascade", device="cpu")
+
+
+def test_the_best_first_stage_that_is_here_is_taken_and_named(
+    models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stages = ("bs-roformer-music", "absent", "tiny-music", "tiny-mdx23c")
+    monkeypatch.setattr(composite_specs, "_first_stages", lambda: stages)
+    cascade = load_model("cascade:best,tiny-mdx23c", device="cpu")
+    assert isinstance(cascade, Cascade)
+    assert cascade.music.config.name == "tiny-music"
+    assert "the first stage of the cascade is tiny-music" in caplog.text
+    assert part_names("cascade:best,tiny-mdx23c") == ("tiny-music", "tiny-mdx23c")
+
+
+def test_without_a_first_stage_the_download_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LARS_CACHE", str(tmp_path))
+    stages = tuple(get_config("cascade-best").network["music"])
+    assert spec_of("cascade-best") == CascadeSpec(stages, "lars-mini", "cascade-best")
+    assert parse_name("cascade:best,lars-live") == CascadeSpec(stages, "lars-live")
+    with pytest.raises(ModelNotFoundError, match="lars models download bs-roformer-music") as told:
+        load_model("cascade-best", device="cpu")
+    assert "\n" not in str(told.value)
+    # That is what a download of the cascade gets.
+    assert part_names("cascade-best") == ("bs-roformer-music", "lars-mini")
+
+
+def test_all_first_stages_are_models_of_the_zoo_with_drums_best_first() -> None:
+    stages = get_config("cascade-best").network["music"]
+    decibels = list(stages.values())
+    assert decibels == sorted(decibels, reverse=True)
+    card = (model_folders()["cascade-best"] / "README.md").read_text(encoding="utf-8")
+    for name, value in stages.items():
+        assert "drums" in get_config(name).stems
+        assert f"`{name}`" in card
+        assert f"| {value:.2f} |" in card
 
 
 def test_a_model_named_twice_is_loaded_once() -> None:

@@ -97,6 +97,7 @@ class OpenVINOBackend(NotPickled):
         self._lock, self._forks = threading.Lock(), fork_count()
         # Only the last shape: a model has one length of chunk, and a compiled network is large.
         self._compiled: tuple[tuple[int, int], _Compiled] | None = None
+        self._narrowed: dict[tuple[int, ...], OpenVINOBackend] = {}
 
     @property
     def name(self) -> str:
@@ -109,6 +110,32 @@ class OpenVINOBackend(NotPickled):
         with self._lock:
             self._streams = jobs
             self._compiled = None
+            narrowed = list(self._narrowed.values())
+        for backend in narrowed:
+            backend.share(jobs)
+
+    def only(self, stems: tuple[int, ...]) -> OpenVINOBackend | None:
+        """The network for these stems alone, converted and cached for itself; None where it
+        computes all at once."""
+        if self._forks != fork_count():
+            self._after_fork()
+        with self._lock:
+            if stems not in self._narrowed:
+                only = getattr(self._prepost, "only", None)
+                part = None if only is None else only(stems)
+                if part is None:
+                    return None
+                self._narrowed[stems] = OpenVINOBackend(
+                    part,
+                    identity={**self._identity, "only": list(stems)},
+                    cache=self._cache,
+                    precision=self._precision,
+                    threads=self._threads,
+                    calibration=self._calibration,
+                    on_warning=self._on_warning,
+                )
+                self._narrowed[stems]._streams = self._streams
+            return self._narrowed[stems]
 
     def prepare(self, channels: int, samples: int) -> None:
         """Convert and compile for chunks of this shape now instead of at the first call."""

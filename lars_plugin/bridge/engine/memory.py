@@ -9,7 +9,9 @@ from typing import NamedTuple
 from lars_plugin.bridge.engine.plan import chosen, live_chunking
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.messages import Open
+from lars_plugin.composites.auto import AutoEnsemble
 from lars_plugin.composites.composite import Cascade, Composite
+from lars_plugin.composites.confidence import WINDOW
 from lars_plugin.composites.rechunk import rechunk
 from lars_plugin.errors import InputError, LimitError
 from lars_plugin.model import AnyModel, Chunking
@@ -86,6 +88,11 @@ def _room_of_parts(model: Composite, requested: Open, live: Chunking | None) -> 
     else:
         slowest = max(room.waits for room in rooms)
         held = sum(n * (slowest - room.waits) for n, room in zip(counts, rooms, strict=True))
+    if isinstance(model, AutoEnsemble):
+        # Mixture and all stems wait for a window, twice while it is put together; then the blend
+        # of half of it is there.
+        held += WINDOW * (2 * (1 + sum(counts)) + len(model.config.stems))
+        waits, burst = waits + WINDOW, burst + WINDOW
     return _Room(taken + held * rate, waits, burst)
 
 

@@ -327,7 +327,7 @@ class Bands(nn.Module):
         first = self.layers[0]
         assert isinstance(first, Encoder)
         kernel, stride, padding = first.kernel, first.stride, first.padding
-        bins = x.shape[2]
+        bins = int(x.shape[2])  # a tensor, where the network is traced
         padded = functional.pad(x, (0, 0, padding, padding))
         start = 0  # in padded bins
         parts = []
@@ -344,7 +344,7 @@ class Bands(nn.Module):
     def _decoded(self, x: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
         first = self.layers[0]
         assert isinstance(first, Decoder)
-        bins, stride, padding = x.shape[2], first.stride, first.padding
+        bins, stride, padding = int(x.shape[2]), first.stride, first.padding
         start = 0
         parts: list[Tensor] = []
         for layer, share in zip(self.layers, (*self._shares, 1.0), strict=True):

@@ -11,6 +11,9 @@ Axes: B batch, C channels, S stems, L samples, F bins, T frames.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -107,6 +110,21 @@ class LarsNet(nn.Module):
         self.transform = STFT(config.n_fft, config.hop_length)
         for stem in config.stems:
             self.add_module(stem, LarsUNet(config))
+
+    def only(self, stems: tuple[int, ...]) -> LarsNet | None:
+        """The networks of these stems alone, sharing weights; None with the Wiener filter, for
+        which every stem needs all."""
+        if self.config.wiener is not None:
+            return None
+        one = copy.copy(self)
+        names = tuple(self.config.stems[index] for index in stems)
+        one._modules = {
+            name: part
+            for name, part in self._modules.items()
+            if name in names or name not in self.config.stems
+        }
+        one.config = dataclasses.replace(self.config, stems=names)
+        return one
 
     def forward(self, wave: Tensor) -> Tensor:
         batch, channels, length = wave.shape

@@ -17,6 +17,8 @@ Attribute names are those of the field's state dicts, which load unchanged.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from typing import cast
 
 import torch
@@ -95,6 +97,14 @@ class RoFormer(nn.Module):
             audible[0] = 0
             stems = stems * audible
         return self.stft.inverse(stems, length).reshape(batch, config.stems, channels, length)
+
+    def only(self, stems: tuple[int, ...]) -> RoFormer:
+        """The network with these mask estimators alone; it shares their weights and all others."""
+        one = copy.copy(self)
+        one._modules = dict(self._modules)
+        one.mask_estimators = nn.ModuleList(self.mask_estimators[index] for index in stems)
+        one.config = dataclasses.replace(self.config, stems=len(stems))
+        return one
 
     def masks(self, spec: Tensor) -> Tensor:
         """Spectra ``(B, T, F * C * 2)`` to the masks of each band, one after the other.

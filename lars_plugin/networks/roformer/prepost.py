@@ -6,6 +6,7 @@ Axes: S stems, C audio channels, L samples, T frames, F bins (``n_fft // 2 + 1``
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,11 @@ class MaskPrePost:
         self._spectra = Spectra(config.n_fft, config.hop_length)
         self._share = (1 / bands_per_bin(config.bands, config.bins)).astype(np.float32)[:, None]
         self._overlapping = bool((self._share < 1).any())
+
+    def only(self, stems: tuple[int, ...]) -> MaskPrePost:
+        """The same for these stems alone."""
+        config = dataclasses.replace(self._config, stems=len(stems))
+        return MaskPrePost(config, lambda: self._load().only(stems))
 
     def core(self) -> nn.Module:
         from lars_plugin.networks.roformer.core import MaskCore

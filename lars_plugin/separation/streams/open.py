@@ -15,7 +15,8 @@ From the outside, where blocks go in and stems come out, to the networks::
 - (c) one channel, where the model has two
 
 The chain is only as long as it must be: stereo at the model's rate is the last column alone. A
-fused composite, whose parts run on one chunk, is chunked as a single model is.
+fused composite, whose parts run on one chunk, is chunked as a single model is. An ensemble that
+chooses stands where ensembles do.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lars_plugin.composites.auto import AutoEnsemble
 from lars_plugin.composites.composite import Cascade, Composite, Ensemble
 from lars_plugin.composites.drum_sum import DRUMS
+from lars_plugin.composites.narrow import narrowed
 from lars_plugin.composites.rechunk import cut, rechunk
 from lars_plugin.errors import InputError
 from lars_plugin.model import AnyModel, Chunking
 from lars_plugin.refine.postprocess import PostProcessing
+from lars_plugin.separation.streams.auto import AutoStream
 from lars_plugin.separation.streams.base import ModelStream, choose_stems
 from lars_plugin.separation.streams.cascade import CascadeStream
 from lars_plugin.separation.streams.causal import CausalStream
@@ -65,7 +69,8 @@ def open_stream(
         chunking: instead of the model's own; a composite's parts follow it as
             :func:`~lars_plugin.composites.rechunk.rechunk` says.
         stems: canonical names of those wanted, in this order; all for None. At the model's rate
-            a stage or model of a composite that none of them needs is not run. At any other rate
+            a stage or model of a composite that none of them needs is not run, and a network that
+            can leaves out the work for the other stems. At any other rate
             their shares of what the conversion loses depend on all stems, so all are computed (in
             a cascade, all of a stage).
         post: what the stems go through at last; in a cascade those of the drum stage, whose
@@ -135,6 +140,8 @@ def _of_kind(
                 viewed=has_views(model.config),
                 backend=model.backend_name,
             )
+        if settings is None:
+            model = narrowed(model, stems)
         return StreamingSeparator(model, chunking=chunking, stems=stems)
     if chunking is not None and chunking != model.config.chunking:
         # Parts that are computed as one take the chunks of the whole, whichever are run.
@@ -143,7 +150,7 @@ def _of_kind(
     if isinstance(model, Cascade):
         return _cascade(model, stems, post)
     assert isinstance(model, Ensemble)
-    return _ensemble(model, stems)
+    return _auto(model, stems) if isinstance(model, AutoEnsemble) else _ensemble(model, stems)
 
 
 def _cascade(model: Cascade, stems: Sequence[str], post: PostProcessing | None) -> CascadeStream:
@@ -174,6 +181,13 @@ def _ensemble(model: Ensemble, stems: Sequence[str]) -> EnsembleStream:
             )
             factors.append(mixing[rows][:, used])
     return EnsembleStream(parts, factors, stems)
+
+
+def _auto(model: AutoEnsemble, stems: Sequence[str]) -> AutoStream:
+    """All stems of all models: the judgement, and what is given back, depend on them."""
+    rate, channels = model.config.sample_rate, model.config.channels
+    parts = [open_stream(part, rate, channels) for part in model.parts]
+    return AutoStream(parts, model.sources, model.config.stems, stems)
 
 
 def _heard_stems(

@@ -23,6 +23,7 @@ from lars_plugin.chain import StemBoard, StemSeparator
 from lars_plugin.chain.native import NativeRun
 from lars_plugin.chain.serial import Serial
 from lars_plugin.chain.stem_chains import StemChains
+from lars_plugin.composites.auto import AutoEnsemble
 from lars_plugin.composites.composite import Cascade, Ensemble
 from lars_plugin.errors import NonFiniteError
 from lars_plugin.model import AnyModel, Chunking, Model, ModelConfig, Refinement, Wave
@@ -30,6 +31,7 @@ from lars_plugin.refine.gate import Gate
 from lars_plugin.refine.postprocess import PostProcessing
 from lars_plugin.refine.spectral import Redistribution, WienerFilter
 from lars_plugin.separation.streams import base
+from lars_plugin.separation.streams.auto import AutoStream
 from lars_plugin.separation.streams.base import ModelStream, Stream
 from lars_plugin.separation.streams.cascade import CascadeStream
 from lars_plugin.separation.streams.causal import CausalStream
@@ -89,6 +91,10 @@ def ensemble() -> Ensemble:
     return Ensemble([chunked(256), GainModel([1, 2, 3], KIT, 90, sample_rate=22050)])
 
 
+def auto() -> AutoEnsemble:
+    return AutoEnsemble([chunked(256), GainModel([1, 2, 3], KIT, 90)])
+
+
 MODELS: dict[str, Callable[[], AnyModel]] = {
     "chunked": chunked,
     "live": lambda: chunked(
@@ -99,6 +105,7 @@ MODELS: dict[str, Callable[[], AnyModel]] = {
     "cascade": cascade,
     "fused": lambda: Cascade(GainModel([0.1, 0.6, 0.3], MUSIC, 100), chunked()),
     "ensemble": ensemble,
+    "auto": auto,
     "cascade of an ensemble": lambda: Cascade(GainModel([0.5, 0.5], MUSIC[1:], 80), ensemble()),
     "cascade of a causal model": lambda: Cascade(GainModel([0.5, 0.5], MUSIC[1:], 80), causal()),
 }
@@ -171,6 +178,7 @@ SEPARATING: dict[type[ModelStream], Callable[[], ModelStream]] = {
     PostStream: lambda: open_stream(chunked(), post=POST),
     CascadeStream: lambda: open_stream(cascade()),
     EnsembleStream: lambda: open_stream(ensemble()),
+    AutoStream: lambda: open_stream(auto()),
 }
 
 # What else is used as a stream, with the shape of what it takes before its last axis.
@@ -269,6 +277,7 @@ def test_only_open_knows_which_stream_takes_which() -> None:
     package = Path(lars_plugin.__file__).parent
     common = {"base", "chunking", "views", "causal_views", "lost_band"}
     allowed = {"live_rate": {"rate"}, "cascade": {"composed"}, "ensemble": {"composed"}}
+    allowed["auto"] = {"composed"}
     for path in (package / "separation" / "streams").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         inside = [
