@@ -25,6 +25,7 @@ from lars_plugin.pickling import NotPickled
 if TYPE_CHECKING:
     from torch import nn
 
+    from lars_plugin.backends.openvino.cache import Conversions
     from lars_plugin.networks.transcriber.network import Transcriber
 
 __all__ = ["OpenVINOParts", "PartRunner", "TorchParts"]
@@ -86,7 +87,8 @@ class OpenVINOParts(NotPickled):
         config: the network's shape.
         load: makes the network with its weights, in evaluation mode.
         identity: what a conversion depends on besides versions. JSON values.
-        cache: the folder where conversions are kept.
+        cache: where conversions are kept; see ``Conversions`` in
+            :mod:`lars_plugin.backends.openvino.cache`.
 
     Raises:
         InputError: OpenVINO is missing.
@@ -97,12 +99,13 @@ class OpenVINOParts(NotPickled):
         config: TranscriberConfig,
         load: Callable[[], Transcriber],
         identity: Mapping[str, Any],
-        cache: Path,
+        cache: Path | Conversions,
     ) -> None:
         from lars_plugin.backends.openvino.convert import optional
 
         optional("openvino", "openvino")
         self._load, self._identity, self._cache = load, dict(identity), cache
+        self._causal = config.causal
         width = config.channels[1] * -(-config.bands // 8)
         # -1 is any number of frames.
         self._shapes = {
@@ -127,6 +130,13 @@ class OpenVINOParts(NotPickled):
         """
         with engine_errors("openvino cpu float32"):
             self._ready("listen")
+
+    def prepare_all(self) -> None:
+        """The same for every part."""
+        with engine_errors("openvino cpu float32"):
+            for part in self._shapes:
+                if part != "follow" or self._causal:
+                    self._ready(part)
 
     def _ready(self, part: str) -> Any:
         if self._forks != fork_count():
@@ -172,5 +182,7 @@ class OpenVINOParts(NotPickled):
                 "INFERENCE_NUM_THREADS": 1 if part == "follow" else default_threads(),
                 "ENABLE_CPU_PINNING": False,
             },
-            on_convert=lambda: log.info("converting %s of a transcriber for OpenVINO", part),
+            on_convert=lambda: log.warning(
+                "converting %s of the transcriber for OpenVINO; once, then cached", part
+            ),
         )
