@@ -167,7 +167,7 @@ def compile_core(
         return graph
 
     if where.ahead:
-        folder = cached(where.root, lasting, lambda made: save(make(), made))
+        folder = cached(where.root, lasting, lambda to: save(make(), to))
         return compile_network(folder / GRAPH, precision, properties)
     ready = prepared(where.prepared, lasting)
     if ready is not None:
