@@ -295,7 +295,7 @@ def test_the_licences_name_every_model_whose_weights_are_in_the_wheel() -> None:
     text = (ROOT / "THIRD_PARTY.md").read_text("utf-8")
     for weights in (ROOT / "models").glob("*/*.safetensors"):
         assert f"`{weights.parent.name}`" in text, weights
-        (card,) = [p for p in weights.parent.glob("*.yaml")]
+        (card,) = weights.parent.glob("*.yaml")
         assert "license: GPL-3.0-or-later" in card.read_text("utf-8")
 
 
