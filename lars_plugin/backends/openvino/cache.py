@@ -10,6 +10,7 @@ Where nothing can be written, the network stays in memory.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lars_plugin.errors import EngineError
-from lars_plugin.files import sha256_of
+from lars_plugin.files import patiently, sha256_of
 from lars_plugin.leftovers import part_name
 
 __all__ = ["GRAPH", "CacheError", "Conversions", "cached", "kept", "key_of", "prepared"]
@@ -159,7 +160,7 @@ def _name(temporary: Path, root: Path, key: str) -> Path:
                 _empty_broken(folder)
             try:
                 # Not over another: a folder that holds files is never replaced, on any system.
-                os.rename(temporary, folder)
+                patiently(functools.partial(os.rename, temporary, folder))
             except OSError:
                 if not folder.is_dir():
                     raise
