@@ -3,7 +3,8 @@
 
     python scripts/installation_sizes.py                         # as pip would install it here
     python scripts/installation_sizes.py --index-url https://pypi.org/simple
-    python scripts/installation_sizes.py --without-torch         # what prepared models need
+    python scripts/installation_sizes.py --without-torch
+    python scripts/installation_sizes.py --separate              # what prepared models need
 
 pip resolves the requirements of this checkout (``--dry-run``, nothing is installed). The size of
 each archive is what the index says, and the size on the disk is that of the same version in the
@@ -102,8 +103,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--index-url", help="the only index to ask (default: pip's settings)")
     parser.add_argument("--without-torch", action="store_true", help="leave PyTorch out")
+    parser.add_argument("--separate", action="store_true", help="only what `lars separate` needs")
     args = parser.parse_args()
-    print(table(resolve(requirements(args.without_torch), args.index_url)))
+    wanted = requirements(args.without_torch)
+    if args.separate:
+        lines = (ROOT / "requirements" / "separate.txt").read_text("utf-8").splitlines()
+        wanted = [line for line in lines if not line.startswith("#")]
+    print(table(resolve(wanted, args.index_url)))
     return 0
 
 

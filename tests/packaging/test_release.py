@@ -305,3 +305,15 @@ def test_a_list_of_components_is_cyclonedx(tmp_path: Path) -> None:
     assert made["bomFormat"] == "CycloneDX"
     numpy = next(one for one in made["components"] if one["name"] == "numpy")
     assert numpy["purl"] == f"pkg:pypi/numpy@{metadata.version('numpy')}"
+
+
+def test_the_changelog_has_the_usual_form() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert "keepachangelog.com" in text
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    for heading in headings:
+        assert re.fullmatch(
+            r"\[(Unreleased|\d+\.\d+\.\d+)\]( - (\d{4}-\d\d-\d\d|unreleased))?", heading
+        )
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= kinds

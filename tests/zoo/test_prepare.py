@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 import sysconfig
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from packaging.requirements import Requirement
 
 from lars_plugin.audio import read_audio
 from lars_plugin.backends.openvino.cache import GRAPH
@@ -36,6 +38,29 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path in Path(place).iterdir():
             if not path.name.lower().startswith(HIDDEN) and path.suffix != ".pth":
                 (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def few_packages(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those of requirements/separate.txt, and what they require."""
+    text = (ROOT / "requirements" / "separate.txt").read_text("utf-8")
+    waiting = [line for line in text.splitlines() if not line.startswith("#")]
+    folder, seen = tmp_path_factory.mktemp("few"), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name.lower() in seen:
+            continue
+        seen.add(name.lower())
+        found = metadata.distribution(name)
+        tops = {file.parts[0] for file in found.files or [] if file.parts[0] not in ("..", "bin")}
+        for top in tops:
+            if (packages / top).exists() and not (folder / top).exists():
+                (folder / top).symlink_to(packages / top)
+        needed = map(Requirement, found.requires or [])
+        waiting += [
+            one.name for one in needed if not one.marker or one.marker.evaluate({"extra": ""})
+        ]
     return folder
 
 
@@ -93,6 +118,17 @@ def test_a_prepared_model_separates_where_pytorch_is_not_installed(
     # 24 bits each.
     np.testing.assert_allclose(sum(stems), read_audio(drums)[0], atol=1e-5)
     assert not (prepared / "openvino").exists()
+
+
+def test_separate_and_midi_need_no_more_than_the_short_list(
+    few_packages: Path, prepared: Path, drums: Path, tmp_path: Path
+) -> None:
+    lars(few_packages, prepared, "separate", drums, "-o", tmp_path)
+    lars(few_packages, prepared, "midi", drums, "-o", tmp_path / "a.mid", "--from", "mixture")
+    shown = (ROOT / "docs" / "installation.md").read_text("utf-8")
+    text = (ROOT / "requirements" / "separate.txt").read_text("utf-8")
+    names = [line for line in text.splitlines() if not line.startswith("#")]
+    assert f"pip install {' '.join(names)}\n" in shown
 
 
 def test_stems_are_those_of_a_conversion_on_the_spot_to_the_bit(
