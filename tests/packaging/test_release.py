@@ -310,10 +310,8 @@ def test_a_list_of_components_is_cyclonedx(tmp_path: Path) -> None:
 def test_the_changelog_has_the_usual_form() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     assert "keepachangelog.com" in text
-    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
-    for heading in headings:
-        assert re.fullmatch(
-            r"\[(Unreleased|\d+\.\d+\.\d+)\]( - (\d{4}-\d\d-\d\d|unreleased))?", heading
-        )
+    form = r"\[(Unreleased|\d+\.\d+\.\d+)\]( - (\d{4}-\d\d-\d\d|unreleased))?"
+    for heading in re.findall(r"^## (.*)$", text, re.MULTILINE):
+        assert re.fullmatch(form, heading), heading
     kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= kinds
