@@ -19,12 +19,10 @@ import os
 import subprocess
 import sys
 import urllib.request
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-
-import tomllib
 
 ROOT = Path(__file__).parents[1]
 TORCH = "torch"
@@ -32,6 +30,7 @@ TORCH = "torch"
 
 def requirements(without_torch: bool) -> list[str]:
     """The package's own, of pyproject.toml."""
+    tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     wanted: list[str] = project["dependencies"]
     return [one for one in wanted if not (without_torch and one.startswith(TORCH))]

@@ -193,8 +193,33 @@ def test_the_plugin_is_built_from_one_commit_of_juce() -> None:
     done = call(sys.executable, SCRIPTS / "build_plugin.py", "--help")
     assert done.returncode == 0
     assert "--fetch-juce" in done.stdout
-    listed = call("scripts/plugin_packages.sh", "--list")
+    listed = call("bash", "scripts/plugin_packages.sh", "--list")
     assert "cmake" in listed.stdout.split()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the program that stands for cmake is a script")
+def test_every_format_of_the_system_is_built_from_that_juce(tmp_path: Path) -> None:
+    # tests/host builds the plugin for real; here cmake only says what it was asked.
+    (tmp_path / "cmake").write_text('#!/bin/sh\necho "$@"\n', "utf-8")
+    (tmp_path / "cmake").chmod(0o755)
+    how = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "LARS_JUCE_DIR": "/a/juce"}
+    done = call(sys.executable, SCRIPTS / "build_plugin.py", tmp_path / "b", "--lv2", **how)
+    assert done.returncode == 0, done.stderr
+    configured, built = done.stdout.splitlines()
+    assert "-DLARS_JUCE_DIR=/a/juce" in configured
+    assert "-DLARS_LV2=ON" in configured
+    assert {"LARS_VST3", "LARS_Standalone", "LARS_LV2"} <= set(built.split())
+    rules = (ROOT / "bridge" / "juce" / "CMakeLists.txt").read_text("utf-8")
+    assert "list(APPEND formats AU)" in rules
+
+
+def test_sizes_are_those_of_the_requirements_with_and_without_pytorch() -> None:
+    sizes = script("installation_sizes")
+    whole, less = sizes.requirements(False), sizes.requirements(True)
+    assert [one for one in whole if one not in less] == ["torch>=2.4"]
+    assert sizes.disk_size("numpy", metadata.version("numpy")) > 1e6
+    assert sizes.disk_size("numpy", "0.1") is None
+    assert sizes.archive_size(Path(__file__).as_uri()) == Path(__file__).stat().st_size
 
 
 def test_the_container_is_not_roots_and_takes_any_command() -> None:
