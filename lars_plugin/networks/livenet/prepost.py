@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lars_plugin.model import Wave
 from lars_plugin.networks.livenet.config import LiveNetConfig
@@ -108,6 +109,7 @@ def live_windows(config: LiveNetConfig) -> tuple[Wave, Wave]:
     return analysis.astype(np.float32), output.astype(np.float32)
 
 
-def _hann(length: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _hann(length: int) -> NDArray[np.float64]:
     """A periodic Hann window, as PyTorch makes it."""
-    return 0.5 - 0.5 * np.cos(np.arange(length) * (2 * math.pi / length))
+    turns = np.arange(length, dtype=np.float64) * (2 * math.pi / length)
+    return np.asarray(0.5 - 0.5 * np.cos(turns))
