@@ -3,6 +3,7 @@
 # make check: style, types and the tests that start no process, in about a minute
 # make test-pythons: a selection of what needs no torch, on every Python from 3.10 to 3.13 that is installed
 # make docs: build the documentation site into build/site
+# make release-check: what a release needs and Linux can check: packages, workflows, licences
 # make plugin: build the VST3 and the standalone program, say where they are
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,13 +12,13 @@ STAMP := $(VENV)/.lars-installed
 # An index of torch builds, for instance one without CUDA; empty: pip's own.
 TORCH_INDEX ?=
 
-.PHONY: demo test check docs test-pythons browser jack vst3 formats lint clean plugin test-plugin juce hosts
+.PHONY: release-check node demo test check docs test-pythons browser jack vst3 formats lint clean plugin test-plugin juce hosts
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/lars demo -o lars-demo
 
-test: $(STAMP) browser jack vst3 formats lint hosts
+test: $(STAMP) browser jack vst3 formats node lint hosts
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest tests/host
 
@@ -52,6 +53,18 @@ check: lint
 		tests/separation/streams/test_chunked.py tests/bridge/protocol/test_wire.py \
 		tests/bridge/client/test_alignment.py \
 		tests/evaluation/test_metrics.py tests/evaluation/test_scoring.py tests/test_public_names.py
+
+release-check: $(STAMP) node
+	$(BIN)/python scripts/build_packages.py --strict build/dist
+	LARS_DIST=build/dist $(BIN)/python -m pytest -q tests/packaging
+
+# The linters of workflows and Dockerfiles come from npm. Debian, as root: installed.
+node:
+	@{ command -v node && command -v npm; } >/dev/null || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; \
+	else echo "no node or npm: the workflows and the Dockerfile are not linted"; fi
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

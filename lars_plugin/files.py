@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import io
 import logging
 import os
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -28,6 +31,7 @@ from lars_plugin.leftovers import hold, new_part, remove_leftovers
 __all__ = [
     "AtomicFiles",
     "discard_unfinished",
+    "patiently",
     "printable",
     "put_in_place",
     "replacing",
@@ -38,6 +42,13 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
+# Windows: how often something is tried again that another program stands in the way of, and the
+# first wait in seconds, which doubles: 1.3 s in all.
+_TRIES, _FIRST_WAIT = 8, 0.01
+# Characters of a temporary name.
+_PART_LENGTH = len(".lars-0123456789abcdef.part")
+# Windows takes no longer path, unless it has been told to.
+_LONGEST_PATH = 259
 
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -74,7 +85,33 @@ def write_failure(path: Path, error: OSError, kind: type[LarsError] = AudioFileE
         kind: of the new error.
     """
     cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
+    if sys.platform == "win32":
+        longest = max(len(path.name), _PART_LENGTH)
+        if len(os.path.abspath(path.parent)) + 1 + longest > _LONGEST_PATH:
+            cause = "the path is too long for Windows; choose a shorter folder or name"
+        elif error.errno == errno.EACCES and path.exists():
+            cause = "another program has the file open; close it there"
     return kind(f"cannot write {printable(path)}: {cause}")
+
+
+def patiently(act: Callable[[], None]) -> None:
+    """Give a file or a folder another name. On Windows that fails while another program has it
+    open, and virus scanners and indexers open whatever is new, so it is tried again for a second.
+
+    Args:
+        act: raises PermissionError where something is open.
+
+    Raises:
+        OSError: as ``act`` raised it at last.
+    """
+    wait = _FIRST_WAIT
+    for _ in range(_TRIES - 1 if sys.platform == "win32" else 0):
+        try:
+            return act()
+        except PermissionError:
+            time.sleep(wait)
+            wait *= 2
+    return act()
 
 
 def sha256_of(path: Path) -> str:
@@ -98,7 +135,7 @@ def put_in_place(temporary: Path, path: Path) -> None:
     """
     with temporary.open("rb+") as handle:
         os.fsync(handle.fileno())
-    os.replace(temporary, path)
+    patiently(lambda: os.replace(temporary, path))
 
 
 def discard_unfinished(*, exiting: bool = False) -> None:
@@ -273,7 +310,7 @@ class AtomicFiles:
                 for final, temporary, _ in self._open:
                     path = final
                     new = not os.path.lexists(path)
-                    os.replace(temporary, path)
+                    patiently(functools.partial(os.replace, temporary, path))
                     if new:
                         named.append(path)
                     _unfinished.discard(temporary)

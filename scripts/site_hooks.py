@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import posixpath
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,16 @@ ROOT = Path(__file__).parents[1]
 # Pages outside docs/: path in the checkout, and path in the site.
 _OUTSIDE = {
     "README.md": "index.md",
-    **{name: name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "bridge/README.md")},
+    **{
+        name: name
+        for name in (
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+            "SECURITY.md",
+            "THIRD_PARTY.md",
+            "bridge/README.md",
+        )
+    },
     **{name: name for name in ("bridge/PROTOCOL.md", "models/README.md")},
     **{
         path.relative_to(ROOT).as_posix(): path.relative_to(ROOT).as_posix()
@@ -34,7 +45,16 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the pages from outside."""
     for source, place in _OUTSIDE.items():
         files.append(File.generated(config, place, abs_src_path=str(ROOT / source)))
+    # In a process of its own: this one may have imported another checkout's package.
+    command = [sys.executable, str(ROOT / "scripts" / "reference_pages.py")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True)
+    files.append(File.generated(config, "reference/cli.md", content=done.stdout))
     return files
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Docstrings have Sphinx' roles before names in code; here the code is enough."""
+    return re.sub(r":(?:class|func|meth|mod|data|attr):<code>~?", "<code>", html)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:

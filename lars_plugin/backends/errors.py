@@ -3,12 +3,34 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lars_plugin.errors import EngineError
+from lars_plugin.errors import EngineError, InputError
 
-__all__ = ["engine_errors"]
+__all__ = ["engine_errors", "has_torch", "require_torch"]
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; does not import it."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def require_torch(what: str) -> None:
+    """Say what to do where PyTorch is not installed.
+
+    Args:
+        what: needs it.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if not has_torch():
+        raise InputError(
+            f"{what} needs PyTorch: run `pip install torch`, or run `lars models prepare` where"
+            " it is and copy the folder"
+        )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from lars_plugin.pickling import NotPickled
 if TYPE_CHECKING:
     from torch import nn
 
+    from lars_plugin.backends.openvino.cache import Conversions
     from lars_plugin.networks.transcriber.network import Transcriber
 
 __all__ = ["OpenVINOParts", "PartRunner", "TorchParts"]
@@ -87,7 +88,8 @@ class OpenVINOParts(NotPickled):
         config: the network's shape.
         load: makes the network with its weights, in evaluation mode.
         identity: what a conversion depends on besides versions. JSON values.
-        cache: the folder where conversions are kept.
+        cache: where conversions are kept; see ``Conversions`` in
+            :mod:`lars_plugin.backends.openvino.cache`.
 
     Raises:
         InputError: OpenVINO is missing.
@@ -98,7 +100,7 @@ class OpenVINOParts(NotPickled):
         config: TranscriberConfig,
         load: Callable[[], Transcriber],
         identity: Mapping[str, Any],
-        cache: Path,
+        cache: Path | Conversions,
     ) -> None:
         from lars_plugin.backends.openvino.convert import optional
 
@@ -183,5 +185,7 @@ class OpenVINOParts(NotPickled):
                 "INFERENCE_NUM_THREADS": 1 if part == "follow" else default_threads(),
                 "ENABLE_CPU_PINNING": False,
             },
-            on_convert=lambda: log.info("converting %s of a transcriber for OpenVINO", part),
+            on_convert=lambda: log.warning(
+                "converting %s of the transcriber for OpenVINO; once, then cached", part
+            ),
         )

@@ -57,7 +57,9 @@ def measure_ceiling(
     for precision in ("float32", "bfloat16", "int8"):
         command = [sys.executable, "-m", "lars_plugin.bench.ceiling", precision, str(threads)]
         command += [str(_QUICK_SIDE if quick else _SIDE)]
-        done = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
+        done = subprocess.run(
+            command, env=dict(environment), capture_output=True, text=True, encoding="utf-8"
+        )
         if done.returncode:
             raise EngineError(f"the ceiling was not measured: {done.stderr.strip()[-300:]}")
         rows.append(json.loads(done.stdout.strip().splitlines()[-1]))

@@ -45,7 +45,11 @@ def _commit() -> str | None:
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=True,
         )
         return done.stdout.strip()
 
@@ -60,5 +64,12 @@ def _instructions() -> list[str]:
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return []
-    flags = next((line for line in info.read_text().splitlines() if line.startswith("flags")), "")
+    flags = next(
+        (
+            line
+            for line in info.read_text(encoding="utf-8").splitlines()
+            if line.startswith("flags")
+        ),
+        "",
+    )
     return [name for name in _INSTRUCTIONS if name in flags.split()]

@@ -97,7 +97,12 @@ def _run(order: Mapping[str, Any], environment: Mapping[str, str], limit: float)
     command = [sys.executable, "-m", "lars_plugin.bench.worker", json.dumps(order)]
     try:
         done = subprocess.run(
-            command, env=dict(environment), capture_output=True, text=True, timeout=limit
+            command,
+            env=dict(environment),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=limit,
         )
     except subprocess.TimeoutExpired:
         return {"skipped": f"not done after {limit:.0f} s"}

@@ -52,7 +52,11 @@ def measure_startup(
             # The clock of the whole machine: the child has to read the same one.
             command = [sys.executable, "-m", "lars_plugin.bench.startup", repr(time.time()), folder]
             done = subprocess.run(
-                [*command, *options], env=dict(environment), capture_output=True, text=True
+                [*command, *options],
+                env=dict(environment),
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
             )
             if done.returncode:
                 raise EngineError(f"lars separate failed: {done.stderr.strip()[-300:]}")

@@ -22,6 +22,7 @@ from lars_plugin.files import replacing
 __all__ = [
     "check_engine",
     "check_peer",
+    "has_local_sockets",
     "is_loopback",
     "new_token",
     "open_folder",
@@ -34,6 +35,11 @@ __all__ = [
 
 _SOL_LOCAL = 0  # macOS
 _LOCAL_PEERCRED = 1
+
+
+def has_local_sockets() -> bool:
+    """Whether Unix sockets are here and tell who the peer is; elsewhere there is TCP alone."""
+    return hasattr(socket, "AF_UNIX") and hasattr(os, "geteuid")
 
 
 def new_token() -> str:
@@ -113,6 +119,7 @@ def read_private(path: Path, most: int, folder: int | None = None) -> bytes:
     """
     # A pipe in the file's place must not make us wait for a writer.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags |= getattr(os, "O_BINARY", 0)  # else Windows would translate the ends of lines
     if folder is None:
         descriptor = os.open(path, flags)
     else:

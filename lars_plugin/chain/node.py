@@ -101,7 +101,9 @@ class StemSeparator(Processor):
         """The stems of a whole signal as they go into the mix, which is their sum.
 
         Args:
-            input_array, sample_rate, buffer_size: see :meth:`process`.
+            input_array: see :meth:`process`.
+            sample_rate: likewise.
+            buffer_size: likewise.
             progress: see :meth:`Separator.separate`.
 
         Returns:

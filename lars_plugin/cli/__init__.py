@@ -122,6 +122,9 @@ def _report(error: BaseException, debug: bool) -> int:
     if isinstance(error, LarsError):
         _tell(f"error: {error}")
         return 2 if isinstance(error, InputError) else 1
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        _tell("error: this command needs PyTorch: run `pip install torch`")
+        return 2
     _tell(
         f"internal error: {type(error).__name__}: {error}"
         + ("" if debug else "; please report it with the output of the same command and --debug")

@@ -8,7 +8,7 @@ import os
 import string
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from lars_plugin.audio import printable
 from lars_plugin.errors import InputError
@@ -30,6 +30,12 @@ FIELDS = {
 
 # Of an input these may have nothing to say.
 _MAY_BE_EMPTY = ("path", "root", "suffix")
+
+# Windows: devices, whatever the extension behind them, and what no name may hold.
+_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
+    f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"
+}
+_NOT_IN_NAMES = set('<>:"|?*') | set(map(chr, range(32)))
 
 # A longer name of a record would be too long for some file systems.
 _RECORD_BYTES = 120
@@ -65,7 +71,8 @@ class OutputNames:
             raise InputError(f"--filename {template!r} needs {{stem}}, or all stems get one name")
         if not template.endswith(".{ext}"):
             raise InputError(f"--filename {template!r} must end in .{{ext}}")
-        if PurePath(template).is_absolute() or ".." in PurePath(template).parts:
+        pure = _pure(template)
+        if pure.anchor or ".." in pure.parts:
             raise InputError(f"--filename {template!r} leads out of the output folder")
 
     @property
@@ -97,7 +104,7 @@ class OutputNames:
 
         It is the same whichever stems are asked for, and another for another ``{ext}``.
         """
-        parts = PurePath(self._template).parts
+        parts = _pure(self._template).parts
         first = next(index for index, part in enumerate(parts) if "{stem}" in part)
         values = self._values(source, "stems", root)
         name = "/".join(parts[first:]).format_map(values)
@@ -126,7 +133,10 @@ class OutputNames:
 
     def _fill(self, template: str, values: Mapping[str, str]) -> Path:
         # A field without anything to say must not turn the rest into an absolute path.
-        path = self._folder / template.format_map(values).lstrip("/\\")
+        name = template.format_map(values).lstrip("/\\")
+        for part in _pure(name).parts:
+            _check_for_system(part)
+        path = self._folder / name
         inside = os.path.abspath(self._folder)
         if os.path.commonpath([inside, os.path.abspath(path)]) != inside:
             raise InputError(f"{printable(path)} is outside of {printable(self._folder)}")
@@ -147,9 +157,26 @@ def _braced(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
+def _pure(name: str) -> PurePath:
+    """A relative name, by the rules of this system."""
+    return PureWindowsPath(name) if sys.platform == "win32" else PurePosixPath(name)
+
+
+def _check_for_system(part: str) -> None:
+    """Windows makes other files of some names: devices, and names without their last dots."""
+    if sys.platform != "win32":
+        return
+    device = part.split(".", 1)[0].rstrip(" ").casefold() in _DEVICES
+    if device or part != part.rstrip(". ") or _NOT_IN_NAMES & set(part):
+        why = "is a device" if device else "cannot be a name"
+        raise InputError(
+            f"{printable(part)!r} {why} on Windows; rename the input, or use another --filename"
+        )
+
+
 def _check_component(field: str, value: str) -> None:
     bad = value in ("", ".", "..") or any(char in value for char in "/\\\0")
-    if bad or (sys.platform == "win32" and ":" in value):
+    if bad:
         raise InputError(
             f"{printable(value)!r} cannot stand for {{{field}}} in a file name;"
             " rename it, or use a --filename without that field"

@@ -127,8 +127,9 @@ def transcribe_mixture(
         audio: ``(channels, samples)``, nominal ±1.
         sample_rate: Hz, from 8 kHz.
         transcriber: a name, a folder or a loaded one.
-        velocity, velocity_range: as for :func:`transcribe`, for transcribers that do not hear
-            velocities; others' are what they heard.
+        velocity: as for :func:`transcribe`, for transcribers that do not hear velocities; others'
+            are what they heard.
+        velocity_range: likewise.
 
     Returns:
         Hits in order of time. Levels are the recording's at each hit.

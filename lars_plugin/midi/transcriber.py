@@ -21,6 +21,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from lars_plugin.backends.errors import require_torch
 from lars_plugin.backends.transcription import OpenVINOParts, PartRunner, TorchParts
 from lars_plugin.errors import InputError, ModelFormatError, NonFiniteError
 from lars_plugin.midi.mel import (
@@ -40,7 +41,7 @@ from lars_plugin.networks.transcriber.config import (
     TranscriberConfig,
 )
 from lars_plugin.zoo.integrity import check_file, weights_sha256
-from lars_plugin.zoo.registry import cache_folder, find_weights
+from lars_plugin.zoo.registry import conversions, find_weights
 from lars_plugin.zoo.transcribers import (
     DEFAULT,
     TRANSCRIBER_FILE,
@@ -51,6 +52,7 @@ from lars_plugin.zoo.transcribers import (
 )
 
 if TYPE_CHECKING:
+    from lars_plugin.backends.openvino.cache import Conversions
     from lars_plugin.networks.transcriber.network import Transcriber as Network
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "load_transcriber",
     "mean_of",
     "pieces",
+    "prepare_own",
     "transcriber_folders",
 ]
 
@@ -281,12 +284,15 @@ def load_transcriber(
     return found
 
 
-def load_own(card: TranscriberCard, backend: str) -> LarsTranscriber:
+def load_own(
+    card: TranscriberCard, backend: str, where: Conversions | None = None
+) -> LarsTranscriber:
     """Load one of the package's own architecture.
 
     Args:
         card: see there.
         backend: ``torch`` or ``openvino``.
+        where: conversions are, for ``openvino``; None: where they usually are.
 
     Raises:
         InputError: OpenVINO is not installed.
@@ -306,27 +312,47 @@ def load_own(card: TranscriberCard, backend: str) -> LarsTranscriber:
     path = find_weights(card, card.folder)
     check_file(path, card.weights)
     digest = card.weights.sha256 or weights_sha256(path)
-    run = _runner(config, path, card.weights, backend, digest)
+    run = _runner(config, path, card.weights, backend, digest, where or conversions())
     return LarsTranscriber(config, run, card.thresholds, card.name, card.biases)
+
+
+def prepare_own(card: TranscriberCard, where: Conversions) -> None:
+    """Convert one of the package's own architecture ahead.
+
+    Args:
+        card: see there.
+        where: the conversions go.
+
+    Raises:
+        LarsError: as for :func:`load_own`, and EngineError where nothing can be written.
+    """
+    load_own(card, "openvino", where)  # all its parts
 
 
 @functools.lru_cache(maxsize=8)
 def _runner(
-    config: TranscriberConfig, path: Path, weights: WeightsFile, backend: str, digest: str
+    config: TranscriberConfig,
+    path: Path,
+    weights: WeightsFile,
+    backend: str,
+    digest: str,
+    where: Conversions,
 ) -> PartRunner:
     if backend == "torch":
+        require_torch("this backend")
         return TorchParts(_network(config, path, weights))
     run = OpenVINOParts(
         config,
         lambda: _network(config, path, weights),
         {"weights": digest, "network": asdict(config)},
-        cache_folder() / "openvino",
+        where,
     )
     run.prepare()
     return run
 
 
 def _network(config: TranscriberConfig, path: Path, weights: WeightsFile) -> Network:
+    require_torch("reading these weights")
     from lars_plugin.networks.transcriber.network import Transcriber as Network
     from lars_plugin.zoo.checkpoints import load_state, read_state
 

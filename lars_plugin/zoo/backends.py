@@ -13,14 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends.choice import Choice, choose_backend
+from lars_plugin.backends.errors import has_torch, require_torch
 from lars_plugin.errors import InputError, ModelFormatError
 from lars_plugin.model import Backend, ModelConfig
 from lars_plugin.networks.registry import find, of_network
 from lars_plugin.zoo.integrity import check_file, weights_sha256
-from lars_plugin.zoo.registry import cache_folder
+from lars_plugin.zoo.registry import conversions
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from lars_plugin.backends.openvino.cache import Conversions
 
 __all__ = ["network_backend", "network_prepost", "open_backend"]
 
@@ -51,6 +54,7 @@ def open_backend(
     # Imported where it is needed: neither a list of models nor a network that was converted
     # before must wait for torch.
     if torchscript:
+        require_torch("a TorchScript file")
         from lars_plugin.backends.torchscript import TorchScriptBackend
 
         return TorchScriptBackend(path, stems=len(config.stems), device=device)
@@ -58,6 +62,7 @@ def open_backend(
         raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is not one")
 
     def load() -> nn.Module:
+        require_torch("reading these weights")
         from lars_plugin.zoo.checkpoints import load_weights
 
         return load_weights(config, path)[0]
@@ -97,6 +102,8 @@ def _choice(
 
 def _accelerated() -> bool:
     """Whether the device ``auto`` is a graphics card; imports PyTorch only if there may be one."""
+    if not has_torch():
+        return False
     if "torch" not in sys.modules and sys.platform == "linux":
         if not any(Path("/dev", name).exists() for name in _CARDS):
             return False
@@ -113,6 +120,7 @@ def network_backend(
     device: str = "auto",
     digest: str = "",
     threads: int | None = None,
+    where: Conversions | None = None,
 ) -> Backend:
     """A network on a backend.
 
@@ -123,6 +131,7 @@ def network_backend(
         device: for ``torch``.
         digest: of the weights, for ``openvino``: conversions are cached under it.
         threads: for ``openvino``; None: all.
+        where: conversions are, for ``openvino``; None: where they usually are.
 
     Raises:
         InputError: a package is missing, or the backend cannot run this architecture.
@@ -138,7 +147,7 @@ def network_backend(
             "stems": len(config.stems),
             "network": repr(sorted(config.network.items())),
         }
-        cache = cache_folder() / "openvino"
+        cache = where or conversions()
         row = find(config.architecture)
         if row is not None and row.causal:
             return OpenVINOCausalBackend(
@@ -157,6 +166,7 @@ def network_backend(
             calibration=lambda channels, samples: _calibration(config, channels, samples),
             on_warning=log.warning,
         )
+    require_torch("this backend")
     from lars_plugin.backends.torch_backend import TorchBackend
     from lars_plugin.backends.torch_causal import TorchCausalBackend
 
@@ -172,7 +182,7 @@ def network_prepost(config: ModelConfig, load: Callable[[], nn.Module]) -> Any:
 
     Args:
         config: the model.
-        load: makes the network; unless it is causal, not called before the core is needed.
+        load: makes the network; not called before the core is needed.
 
     Raises:
         InputError: an architecture that only PyTorch can run.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lars models``: list, info, download, convert, export."""
+"""``lars models``: list, info, download, prepare, convert, export."""
 
 from __future__ import annotations
 
@@ -60,6 +60,18 @@ def add_models_parser(subparsers: Any) -> argparse.ArgumentParser:
     get.add_argument("models", nargs="+", metavar="NAME",
         help="from `lars models list`; a cascade means its parts")  # fmt: skip
 
+    ahead = commands.add_parser(
+        "prepare",
+        help="convert models for OpenVINO ahead of their first run",
+        description="Convert models for OpenVINO ahead of their first run, which then needs no"
+        " PyTorch. The folder can be copied to other machines: as `prepared` in their cache folder"
+        " (LARS_CACHE).",
+    )
+    ahead.add_argument("models", nargs="*", metavar="NAME",
+        help="from `lars models list` (default: all whose weights are here)")  # fmt: skip
+    ahead.add_argument("-o", "--output", type=Path, metavar="FOLDER",
+        help="where to put them (default: where they are found, in the cache folder)")  # fmt: skip
+
     convert = commands.add_parser("convert", help="make a model folder from a checkpoint")
     _add_source(convert)
     convert.add_argument("-o", "--output", required=True, help="the folder to make")
@@ -92,6 +104,7 @@ def run_models(args: argparse.Namespace) -> int:
         "list": _list,
         "info": _info,
         "download": _download,
+        "prepare": _prepare,
         "convert": _convert,
         "export": _export,
     }
@@ -284,6 +297,18 @@ def _download(args: argparse.Namespace) -> None:
         with _bar(name) as progress:
             path = download(name, progress)
         print(path)
+
+
+def _prepare(args: argparse.Namespace) -> None:
+    from lars_plugin.zoo.prepare import preparable, prepare
+
+    names = args.models or preparable()
+    for number, name in enumerate(names, 1):
+        print(f"converting {name} ({number} of {len(names)}) …", file=sys.stderr)
+        folder = prepare(name, args.output)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    print(f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB in", file=sys.stderr)
+    print(folder)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import platformdirs
 
+from lars_plugin.backends.openvino.cache import Conversions
 from lars_plugin.errors import ModelError, ModelNotFoundError
 from lars_plugin.model import ModelConfig, WeightsFile
 from lars_plugin.zoo.yaml_configs import read_config
@@ -22,6 +23,7 @@ from lars_plugin.zoo.yaml_configs import read_config
 __all__ = [
     "Published",
     "cache_folder",
+    "conversions",
     "find_weights",
     "get_config",
     "list_models",
@@ -32,6 +34,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.yaml"
+# The folder of networks that were converted ahead, in the cache and beside the package's models.
+PREPARED = "prepared"
 
 
 class Published(Protocol):
@@ -68,6 +72,19 @@ def cache_folder() -> Path:
         # A path below a file can never be a folder; "~" would become one in the current folder.
         return Path(os.devnull, *path.parts[1:])
     return path
+
+
+def conversions(*, ahead: Path | None = None) -> Conversions:
+    """Where networks converted for OpenVINO are: the cache, and what was prepared there or came
+    with the package.
+
+    Args:
+        ahead: prepare them into this folder instead.
+    """
+    if ahead is not None:
+        return Conversions(ahead, ahead=True)
+    cache = cache_folder()
+    return Conversions(cache / "openvino", (cache / PREPARED, _own_models() / PREPARED))
 
 
 def model_roots() -> list[Path]:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.backends.errors import engine_errors
+from lars_plugin.backends.openvino.cache import Conversions
 from lars_plugin.backends.openvino.convert import core_inputs, optional
 from lars_plugin.backends.openvino.runtime import (
     compile_core,
@@ -53,7 +54,7 @@ class OpenVINOBackend(NotPickled):
         prepost: the network.
         identity: what the conversion depends on besides versions and shapes: the digest of the
             weights, the architecture and its settings. JSON values.
-        cache: the folder where conversions are kept.
+        cache: where conversions are kept; see :class:`.cache.Conversions`.
         precision: ``float32``; ``bfloat16``, where the processor has arithmetic for it;
             ``int8``: weights and activations of the convolutions, the rest as in ``bfloat16``.
         threads: in all; None: see :func:`~lars_plugin.dsp.parallel.default_threads`.
@@ -70,7 +71,7 @@ class OpenVINOBackend(NotPickled):
         prepost: PrePost,
         *,
         identity: Mapping[str, Any],
-        cache: Path,
+        cache: Path | Conversions,
         precision: str = "float32",
         threads: int | None = None,
         calibration: Callable[[int, int], Wave] | None = None,
@@ -194,7 +195,8 @@ class OpenVINOBackend(NotPickled):
                 "NUM_STREAMS": self._streams,
             },
             on_convert=lambda: self._on_warning(
-                "converting the network for OpenVINO; once for this model, then cached"
+                "converting the network for OpenVINO, up to a minute; once for this model, then"
+                " cached (`lars models prepare` does it ahead)"
             ),
             calibration=calibration,
         )

@@ -10,22 +10,24 @@ Where nothing can be written, the network stays in memory.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lars_plugin.errors import EngineError
-from lars_plugin.files import sha256_of
+from lars_plugin.files import patiently, sha256_of
 from lars_plugin.leftovers import part_name
 
-__all__ = ["GRAPH", "CacheError", "cached", "kept", "key_of"]
+__all__ = ["GRAPH", "CacheError", "Conversions", "cached", "kept", "key_of", "prepared"]
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,35 @@ _LEFT = (".part", ".old")  # the second is of versions before this one
 
 class CacheError(EngineError):
     """A conversion could not be written."""
+
+
+@dataclass(frozen=True)
+class Conversions:
+    """Where converted networks are kept and found.
+
+    A conversion of the cache is for the versions of PyTorch and OpenVINO that made it. One that was
+    prepared is for any: it is how a network comes to a machine that cannot convert.
+
+    Attributes:
+        root: the folder that new conversions are written into.
+        prepared: folders of conversions that were made ahead; looked into first.
+        ahead: whether what is written into ``root`` is made ahead.
+    """
+
+    root: Path
+    prepared: tuple[Path, ...] = ()
+    ahead: bool = False
+
+
+def prepared(folders: Iterable[Path], key: str) -> Path | None:
+    """The graph of a conversion that was made ahead, or None; broken ones are left out."""
+    for folder in folders:
+        if (folder / key).is_dir():
+            problem = _problem(folder / key)
+            if problem is None:
+                return folder / key / GRAPH
+            log.warning("%s: %s; it is not used", folder / key, problem)
+    return None
 
 
 def key_of(environment: Mapping[str, Any]) -> str:
@@ -129,7 +160,7 @@ def _name(temporary: Path, root: Path, key: str) -> Path:
                 _empty_broken(folder)
             try:
                 # Not over another: a folder that holds files is never replaced, on any system.
-                os.rename(temporary, folder)
+                patiently(functools.partial(os.rename, temporary, folder))
             except OSError:
                 if not folder.is_dir():
                     raise

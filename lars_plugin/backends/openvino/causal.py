@@ -20,6 +20,7 @@ import numpy as np
 
 from lars_plugin.audio.levels import without_denormals
 from lars_plugin.backends.errors import engine_errors
+from lars_plugin.backends.openvino.cache import Conversions
 from lars_plugin.backends.openvino.convert import optional
 from lars_plugin.backends.openvino.runtime import compile_core, keep_for_ever
 from lars_plugin.errors import InputError
@@ -45,7 +46,7 @@ class OpenVINOCausalBackend(NotPickled):
         prepost: the network.
         identity: what the conversion depends on besides versions: the digest of the weights, the
             architecture and its settings. JSON values.
-        cache: the folder where conversions are kept.
+        cache: where conversions are kept; see :class:`.cache.Conversions`.
         precision: ``float32``, or ``bfloat16`` where the processor has arithmetic for it.
         on_warning: called with a line before something takes seconds.
 
@@ -59,7 +60,7 @@ class OpenVINOCausalBackend(NotPickled):
         prepost: CausalPrePost,
         *,
         identity: Mapping[str, Any],
-        cache: Path,
+        cache: Path | Conversions,
         precision: str = "float32",
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
@@ -131,7 +132,7 @@ class OpenVINOCausalBackend(NotPickled):
             return self._model.create_infer_request()
 
     def _compiled(
-        self, identity: dict[str, Any], cache: Path, on_warning: Callable[[str], None]
+        self, identity: dict[str, Any], cache: Path | Conversions, on_warning: Callable[[str], None]
     ) -> Any:
         return compile_core(
             self._prepost,
@@ -148,6 +149,7 @@ class OpenVINOCausalBackend(NotPickled):
                 "ENABLE_CPU_PINNING": False,
             },
             on_convert=lambda: on_warning(
-                "converting the live network for OpenVINO; once for this model, then cached"
+                "converting the live network for OpenVINO, up to a minute; once for this model,"
+                " then cached (`lars models prepare` does it ahead)"
             ),
         )

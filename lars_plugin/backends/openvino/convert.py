@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lars_plugin.backends.errors import require_torch
 from lars_plugin.backends.openvino.cache import GRAPH
 from lars_plugin.errors import EngineError, InputError
 from lars_plugin.forks import settle_torch
@@ -90,6 +91,7 @@ def convert(
         InputError: a package is missing.
         EngineError: the conversion failed.
     """
+    require_torch("converting this network for OpenVINO")
     import torch  # not needed where a conversion is there already
 
     openvino = optional("openvino", "openvino")

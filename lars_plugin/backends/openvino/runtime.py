@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import logging
 import os
 import sys
 import threading
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.allocator import return_freed_memory
-from lars_plugin.backends.openvino.cache import kept, key_of
+from lars_plugin.backends.openvino.cache import GRAPH, Conversions, cached, kept, key_of, prepared
 from lars_plugin.backends.openvino.convert import Convertible, convert, optional, save
 from lars_plugin.errors import EngineError
 from lars_plugin.networks.shared.prepost import Shapes
@@ -32,11 +33,16 @@ __all__ = [
     "precision_hint",
 ]
 
+log = logging.getLogger(__name__)
+
 Wave = NDArray[np.float32]
 
 _WITHOUT_BFLOAT16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 # In int8 what is not convolutions runs in bfloat16.
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
+
+# Changes whenever conversions that were made ahead must not be used any more.
+_PREPARED = 1
 
 _lock = threading.Lock()
 _core: Any = None
@@ -121,19 +127,19 @@ def compile_core(
     prepost: Convertible,
     shapes: Shapes,
     *,
-    cache: Path,
+    cache: Path | Conversions,
     environment: Mapping[str, Any],
     precision: str,
     properties: Mapping[str, Any],
     on_convert: Callable[[], None],
     calibration: Callable[[], Sequence[Sequence[Wave]]] = lambda: (),
 ) -> Any:
-    """The core of a network compiled for the processor; converted now unless the cache has it.
+    """The core of a network compiled for the processor; converted now unless it was before.
 
     Args:
         prepost: the network.
         shapes: of the core's inputs.
-        cache: the folder where conversions are kept.
+        cache: where conversions are kept; see :class:`.cache.Conversions`.
         environment: what the conversion depends on besides the versions of packages. JSON values.
         precision: ``float32``, ``bfloat16`` or ``int8``.
         properties: OpenVINO's, besides the precision.
@@ -144,18 +150,38 @@ def compile_core(
         InputError: a package is missing.
         EngineError: the network cannot be converted or compiled.
     """
-    environment = {
-        **environment,
+    where = cache if isinstance(cache, Conversions) else Conversions(cache)
+    lasting = key_of({**environment, "prepared": _PREPARED})
+    versions = {
         "openvino": optional("openvino", "openvino").__version__,
-        "torch": metadata.version("torch"),
+        "torch": _version("torch"),
         "system": sys.platform,
     }
 
     def make() -> Any:
-        on_convert()
+        if not where.ahead:
+            on_convert()
         graph = convert(prepost, shapes, calibration=calibration())
         # The network is not needed any more, and a large one was there three times.
         return_freed_memory()
         return graph
 
-    return compile_network(kept(cache, key_of(environment), make, save), precision, properties)
+    if where.ahead:
+        folder = cached(where.root, lasting, lambda to: save(make(), to))
+        return compile_network(folder / GRAPH, precision, properties)
+    ready = prepared(where.prepared, lasting)
+    if ready is not None:
+        try:
+            return compile_network(ready, precision, properties)
+        except EngineError as error:  # made by an OpenVINO that is newer than this one
+            log.warning("%s; it is not used", error)
+    key = key_of({**environment, **versions})
+    return compile_network(kept(where.root, key, make, save), precision, properties)
+
+
+def _version(package: str) -> str:
+    """Of a package; empty where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

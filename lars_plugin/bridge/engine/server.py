@@ -140,7 +140,11 @@ class Server:
             family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
             listener = socket.socket(family, socket.SOCK_STREAM)
             self._listeners.append(listener)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Windows would let another program listen on the same port with the usual option.
+            exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+            listener.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR if exclusive is None else exclusive, 1
+            )
             try:
                 listener.bind((settings.host, settings.port))
             except OSError as error:

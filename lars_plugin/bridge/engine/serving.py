@@ -41,12 +41,14 @@ def refuse_second_engine(args: argparse.Namespace) -> None:
     Raises:
         BridgeError: an engine runs already, or the folder cannot be written.
     """
+    from lars_plugin.bridge.auth import has_local_sockets
     from lars_plugin.bridge.client.engine_client import EngineClient
     from lars_plugin.bridge.discovery import runtime_file, runtime_folder, socket_path
 
     try:
         # None is the engine of the runtime file; it may listen elsewhere.
-        for address in (args.socket or socket_path(runtime_folder()), None):
+        local = args.socket or socket_path(runtime_folder()) if has_local_sockets() else None
+        for address in dict.fromkeys((local, None)):
             if address is not None and not address.exists():
                 continue
             if address is None and not runtime_file().exists():
@@ -56,7 +58,9 @@ def refuse_second_engine(args: argparse.Namespace) -> None:
             raise BridgeError(f"an engine is running already (pid {pid}); stop it: kill {pid}")
     except ConnectionLostError:
         pass  # nobody answers: it did not clean up after itself
-    path = args.socket or socket_path(runtime_folder())
+    if local is None:
+        return
+    path = local
     try:
         if path.is_socket():
             path.unlink()
@@ -74,18 +78,23 @@ def settings_from(args: argparse.Namespace) -> Settings:
         InputError: an invalid argument.
         AuthError, BridgeError: the runtime folder is not ours alone, or cannot be written.
     """
-    from lars_plugin.bridge.auth import new_token, private_folder, write_private
+    from lars_plugin.bridge.auth import has_local_sockets, new_token, private_folder, write_private
     from lars_plugin.bridge.discovery import runtime_folder, socket_path
     from lars_plugin.bridge.engine.server import Settings
 
     names, load, installed = _models(args)
     folder = private_folder(runtime_folder())
-    path: Path | None = args.socket or socket_path(folder)
+    path: Path | None = None
     host, port, token = None, 0, ""
+    if has_local_sockets():
+        path = args.socket or socket_path(folder)
+    elif args.socket is not None:
+        raise InputError(
+            "this system has no Unix sockets that tell who connects: leave --socket out; clients"
+            " find the engine's TCP port and its token in the runtime folder"
+        )
     if args.socket is not None:
         private_folder(args.socket.absolute().parent)
-    if not hasattr(os, "geteuid"):
-        path = None  # a Unix socket here does not tell who the peer is
     if args.tcp is not None or path is None:
         host, port = _address(args.tcp or "0")
         token = new_token()

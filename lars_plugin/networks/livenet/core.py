@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lars_plugin.networks.livenet.network import QUIETEST, Block, LiveNet, State
+from lars_plugin.networks.livenet.network import Block, LiveNet, State
 from lars_plugin.networks.livenet.step import affine, fold
 from lars_plugin.networks.shared.band_shapes import level_count
 from lars_plugin.networks.shared.constants import (
@@ -28,6 +28,7 @@ from lars_plugin.networks.shared.constants import (
     COMPRESSION,
     LEVEL_EXPONENT,
     LEVEL_OF_SILENCE,
+    QUIETEST,
 )
 
 __all__ = ["LiveCore"]

@@ -21,13 +21,11 @@ from torch.nn import functional
 from lars_plugin.networks.livenet.config import LiveNetConfig
 from lars_plugin.networks.livenet.stft import CausalSTFT
 from lars_plugin.networks.shared.bands import BandNetwork, apply_masks
+from lars_plugin.networks.shared.constants import QUIETEST
 
-__all__ = ["QUIETEST", "Block", "LiveNet", "LiveNetConfig", "State"]
+__all__ = ["Block", "LiveNet", "LiveNetConfig", "State"]
 
 State = tuple[Tensor, ...]
-
-# Power below which nothing is amplified any more: -100 dB.
-QUIETEST = 1e-10
 
 
 class Block(nn.Module):

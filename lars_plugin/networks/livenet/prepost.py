@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A LiveNet hop by hop around its core: the Fourier transforms of a frame in numpy.
 
+The windows and the first state follow from the shape alone, so a network that was converted before
+needs no PyTorch here.
+
 Axes: S stems, C audio channels, F bins.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from lars_plugin.forks import settle_torch
 from lars_plugin.model import Wave
 from lars_plugin.networks.livenet.config import LiveNetConfig
-from lars_plugin.networks.livenet.core import LiveCore
-from lars_plugin.networks.livenet.network import LiveNet
+from lars_plugin.networks.shared.constants import QUIETEST
 from lars_plugin.networks.shared.prepost import CoreInto, Shapes
 
-__all__ = ["LivePrePost", "State"]
+if TYPE_CHECKING:
+    from lars_plugin.networks.livenet.core import LiveCore
+    from lars_plugin.networks.livenet.network import LiveNet
+
+__all__ = ["LivePrePost", "State", "live_windows"]
 
 # Past samples (C, n_fft - hop), tail of the output (S * C, delay), the core's vector (1, N).
 State = tuple[Wave, Wave, Wave]
@@ -29,28 +36,29 @@ class LivePrePost:
 
     Args:
         config: the shape.
-        load: makes the network, in eval mode, float32; called at once, for its first state.
+        load: makes the network, in eval mode, float32; not called before the core is needed.
     """
 
     def __init__(self, config: LiveNetConfig, load: Callable[[], LiveNet]) -> None:
-        settle_torch()
-        self._network = load()
-        stft = self._network.stft
+        self._load = load
         self.hop, self.delay = config.hop_length, config.delay
         self.shape = (config.stems, config.audio_channels)
-        self._n_fft, self._synthesis = stft.n_fft, stft.synthesis
-        self._window: Wave = stft.window.numpy()
-        self._output_window: Wave = stft.output_window.numpy()
-        with torch.inference_mode():
-            start = self._network.initial_state()
-            self._start: State = (
-                start[0][0].numpy(),
-                start[3].numpy(),
-                LiveCore.pack(start).numpy(),
-            )
+        self._n_fft, self._synthesis = config.n_fft, config.synthesis
+        self._window, self._output_window = live_windows(config)
+        vector = np.zeros((1, 1 + config.recurrent + _past(config)), np.float32)
+        vector[0, 0] = math.log(QUIETEST)  # the running level; see LiveCore.pack
+        self._start: State = (
+            np.zeros((config.audio_channels, config.n_fft - config.hop_length), np.float32),
+            np.zeros((config.stems * config.audio_channels, config.delay), np.float32),
+            vector,
+        )
 
     def core(self) -> LiveCore:
-        return LiveCore(self._network).eval()
+        from lars_plugin.forks import settle_torch
+        from lars_plugin.networks.livenet.core import LiveCore
+
+        settle_torch()
+        return LiveCore(self._load()).eval()
 
     def core_shapes(self) -> Shapes:
         return (2, self.shape[1], self._n_fft // 2 + 1), self._start[2].shape
@@ -78,3 +86,30 @@ class LivePrePost:
         frames[:, : self.delay] += tail
         out = frames[:, : self.hop].reshape(*self.shape, self.hop)
         return out, (wave[:, self.hop :], frames[:, self.hop :], new)
+
+
+def _past(config: LiveNetConfig) -> int:
+    """Numbers that the blocks keep: frames of the past, times features, times bands."""
+    bands = len(config.band_widths)
+    scales = enumerate(config.dilations)
+    # Each scale has a block on the way down and one on the way up.
+    kept = [2 * 2 * dilation * config.features[i] * (bands >> i) for i, dilation in scales]
+    coarsest = config.features[-1] * (bands >> len(config.dilations))
+    return sum(kept) + sum(2 * dilation * coarsest for dilation in config.bottom)
+
+
+def live_windows(config: LiveNetConfig) -> tuple[Wave, Wave]:
+    """The windows ``(n_fft,)`` and ``(synthesis,)`` of ``CausalSTFT``, without PyTorch."""
+    half = config.synthesis // 2
+    rise = np.sqrt(_hann(2 * (config.n_fft - half))[: config.n_fft - half])
+    fall = np.sqrt(_hann(config.synthesis)[half:])
+    analysis = np.concatenate([rise, fall])
+    product = _hann(config.synthesis) * (2 * config.hop_length / config.synthesis)
+    output = product / np.maximum(analysis[-config.synthesis :], 1e-12)
+    return analysis.astype(np.float32), output.astype(np.float32)
+
+
+def _hann(length: int) -> NDArray[np.float64]:
+    """A periodic Hann window, as PyTorch makes it."""
+    turns = np.arange(length, dtype=np.float64) * (2 * math.pi / length)
+    return np.asarray(0.5 - 0.5 * np.cos(turns))

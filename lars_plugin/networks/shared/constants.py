@@ -8,6 +8,7 @@ __all__ = [
     "COMPRESSION",
     "LEVEL_EXPONENT",
     "LEVEL_OF_SILENCE",
+    "QUIETEST",
     "SCALE_FLOOR",
 ]
 
@@ -19,5 +20,7 @@ COMPRESSION = -0.35
 LEVEL_EXPONENT = 0.15
 # ... less what silence would have.
 LEVEL_OF_SILENCE = BIN_POWER_FLOOR**LEVEL_EXPONENT
+# Power below which a causal network amplifies nothing any more: -100 dB.
+QUIETEST = 1e-10
 # Added to the RMS by which a chunk is divided.
 SCALE_FLOOR = 1e-5

@@ -218,7 +218,7 @@ def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: boo
             command += ["-R", "0", "-C", "0"]
         done = subprocess.run(
             [*command, "-r", str(SAMPLE_RATE), str(font), str(score)],
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, encoding="utf-8", check=False,
         )  # fmt: skip
         if done.returncode or not wav.is_file():
             lines = (done.stderr or done.stdout).strip().splitlines()

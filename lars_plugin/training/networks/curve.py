@@ -16,7 +16,7 @@ __all__ = ["draw_curve"]
 def _read(path: Path) -> list[list[float]]:
     if not path.is_file():
         return []
-    with path.open(newline="") as handle:
+    with path.open(newline="", encoding="utf-8") as handle:
         return [[float(value) for value in row] for row in csv.reader(handle)]
 
 

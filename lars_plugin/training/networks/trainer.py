@@ -346,7 +346,7 @@ class Trainer:
         self.report(f"step {self.step}, {self.spent / 60:.1f} min: {line}")
 
     def _append(self, name: str, row: list[object]) -> None:
-        with (self.folder / name).open("a", newline="") as handle:
+        with (self.folder / name).open("a", newline="", encoding="utf-8") as handle:
             csv.writer(handle).writerow(row)
 
     def save(self, path: Path | None = None) -> None:

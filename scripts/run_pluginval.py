@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run pluginval, at its strictest, on a built plugin.
+
+    python scripts/run_pluginval.py build/juce                     # pluginval of the PATH
+    python scripts/run_pluginval.py build/juce --fetch             # its published program
+
+The plugin is asked without an engine, as on a machine where LARS was just installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+VERSION = "v1.0.3"
+ADDRESS = "https://github.com/Tracktion/pluginval/releases/download/{}/pluginval_{}.zip"
+STRICTNESS = "10"
+PROGRAMS = {
+    "linux": ("Linux", "pluginval"),
+    "darwin": ("macOS", "pluginval.app/Contents/MacOS/pluginval"),
+    "win32": ("Windows", "pluginval.exe"),
+}
+
+
+def fetch(folder: Path) -> Path:
+    """The published program for this system."""
+    name, program = PROGRAMS[sys.platform]
+    with urllib.request.urlopen(ADDRESS.format(VERSION, name), timeout=120) as answer:
+        archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+    folder.mkdir(parents=True, exist_ok=True)
+    archive.extractall(folder)
+    (folder / program).chmod(0o755)
+    return folder / program
+
+
+def main() -> int:
+    """Returns what pluginval returned for the first plugin that failed, or 0."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("build", type=Path, help="CMake's build folder")
+    parser.add_argument("--fetch", action="store_true", help="get pluginval")
+    args = parser.parse_args()
+    program = fetch(ROOT / "build" / "pluginval") if args.fetch else shutil.which("pluginval")
+    if program is None:
+        print("no pluginval on the PATH; use --fetch", file=sys.stderr)
+        return 2
+    artefacts = args.build / "LARS_artefacts" / "Release"
+    plugins = [artefacts / "VST3" / "LARS.vst3", artefacts / "AU" / "LARS.component"]
+    plugins = [path for path in plugins if path.exists()]
+    if not plugins:
+        print(f"no plugin in {artefacts}: build it first", file=sys.stderr)
+        return 2
+    command = [str(program), "--strictness-level", STRICTNESS, "--timeout-ms", "120000"]
+    if sys.platform == "linux" and not os.environ.get("DISPLAY") and shutil.which("xvfb-run"):
+        command = ["xvfb-run", "--auto-servernum", *command]
+    for path in plugins:
+        code = subprocess.run([*command, "--validate", str(path.resolve())]).returncode
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
