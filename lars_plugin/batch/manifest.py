@@ -39,8 +39,8 @@ def read_manifest(path: Path) -> Iterator[Row]:
     bytes each.
 
     Raises:
-        InputError: a file that is not such a table, an unknown column, a wrong value, or a recording
-            that is listed twice; the line is named.
+        InputError: a file that is not such a table, an unknown column, a wrong value, or a
+            recording that is listed twice; the line is named.
     """
     seen: set[int] = set()
     for number, values in _rows(path):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ def plan(separator: Separator, path: Path, args: argparse.Namespace) -> tuple[Pi
         return ()
     return tuple(
         Piece(number, first, last)
-        for number, (first, last) in enumerate(zip(bounds, bounds[1:], strict=False))
+        for number, (first, last) in enumerate(itertools.pairwise(bounds))
     )
 
 

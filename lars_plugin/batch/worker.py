@@ -110,7 +110,10 @@ class Worker:
         separator = self._separator(args)
         remote = is_remote(job.location)
         path = fetch(job.location, scratch) if remote else Path(job.location)
-        progress: Callable[[int, int], bool] = lambda _done, _total: not self._stop.is_set()
+
+        def progress(_done: int, _total: int) -> bool:
+            return not self._stop.is_set()
+
         if job.piece is not None:
             pieces.make(job, args, separator, path, self._out, scratch, progress)
             return dataclasses.replace(result, status="done")
