@@ -8,6 +8,7 @@ import pytest
 
 from lars_plugin.cli import main
 from lars_plugin.model import Chunking
+from tests.batch.inline import InlineEngine
 from tests.batch.runs import Batch, Run
 from tests.models import config, model_folder
 
@@ -61,3 +62,10 @@ def separated(
         return stems_in(folder)
 
     return run
+
+
+@pytest.fixture
+def inline(batch: Batch, monkeypatch: pytest.MonkeyPatch) -> Batch:
+    """Runs ``lars batch`` with its one worker in this process."""
+    monkeypatch.setattr("lars_plugin.batch.command._engine", InlineEngine)
+    return batch

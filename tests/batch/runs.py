@@ -102,3 +102,12 @@ def killing(path: Path, times: int | None = None) -> Iterator[list[int]]:
     finally:
         stop.set()
         thread.join()
+
+
+def times(folder: Path) -> dict[str, int]:
+    """When each output below a folder was written."""
+    return {
+        path.as_posix(): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.suffix in (".wav", ".flac", ".mid")
+    }
