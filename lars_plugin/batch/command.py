@@ -139,6 +139,8 @@ def _complete(args: argparse.Namespace) -> None:
     args.out = args.out if remote else os.path.abspath(local_form(args.out))
     args.work = Path(tempfile.gettempdir(), "lars-batch") if remote else Path(args.out)
     args.piece_seconds = 60 * args.piece_minutes
+    # Workers on other machines do not have this environment.
+    args.backend = args.backend or os.environ.get("LARS_BACKEND") or None
 
 
 def _run(args: argparse.Namespace, ledger: Ledger, path: Path) -> int:

@@ -52,13 +52,15 @@ def plan(separator: Separator, path: Path, args: argparse.Namespace) -> tuple[Pi
             frames, rate, channels = reader.frames, reader.rate, _count(reader, path, args)
     except LarsError:
         return ()  # whoever separates it says what is wrong
-    length = round(args.piece_seconds * rate)
+    if frames < 2 * args.piece_seconds * rate:
+        return ()
+    stream = separator.stream(rate, channels)
+    # Shorter ones would be mostly context, and the last must not begin near the end.
+    length = max(round(args.piece_seconds * rate), 4 * stream.latency_samples)
     count = frames // length
     if count < 2:
         return ()
     bounds = [length * number for number in range(count)] + [frames]
-    stream = separator.stream(rate, channels)
-    # What begins a piece must lie well before the end: the last piece is the longest.
     if any(stream.begin_at(bound) is None for bound in bounds[1:-1]):
         return ()
     return tuple(

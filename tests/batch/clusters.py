@@ -4,6 +4,7 @@ one each."""
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
@@ -38,7 +39,8 @@ class Nodes:
 @contextmanager
 def nodes(count: int) -> Iterator[Nodes]:
     """A cluster with so many nodes for workers."""
-    pytest.importorskip("ray", reason="needs the extra 'cluster'")
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the extra 'cluster'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import ray

@@ -71,12 +71,13 @@ def holders(path: Path) -> list[int]:
     """Processes other than this one that have a file open."""
     found = []
     real = os.path.realpath(path)
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        if int(number) == os.getpid():
             continue
         try:
-            if any(os.readlink(link) == real for link in os.scandir(f"/proc/{entry.name}/fd")):
-                found.append(int(entry.name))
+            folder = f"/proc/{number}/fd"
+            if any(os.readlink(f"{folder}/{link}") == real for link in os.listdir(folder)):
+                found.append(int(number))
         except OSError:
             continue  # it has ended, or is somebody else's
     return found
@@ -89,7 +90,7 @@ def killing(path: Path, times: int | None = None) -> Iterator[list[int]]:
     stop = threading.Event()
 
     def watch() -> None:
-        while not stop.wait(0.002):
+        while not stop.wait(0.02):
             for number in holders(path):
                 if (times is None or len(killed) < times) and number not in killed:
                     os.kill(number, signal.SIGKILL)
