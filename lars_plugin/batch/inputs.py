@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lars_plugin.audio import EXTENSIONS, printable
 from lars_plugin.batch.ledger import Item
-from lars_plugin.batch.locations import is_remote, list_files, local_form
+from lars_plugin.batch.locations import is_remote, list_files, literal_folder, local_form
 from lars_plugin.batch.manifest import MANIFESTS, read_manifest
 from lars_plugin.batch.settings import Settings
 from lars_plugin.cli.inputs import find_inputs
@@ -107,11 +107,7 @@ def _remote(name: str, settings: Settings) -> Iterator[Item | Missing]:
         return not last.startswith(".") and last.lower().endswith(EXTENSIONS)
 
     digest = settings.digest("{}")
-    folder = name.rstrip("/")
-    if any(character in name for character in "*?["):
-        parts = name.split("/")
-        first = next(i for i, part in enumerate(parts) if any(c in part for c in "*?["))
-        folder = "/".join(parts[:first])
+    folder = literal_folder(name)
     count = 0
     try:
         for entry in list_files(name, take):

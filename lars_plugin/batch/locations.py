@@ -20,7 +20,20 @@ from urllib.parse import unquote, urlsplit
 from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.files import printable
 
-__all__ = ["Entry", "exists", "fetch", "is_remote", "list_files", "local_form", "put", "remove_all"]
+__all__ = [
+    "Entry",
+    "exists",
+    "fetch",
+    "is_remote",
+    "list_files",
+    "literal_folder",
+    "local_form",
+    "patiently",
+    "pure_path",
+    "put",
+    "remove_all",
+    "sha256_and_size",
+]
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +69,14 @@ def local_form(location: str) -> str:
 def pure_path(location: str) -> PurePosixPath:
     """A URL's place, as names of outputs take it: ``s3://bucket/a.wav`` is ``/bucket/a.wav``."""
     parts = urlsplit(location)
-    return PurePosixPath("/" + unquote(f"{parts.netloc}/{parts.path.lstrip('/')}"))
+    return PurePosixPath("/" + unquote(f"{parts.netloc}/{parts.path.lstrip('/')}").lstrip("/"))
+
+
+def literal_folder(location: str) -> str:
+    """A URL without what makes it a pattern: the folder that all matches lie below."""
+    parts = location.rstrip("/").split("/")
+    magic = (i for i, part in enumerate(parts) if any(c in part for c in "*?["))
+    return "/".join(parts[: next(magic, len(parts))])
 
 
 def _file_system(location: str) -> tuple[Any, str]:
@@ -91,16 +111,17 @@ def list_files(location: str, take: Callable[[str], bool]) -> Iterator[Entry]:
         AudioFileError: the place cannot be listed.
     """
     system, path = _file_system(location)
-    protocol = location.split("://", 1)[0]
+    # Names come back in the store's own form; locations are to look as they were given.
+    folder = literal_folder(location)
+    place = _file_system(folder)[1].rstrip("/")
 
     def entry(name: str, info: Mapping[str, Any]) -> Entry:
         changed = next(
             (str(info[key]) for key in ("ETag", "etag", "mtime", "LastModified", "updated",
                                         "created") if info.get(key)), None,
         )  # fmt: skip
-        url = name if "://" in name else str(system.unstrip_protocol(name))
-        if url.split("://", 1)[0] != protocol:
-            url = f"{protocol}://{url.split('://', 1)[1]}"
+        below = name.startswith(place + "/")
+        url = folder + name[len(place) :] if below else str(system.unstrip_protocol(name))
         return Entry(url, info.get("size"), changed)
 
     def listed() -> list[Entry]:

@@ -27,6 +27,10 @@ class Bucket(MemoryFileSystem):  # type: ignore[misc]
     failures: ClassVar[dict[str, int]] = {}
     calls: ClassVar[list[str]] = []
 
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("bucket://", "memory://", 1)))
+
     def _maybe(self, what: str, path: str) -> None:
         self.calls.append(f"{what} {path}")
         if self.failures.get(what, 0) > 0:
@@ -140,7 +144,6 @@ def test_remote_inputs_and_patterns_go_into_local_folders(
     upload(bucket, "a/x.wav", "b/x.wav", "b/y.flac")
     run = inline("bucket://lib/*/*.wav")
     assert run.code == 0, run.err
-    assert stems_in(tmp_path / "o") == separated("in/a", "in/b/x.wav") or True
     assert {name.rsplit("/", 1)[0] for name in stems_in(tmp_path / "o")} == {"a/x", "b/x"}
     run = inline("bucket://lib/none.wav")
     assert run.code == 1
