@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from lars_plugin.errors import BridgeError, InputError
 
-__all__ = ["connect", "import_ray"]
+__all__ = ["connect", "import_ray", "room_for", "run_on_workers"]
+
+Item = TypeVar("Item")
 
 
 def import_ray() -> Any:
@@ -55,3 +60,71 @@ def connect(address: str) -> Any:
             " --head`, or give --address"
         ) from error
     return ray
+
+
+def room_for(ray: Any, wanted: Mapping[str, float]) -> int:
+    """How many workers the cluster's nodes can hold, busy or not.
+
+    Args:
+        ray: connected.
+        wanted: what one of them takes of a node: ``CPU``, ``GPU``, ``memory`` in bytes.
+    """
+    total = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            have = node["Resources"]
+            fits = [int(have.get(kind, 0) / some + 1e-6) for kind, some in wanted.items() if some]
+            total += min(fits) if fits else 1
+    return total
+
+
+def run_on_workers(
+    ray: Any,
+    start: Callable[[], Any],
+    items: Sequence[Item],
+    *,
+    workers: int,
+    attempts: int = 3,
+) -> Iterator[tuple[Item, Any]]:
+    """Call ``do(item)`` of actors for all items, one at a time each, and give results as they come.
+
+    An actor that dies is replaced; its item is tried again.
+
+    Args:
+        ray: connected.
+        start: makes an actor.
+        items: what goes to them.
+        workers: how many.
+        attempts: that an item may have.
+
+    Yields:
+        Each item with its result, or with the exception that its last attempt ended with.
+    """
+    waiting = deque((item, 1) for item in items)
+    free = [start() for _ in range(min(workers, len(items)))]
+    busy: dict[Any, tuple[Any, Item, int]] = {}
+    try:
+        while waiting or busy:
+            while waiting and free:
+                actor, (item, attempt) = free.pop(), waiting.popleft()
+                busy[actor.do.remote(item)] = (actor, item, attempt)
+            done, _ = ray.wait(list(busy), num_returns=1)
+            actor, item, attempt = busy.pop(done[0])
+            try:
+                result = ray.get(done[0])
+            except ray.exceptions.RayTaskError as error:
+                result = error  # a bug; the actor is well
+            except ray.exceptions.RayError as error:
+                with contextlib.suppress(Exception):
+                    ray.kill(actor, no_restart=True)
+                actor, result = start(), error
+                if attempt < attempts:
+                    waiting.append((item, attempt + 1))
+                    free.append(actor)
+                    continue
+            free.append(actor)
+            yield item, result
+    finally:
+        for actor in (*free, *(actor for actor, _, _ in busy.values())):
+            with contextlib.suppress(Exception):
+                ray.kill(actor, no_restart=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lars_plugin.batch.settings import add_recording_options
 from lars_plugin.errors import InputError
-from lars_plugin.options import count
+from lars_plugin.options import add_cluster_options, count
 
 if TYPE_CHECKING:
     from lars_plugin.batch.driver import Told
@@ -65,19 +65,14 @@ def add_batch_parser(subparsers: Any) -> None:
     files = add_recording_options(parser).add_argument
     files("--overwrite", action="store_true",
         help="replace files that are there already and do not come from this batch")  # fmt: skip
-    add = parser.add_argument_group("where").add_argument
+    where = parser.add_argument_group("where")
+    add = where.add_argument
     add("--engine", choices=("local", "ray"), default="local",
         help="processes here, or workers of a Ray cluster (default: %(default)s)")  # fmt: skip
     add("-j", "--jobs", type=count, metavar="N",
         help="workers (default: one for each core as far as half of the memory goes; with ray, as"
         " many as the cluster has room for)")  # fmt: skip
-    add("--address", default="auto", metavar="ADDRESS",
-        help="of the Ray cluster: auto, HOST:PORT, ray://HOST:10001, or local for one of its own"
-        " (default: %(default)s)")  # fmt: skip
-    add("--cpus-per-worker", type=float, default=1.0, metavar="X",
-        help="with ray (default: %(default)s)")  # fmt: skip
-    add("--gpus-per-worker", type=float, default=0.0, metavar="X",
-        help="with ray (default: %(default)s)")  # fmt: skip
+    add_cluster_options(where)
     add("--memory-per-worker", type=float, metavar="GB",
         help="with ray: what a worker is given of a node's memory")  # fmt: skip
     add("--piece-minutes", type=float, default=10.0, metavar="M",

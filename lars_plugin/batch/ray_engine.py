@@ -17,7 +17,7 @@ from typing import Any
 
 from lars_plugin.batch.engine import Broken, Engine, Event, Finished, Lost, Ready
 from lars_plugin.batch.jobs import Job, Result, kind_of, one_line
-from lars_plugin.cluster import connect, import_ray
+from lars_plugin.cluster import connect, import_ray, room_for
 from lars_plugin.errors import LarsError
 
 __all__ = ["RayEngine"]
@@ -97,18 +97,10 @@ class RayEngine(Engine):
         self._grow()
 
     def _room(self) -> int:
-        """How many workers the cluster's nodes can hold, busy or not."""
-        count = 0
-        wanted = {"CPU": self._args.cpus_per_worker, "GPU": self._args.gpus_per_worker}
-        if self._args.memory_per_worker:
-            wanted["memory"] = self._args.memory_per_worker * (1 << 30)
-        for node in self._ray.nodes():
-            if node["Alive"]:
-                have = node["Resources"]
-                fits = [int(have.get(kind, 0) / some + 1e-6) for kind, some in wanted.items()
-                        if some]  # fmt: skip
-                count += min(fits) if fits else 1
-        return count
+        args = self._args
+        memory = (args.memory_per_worker or 0) * (1 << 30)
+        wanted = {"CPU": args.cpus_per_worker, "GPU": args.gpus_per_worker, "memory": memory}
+        return room_for(self._ray, wanted)
 
     def _grow(self) -> None:
         """As many workers as there is room for, or as were requested."""
