@@ -203,7 +203,11 @@ def _engine(args: argparse.Namespace, waiting: int) -> Engine:
 
 
 def _after(args: argparse.Namespace, ledger: Ledger) -> None:
-    """What a run leaves beside the outputs."""
+    """What a run leaves beside the outputs, and what it does not."""
+    from lars_plugin.batch import pieces
+
+    for key in ledger.without_pieces():
+        pieces.clear(args.out, key)
     if args.evaluate:
         from lars_plugin.batch.scores import write_scores
 

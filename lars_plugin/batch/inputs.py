@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -59,12 +60,17 @@ def _local(names: Sequence[str], output: str, settings: Settings) -> Iterator[It
         return
     folder = Path("." if is_remote(output) else output)
     digest = settings.digest("{}")
+    # What a pattern found keeps the folders that the pattern left open.
+    patterns = [name for name in names if glob.has_magic(name) and not os.path.lexists(name)]
+    roots = sorted({os.path.abspath(literal_folder(name)) for name in patterns}, key=len)
     for found in find_inputs(names, folder):
         if found.error:
             yield Missing(os.fspath(found.path), found.error)
             continue
         path = os.path.abspath(found.path)
         root = os.path.abspath(found.root or found.path.parent)
+        if found.root is None and not found.named:
+            root = next((r for r in roots[::-1] if path.startswith(os.path.join(r, ""))), root)
         yield _item(path, root, "{}", digest, output)
 
 

@@ -24,7 +24,7 @@ from lars_plugin.batch.schema import RENEW, STATE, TABLES, VERSION
 from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.files import printable
 
-__all__ = ["Item", "Ledger", "open_for_reading"]
+__all__ = ["Item", "Ledger", "ledger_failure"]
 
 
 class Item(NamedTuple):
@@ -65,7 +65,7 @@ class Ledger:
             self._base.executescript(TABLES)
             self._base.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.DatabaseError as error:
-            raise _failure(path, error) from error
+            raise ledger_failure(path, error) from error
 
     def __enter__(self) -> Ledger:
         return self
@@ -77,7 +77,7 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, sqlite3.Error):
-            raise _failure(self._path, error) from error
+            raise ledger_failure(self._path, error) from error
         self.close()
 
     def close(self) -> None:
@@ -283,7 +283,9 @@ class Ledger:
             f" SELECT ?1, ?2, ?3, ?4, 'waiting', {STATE} FROM files WHERE id = ?1",
             ((result.key, *asdict(piece).values()) for piece in result.pieces),
         )
-        self._base.execute("UPDATE files SET state = 'split' WHERE id = ?", (result.key,))
+        self._base.execute(
+            "UPDATE files SET state = 'split', was_split = 1 WHERE id = ?", (result.key,)
+        )
 
     def piece_done(self, result: Result) -> None:
         """A piece is done; when all are, the file waits to be put together."""
@@ -294,7 +296,7 @@ class Ledger:
             (result.elapsed, result.key, result.piece.number),
         )
         self._base.execute(
-            "UPDATE files SET state = 'waiting' WHERE id = ?1 AND NOT EXISTS"
+            "UPDATE files SET state = 'waiting' WHERE id = ?1 AND state = 'split' AND NOT EXISTS"
             " (SELECT 1 FROM pieces WHERE file = ?1 AND state != 'done')",
             (result.key,),
         )
@@ -323,9 +325,10 @@ class Ledger:
             table, where = "pieces", "file = ? AND number = ?"
             which = (key, piece.number)  # type: ignore[assignment]
         self._base.execute(f"UPDATE {table} SET attempts = attempts + 1 WHERE {where}", which)
-        attempts = self._base.execute(
-            f"SELECT attempts FROM {table} WHERE {where}", which
-        ).fetchone()[0]
+        row = self._base.execute(f"SELECT attempts FROM {table} WHERE {where}", which).fetchone()
+        if row is None:
+            return False  # another piece of this file failed before
+        attempts = row[0]
         last = attempts >= tries
         if not last:
             self._base.execute(
@@ -340,6 +343,19 @@ class Ledger:
         if last:
             self._base.execute("DELETE FROM pieces WHERE file = ?", (key,))
         return bool(last)
+
+    def without_pieces(self) -> list[int]:
+        """Files that failed or changed after they had been split, so that their pieces are of no
+        use; those that are done have cleared their own."""
+        found = self._base.execute(
+            "SELECT id FROM files WHERE was_split AND state != 'done'"
+            " AND NOT EXISTS (SELECT 1 FROM pieces WHERE file = id)"
+        ).fetchall()
+        self._base.execute(
+            "UPDATE files SET was_split = 0 WHERE was_split AND"
+            " NOT EXISTS (SELECT 1 FROM pieces WHERE file = id)"
+        )
+        return [key for (key,) in found]
 
     def counts(self) -> Mapping[str, int]:
         """Files of this run by state."""
@@ -363,24 +379,8 @@ class Ledger:
             yield json.loads(row)
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
-    """A ledger that may be in use.
-
-    Raises:
-        InputError: there is none.
-        AudioFileError: it cannot be read.
-    """
-    if not path.is_file():
-        raise InputError(f"{printable(path)} does not exist; give the -o folder of a batch")
-    try:
-        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        base.execute("SELECT count(*) FROM runs").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise _failure(path, error) from error
-    return base
-
-
-def _failure(path: Path, error: sqlite3.Error) -> AudioFileError:
+def ledger_failure(path: Path, error: sqlite3.Error) -> AudioFileError:
+    """SQLite's error as one of ours."""
     return AudioFileError(
         f"cannot use the ledger {printable(path)}: {error}; is it damaged, or is the disk full?"
     )

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS files (
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     not_before REAL NOT NULL DEFAULT 0,
+    was_split INTEGER NOT NULL DEFAULT 0,  -- pieces may lie beside the outputs
     begun INTEGER NOT NULL DEFAULT 0,  -- a worker may have written outputs
     kind TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',
     sha256 TEXT NOT NULL DEFAULT '',   -- of the input

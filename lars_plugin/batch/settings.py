@@ -88,7 +88,7 @@ def _parsed(values: tuple[tuple[str, str], ...]) -> tuple[tuple[str, Any], ...]:
             found[action.dest] = text.lower() in _TRUE
             continue
         parser = _Parser(add_help=False, allow_abbrev=False)
-        parser.add_argument("--value", type=action.type, choices=action.choices)
+        parser.add_argument("--value", type=action.type or str, choices=action.choices)
         try:
             found[action.dest] = parser.parse_args([f"--value={text}"]).value
         except InputError as error:

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lars_plugin.batch.ledger import open_for_reading
+from lars_plugin.batch.ledger import ledger_failure
+from lars_plugin.errors import InputError
+from lars_plugin.files import printable
 
 __all__ = ["lines", "status"]
 
@@ -27,7 +29,7 @@ def status(path: Path) -> dict[str, Any]:
         InputError: there is no ledger.
         AudioFileError: it cannot be read.
     """
-    base = open_for_reading(path)
+    base = _open(path)
     try:
         return _status(base)
     finally:
@@ -116,3 +118,20 @@ def _time(seconds: float) -> str:
     hours, rest = divmod(round(seconds), 3600)
     minutes, seconds = divmod(rest, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {int(seconds):02d} s"
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A ledger that may be in use.
+
+    Raises:
+        InputError: there is none.
+        AudioFileError: it cannot be read.
+    """
+    if not path.is_file():
+        raise InputError(f"{printable(path)} does not exist; give the -o folder of a batch")
+    try:
+        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        base.execute("SELECT count(*) FROM runs").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise ledger_failure(path, error) from error
+    return base

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from lars_plugin.batch.command import LEDGER
+from lars_plugin.batch.jobs import Job, Result
 from lars_plugin.batch.worker import Worker
-from tests.batch.runs import Batch, noise, rows, stems_in
+from tests.batch.runs import Batch, noise, rows, states, stems_in
 
 Separated = Callable[..., "dict[str, bytes]"]
 
@@ -86,3 +87,23 @@ def test_an_input_that_ends_early_is_done_all_the_same(
     run = inline("in", "--piece-minutes", "0.04")
     assert run.code in (0, 1)
     assert stems_in(tmp_path / "o") == separated("in")
+
+
+def test_one_piece_that_fails_for_good_fails_the_file_once(
+    inline: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise("in/long.wav", 9.3, seed=1)
+    do = Worker.do
+
+    def truncated(self: Worker, job: Job) -> Result:
+        if job.piece is not None and job.piece.number == 1:
+            Path("in/long.wav").write_bytes(b"nothing")  # somebody's accident
+        return do(self, job)
+
+    monkeypatch.setattr(Worker, "do", truncated)
+    run = inline("in", "--piece-minutes", "0.04")
+    assert run.code == 1
+    assert states(tmp_path / "o") == {"long.wav": "failed"}
+    assert run.err.count("error") == 1
+    assert not stems_in(tmp_path / "o")
+    assert not (tmp_path / "o/.lars-pieces").exists()
