@@ -51,8 +51,8 @@ def settle_places(ledger: Ledger, settings: Settings) -> None:
                 " files; tell them apart with another --filename",
             )
         )
-    for key, kind, error in failed:
-        ledger.failed(key, None, kind, error, worker="", tries=1, wait=0)
+    for key, kind, text in failed:
+        ledger.failed(key, None, kind, text, worker="", tries=1, wait=0)
     ledger.commit()
 
 

@@ -69,4 +69,4 @@ def nodes(count: int) -> Iterator[Nodes]:
             yield found
         finally:
             ray.shutdown()
-            cluster.shutdown()
+            cluster.shutdown()  # type: ignore[no-untyped-call]

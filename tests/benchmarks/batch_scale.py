@@ -17,7 +17,6 @@ import contextlib
 import io
 import os
 import sqlite3
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -218,4 +217,4 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    run()
