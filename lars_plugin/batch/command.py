@@ -231,27 +231,27 @@ class _Printer:
         self._quiet, self._json = args.quiet, args.json
         self._failed: set[str] = set()
 
-    def __call__(self, told: Told) -> None:
+    def __call__(self, news: Told) -> None:
         from lars_plugin.files import printable
 
-        name = printable(told.location)
-        if told.what == "failed":
-            self._failed.add(told.location)
-            self._tell_failed(name, told.detail)
-        elif told.what == "again":
-            log.warning("%s: %s; it is tried again", name, told.detail)
-        elif told.result is not None:
-            for warning in told.result.warnings:
+        name = printable(news.location)
+        if news.what == "failed":
+            self._failed.add(news.location)
+            self._tell_failed(name, news.detail)
+        elif news.what == "again":
+            log.warning("%s: %s; it is tried again", name, news.detail)
+        elif news.result is not None:
+            for warning in news.result.warnings:
                 log.warning("%s", warning)
             if not (self._quiet or self._json):
-                rest = f" ({told.detail})" if told.detail else ""
-                if told.what == "done":
-                    rest = (f" ({told.result.elapsed:.1f} s for {told.result.seconds:.1f} s of"
+                rest = f" ({news.detail})" if news.detail else ""
+                if news.what == "done":
+                    rest = (f" ({news.result.elapsed:.1f} s for {news.result.seconds:.1f} s of"
                             " audio)")  # fmt: skip
-                print(f"{name}: {told.what}{rest}", flush=True)
+                print(f"{name}: {news.what}{rest}", flush=True)
 
     def tell_others(self, ledger: Ledger) -> None:
-        """The files that failed and were not told of yet: in earlier runs, or before any work."""
+        """The files that failed and were not news of yet: in earlier runs, or before any work."""
         from lars_plugin.files import printable
 
         for location, _kind, error in ledger.failures():

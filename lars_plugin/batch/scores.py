@@ -28,7 +28,7 @@ SCORES = "scores.csv"
 
 
 def score_outputs(
-    job: Job, task: Task, separator: Separator, made: FileResult | None
+    job: Job, task: Task, separator: Separator, whole: FileResult | None
 ) -> tuple[Mapping[str, Any], ...]:
     """Rows of scores, one for each stem.
 
@@ -67,7 +67,7 @@ def score_outputs(
         recording.references,
         estimates,
         seconds=recording.seconds,
-        work=made.elapsed if made is not None else 0.0,
+        work=whole.elapsed if whole is not None else 0.0,
     )
     return tuple(dataclasses.asdict(row) for row in rows)
 

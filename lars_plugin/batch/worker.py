@@ -236,19 +236,19 @@ class Worker:
             for path in (task.record, *found.values()):
                 put(path, self._url(path))
         source = next((run.source for run in Record(task.record).runs[::-1]), None)
-        made = outcome.result
+        whole = outcome.result
         scores: tuple[Mapping[str, Any], ...] = ()
         if args.evaluate:
             from lars_plugin.batch.scores import score_outputs
 
-            scores = score_outputs(job, task, self._separator(args), made)
+            scores = score_outputs(job, task, self._separator(args), whole)
         return dataclasses.replace(
             result,
             status="done",
-            seconds=made.seconds if made is not None else _seconds(task.path),
+            seconds=whole.seconds if whole is not None else _seconds(task.path),
             sha256=source.sha256 if source is not None else "",
             outputs=outputs,
-            warnings=made.warnings if made is not None else (),
+            warnings=whole.warnings if whole is not None else (),
             skipped=skipped,
             scores=scores,
         )
