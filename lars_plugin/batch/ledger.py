@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from lars_plugin.batch.jobs import RETRIED, Job, Piece, Result
-from lars_plugin.batch.schema import RENEW, STATE, TABLES, VERSION
+from lars_plugin.batch.schema import FOUND, RENEW, STATE, TABLES, UNLIST, VERSION
 from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.files import printable
 
@@ -125,7 +125,12 @@ class Ledger:
     def register(self, items: Iterable[Item]) -> None:
         """Take up inputs. What is new or changed waits; what is done stays done."""
         self.begin()
-        self._base.executemany(RENEW, ((*item, self._run) for item in items))
+        self._base.execute("DROP TABLE IF EXISTS found")
+        self._base.execute(FOUND)
+        self._base.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?, ?)", items)
+        self._base.execute(RENEW)
+        self._base.execute(UNLIST)
+        self._base.execute("DROP TABLE found")
         # Pieces of an older state of a file, or of other settings, are of no use.
         self._base.execute(
             f"DELETE FROM pieces WHERE made_of != (SELECT {STATE} FROM files WHERE id = file)"
@@ -136,8 +141,7 @@ class Ledger:
         """Files of this run whose outputs have no place yet: key, location, root, overrides."""
         return self._base.execute(
             "SELECT id, location, root, overrides FROM files"
-            " WHERE run = ? AND target IS NULL ORDER BY id",
-            (self._run,),
+            " WHERE listed AND target IS NULL ORDER BY id"
         ).fetchall()
 
     def settle(self, targets: Iterable[tuple[str, int]]) -> None:
@@ -151,12 +155,11 @@ class Ledger:
         return self._base.execute(
             """
             SELECT a.id, a.location, b.location FROM files a JOIN files b
-            ON a.target = b.target AND a.id != b.id AND b.run = ?1
-            WHERE a.run = ?1 AND a.target IN (
-                SELECT target FROM files WHERE run = ?1 GROUP BY target HAVING count(*) > 1
+            ON a.target = b.target AND a.id != b.id AND b.listed
+            WHERE a.listed AND a.target IN (
+                SELECT target FROM files WHERE listed GROUP BY target HAVING count(*) > 1
             ) GROUP BY a.id
             """,
-            (self._run,),
         ).fetchall()
 
     def again(self, *, everything: bool) -> None:
@@ -165,8 +168,7 @@ class Ledger:
         which = "" if everything else f"AND kind IN ({kinds})"
         self._base.execute(
             "UPDATE files SET state = 'waiting', attempts = 0, not_before = 0"
-            f" WHERE run = ? AND state = 'failed' {which}",
-            (self._run,),
+            f" WHERE listed AND state = 'failed' {which}",
         )
         self._base.execute(
             "UPDATE pieces SET state = 'waiting', attempts = 0 WHERE state != 'done'"
@@ -175,7 +177,7 @@ class Ledger:
     def finished(self) -> Iterator[tuple[int, str]]:
         """Files that are done: key and outputs as JSON."""
         yield from self._base.execute(
-            "SELECT id, outputs FROM files WHERE run = ? AND state = 'done'", (self._run,)
+            "SELECT id, outputs FROM files WHERE listed AND state = 'done'"
         )
 
     def lost_outputs(self, keys: Sequence[int]) -> None:
@@ -194,17 +196,17 @@ class Ledger:
                 """
                 SELECT f.id, location, root, overrides, number, first, last
                 FROM pieces JOIN files f ON f.id = file
-                WHERE f.run = ? AND f.state = 'split' AND pieces.state = 'waiting'
+                WHERE f.listed AND f.state = 'split' AND pieces.state = 'waiting'
                 AND pieces.not_before <= ? ORDER BY file, number LIMIT ?
                 """,
-                (self._run, now, count),
+                (now, count),
             )
         ]
         rows = self._base.execute(
             "SELECT id, location, root, overrides, outputs, begun FROM files"
-            " WHERE state = 'waiting' AND not_before <= ? AND run = ?"
+            " WHERE state = 'waiting' AND not_before <= ? AND listed"
             " ORDER BY not_before, id LIMIT ?",
-            (now, self._run, count - len(jobs)),
+            (now, count - len(jobs)),
         ).fetchall()
         for key, location, root, overrides, outputs, begun in rows:
             known = {o["file"]: (o["size"], o["mtime_ns"]) for o in json.loads(outputs).values()}
@@ -224,10 +226,9 @@ class Ledger:
         """How many files or pieces wait, and when the first of them may begin."""
         row = self._base.execute(
             "SELECT count(*), min(not_before) FROM (SELECT not_before FROM files"
-            " WHERE state = 'waiting' AND run = ?1 UNION ALL SELECT p.not_before FROM pieces p"
-            " JOIN files f ON f.id = p.file WHERE f.run = ?1 AND f.state = 'split'"
+            " WHERE state = 'waiting' AND listed UNION ALL SELECT p.not_before FROM pieces p"
+            " JOIN files f ON f.id = p.file WHERE f.listed AND f.state = 'split'"
             " AND p.state = 'waiting')",
-            (self._run,),
         ).fetchone()
         return int(row[0]), float(row[1] or 0)
 
@@ -361,16 +362,14 @@ class Ledger:
         """Files of this run by state."""
         return dict(
             self._base.execute(
-                "SELECT state, count(*) FROM files WHERE run = ? GROUP BY state", (self._run,)
+                "SELECT state, count(*) FROM files WHERE listed GROUP BY state"
             ).fetchall()
         )
 
     def failures(self) -> Iterator[tuple[str, str, str]]:
         """Files of this run that failed: location, kind, error."""
         yield from self._base.execute(
-            "SELECT location, kind, error FROM files WHERE run = ? AND state = 'failed'"
-            " ORDER BY id",
-            (self._run,),
+            "SELECT location, kind, error FROM files WHERE listed AND state = 'failed' ORDER BY id",
         )
 
     def score_rows(self) -> Iterator[dict[str, Any]]:

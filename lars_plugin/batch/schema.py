@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RENEW", "STATE", "TABLES", "VERSION"]
+__all__ = ["FOUND", "RENEW", "STATE", "TABLES", "UNLIST", "VERSION"]
 
 VERSION = 1
 
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS files (
     size INTEGER, changed TEXT,    -- of the input, as far as they are known
     digest TEXT NOT NULL,          -- of the settings
     target TEXT,                   -- where outputs go; NULL: not settled yet
-    run INTEGER NOT NULL,          -- the last that had this file among its inputs
+    listed INTEGER NOT NULL,       -- among the inputs of the last run
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     not_before REAL NOT NULL DEFAULT 0,
@@ -49,16 +49,37 @@ CREATE TABLE IF NOT EXISTS scores (
 # SQL: what pieces of a file were made of.
 STATE = "coalesce(size, '') || ' ' || coalesce(changed, '') || ' ' || digest"
 
+# What is found is held against what is known; only rows that differ are written, because a million
+# rows are a gigabyte.
+FOUND = """
+CREATE TEMP TABLE found (location TEXT PRIMARY KEY, root, overrides, size, changed, digest)
+"""
+
 # What a file that changed forgets. Its outputs stay known: they are ours, and may be replaced.
 RENEW = """
-INSERT INTO files (location, root, overrides, size, changed, digest, run, state)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting')
+INSERT INTO files (location, root, overrides, size, changed, digest, listed, state)
+SELECT f.location, f.root, f.overrides, f.size, f.changed, f.digest, 1, 'waiting'
+FROM found f LEFT JOIN files x ON x.location = f.location
+WHERE x.id IS NULL OR NOT x.listed OR x.root != f.root OR x.overrides != f.overrides
+    OR (f.size IS NOT NULL AND x.size IS NOT f.size)
+    OR (f.changed IS NOT NULL AND x.changed IS NOT f.changed)
+    OR x.digest != f.digest OR x.state = 'running' OR x.not_before > 0
 ON CONFLICT (location) DO UPDATE SET
-    root = ?2, overrides = ?3, run = ?7,
-    size = coalesce(?4, size), changed = coalesce(?5, changed), digest = ?6,
-    target = CASE WHEN digest = ?6 AND root = ?2 THEN target END,
+    root = excluded.root, overrides = excluded.overrides, listed = 1,
+    size = coalesce(excluded.size, size), changed = coalesce(excluded.changed, changed),
+    digest = excluded.digest,
+    target = CASE WHEN digest = excluded.digest AND root = excluded.root THEN target END,
     state = CASE WHEN {same} THEN CASE state WHEN 'running' THEN 'waiting' ELSE state END
         ELSE 'waiting' END,
     attempts = CASE WHEN {same} AND state = 'failed' THEN attempts ELSE 0 END,
     not_before = 0
-""".format(same="(size IS ?4 OR ?4 IS NULL) AND (changed IS ?5 OR ?5 IS NULL) AND digest = ?6")
+""".format(
+    same="(size IS excluded.size OR excluded.size IS NULL)"
+    " AND (changed IS excluded.changed OR excluded.changed IS NULL) AND digest = excluded.digest"
+)
+
+# Files of earlier runs that are not among the inputs of this one do not count.
+UNLIST = """
+UPDATE files SET listed = 0 WHERE listed
+AND NOT EXISTS (SELECT 1 FROM found WHERE found.location = files.location)
+"""

@@ -44,27 +44,23 @@ def _status(base: sqlite3.Connection) -> dict[str, Any]:
         return {"run": None}
     number, began, seen, ended, engine, workers, note = run
     alive = ended is None and time.time() - seen < _SILENT
-    states = dict(
-        base.execute("SELECT state, count(*) FROM files WHERE run = ? GROUP BY state", (number,))
-    )
+    states = dict(base.execute("SELECT state, count(*) FROM files WHERE listed GROUP BY state"))
     kinds = dict(
         base.execute(
-            "SELECT kind, count(*) FROM files WHERE run = ? AND state = 'failed' GROUP BY kind",
-            (number,),
+            "SELECT kind, count(*) FROM files WHERE listed AND state = 'failed' GROUP BY kind",
         )
     )
     hours = base.execute(
-        "SELECT sum(seconds), sum(elapsed) FROM files WHERE run = ? AND state = 'done'", (number,)
+        "SELECT sum(seconds), sum(elapsed) FROM files WHERE listed AND state = 'done'"
     ).fetchone()
     new = base.execute(
         "SELECT count(*), sum(seconds), sum(max(size, 0)) FROM files"
-        " WHERE run = ? AND state = 'done' AND finished >= ?",
-        (number, began),
+        " WHERE listed AND state = 'done' AND finished >= ?",
+        (began,),
     ).fetchone()
     left = base.execute(
         "SELECT count(*), sum(max(size, 0)), sum(size IS NULL) FROM files"
-        " WHERE run = ? AND state IN ('waiting', 'running', 'split')",
-        (number,),
+        " WHERE listed AND state IN ('waiting', 'running', 'split')",
     ).fetchone()
     took = (time.time() if alive else seen) - began
     seconds_left = None

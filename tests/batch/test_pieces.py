@@ -19,7 +19,7 @@ Separated = Callable[..., "dict[str, bytes]"]
 
 @pytest.mark.parametrize(
     "more",
-    [(), ("--residual", "--rescale"), ("--stems", "kick", "--flac"), ("--midi",)],
+    [(), ("--residual", "--rescale"), ("--stems", "kick", "--flac")],
     ids=" ".join,
 )
 def test_pieces_put_together_are_the_stems_of_one_go_to_the_bit(
