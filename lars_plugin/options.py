@@ -15,6 +15,7 @@ from lars_plugin.backends.choice import BACKENDS, PRECISION_CHOICES
 __all__ = [
     "PRESET_CHOICES",
     "add_backend_options",
+    "add_cluster_options",
     "add_device_option",
     "add_model_option",
     "add_preset_options",
@@ -93,3 +94,15 @@ def add_backend_options(group: Any, *, backend: str | None = None, precision: st
     group.add_argument("--precision", choices=PRECISION_CHOICES, default=precision,
         help="auto is the fastest that costs this kind of model less than 0.1 dB; float16 needs"
         f" torch, int8 needs openvino (default: {precision})")  # fmt: skip
+
+
+def add_cluster_options(group: Any) -> None:
+    """Which Ray cluster, and what each of its workers takes."""
+    add = group.add_argument
+    add("--address", default="auto", metavar="ADDRESS",
+        help="of the Ray cluster: auto, HOST:PORT, ray://HOST:10001, or local for one of its own"
+        " (default: %(default)s)")  # fmt: skip
+    add("--cpus-per-worker", type=float, default=1.0, metavar="X",
+        help="with Ray (default: %(default)s)")  # fmt: skip
+    add("--gpus-per-worker", type=float, default=0.0, metavar="X",
+        help="with Ray (default: %(default)s)")  # fmt: skip

@@ -20,9 +20,9 @@ ROOMS = (
     ("errors",), ("leftovers",), ("files",),
     ("stems",), ("pickling", "allocator", "forks", "synthesis"), ("audio",),
     ("model",), ("dsp",), ("networks",), ("backends",), ("refine",), ("composites",), ("zoo",),
-    ("separation",), ("options",),
+    ("separation",), ("options",), ("cluster",),
     ("chain",), ("midi",), ("evaluation",), ("bridge",), ("training",),
-    ("demo", "testing"), ("cli",), ("bench",),
+    ("demo", "testing"), ("cli",), ("bench",), ("batch",),
 )  # fmt: skip
 PLACE = {name: number for number, names in enumerate(ROOMS) for name in names}
 

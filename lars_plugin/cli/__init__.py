@@ -43,6 +43,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("separate", "split drum recordings into stems", "lars_plugin.cli.separate"),
+    Command("batch", "separate a library, on one machine or on Ray", "lars_plugin.batch.command"),
     Command("midi", "transcribe drum recordings to MIDI", "lars_plugin.cli.midi"),
     Command("demo", "separate a drum performance made on the spot", "lars_plugin.cli.demo"),
     Command("models", "list, download, convert and export models", "lars_plugin.zoo.command"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from lars_plugin.zoo.integrity import weights_sha256
 from lars_plugin.zoo.load import resolve
 from lars_plugin.zoo.transcribers import DEFAULT, transcriber_digest
 
-__all__ = ["MIDI", "makings", "runs_of"]
+__all__ = ["MIDI", "makings", "midi_settings", "runs_of", "settings_digest", "stem_settings"]
 
 # The name of the MIDI file among the outputs.
 MIDI = "midi"
@@ -47,9 +48,8 @@ def makings(
         stems: names of the outputs.
     """
     stems = list(stems)
-    settings: dict[str, Any] = {name: getattr(args, name, None) for name in _SETTINGS}
-    settings["backend"] = args.backend or os.environ.get("LARS_BACKEND") or None
-    plain = Making(_model(args.model, separator), settings, __version__)
+    settings = stem_settings(args)
+    plain = Making(_model(args.model, separator.model.config.name), settings, __version__)
     # What is left of the mixture, and a common gain, are of all that are written together.
     separated = sorted(stem for stem in stems if stem not in (RESIDUAL, MIDI))
     together = dataclasses.replace(plain, settings={**settings, "stems": separated})
@@ -58,18 +58,48 @@ def makings(
         for stem in stems
     }
     if MIDI in result:
-        notes = {name: getattr(args, name, None) for name in _MIDI_SETTINGS}
-        if Path(args.note_map).is_file():
-            notes["note_map"] = f"{args.note_map} ({weights_sha256(Path(args.note_map))})"
-        if args.transcriber != "none":
-            name = DEFAULT if args.transcriber == "auto" else args.transcriber
-            notes["transcriber"] = f"{name} ({transcriber_digest(name)})"
+        notes = midi_settings(args)
         result[MIDI] = dataclasses.replace(together, settings={**together.settings, **notes})
     return result
 
 
-def _model(name: str, separator: Separator) -> dict[str, Any]:
-    """The model's name, and of each part the SHA-256 of its configuration and of its weights."""
+def stem_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Options, as far as they change what is written for every stem."""
+    settings: dict[str, Any] = {name: getattr(args, name, None) for name in _SETTINGS}
+    settings["backend"] = args.backend or os.environ.get("LARS_BACKEND") or None
+    return settings
+
+
+def midi_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The same for the MIDI file."""
+    notes = {name: getattr(args, name, None) for name in _MIDI_SETTINGS}
+    if Path(args.note_map).is_file():
+        notes["note_map"] = f"{args.note_map} ({weights_sha256(Path(args.note_map))})"
+    if args.transcriber != "none":
+        name = DEFAULT if args.transcriber == "auto" else args.transcriber
+        notes["transcriber"] = f"{name} ({transcriber_digest(name)})"
+    return notes
+
+
+def settings_digest(args: argparse.Namespace) -> str:
+    """SHA-256 of all options, model and version that outputs depend on; loads no model.
+
+    Raises:
+        ModelError: the model is not on this machine.
+    """
+    names = ("stems", "two_stems", "residual", "midi", "filename", "evaluate")
+    everything = {
+        "model": _model(args.model, args.model),
+        "settings": stem_settings(args),
+        "files": {name: getattr(args, name, None) for name in names},
+        "midi": midi_settings(args) if args.midi else None,
+        "version": __version__,
+    }
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+
+def _model(name: str, shown: str) -> dict[str, Any]:
+    """The name as it is shown, and of each part the SHA-256 of configuration and weights."""
     parts = []
     for part in part_names(name) or (name,):
         config, path = resolve(part)
@@ -81,7 +111,7 @@ def _model(name: str, separator: Separator) -> dict[str, Any]:
                 "weights": known or _sha256(path),
             }
         )
-    found: dict[str, Any] = {"name": separator.model.config.name, "parts": parts}
+    found: dict[str, Any] = {"name": shown, "parts": parts}
     if len(parts) > 1 and Path(name).is_file():
         found["shares"] = _sha256(Path(name))  # of the models in an ensemble
     return found

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lars_plugin.audio import printable
 from lars_plugin.cli.inputs import Found
@@ -22,7 +24,7 @@ from lars_plugin.leftovers import remove_leftovers
 from lars_plugin.separation.files import RESIDUAL
 from lars_plugin.separation.separator import Separator
 
-__all__ = ["Plan", "Task", "make_plan"]
+__all__ = ["Plan", "Task", "fate_of", "make_plan", "make_task"]
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Task:
         midi: the MIDI file; None: none is to be written.
         record: of what the outputs are made from.
         making: by output, ``midi`` among them, how it is made.
+        named: where the input came from, if ``path`` is a copy; empty: from there.
     """
 
     path: Path
@@ -44,10 +47,23 @@ class Task:
     midi: Path | None
     record: Path
     making: Mapping[str, Making]
+    named: str = ""
+
+    def source(self) -> Source | None:
+        """The input as it is, under the name that the record has.
+
+        Raises:
+            AudioFileError: it is a copy, and cannot be read.
+        """
+        source = Source.of(self.path)
+        if source is None or not self.named:
+            return source
+        return self._named(source.hashed())  # while it can be found by its path
 
     def recorded(self, source: Source, written: Mapping[Path, os.stat_result]) -> bytes:
         """The record's content when these outputs have been written."""
         record = Record(self.record)
+        source = self._named(source)
         return record.with_runs(runs_of(source, self.making, self._written(record, written)))
 
     def record_midi(self, source: Source) -> None:
@@ -59,7 +75,10 @@ class Task:
         assert self.midi is not None
         record = Record(self.record)
         written = self._written(record, {self.midi: self.midi.stat()})
-        record.add(runs_of(source, self.making, written))
+        record.add(runs_of(self._named(source), self.making, written))
+
+    def _named(self, source: Source) -> Source:
+        return dataclasses.replace(source, path=self.named) if self.named else source
 
     def _written(
         self, record: Record, written: Mapping[Path, os.stat_result]
@@ -99,7 +118,7 @@ def make_plan(args: argparse.Namespace, separator: Separator, found: Sequence[Fo
     settled: list[Outcome] = []
     for item in found:
         try:
-            tasks[item.path] = _task(names, item, stems, making)
+            tasks[item.path] = make_task(names, item, stems, making)
         except InputError as error:
             settled.append(Outcome(item.path, "failed", error=str(error)))
     outputs = {os.path.realpath(path) for task in tasks.values() for path in task.outputs.values()}
@@ -121,9 +140,14 @@ def make_plan(args: argparse.Namespace, separator: Separator, found: Sequence[Fo
     return plan
 
 
-def _task(
+def make_task(
     names: OutputNames, item: Found, stems: Sequence[str], making: Mapping[str, Making]
 ) -> Task:
+    """What is to be made of an input.
+
+    Raises:
+        InputError: its name cannot be used in the names of outputs.
+    """
     outputs = {stem: names.path(item.path, stem, item.root) for stem in stems}
     midi = None
     if MIDI in making:
@@ -143,7 +167,7 @@ def _apart(
         for item in found:
             task = tasks[item.path]
             if names is not None:
-                task = _task(names, item, list(task.outputs), task.making)
+                task = make_task(names, item, list(task.outputs), task.making)
             outputs[item.path] = [*task.outputs.values(), *([task.midi] if task.midi else [])]
         return conflicts(list(tasks), outputs)
 
@@ -206,25 +230,35 @@ def _advice(names: OutputNames, clashes: Callable[[OutputNames], Mapping[Path, o
 
 def _sort(args: argparse.Namespace, task: Task, plan: Plan) -> None:
     """Into the plan, by what is there already."""
-    if args.overwrite:
+    fate = fate_of(task, overwrite=args.overwrite)
+    if isinstance(fate, Outcome):
+        plan.settled.append(fate)
+    elif fate == "midi":
+        plan.midi_only.append(task)
+    else:
         plan.work.append(task)
-        return
-    record, source = Record(task.record), Source.of(task.path)
+
+
+def fate_of(task: Task, *, overwrite: bool) -> Literal["do", "midi"] | Outcome:
+    """Whether a task is to be done, or its MIDI file alone, or why nothing is to be done: it is
+    done already, or what is there must not be replaced."""
+    if overwrite:
+        return "do"
+    record = Record(task.record)
     try:
+        source = task.source()
         verdict = judge(record, source, task.making, task.outputs)
         midi = verdict
         if task.midi is not None and verdict.what != "refuse":
             midi = judge(record, source, task.making, {**task.outputs, MIDI: task.midi})
     except AudioFileError as error:
-        plan.settled.append(Outcome(task.path, "failed", error=str(error)))
-        return
+        return Outcome(task.path, "failed", error=str(error), cause=error)
     if "refuse" in (verdict.what, midi.what):
         reason = verdict.reason or midi.reason
-        plan.settled.append(Outcome(task.path, "failed", error=f"{printable(task.path)}: {reason}"))
-    elif verdict.what == "do":
-        plan.work.append(task)
-    elif midi.what == "do":
-        plan.midi_only.append(task)
-    else:
-        outputs = {**task.outputs, **({MIDI: task.midi} if task.midi else {})}
-        plan.settled.append(Outcome(task.path, "skipped", outputs=outputs))
+        return Outcome(task.path, "failed", error=f"{printable(task.path)}: {reason}")
+    if verdict.what == "do":
+        return "do"
+    if midi.what == "do":
+        return "midi"
+    outputs = {**task.outputs, **({MIDI: task.midi} if task.midi else {})}
+    return Outcome(task.path, "skipped", outputs=outputs)

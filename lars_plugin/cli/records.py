@@ -73,7 +73,7 @@ class Source:
             return False
         if dataclasses.replace(self, sha256="") == now:
             return True  # nobody can write to a file and leave its ctime as it was
-        return self.sha256 == now.hashed().sha256
+        return self.sha256 == (now.sha256 or now.hashed().sha256)
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,14 @@ __all__ = ["Outcome", "Report"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one input."""
+    """What became of one input; ``cause`` is the exception behind ``error``, if there is one."""
 
     path: Path
     status: Literal["done", "skipped", "failed", "cancelled"]
     result: FileResult | None = None
     outputs: Mapping[str, Path] = field(default_factory=dict)  # of those that were skipped
     error: str = ""
+    cause: BaseException | None = field(default=None, compare=False)
 
 
 class Report:

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import logging
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lars_plugin.errors import CancelledError, LarsError
 from lars_plugin.options import (
     add_backend_options,
     add_device_option,
@@ -22,10 +20,8 @@ from lars_plugin.options import (
 )
 
 if TYPE_CHECKING:
-    from lars_plugin.cli.display import Display
     from lars_plugin.cli.plan import Task
     from lars_plugin.cli.report import Outcome, Report
-    from lars_plugin.model import AnyModel
     from lars_plugin.separation.separator import Separator
 
 log = logging.getLogger(__name__)
@@ -78,6 +74,30 @@ def add_separate_parser(subparsers: Any) -> None:
         help="audio file, folder or pattern; - is standard input")  # fmt: skip
     add("-o", "--out", "--output-dir", dest="out", type=Path, default=Path("separated"),
         metavar="DIR", help="where the stems go (default: %(default)s)")  # fmt: skip
+    files = add_output_options(parser).add_argument
+    files("--stdout", action="store_true",
+        help="write the one stem of --stems to standard output, as WAV")  # fmt: skip
+    files("--overwrite", action="store_true", help="replace files that are there already")
+    add = parser.add_argument_group("how").add_argument
+    add("-j", "--jobs", type=count, default=1, metavar="N",
+        help="files at a time, sharing one model and the cores (default: %(default)s)")  # fmt: skip
+    add("--json", action="store_true", help="print one JSON document about all files")
+    add("-q", "--quiet", action="store_true", help="print errors only")
+    add("-v", "--verbose", action="store_true", help="print more")
+
+
+def add_output_options(parser: Any, *, filename: str = "{track}/{stem}.{ext}") -> Any:
+    """Options that say what is made of a recording, those of ``lars separate`` and ``lars batch``.
+
+    Args:
+        parser: gets groups of options.
+        filename: the default template.
+
+    Returns:
+        The group about files, for more.
+    """
+    from lars_plugin.cli.midi_options import add_hit_options
+
     group = parser.add_argument_group("what")
     add_model_options(group)
     add_channel_option(group)
@@ -87,8 +107,9 @@ def add_separate_parser(subparsers: Any) -> None:
         help="this one and the rest: --stems STEM --residual")  # fmt: skip
     group.add_argument("--residual", action="store_true",
         help="also write the mixture minus all stems written, as 'residual'")  # fmt: skip
-    add = parser.add_argument_group("files").add_argument
-    add("--filename", metavar="TEMPLATE", default="{track}/{stem}.{ext}",
+    files = parser.add_argument_group("files")
+    add = files.add_argument
+    add("--filename", metavar="TEMPLATE", default=filename,
         help="below DIR; fields: track stem ext model folder path root suffix"
         " (default: %(default)s)")  # fmt: skip
     add("-f", "--format", choices=("wav", "flac"), default="wav", help="default: %(default)s")
@@ -99,23 +120,13 @@ def add_separate_parser(subparsers: Any) -> None:
         add(name, dest="bits", action="store_const", const=bits, help=f"same as --bits {bits}")
     add("--rescale", action="store_true",
         help="lower all stems of a file alike where one would clip")  # fmt: skip
-    add("--stdout", action="store_true",
-        help="write the one stem of --stems to standard output, as WAV")  # fmt: skip
     add("--no-metadata", dest="metadata", action="store_false",
         help="leave out time stamp, cue points, tempo and titles of the input")  # fmt: skip
-    add("--overwrite", action="store_true", help="replace files that are there already")
-    from lars_plugin.cli.midi_options import add_hit_options
-
     group = parser.add_argument_group("MIDI")
     group.add_argument("--midi", action="store_true",
         help="also write what was played, as TRACK.mid beside the stems")  # fmt: skip
     add_hit_options(group)
-    add = parser.add_argument_group("how").add_argument
-    add("-j", "--jobs", type=count, default=1, metavar="N",
-        help="files at a time, sharing one model and the cores (default: %(default)s)")  # fmt: skip
-    add("--json", action="store_true", help="print one JSON document about all files")
-    add("-q", "--quiet", action="store_true", help="print errors only")
-    add("-v", "--verbose", action="store_true", help="print more")
+    return files
 
 
 def add_model_options(group: Any) -> None:
@@ -187,6 +198,7 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     from lars_plugin.cli.pipes import check_stdout, input_names, separate_to_stdout
     from lars_plugin.cli.plan import make_plan
     from lars_plugin.cli.report import Outcome
+    from lars_plugin.cli.work import separate_one, share_cores, with_midi
 
     check_format(args.format, args.bits)
     if args.channels is not None:
@@ -215,8 +227,8 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     for outcome in plan.settled:
         report.add(outcome)
     for task in plan.midi_only:
-        report.add(_with_midi(args, task, Outcome(task.path, "skipped", outputs=task.outputs)))
-    _share_cores(separator.model, args.jobs)
+        report.add(with_midi(args, task, Outcome(task.path, "skipped", outputs=task.outputs)))
+    share_cores(separator.model, args.jobs)
     # On a terminal, where somebody wonders; the log of --verbose says it with the reason.
     if sys.stderr.isatty() and not (args.quiet or args.json):
         print(
@@ -226,7 +238,15 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     with Display(len(plan.work), shown=not args.quiet) as display:
 
         def work(task: Task, stop: threading.Event) -> Outcome:
-            return _separate_one(args, separator, task, display, stop)
+            if stop.is_set():
+                return Outcome(task.path, "cancelled")
+            with display.file(task.path) as step:
+
+                def progress(done: int, total: int) -> bool:
+                    step(done, total)
+                    return not stop.is_set()
+
+                return separate_one(args, separator, task, progress)
 
         waiting = [task.path for task in plan.work]
 
@@ -240,97 +260,3 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
             for path in waiting:
                 report.add(Outcome(path, "cancelled"))
             raise
-
-
-def _separate_one(
-    args: argparse.Namespace,
-    separator: Separator,
-    task: Task,
-    display: Display,
-    stop: threading.Event,
-) -> Outcome:
-    from lars_plugin.audio import AtomicFiles
-    from lars_plugin.cli.records import Source
-    from lars_plugin.cli.report import Outcome
-    from lars_plugin.separation.files import separate_file
-
-    path = task.path
-    if stop.is_set():
-        return Outcome(path, "cancelled")
-    with display.file(path) as step:
-
-        def progress(done: int, total: int) -> bool:
-            step(done, total)
-            return not stop.is_set()
-
-        try:
-            source = Source.of(path)
-            with AtomicFiles() as files:
-                # First, so that it gets its name first: no stem without a record.
-                record = files.create(task.record) if source is not None else None
-                result = separate_file(
-                    separator,
-                    path,
-                    task.outputs.__getitem__,
-                    bits=args.bits,
-                    residual=args.residual,
-                    rescale=args.rescale,
-                    progress=progress,
-                    files=files,
-                    channels=args.channels,
-                    metadata=args.metadata,
-                )
-                if record is not None and source is not None:
-                    written = {output: files.stat(output) for output in task.outputs.values()}
-                    record.write(task.recorded(source.hashed(), written))
-        except CancelledError:
-            return Outcome(path, "cancelled")
-        except LarsError as error:
-            return Outcome(path, "failed", error=str(error))
-        except Exception as error:
-            # A bug, or memory ran out: the other files need not suffer from it.
-            log.debug("while separating %s", path, exc_info=True)
-            return Outcome(path, "failed", error=f"internal error: {error!r}")
-    return _with_midi(args, task, Outcome(path, "done", result=result))
-
-
-def _with_midi(args: argparse.Namespace, task: Task, outcome: Outcome) -> Outcome:
-    """With ``--midi``, the MIDI file of stems that are there."""
-    if task.midi is None:
-        return outcome
-    from lars_plugin.cli.midi_options import write_midi_of
-    from lars_plugin.cli.records import Source
-
-    try:
-        source = Source.of(task.path)
-        write_midi_of(args, task.outputs, task.midi)
-        if source is not None:
-            task.record_midi(source.hashed())
-    except LarsError as error:
-        return dataclasses.replace(outcome, status="failed", error=str(error))
-    outputs = {**task.outputs, "midi": task.midi}
-    if outcome.result is None:
-        return dataclasses.replace(outcome, outputs=outputs)
-    return dataclasses.replace(outcome, result=dataclasses.replace(outcome.result, outputs=outputs))
-
-
-def _share_cores(model: AnyModel, jobs: int) -> None:
-    """Give each of several files its part of the cores, instead of all of them to each."""
-    if jobs == 1:
-        return
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-    _share(model, jobs)
-
-
-def _share(model: AnyModel, jobs: int) -> None:
-    """Tell backends that have threads of their own."""
-    parts: tuple[AnyModel, ...] = getattr(model, "parts", ())
-    for part in parts:
-        _share(part, jobs)
-    if parts:
-        return
-    share = getattr(model.backend, "share", None)
-    if share is not None:
-        share(jobs)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lars_plugin.errors import InputError, LarsError
 from lars_plugin.options import (
     add_backend_options,
+    add_cluster_options,
     add_device_option,
     add_model_option,
     add_preset_options,
@@ -114,9 +115,13 @@ def add_evaluate_parser(subparsers: Any) -> None:
     # Figures are those of one backend and float32, wherever they are made, unless told otherwise.
     add_backend_options(group, backend="torch", precision="float32")
     add = group.add_argument
-    add("-j", "--jobs", type=count, default=1, metavar="N",
-        help="clips at a time; more than 1 spoils the real-time ratio (default: %(default)s)",
+    add("-j", "--jobs", type=count, metavar="N",
+        help="clips at a time; more than 1 spoils the real-time ratio (default: 1; with --engine"
+        " ray, as many as the cluster has room for)",
     )  # fmt: skip
+    add("--engine", choices=("local", "ray"), default="local",
+        help="score here, or with workers of a Ray cluster (default: %(default)s)")  # fmt: skip
+    add_cluster_options(group)
     add("--resume", action="store_true",
         help="go on from the rows in the --csv file; trusts that the models are the same",
     )  # fmt: skip
@@ -156,6 +161,16 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from lars_plugin.evaluation.tables import all_tables, variant_tables
     from lars_plugin.evaluation.variants import VARIANTS, spread_over_variants
 
+    elsewhere = None
+    if args.engine == "ray":
+        from lars_plugin.evaluation.remote import on_ray
+
+        if args.midi or args.strokes:
+            raise InputError("--engine ray scores stems; leave out --midi and --strokes")
+        elsewhere = on_ray(
+            args.address, cpus=args.cpus_per_worker, gpus=args.gpus_per_worker, jobs=args.jobs
+        )
+    args.jobs = args.jobs or (1 if elsewhere is None else 0)  # 0: as many as there is room for
     if args.resume and args.csv is None:
         raise InputError("resume goes on from a table: say which with --csv")
     if args.figure and args.figure.suffix.lower() not in (".png", ".svg", ".pdf"):
@@ -191,7 +206,9 @@ def run_evaluate(args: argparse.Namespace) -> int:
         _shared_cores(args.jobs, systems),
         _progress(args) as progress,
     ):
-        outcome = evaluate(clips, systems, ledger, jobs=args.jobs, progress=progress)
+        outcome = evaluate(
+            clips, systems, ledger, jobs=max(1, args.jobs), progress=progress, elsewhere=elsewhere
+        )
     names = [system.name for system in systems]
     summary = summarise(
         outcome.rows,
@@ -206,8 +223,9 @@ def run_evaluate(args: argparse.Namespace) -> int:
             tables = variant_tables(outcome.rows, summary)
         for table in tables:
             print(table.markdown() if args.markdown else table.text())
-        if args.jobs > 1 and summary.models:
-            print(f"RTR was measured with {args.jobs} clips at a time: compare it with care.\n")
+        if args.jobs != 1 and summary.models:
+            many = args.jobs or "several"
+            print(f"RTR was measured with {many} clips at a time: compare it with care.\n")
         _write_files(args, layout, clips, systems, outcome, summary)
     if outcome.failures:
         print(
@@ -388,7 +406,7 @@ def _progress(args: argparse.Namespace) -> Iterator[Callable[[int, int, str], No
 @contextlib.contextmanager
 def _shared_cores(jobs: int, systems: list[System]) -> Iterator[None]:
     """Give each of several clips its part of the cores, instead of all of them to each."""
-    if jobs == 1 or not any(system.is_model for system in systems):
+    if jobs <= 1 or not any(system.is_model for system in systems):
         yield
         return
     import torch

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -17,12 +17,17 @@ from lars_plugin.evaluation.scoring import Row, score
 from lars_plugin.evaluation.systems import ModelSystem, System
 from lars_plugin.evaluation.variants import load_variant
 
-__all__ = ["Failure", "Outcome", "evaluate"]
+__all__ = ["Elsewhere", "Failure", "Outcome", "evaluate", "score_clip"]
 
 log = logging.getLogger(__name__)
 
 # (pairs of clip and system done, pairs in all, what was done last)
 Progress = Callable[[int, int, str], None]
+# (systems, clips with what is missing of each) -> clip, system's name, rows or why there are none
+Elsewhere = Callable[
+    [Sequence[System], Sequence["tuple[Clip, Sequence[System]]"]],
+    Iterator["tuple[Clip, str, list[Row] | Exception]"],
+]
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ def evaluate(
     *,
     jobs: int = 1,
     progress: Progress | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Outcome:
     """Score every system on every clip that the ledger does not hold yet.
 
@@ -61,6 +67,8 @@ def evaluate(
         ledger: has the finished rows; gets the new ones.
         jobs: clips at a time. With more than one, the measured seconds are not comparable.
         progress: called in one thread at a time.
+        elsewhere: has clips scored on other machines, see :mod:`lars_plugin.evaluation.remote`;
+            then models are not opened here.
 
     Raises:
         InputError: no clips, no systems, two of one name, or jobs below 1.
@@ -82,11 +90,16 @@ def evaluate(
     run = _Run(
         ledger, len(clips) * len(systems), sum(len(missing) for _, missing in work), progress
     )
-    for system in {s.name: s for _, missing in work for s in missing}.values():
-        if isinstance(system, ModelSystem):
-            system.separator()
+    needed = {s.name: s for _, missing in work for s in missing}
+    if elsewhere is None:
+        for system in needed.values():
+            if isinstance(system, ModelSystem):
+                system.separator()
     ledger.begin()
-    if jobs == 1:
+    if elsewhere is not None:
+        for clip, name, found in elsewhere(list(needed.values()), work):
+            run.take(clip, needed[name], found)
+    elif jobs == 1:
         for clip, missing in work:
             run.clip(clip, missing)
     elif work:
@@ -98,6 +111,26 @@ def evaluate(
         for row in ledger.get(clip.name, system.name, system.settings) or ()
     ]
     return Outcome(tuple(rows), tuple(run.failures))
+
+
+def score_clip(
+    clip: Clip, recording: Recording, system: System, cancelled: Callable[[], bool]
+) -> list[Row]:
+    """The rows of a clip and a system."""
+    start = time.perf_counter()
+    estimates = system.estimate(recording, cancelled)
+    work = time.perf_counter() - start
+    return score(
+        clip.name,
+        clip.kit,
+        system.name,
+        system.settings,
+        recording.mixture,
+        recording.references,
+        estimates,
+        seconds=recording.seconds,
+        work=work,
+    )
 
 
 def _run_threads(run: _Run, work: Sequence[tuple[Clip, Sequence[System]]], jobs: int) -> None:
@@ -140,33 +173,27 @@ class _Run:
             return
         for system in systems:
             try:
-                rows = self._score(clip, recording, system)
+                if self.cancelled.is_set():
+                    raise CancelledError("the evaluation was stopped")
+                rows = score_clip(clip, recording, system, self.cancelled.is_set)
             except CancelledError:
                 raise
             except Exception as error:
                 # Also a bug, or out of memory: the other clips should still be scored.
                 self._fail(clip, system, error)
             else:
-                self._ledger.add(rows)
-                self._tell(1, f"{system.name}: {clip.name}")
+                self._add(clip, system, rows)
 
-    def _score(self, clip: Clip, recording: Recording, system: System) -> list[Row]:
-        if self.cancelled.is_set():
-            raise CancelledError("the evaluation was stopped")
-        start = time.perf_counter()
-        estimates = system.estimate(recording, self.cancelled.is_set)
-        work = time.perf_counter() - start
-        return score(
-            clip.name,
-            clip.kit,
-            system.name,
-            system.settings,
-            recording.mixture,
-            recording.references,
-            estimates,
-            seconds=recording.seconds,
-            work=work,
-        )
+    def take(self, clip: Clip, system: System, found: list[Row] | Exception) -> None:
+        """What another machine made of a clip."""
+        if isinstance(found, Exception):
+            self._fail(clip, system, found)
+        else:
+            self._add(clip, system, found)
+
+    def _add(self, clip: Clip, system: System, rows: list[Row]) -> None:
+        self._ledger.add(rows)
+        self._tell(1, f"{system.name}: {clip.name}")
 
     def _fail(self, clip: Clip, system: System, error: Exception) -> None:
         reason = str(error) if isinstance(error, LarsError) else f"internal error: {error!r}"

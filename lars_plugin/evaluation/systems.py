@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +91,15 @@ class ModelSystem:
         self._open = open_separator
         self._lock = threading.Lock()
         self._separator: Separator | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process opens the model itself.
+        return {"name": self.name, "settings": self.settings, "_open": self._open}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        self._separator = None
 
     @property
     def backend(self) -> str | None:

@@ -80,6 +80,14 @@ def add_train_parser(subparsers: Any) -> None:
     parser.add_argument("--threads", type=int, default=1, help="torch threads (default 1)")
     parser.add_argument("--workers", type=int, default=1, help="rendering processes (default 1)")
     parser.add_argument(
+        "--render-engine", choices=("local", "ray"), default="local",
+        help="ray: the workers are those of a Ray cluster, a CPU each; all nodes need the same"
+        " folders (default local)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--address", default="auto", help="of the Ray cluster, as for lars batch (default auto)"
+    )
+    parser.add_argument(
         "--reuse", type=float, default=1.0,
         help="how often an excerpt is used before another is rendered; more saves time on a small"
         " machine (default 1)",

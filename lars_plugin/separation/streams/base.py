@@ -161,6 +161,24 @@ class ModelStream(ABC):
         """Go back to the initial state."""
         self._heard = 0
 
+    def begin_at(self, sample: int) -> int | None:
+        """Go to the initial state, but for output that begins at a sample of a recording.
+
+        What is pushed then is the recording from the returned sample on; what comes out are its
+        stems from ``sample`` on, the same to the bit as if it had been pushed from its start. The
+        recording must go on well beyond ``sample``: by two of the latencies, at least.
+
+        Args:
+            sample: of the output, 0 or more.
+
+        Returns:
+            The sample of the input, at most ``sample``; None: this kind of stream cannot begin
+            there, because what it makes depends on all that came before, and its state is
+            undefined now.
+        """
+        self.reset()
+        return 0 if sample == 0 else None
+
     def push_steps(self, block: NDArray[np.generic]) -> Steps:
         """``push`` with the networks left to the caller, who may run several streams' chunks
         together. It must be run to its end (or thrown away with a ``reset``) before the next."""

@@ -93,6 +93,20 @@ class StreamingSeparator(ModelStream):
         self._past = np.zeros((self.channels, self._chunking.chunk_size // 2), np.float32)
         self._flushed = False
 
+    def begin_at(self, sample: int) -> int | None:
+        self.reset()
+        begin = grid.begin_before(self._chunking, sample)
+        if begin:
+            # As after the batch before: chunks of earlier batches do not reach the sample.
+            self._chunk = begin
+            self._origin = begin * self._chunking.step
+            self._left = grid.padding(self._chunking)
+            self._pushed = self._origin - self._left
+            self._filled = 0
+            self._decided = True
+        self._emitted = sample
+        return self._pushed
+
     def push_checked(self, wave: Wave) -> Steps:
         if self._flushed:
             raise InputError("the stream was flushed; call reset() before pushing again")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lars_plugin.model import Chunking
 
 __all__ = [
+    "begin_before",
     "chunk_weights",
     "is_padded",
     "is_triangular",
@@ -110,6 +111,19 @@ def settled(chunking: Chunking) -> int:
     if chunking.convention == "live":
         return chunking.chunk_size - chunking.lookahead - chunking.fade
     return chunking.step
+
+
+def begin_before(chunking: Chunking, sample: int) -> int:
+    """The first chunk of the last batch that begins before every chunk which covers an output
+    sample; 0 where the recording's start must be known."""
+    if sample <= 2 * chunking.border:
+        return 0  # whether there is padding is not known yet
+    # Demucs' last chunk also looks back by half of its size.
+    past = chunking.chunk_size // 2 if is_triangular(chunking) else 0
+    position = sample + padding(chunking) - chunking.chunk_size - past
+    first = max(0, position // chunking.step)
+    begin = first - first % chunking.batch_size
+    return begin if begin * chunking.step >= padding(chunking) else 0
 
 
 def latency_samples(chunking: Chunking) -> int:

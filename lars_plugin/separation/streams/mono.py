@@ -36,6 +36,10 @@ class MonoStream(ModelStream):
         super().reset()
         self._inner.reset()
 
+    def begin_at(self, sample: int) -> int | None:
+        super().reset()
+        return self._inner.begin_at(sample)
+
     def push_checked(self, wave: Wave) -> Steps:
         wide = np.broadcast_to(wave, (self._inner.channels, wave.shape[1]))
         return _narrowed((yield from self._inner.push_checked(wide)))

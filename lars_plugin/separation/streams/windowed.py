@@ -82,19 +82,38 @@ class RefinedStream(ModelStream):
         self._waiting = Fifo((rows,))  # the mixture's channels, then the stems'
         self._overlap = np.empty((rows, 0), np.float32)  # what the window before ended with
         self._tail: Wave | None = None  # the same, refined and fading out
+        self._early = self._drop = 0  # input and output samples that are not wanted
+
+    def begin_at(self, sample: int) -> int | None:
+        self.reset()
+        # The window before fades into the one that the sample is in.
+        window = max(0, sample // self._step - 1) * self._step
+        begin = self._rough.begin_at(window)
+        if begin is not None:
+            self._early, self._drop = window - begin, sample - window
+        return begin
 
     def push_checked(self, wave: Wave) -> Steps:
         result = yield from self._rough.push_checked(wave)
+        # What the network heard before the first window is not for the windows.
+        early = min(self._early, wave.shape[1])
+        self._early -= early
         # Copied: the caller may fill its block again.
-        self._mixture.append(wave.copy())
-        return (yield from self._run_whole(result))
+        self._mixture.append(wave[:, early:].copy())
+        return self._wanted((yield from self._run_whole(result)))
 
     def flush_steps(self) -> Steps:
         result = yield from self._run_whole((yield from self._rough.flush_steps()))
         if not self._ready:
-            return result
+            return self._wanted(result)
         last = yield from self._run(self._waiting.samples, last=True)
-        return np.concatenate([result, last], axis=2)
+        return self._wanted(np.concatenate([result, last], axis=2))
+
+    def _wanted(self, stems: Wave) -> Wave:
+        """Without what lies before the sample that the stream began at."""
+        drop = min(self._drop, stems.shape[2])
+        self._drop -= drop
+        return stems[..., drop:]
 
     @property
     def _ready(self) -> int:

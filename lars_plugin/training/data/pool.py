@@ -14,7 +14,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,10 @@ from lars_plugin.training.render.records import Records, RecordsConfig
 from lars_plugin.training.render.renderer import STEMS, Renderer, RendererConfig
 from lars_plugin.training.sounds.impulses import Impulses
 
-__all__ = ["Pool", "PoolConfig", "make_source", "varied"]
+if TYPE_CHECKING:
+    from lars_plugin.training.data.ray_renderers import RayRenderers
+
+__all__ = ["Pool", "PoolConfig", "make_source", "render_pieces", "varied"]
 
 Wave = NDArray[np.float32]
 
@@ -65,6 +68,8 @@ class PoolConfig:
             :data:`~lars_plugin.training.render.augmentations.AUGMENTATIONS`.
         reuse: how often an excerpt is drawn, on average, before another is rendered. More leaves
             a small machine more time for training.
+        engine: ``local``: processes of this machine; ``ray``: workers of a cluster.
+        address: of the cluster.
     """
 
     kits: str | tuple[str, ...]
@@ -83,6 +88,8 @@ class PoolConfig:
     records: float = 0.0
     reuse: float = 1.0
     without: tuple[str, ...] = ()
+    engine: str = "local"
+    address: str = "auto"
 
 
 def make_source(config: PoolConfig, seed: int) -> Source:
@@ -117,8 +124,7 @@ def _work(config: PoolConfig, index: int, out: Any) -> None:
     seed = config.seed + 7919 * index
     renderer = make_source(config, seed)
     while os.getppid() == parent:  # an orphan ends
-        whole = renderer.render(_PIECES * config.segment).astype(np.float16)
-        for piece in np.split(whole, _PIECES, axis=2):
+        for piece in render_pieces(config, renderer):
             out.put(piece)
 
 
@@ -155,8 +161,14 @@ def varied(rng: np.random.Generator, batch: Wave, count: int, *, balances: bool 
     return np.asarray(batch * flips, np.float32)
 
 
-class Pool:
-    """The latest excerpts of all workers. Drawing never waits once the pool is filled."""
+def render_pieces(config: PoolConfig, source: Source) -> list[NDArray[np.float16]]:
+    """The excerpts that are cut out of one rendering."""
+    whole = source.render(_PIECES * config.segment).astype(np.float16)
+    return np.split(whole, _PIECES, axis=2)
+
+
+class _Processes:
+    """Rendering processes of this machine."""
 
     def __init__(self, config: PoolConfig) -> None:
         context = multiprocessing.get_context("spawn")
@@ -167,6 +179,34 @@ class Pool:
         ]
         for worker in self._workers:
             worker.start()
+
+    def get(self, timeout: float) -> NDArray[np.float16]:
+        item: NDArray[np.float16] = self._queue.get(timeout=timeout)
+        return item
+
+    def alive(self) -> bool:
+        return all(worker.is_alive() for worker in self._workers)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.terminate()
+
+
+class Pool:
+    """The latest excerpts of all workers. Drawing never waits once the pool is filled.
+
+    Raises:
+        InputError, BridgeError: there is no Ray, or no cluster, for the engine ``ray``.
+    """
+
+    def __init__(self, config: PoolConfig) -> None:
+        self._renderers: _Processes | RayRenderers
+        if config.engine == "ray":
+            from lars_plugin.training.data.ray_renderers import RayRenderers
+
+            self._renderers = RayRenderers(config)
+        else:
+            self._renderers = _Processes(config)
         self._items: list[NDArray[np.float16]] = []
         self._next = 0
         self._config = config
@@ -175,7 +215,8 @@ class Pool:
         self.drawn = 0
         self._closed = False
         self._lock = threading.Lock()
-        threading.Thread(target=self._collect, daemon=True).start()
+        self._collector = threading.Thread(target=self._collect, daemon=True)
+        self._collector.start()
 
     def _collect(self) -> None:
         # A thread of its own: an excerpt is longer than a pipe's buffer, so its sender waits
@@ -187,7 +228,7 @@ class Pool:
                 time.sleep(0.05)
                 continue
             try:
-                item = self._queue.get(timeout=0.5)
+                item = self._renderers.get(timeout=0.5)
             except queue.Empty:
                 continue
             with self._lock:
@@ -205,7 +246,7 @@ class Pool:
             DatasetError: a rendering process died.
         """
         while len(self._items) < 2 * self._config.batch:
-            if not all(worker.is_alive() for worker in self._workers):
+            if not self._renderers.alive():
                 raise DatasetError("a rendering process died; its message is above")
             time.sleep(0.05)
 
@@ -229,5 +270,5 @@ class Pool:
     def close(self) -> None:
         """End the workers."""
         self._closed = True
-        for worker in self._workers:
-            worker.terminate()
+        self._collector.join(5.0)
+        self._renderers.close()

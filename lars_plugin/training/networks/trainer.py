@@ -65,6 +65,8 @@ class FitConfig:
     clip: float = 3.0
     seed: int = 0
     workers: int = 1
+    render_engine: str = "local"  # or "ray"
+    address: str = "auto"  # of the Ray cluster
     threads: int = 1
     pool: int = 480
     reuse: float = 1.0  # draws of an excerpt before another is rendered
@@ -252,24 +254,16 @@ class Trainer:
 
     def _spend(self) -> None:
         config = self.config
+        same = ("kits", "grooves", "segment", "batch", "pool", "workers", "synthetic_kits",
+                "stemgmd", "accompaniment", "reuse", "impulses", "records", "without",
+                "address")  # fmt: skip
         pool = Pool(
             PoolConfig(
-                kits=config.kits,
-                grooves=config.grooves,
-                segment=config.segment,
-                batch=config.batch,
-                pool=config.pool,
-                workers=config.workers,
-                synthetic_kits=config.synthetic_kits,
+                **{name: getattr(config, name) for name in same},
                 # A resumed run continues with new excerpts.
                 seed=config.seed * 1_000_003 + self.step,
                 exclude=config.exclude_kits,
-                stemgmd=config.stemgmd,
-                accompaniment=config.accompaniment,
-                reuse=config.reuse,
-                impulses=config.impulses,
-                records=config.records,
-                without=config.without,
+                engine=config.render_engine,
             )
         )
         saved = validated = self.spent

@@ -29,7 +29,7 @@ _UNUSED = {
     "clips": None, "stemgmd": None, "loss": "ours", "device": "cpu",
     "compile": False, "workers": 1, "reuse": 1.0, "silent_db": -30.0, "synthetic_kits": 32,
     "optimizer": "adamw", "cool": None, "level_weight": 0.0, "impulses": None, "records": 0.65,
-    "without": "",
+    "without": "", "render_engine": "local", "address": "auto",
 }  # fmt: skip
 
 _SECONDS = 5.0  # of an excerpt in training

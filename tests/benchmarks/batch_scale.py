@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How `lars batch` scales: figures of docs/batch.md.
+
+    python tests/benchmarks/batch_scale.py ledger              # 10^6 rows: register, resume, status
+    python tests/benchmarks/batch_scale.py overhead [FILES]    # per file, beyond the work
+    python tests/benchmarks/batch_scale.py throughput [WORKERS]  # 1 to WORKERS, local and Ray
+    python tests/benchmarks/batch_scale.py stemgmd             # core-hours by model and preset
+
+Each prints a Markdown table. `overhead` and `throughput` write recordings and stems into a
+temporary folder: some 100 MB for 10,000 files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lars_plugin.audio import write_audio
+from lars_plugin.batch.command import LEDGER
+from lars_plugin.batch.jobs import Output, Result
+from lars_plugin.batch.ledger import Item, Ledger
+from lars_plugin.cli import main
+from lars_plugin.separation.separator import Separator
+
+RATE = 44100
+STEMGMD_HOURS = 1224
+STEMS = ("kick", "snare", "toms", "hihat", "ride", "crash")
+
+
+class Clock:
+    """Time on the wall and of this process's processor, from now on: they differ where others use
+    the machine."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def text(self, scale: float = 1.0, unit: str = "s") -> str:
+        """Both."""
+        wall = (time.perf_counter() - self._wall) * scale
+        cpu = (time.process_time() - self._cpu) * scale
+        return f"{wall:.1f} {unit} ({cpu:.1f} of processor)"
+
+
+def noise(path: Path, seconds: float, seed: int = 0) -> None:
+    """A recording."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wave = np.random.default_rng(seed).standard_normal((2, round(seconds * RATE))) * 0.1
+    write_audio(path, wave.astype(np.float32), RATE, bits="16")
+
+
+def quietly(*command: str) -> float:
+    """Run a command line; seconds."""
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = main(list(command))
+    assert code == 0, command
+    return time.perf_counter() - start
+
+
+def ledger(rows: int) -> None:
+    """The ledger alone, without a look at the files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, LEDGER)
+
+        def items() -> Any:
+            for index in range(rows):
+                yield Item(f"/library/{index % 1000:03d}/{index:07d}.wav", "/library", "{}", index,
+                           "1795881356989934000", "0" * 64)  # fmt: skip
+
+        with Ledger(path) as table:
+            table.begin_run("local")
+            clock = Clock()
+            table.register(items())
+            registered = clock.text()
+            outputs = {
+                stem: Output(f"000/0000000/{stem}.wav", 88244, 1795881356989934000, "0" * 64)
+                for stem in STEMS
+            }
+            some = min(20_000, rows - 1)
+            clock = Clock()
+            for key in range(1, some + 1):
+                table.done(Result(key, "done", seconds=1.0, elapsed=0.1, worker="host:1",
+                                  sha256="0" * 64, outputs=outputs))  # fmt: skip
+            table.commit()
+            noted = clock.text(1e6 / some, "us")
+        base = sqlite3.connect(path)
+        with base:  # the others, but for the last
+            base.execute(
+                "UPDATE files SET (state, outputs, worker, sha256) ="
+                " (SELECT state, outputs, worker, sha256 FROM files WHERE id = 1) WHERE id < ?",
+                (rows,),
+            )
+        base.close()
+        with Ledger(path) as table:
+            clock = Clock()
+            table.begin_run("local")
+            table.register(items())
+            table.again(everything=False)
+            jobs = table.next_jobs(256)
+            resumed = clock.text()
+            assert len(jobs) == 1
+            clock = Clock()
+            table.counts()
+            counted = clock.text()
+        size = path.stat().st_size / 1e6
+    print("| rows | first registration | noting results, each | resume | counts | file |")
+    print("|---|---|---|---|---|---|")
+    print(f"| {rows:,} | {registered} | {noted} | {resumed} | {counted} | {size:.0f} MB |")
+
+
+def overhead(files: int, model: str) -> None:
+    """What a tiny file costs beyond what its worker does for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder)
+        noise(top / "in/0000.wav", 0.05)
+        for index in range(1, files):
+            os.link(top / "in/0000.wav", top / f"in/{index:05d}.wav")
+        # Hard links are one file to a scan of a folder; a manifest takes them by name.
+        rows = "\n".join(f"in/{path.name}" for path in sorted((top / "in").iterdir()))
+        (top / "list.csv").write_text("path\n" + rows)
+        common = ("-m", model, "-o", str(top / "out"), "-j", "1", "-q")
+        took = quietly("batch", str(top / "list.csv"), *common)
+        base = sqlite3.connect(top / "out" / LEDGER)
+        work, first, last = base.execute(
+            "SELECT sum(elapsed), min(finished - elapsed), max(finished) FROM files"
+        ).fetchone()
+        base.close()
+        resumed = quietly("batch", str(top / "list.csv"), *common)
+    print(
+        "| files | wall | work of the worker, each | overhead, each | resume, all outputs checked |"
+    )
+    print("|---|---|---|---|---|")
+    beyond = (last - first - work) / files
+    print(
+        f"| {files:,} | {took:.1f} s | {work / files * 1e3:.1f} ms | {beyond * 1e3:.2f} ms"
+        f" | {resumed:.1f} s |"
+    )
+
+
+def throughput(most: int, model: str, seconds: float, files: int, engines: list[str]) -> None:
+    """Hours of audio per hour with 1 to so many workers, once all are ready."""
+    print("| engine | workers | audio, s per s | ratio to ideal |")
+    print("|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        top = Path(folder)
+        for index in range(files):
+            noise(top / f"in/{index}.wav", seconds, index)
+        for engine in engines:
+            one = 0.0
+            for workers in range(1, most + 1):
+                out = top / f"{engine}{workers}"
+                more = ["--address", "local", "--cpus-per-worker", "0"] if engine == "ray" else []
+                quietly("batch", str(top / "in"), "-o", str(out), "-m", model, "-j", str(workers),
+                        "-q", "--engine", engine, *more)  # fmt: skip
+                base = sqlite3.connect(out / LEDGER)
+                first, last, audio = base.execute(
+                    "SELECT min(finished - elapsed), max(finished), sum(seconds) FROM files"
+                ).fetchone()
+                base.close()
+                speed = audio / (last - first)
+                one = one or speed
+                ideal = one * min(workers, len(os.sched_getaffinity(0)))
+                print(f"| {engine} | {workers} | {speed:.2f} | {speed / ideal:.2f} |", flush=True)
+
+
+def stemgmd(models: list[str], seconds: float) -> None:
+    """Core-hours for StemGMD, from the processor time of one excerpt on one core."""
+    import torch
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    wave = (rng.standard_normal((2, round(seconds * RATE))) * 0.1).astype(np.float32)
+    print("| model | preset | core-seconds per second | core-hours for 1,224 h |")
+    print("|---|---|---|---|")
+    for model in models:
+        presets = ("fast", "balanced", "best") if model == "lars-mini" else ("",)
+        for preset in presets:
+            separator = Separator(model, preset=preset or None, precision="auto")
+            separator.separate(wave[:, : RATE * 2], RATE)
+            # Processor time, not time on the clock: others may use the core meanwhile.
+            start = time.process_time()
+            separator.separate(wave, RATE)
+            ratio = (time.process_time() - start) / seconds
+            hours = STEMGMD_HOURS * ratio
+            print(f"| {model} | {preset or '-'} | {ratio:.3f} | {hours:.0f} |", flush=True)
+
+
+def run() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("ledger", "overhead", "throughput", "stemgmd"))
+    parser.add_argument("count", nargs="?", type=int)
+    parser.add_argument("--model", default="lars-live")
+    parser.add_argument("--models", default="lars-live,lars-mini")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each recording")
+    parser.add_argument("--files", type=int, default=24, help="recordings, for throughput")
+    parser.add_argument("--engines", default="local,ray")
+    args = parser.parse_args()
+    if args.what == "ledger":
+        ledger(args.count or 10**6)
+    elif args.what == "overhead":
+        overhead(args.count or 10_000, args.model)
+    elif args.what == "throughput":
+        engines = args.engines.split(",")
+        throughput(args.count or 4, args.model, args.seconds, args.files, engines)
+    else:
+        stemgmd(args.models.split(","), args.seconds)
+
+
+if __name__ == "__main__":
+    run()
