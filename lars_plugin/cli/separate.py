@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-__all__ = ["add_separate_parser", "run_separate"]
+__all__ = ["add_separate_parser", "run_separate", "separate_one"]
 
 _EPILOG = """\
 Inputs are files, folders (all audio files below them) and patterns, also quoted ones:
@@ -226,7 +226,7 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
     with Display(len(plan.work), shown=not args.quiet) as display:
 
         def work(task: Task, stop: threading.Event) -> Outcome:
-            return _separate_one(args, separator, task, display, stop)
+            return separate_one(args, separator, task, display, stop)
 
         waiting = [task.path for task in plan.work]
 
@@ -242,7 +242,7 @@ def _separate_all(args: argparse.Namespace, report: Report) -> None:
             raise
 
 
-def _separate_one(
+def separate_one(
     args: argparse.Namespace,
     separator: Separator,
     task: Task,
