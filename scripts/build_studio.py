@@ -28,7 +28,11 @@ def build(root: Path) -> str:
     """Build the page below a checkout; returns a line about what is missing, or nothing."""
     sources, web = root / "studio", root / "lars_plugin" / "studio" / "web"
     if not (sources / "package-lock.json").is_file():
-        return "" if (web / "index.html").is_file() else "the sources of the studio's page are not here"
+        return (
+            ""
+            if (web / "index.html").is_file()
+            else "the sources of the studio's page are not here"
+        )
     digest = _digest(sources)
     stamp = web / STAMP
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
