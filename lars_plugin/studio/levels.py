@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import sosfilt
 
 __all__ = ["k_weighting", "products"]
 
@@ -52,6 +51,8 @@ def products(
         ``channels`` per lane, and ``matrix``: rows and columns are the lanes' channels, lane by
         lane. None when it was stopped.
     """
+    from scipy.signal import sosfilt  # a second that the start need not wait
+
     files = [soundfile.SoundFile(path) for path in lanes]
     try:
         rate, channels = files[0].samplerate, files[0].channels

@@ -28,9 +28,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One studio for the tests of a file."""
+    """One studio for all tests that need none of their own."""
     server = Server(tmp_path_factory.mktemp("studio") / "LARS", models)
     try:
         yield server
@@ -38,7 +38,7 @@ def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         server.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(server: Server) -> Client:
     """A signed-in client of it."""
     return Client(server)

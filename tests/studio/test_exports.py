@@ -40,7 +40,7 @@ def lars(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
 OPTIONS = ("--model", "tiny", "--preset", "fast", "--redistribute")
 
 
-@pytest.mark.parametrize("kind, bits", [("wav", "16"), ("wav", "24"), ("wav", "32f"),
+@pytest.mark.parametrize(("kind", "bits"), [("wav", "16"), ("wav", "24"), ("wav", "32f"),
     ("flac", "16"), ("flac", "24")])  # fmt: skip
 @pytest.mark.usefixtures("lars")
 def test_the_zip_holds_the_files_of_lars_separate(client: Client, job: dict[str, Any], song: Path,
@@ -71,7 +71,7 @@ def test_loud_stems_are_lowered_as_lars_separate_does(client: Client, tmp_path: 
         assert client.get(f"{base}/{stem}.wav?bits=16&rescale=1") == same
 
 
-@pytest.mark.parametrize("query, options", [
+@pytest.mark.parametrize(("query", "options"), [
     ("map=gm&bpm=120", ()),
     ("map=superior&bpm=auto", ("--note-map", "superior", "--bpm", "auto")),
     ("bpm=97.5&quantise=1/16&strength=0.5",
@@ -132,7 +132,7 @@ def test_invalid_mixes_are_refused(client: Client, job: dict[str, Any], mix: str
 
 
 @pytest.mark.parametrize(
-    "file, bits", [("kick.mp3", "24"), ("kick.wav", "8"), ("kick.flac", "32f")]
+    ("file", "bits"), [("kick.mp3", "24"), ("kick.wav", "8"), ("kick.flac", "32f")]
 )
 def test_formats_that_cannot_be_written_are_refused(client: Client, job: dict[str, Any],
     file: str, bits: str) -> None:  # fmt: skip

@@ -142,7 +142,7 @@ def test_names_of_uploads_stay_in_the_folder(client: Client, server: Server, tmp
     assert not (server.folder.parent / "escape.wav").exists()
 
 
-@pytest.mark.parametrize("name, safe", [
+@pytest.mark.parametrize(("name", "safe"), [
     ("a/b/c.wav", "c.wav"), ("..", "recording"), ("nul", "recording nul"), ("a:b?.wav", "a_b_.wav"),
     ("  .x.", "x"), ("x\n\ty.wav", "xy.wav"), ("e\u0301.wav", "\u00e9.wav"),
 ])  # fmt: skip
