@@ -22,7 +22,7 @@ ROOMS = (
     ("model",), ("dsp",), ("networks",), ("backends",), ("refine",), ("composites",), ("zoo",),
     ("separation",), ("options",),
     ("chain",), ("midi",), ("evaluation",), ("bridge",), ("training",),
-    ("demo", "testing"), ("cli",), ("bench",),
+    ("demo", "testing"), ("cli",), ("studio",), ("bench",),
 )  # fmt: skip
 PLACE = {name: number for number, names in enumerate(ROOMS) for name in names}
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from lars_plugin.errors import AudioFileError, InputError, LarsError, ModelNotFoundError
 from lars_plugin.studio.job_routes import job_routes
+from lars_plugin.studio.requests import read_json
 from lars_plugin.studio.security import Guard, Sessions
 from lars_plugin.studio.settings import JobSettings
 from lars_plugin.studio.studio import Studio
@@ -34,9 +34,6 @@ __all__ = ["WEB", "make_app"]
 
 # The built page.
 WEB = Path(__file__).with_name("web")
-
-# Of a request that is no file.
-_MOST_JSON = 1 << 16
 
 
 def make_app(studio: Studio, sessions: Sessions, port: int, host: str = "") -> Guard:
@@ -112,23 +109,6 @@ async def _start(request: Request) -> Response:
         request.app.state.cookie, cookie, max_age=30 * 24 * 3600, httponly=True, samesite="strict"
     )
     return response
-
-
-async def read_json(request: Request) -> Any:
-    """The body of a small request.
-
-    Raises:
-        InputError: it is not JSON, or too long.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_JSON:
-            raise InputError("the request is too long")
-    try:
-        return json.loads(body or b"{}")
-    except ValueError:
-        raise InputError("the request must be JSON") from None
 
 
 async def _open(request: Request) -> Response:

@@ -23,6 +23,7 @@ from lars_plugin.audio.writer import check_format
 from lars_plugin.errors import InputError
 from lars_plugin.studio import exports, hits, lanes
 from lars_plugin.studio.ledger import Job
+from lars_plugin.studio.requests import read_json
 from lars_plugin.studio.settings import JobSettings
 from lars_plugin.studio.studio import Studio
 
@@ -85,8 +86,6 @@ async def _cancel(request: Request) -> Response:
 
 
 async def _retry(request: Request) -> Response:
-    from lars_plugin.studio.app import read_json
-
     studio, job = _of(request)
     data = await read_json(request)
     settings = None if data.get("settings") is None else JobSettings.from_json(data["settings"])
