@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from lars_plugin.studio.app import WEB
-from tests.studio.servers import SECONDS, Server
+from tests.studio.servers import SECONDS, Server, wait_for
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -86,7 +86,7 @@ class Studio:
 
 def choose(page: Page, model: str) -> None:
     """A model in the menu."""
-    page.get_by_label("Model", exact=True).select_option(model)
+    page.get_by_role("combobox", name="Model").select_option(model)
 
 
 def drop(page: Page, path: Path) -> None:
@@ -112,6 +112,11 @@ def add(page: Page, *paths: Path) -> None:
 def row(page: Page, name: str) -> Any:
     """The row of a recording in the list."""
     return page.locator(".queue li").filter(has_text=name)
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait for something in the page. Playwright's own way is `eval`, which the page forbids."""
+    wait_for(lambda: page.evaluate(expression))
 
 
 def ready(page: Page, name: str, hits: bool = False) -> None:

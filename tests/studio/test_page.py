@@ -28,6 +28,7 @@ from tests.studio.pages import (
     new_address,
     ready,
     row,
+    until,
 )
 from tests.studio.servers import RATE, Client, Server, recording, wait_for
 
@@ -105,7 +106,7 @@ def test_a_loop_is_exact_to_the_sample(page: Page, server: Server) -> None:
 
 def test_the_clock_advances_and_pauses(page: Page) -> None:
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("window.larsStudio.position > 0.3 * 44100")
+    until(page, "window.larsStudio.position > 0.3 * 44100")
     assert page.evaluate("window.larsStudio.time") > 0
     page.get_by_role("button", name="Pause").click()
     at = page.evaluate("window.larsStudio.position")
@@ -117,10 +118,10 @@ def test_the_clock_advances_and_pauses(page: Page) -> None:
 def test_it_stops_at_the_end_and_begins_again(page: Page) -> None:
     page.evaluate("window.larsStudio.seek(window.larsStudio.frames - 9000)")
     page.keyboard.press("Space")
-    page.wait_for_function("!window.larsStudio.playing")
+    until(page, "!window.larsStudio.playing")
     assert page.evaluate("window.larsStudio.position === window.larsStudio.frames")
     page.keyboard.press("Space")
-    page.wait_for_function("window.larsStudio.playing && window.larsStudio.position > 4000")
+    until(page, "window.larsStudio.playing && window.larsStudio.position > 4000")
 
 
 def test_keys_mute_and_solo(page: Page, server: Server) -> None:
@@ -141,7 +142,7 @@ def test_faders_change_gain_and_pan_as_the_remix_does(page: Page, server: Server
     page.evaluate("window.larsStudio.seek(0)")
     heard = render(page, 0, 20000)
     with page.expect_download() as taken:
-        page.get_by_label("Format").select_option("wav 32f")
+        page.get_by_role("combobox", name="Format").select_option("wav 32f")
         page.get_by_role("button", name="This remix").click()
     remix = soundfile.read(taken.value.path())[0].T
     assert np.abs(remix[:, :20000] - heard).max() < 1e-5
@@ -192,16 +193,14 @@ def test_zoom_and_spectrogram_show_more(page: Page) -> None:
     wait_for(lambda: lane.locator("canvas").last.screenshot() != before)
     page.get_by_role("button", name="Spectrogram of Snare").click()
     expect(lane.locator("canvas.spectrogram")).to_be_visible()
-    page.wait_for_function("document.querySelector('canvas.spectrogram').height === 96")
+    until(page, "document.querySelector('canvas.spectrogram').height === 96")
     page.get_by_role("button", name="Spectrogram of Snare").click()
     page.get_by_role("button", name="All", exact=True).click()
 
 
 def test_meters_move_while_it_plays(page: Page) -> None:
     page.keyboard.press("Space")
-    page.wait_for_function(
-        "parseFloat(document.querySelector('.transport .meter i').style.width) > 20"
-    )
+    until(page, "parseFloat(document.querySelector('.transport .meter i').style.width) > 20")
 
 
 def test_a_hit_tells_what_it_is(page: Page, studio: Studio) -> None:
@@ -227,7 +226,7 @@ def test_what_is_taken_away_is_what_the_command_line_writes(
     assert main(["separate", str(song), "-o", str(tmp_path), "-m", "tiny", "-q"]) == 0
     out = tmp_path / "page.mid"
     assert main(["midi", str(song), "-m", "tiny", "-o", str(out), "-q"]) == 0
-    page.get_by_label("Format").select_option("wav 24")
+    page.get_by_role("combobox", name="Format").select_option("wav 24")
     with page.expect_download() as taken:
         page.get_by_role("button", name="All stems (zip)").click()
     archive = zipfile.ZipFile(io.BytesIO(Path(taken.value.path()).read_bytes()))
@@ -323,7 +322,7 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (3840, 2160)])
 def test_everyone_can_use_it(page: Page, theme: str, width: int, height: int) -> None:
-    page.get_by_label("Colours").select_option(theme)
+    page.get_by_role("combobox", name="Colours").select_option(theme)
     page.set_viewport_size({"width": width, "height": height})
     try:
         assert violations(page) == []
@@ -343,6 +342,6 @@ def test_a_phone_drops_listens_and_takes_away(
     studio = Studio(chromium, new_address(server), **phone)
     row(studio.page, "page.wav").get_by_role("button", name="page.wav").first.tap()
     studio.page.get_by_role("button", name="Play").tap()
-    studio.page.wait_for_function("window.larsStudio.position > 9000")
+    until(studio.page, "window.larsStudio.position > 9000")
     studio.page.get_by_role("button", name="Solo Snare").tap()
     studio.close()
