@@ -40,7 +40,7 @@ def build(root: Path) -> str:
     npm = shutil.which("npm")
     if npm is None:
         return (
-            "no npm: the page of `lars studio` is not built; install Node.js 20 or newer with npm"
+            "no npm: the page of `lars studio` is not built; install Node.js 18 or newer with npm"
             " and run python scripts/build_studio.py"
         )
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]

@@ -7,6 +7,8 @@ import argparse
 import ipaddress
 import os
 import socket
+import sys
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from lars_plugin.studio.folders import Folders
 
 __all__ = ["add_studio_parser", "run_studio"]
+
+_BROWSER = 15.0  # seconds that a browser may take to open
 
 _EPILOG = """\
 Stems lie below the folder, in one of their own for each recording, as 32-bit float WAV; the page
@@ -84,7 +88,9 @@ def run_studio(args: argparse.Namespace) -> int:
     while lock is None:
         url = hand_over(folders.state, files, settings.to_json())
         if url is not None:
-            _show(url, args, "the studio is running already; ")
+            opening = _show(url, args, "the studio is running already; ")
+            if opening is not None:
+                opening.join(_BROWSER)
             return 0
         if time.monotonic() > deadline:
             raise LarsError(f"another studio holds {folders.root} but does not answer; stop it")
@@ -170,9 +176,21 @@ def _listen(host: str, port: int, last: int) -> socket.socket:
     raise LarsError(f"cannot listen on {host} port {port}: {reason}; choose another --port")
 
 
-def _show(url: str, args: argparse.Namespace, before: str) -> None:
+def _show(url: str, args: argparse.Namespace, before: str) -> threading.Thread | None:
+    """Print an address and open it; returns what opens it, if a browser is wanted."""
     print(f"{before}open {url}", flush=True)
-    if not args.no_browser:
-        import webbrowser
+    if args.no_browser or not _has_screen():
+        return None
+    import webbrowser
 
-        webbrowser.open(url)
+    # Some browsers keep whoever opens them waiting.
+    opening = threading.Thread(target=webbrowser.open, args=(url,), daemon=True)
+    opening.start()
+    return opening
+
+
+def _has_screen() -> bool:
+    """A browser in the terminal would take it from us."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -53,5 +53,7 @@ function taken(event: KeyboardEvent): boolean {
     if (element.type === "range") return /^(Arrow|Home|End|Page)/.test(event.key);
     return element.type === "checkbox" ? press : true;
   }
-  return press && ["BUTTON", "A", "SUMMARY"].includes(element.tagName);
+  // A button that was clicked keeps the focus, but its owner means the transport.
+  const chosen = element.matches(":focus-visible");
+  return press && chosen && ["BUTTON", "A", "SUMMARY"].includes(element.tagName);
 }

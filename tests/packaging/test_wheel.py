@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -61,6 +62,8 @@ def test_the_wheel_holds_models_and_types_and_claims_no_foreign_names(wheel: Pat
     assert "lars_plugin/_models/mdx23c-small/config.yaml" in names
     assert "lars_plugin/evaluation/templates/report.html.j2" in names
     assert "lars_plugin/py.typed" in names
+    if shutil.which("npm"):  # which builds the studio's page
+        assert "lars_plugin/studio/web/index.html" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"lars_plugin"}

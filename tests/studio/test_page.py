@@ -199,6 +199,8 @@ def test_zoom_and_spectrogram_show_more(page: Page) -> None:
 
 
 def test_meters_move_while_it_plays(page: Page) -> None:
+    # The button that was clicked last has the focus, and is not pressed by this.
+    page.get_by_role("button", name="All", exact=True).click()
     page.keyboard.press("Space")
     until(page, "parseFloat(document.querySelector('.transport .meter i').style.width) > 20")
 
@@ -291,6 +293,25 @@ def test_an_open_page_goes_on_when_the_server_comes_back(
         studio.close()
     finally:
         server.close()
+
+
+def test_a_folder_gives_its_recordings(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "takes" / "more").mkdir(parents=True)
+    recording(tmp_path / "takes" / "first take.wav", 0.2)
+    recording(tmp_path / "takes" / "more" / "second take.flac", 0.2)
+    (tmp_path / "takes" / "notes.txt").write_text("no recording")
+    page.locator("input[webkitdirectory]").set_input_files(tmp_path / "takes")
+    expect(row(page, "first take.wav")).to_be_visible()
+    expect(row(page, "second take.flac")).to_be_visible()
+    expect(row(page, "notes.txt")).to_have_count(0)
+    expect(page.get_by_role("alert")).to_be_empty()
+
+
+def test_a_model_that_is_not_here_offers_its_download(page: Page) -> None:
+    choose(page, "mdx23c-music")
+    expect(page.get_by_role("button", name=re.compile(r"Download \d+ MB"))).to_be_visible()
+    expect(page.get_by_text("Licence of the weights:")).to_be_visible()
+    choose(page, "tiny")
 
 
 def test_errors_are_one_line_in_the_page(page: Page, tmp_path: Path) -> None:

@@ -10,6 +10,10 @@ const AHEAD = 1.5; // seconds on the clock beyond now
 const BEGIN = 0.04; // seconds between the first piece and its sound
 const TICK = 100; // milliseconds
 
+/** Where a recording was when its lanes changed, as when its stems are ready. */
+const left = { id: "", position: 0, playing: false, at: 0 };
+const SAME = 1000; // milliseconds in which one engine follows another
+
 export class Engine {
   playing = false;
   original = false;
@@ -203,7 +207,17 @@ export class Engine {
     return [buffer.getChannelData(0), buffer.getChannelData(1)];
   }
 
+  /** Go on where the last engine of this recording has just stopped. */
+  follow(): void {
+    if (left.id !== this.job.id || performance.now() - left.at > SAME) return;
+    this.seek(left.position);
+    if (left.playing) void this.play();
+  }
+
   close(): void {
+    Object.assign(left, {
+      id: this.job.id, position: this.position, playing: this.playing, at: performance.now(),
+    });
     this.halt();
     this.playing = false;
     void this.context?.close();

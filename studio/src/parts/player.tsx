@@ -36,6 +36,7 @@ export function Player({ job }: { job: Job }) {
   useEngine(engine);
   useEffect(() => {
     window.larsStudio = engine;
+    engine.follow();
     return () => engine.close();
   }, [engine]);
   useEffect(() => {
