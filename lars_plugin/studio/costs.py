@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from lars_plugin import __version__
-from lars_plugin.errors import InputError, LarsError
+from lars_plugin.errors import CancelledError, InputError, LarsError
 from lars_plugin.files import AtomicFiles
 
 __all__ = ["Costs"]
 
 log = logging.getLogger(__name__)
 
-_RATE, _SECONDS = 44100, 8.0
+_RATE, _SECONDS = 44100, 6.0
 # A shorter job says more about its beginning, when the network is compiled, than about the model.
 _SHORTEST = 60.0
 _MOST_WAITING = 64
@@ -91,6 +91,10 @@ class Costs:
             model, preset = self._waiting.popleft()
         try:
             elapsed = _measure(model, preset, stop)
+        except CancelledError:
+            with self._lock:
+                self._waiting.append((model, preset))  # later
+            return False
         except LarsError as error:
             log.debug("measuring %s: %s", model, error)
             return True

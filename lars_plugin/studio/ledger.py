@@ -128,6 +128,10 @@ class Ledger:
         with self._lock:
             return iter(list(self._jobs.values()))
 
+    def __contains__(self, job: Job) -> bool:
+        with self._lock:
+            return self._jobs.get(job.id) is job
+
     def get(self, job_id: str) -> Job:
         """The job with this id.
 

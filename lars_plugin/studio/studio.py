@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from lars_plugin.studio.worker import Worker
 from lars_plugin.zoo.registry import cache_folder
 
 __all__ = ["Studio"]
+
+_PATIENCE = 20.0  # seconds
 
 
 class Studio:
@@ -105,10 +108,13 @@ class Studio:
         self.worker.wake()
 
     def remove(self, job: Job, *, stems: bool) -> bool:
-        """Remove a job; False: it is at work and has to stop first."""
+        """Remove a job, when it has stopped; False: that takes too long."""
         self.worker.cancel(job)
-        if not self.worker.release(job):
-            return False
+        deadline = time.monotonic() + _PATIENCE
+        while not self.worker.release(job):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
         self.ledger.remove(job)
         self.folders.remove(job, stems=stems)
         return True

@@ -103,7 +103,13 @@ class Worker:
     def _run(self) -> None:
         while not self._ending:
             self._wake.clear()
-            if not self._next():
+            try:
+                found = self._next()
+            except Exception:  # a full disk when the ledger is written, say
+                log.exception("a job could not be done; trying again")
+                time.sleep(1.0)
+                continue
+            if not found:
                 self._wake.wait()
 
     def _next(self) -> bool:
@@ -118,7 +124,7 @@ class Worker:
                 with self._lock:
                     if self._ending:
                         return False
-                    if not wanted(job):
+                    if not wanted(job) or job not in self._ledger:
                         continue
                     stop = threading.Event()
                     self._at_work = job.id, stop

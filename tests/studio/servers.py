@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -191,7 +191,7 @@ class Client:
         job: dict[str, Any] = wait_for(there)
         return job
 
-    def events(self) -> Iterator[tuple[str, Any]]:
+    def events(self) -> Generator[tuple[str, Any], None, None]:
         """Kind and data of server-sent events, until the stream is closed."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=SECONDS)
         connection.request("GET", "/api/events", headers={"Cookie": self.cookie})

@@ -308,7 +308,7 @@ def test_a_folder_gives_its_recordings(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_not_here_offers_its_download(page: Page) -> None:
-    choose(page, "mdx23c-music")
+    choose(page, "htdemucs")
     expect(page.get_by_role("button", name=re.compile(r"Download \d+ MB"))).to_be_visible()
     expect(page.get_by_text("Licence of the weights:")).to_be_visible()
     choose(page, "tiny")
