@@ -36,7 +36,7 @@ def _stems(job: Job, folders: Folders) -> Stems:
 
 
 def find(job: Job, folders: Folders) -> None:
-    """Find the hits of a job and keep them; none in stems that are no drums."""
+    """Find the hits of a job and keep them; none in stems other than drums."""
     hits: list[DrumHit] = []
     if any(name in DRUMS for name in job.stems):
         hits = find_hits(_options(job, folders), _stems(job, folders))

@@ -22,7 +22,7 @@ __all__ = ["MIXTURE", "Job", "Ledger"]
 
 log = logging.getLogger(__name__)
 
-# The lane that is no stem.
+# The lane that is not a stem.
 MIXTURE = "mixture"
 
 # Jobs in the ledger, done or not.
