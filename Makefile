@@ -37,7 +37,7 @@ studio: $(STAMP) npm
 studio-lint: studio
 	@if [ -d studio/node_modules ]; then npm --prefix studio run --silent types && \
 		npm --prefix studio run --silent lint; \
-	else echo "no npm: types and style of the studio's page are not checked"; fi
+	else echo "no studio/node_modules: types and style of the page are not checked"; fi
 
 # Tests open the HTML report and the studio in a real browser. Debian, as root: installed;
 # elsewhere they are skipped and say so.

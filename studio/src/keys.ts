@@ -4,6 +4,13 @@ import type { Engine } from "./audio/engine";
 import { zoomed, type View } from "./draw/view";
 import { store } from "./store";
 
+// Whether the focus went where it is by a click rather than by the keyboard.
+let clicked = false;
+window.addEventListener("pointerdown", () => (clicked = true), true);
+window.addEventListener("keydown", (event) => {
+  if (event.key === "Tab") clicked = false;
+}, true);
+
 export function handleKey(
   event: KeyboardEvent, engine: Engine, view: View, setView: (view: View) => void,
 ): void {
@@ -54,6 +61,5 @@ function taken(event: KeyboardEvent): boolean {
     return element.type === "checkbox" ? press : true;
   }
   // A button that was clicked keeps the focus, but its owner means the transport.
-  const chosen = element.matches(":focus-visible");
-  return press && chosen && ["BUTTON", "A", "SUMMARY"].includes(element.tagName);
+  return press && !clicked && ["BUTTON", "A", "SUMMARY"].includes(element.tagName);
 }

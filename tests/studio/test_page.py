@@ -198,11 +198,23 @@ def test_zoom_and_spectrogram_show_more(page: Page) -> None:
     page.get_by_role("button", name="All", exact=True).click()
 
 
-def test_meters_move_while_it_plays(page: Page) -> None:
-    # The button that was clicked last has the focus, and is not pressed by this.
-    page.get_by_role("button", name="All", exact=True).click()
+def test_a_button_that_the_keyboard_chose_is_pressed_by_space(page: Page) -> None:
+    page.get_by_role("button", name="To the beginning").focus()
+    page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    until(page, "parseFloat(document.querySelector('.transport .meter i').style.width) > 20")
+    assert page.evaluate("window.larsStudio.loop !== null && !window.larsStudio.playing")
+
+
+def test_meters_move_while_it_plays(page: Page) -> None:
+    page.get_by_role("button", name="Original", exact=True).click()
+    page.get_by_role("button", name="Loop").click()
+    # The button that was clicked last has the focus, and is not pressed by this.
+    page.keyboard.press("Space")
+    until(page, "window.larsStudio.playing")
+    assert page.evaluate("window.larsStudio.loop !== null")
+    width = "parseFloat(document.querySelector('{} .meter i').style.width)"
+    until(page, f"{width.format('.transport')} > 20")
+    until(page, f"{width.format('.lane[data-lane=mixture]')} > 20")
 
 
 def test_a_hit_tells_what_it_is(page: Page, studio: Studio) -> None:
