@@ -6,8 +6,9 @@ import { BLOCK, Blocks } from "./blocks";
 import { Mixer, matching, type Fader } from "./mixer";
 import { Run, pieceAt, type Loop } from "./schedule";
 
-const AHEAD = 1.5; // seconds on the clock beyond now
+const AHEAD = 4; // seconds on the clock beyond now
 const BEGIN = 0.04; // seconds between the first piece and its sound
+const LATE = 0.01; // seconds before its sound in which a piece can still be placed
 const TICK = 100; // milliseconds
 
 /** Where a recording was when its lanes changed, as when its stems are ready. */
@@ -166,6 +167,10 @@ export class Engine {
       const piece = pieceAt(next, this.frames, this.loop);
       const block = await this.blocks.get(Math.floor(next / BLOCK));
       if (turn !== this.turn) return;
+      if (at > 0 && run.zero + at < (context.currentTime + LATE) * rate) {
+        this.begin(next); // it came too late: a gap, but never lanes that run apart
+        return;
+      }
       run.place(at, piece, block);
       at += piece.length;
       next = piece.next;
