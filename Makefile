@@ -12,24 +12,43 @@ STAMP := $(VENV)/.lars-installed
 # An index of torch builds, for instance one without CUDA; empty: pip's own.
 TORCH_INDEX ?=
 
-.PHONY: release-check node demo test check docs test-pythons browser jack vst3 formats lint clean plugin test-plugin juce hosts
+.PHONY: release-check demo test check docs test-pythons npm studio studio-lint browser jack vst3 formats lint clean plugin test-plugin juce hosts
 .DELETE_ON_ERROR:
 
-demo: $(STAMP)
+demo: $(STAMP) studio
 	$(BIN)/lars demo -o lars-demo
 
-test: $(STAMP) browser jack vst3 formats node lint hosts
+test: $(STAMP) studio browser jack vst3 formats lint studio-lint hosts
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest tests/host
 
-# One test opens the HTML report in a real browser. Debian, as root: installed; elsewhere that
-# test is skipped and says so.
+# The page of `lars studio` is built by npm. Debian, as root: installed; elsewhere the page is left
+# out, which is said, and `lars studio` says what to do.
+npm:
+	@{ command -v node && command -v npm; } >/dev/null || \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; \
+	else echo "no npm: the page of lars studio is not built, its tests will be skipped, and the"; \
+		echo "workflows and the Dockerfile are not linted"; fi
+
+studio: $(STAMP) npm
+	@$(BIN)/python scripts/build_studio.py || true
+
+# Types and style of the page.
+studio-lint: studio
+	@if [ -d studio/node_modules ]; then npm --prefix studio run --silent types && \
+		npm --prefix studio run --silent lint; \
+	else echo "no studio/node_modules: types and style of the page are not checked"; fi
+
+# Tests open the HTML report and the studio in a real browser. Debian, as root: installed;
+# elsewhere they are skipped and say so.
 browser:
 	@command -v chromium >/dev/null || \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
-	else echo "no chromium: the test of the HTML report in a browser will be skipped"; fi
+	else echo "no chromium: the tests in a browser will be skipped"; fi
 
 # Two tests play MIDI into a real port, JACK's, which needs no hardware. Debian, as root: installed.
 jack:
@@ -54,17 +73,10 @@ check: lint
 		tests/bridge/client/test_alignment.py \
 		tests/evaluation/test_metrics.py tests/evaluation/test_scoring.py tests/test_public_names.py
 
-release-check: $(STAMP) node
+release-check: $(STAMP) npm
 	$(BIN)/python scripts/build_packages.py --strict build/dist
 	LARS_DIST=build/dist $(BIN)/python -m pytest -q tests/packaging
 
-# The linters of workflows and Dockerfiles come from npm. Debian, as root: installed.
-node:
-	@{ command -v node && command -v npm; } >/dev/null || \
-	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; \
-	else echo "no node or npm: the workflows and the Dockerfile are not linted"; fi
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

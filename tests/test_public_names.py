@@ -22,7 +22,7 @@ ROOMS = (
     ("model",), ("dsp",), ("networks",), ("backends",), ("refine",), ("composites",), ("zoo",),
     ("separation",), ("options",), ("cluster",),
     ("chain",), ("midi",), ("evaluation",), ("bridge",), ("training",),
-    ("demo", "testing"), ("cli",), ("bench",), ("batch",),
+    ("demo", "testing"), ("cli",), ("bench",), ("batch",), ("studio",),
 )  # fmt: skip
 PLACE = {name: number for number, names in enumerate(ROOMS) for name in names}
 

@@ -45,6 +45,7 @@ COMMANDS = (
     Command("separate", "split drum recordings into stems", "lars_plugin.cli.separate"),
     Command("batch", "separate a library, on one machine or on Ray", "lars_plugin.batch.command"),
     Command("midi", "transcribe drum recordings to MIDI", "lars_plugin.cli.midi"),
+    Command("studio", "a page to separate, hear and remix drums", "lars_plugin.studio.command"),
     Command("demo", "separate a drum performance made on the spot", "lars_plugin.cli.demo"),
     Command("models", "list, download, convert and export models", "lars_plugin.zoo.command"),
     Command("evaluate", "score models on clips with stems", "lars_plugin.evaluation.command"),

@@ -25,7 +25,7 @@ from lars_plugin.files import write_failure
 from lars_plugin.separation.prefetch import Ahead, Behind
 from lars_plugin.separation.separator import Progress, Separator
 
-__all__ = ["RESIDUAL", "Clipping", "FileResult", "separate_file"]
+__all__ = ["RESIDUAL", "Clipping", "FileResult", "fitting_gain", "separate_file"]
 
 # The name beside the stems for what they leave of the mixture.
 RESIDUAL = "residual"
@@ -141,7 +141,7 @@ def separate_file(
             if rescale and bits != "32f":
                 with _Spool(writers[0].path, (len(names), choice.count)) as spool:
                     _behind(spool.write, blocks)
-                    gain = _fitting_gain(spool.peak, int(bits))
+                    gain = fitting_gain(spool.peak, int(bits))
                     for block in spool.blocks():
                         _write(writers, block * np.float32(gain))
             else:
@@ -233,7 +233,7 @@ def _write(writers: list[AudioWriter], block: Wave) -> None:
         writer.write(wave)
 
 
-def _fitting_gain(peak: float, bits: int) -> float:
+def fitting_gain(peak: float, bits: int) -> float:
     """The gain that brings a peak beyond full scale to the largest sample of this width."""
     return (1 - 2.0 ** (1 - bits)) / peak if peak > 1 else 1.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -56,6 +57,8 @@ def test_the_wheel_holds_models_and_types_and_claims_no_foreign_names(wheel: Pat
     assert "lars_plugin/_models/mdx23c-small/config.yaml" in names
     assert "lars_plugin/evaluation/templates/report.html.j2" in names
     assert "lars_plugin/py.typed" in names
+    if shutil.which("npm"):  # which builds the studio's page
+        assert "lars_plugin/studio/web/index.html" in names
     for name in ("LICENSE", "THIRD_PARTY.md"):
         assert any(one.endswith(f"licenses/{name}") for one in names)
     # Converted models would add 40 MB: they are an archive of their own.

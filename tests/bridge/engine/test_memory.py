@@ -86,7 +86,11 @@ def zoo_like(name: str) -> AnyModel:
     return load_composite(name, zoo_like) or Model(config, stand_in.backend)
 
 
-@pytest.mark.parametrize("name", [config.name for config in list_models()])
+# What cascade-best is depends on what is here.
+ZOO = [config.name for config in list_models() if config.name != "cascade-best"]
+
+
+@pytest.mark.parametrize("name", ZOO)
 def test_every_model_of_the_zoo_opens_live_at_192_khz(name: str) -> None:
     wish = Open(model=name, mode=Open.LIVE, sample_rate=192000.0)
     Memory().take(1, stream_bytes(zoo_like(name), wish))

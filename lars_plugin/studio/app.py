@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The routes of the studio. All but the start address are behind :mod:`.security`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from anyio.to_thread import run_sync
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from lars_plugin.errors import AudioFileError, InputError, LarsError, ModelNotFoundError
+from lars_plugin.studio.job_routes import job_routes
+from lars_plugin.studio.requests import read_json
+from lars_plugin.studio.security import Guard, Sessions
+from lars_plugin.studio.settings import JobSettings
+from lars_plugin.studio.studio import Studio
+
+__all__ = ["WEB", "make_app"]
+
+# The built page.
+WEB = Path(__file__).with_name("web")
+
+
+def make_app(studio: Studio, sessions: Sessions, port: int, host: str = "") -> Guard:
+    """The application, guarded.
+
+    Args:
+        studio: what it serves.
+        sessions: who may come in.
+        port: that is listened on.
+        host: see :class:`Guard`.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        studio.start()
+        try:
+            yield
+        finally:
+            studio.events.close()
+            await run_sync(studio.stop)
+
+    routes = [
+        Route("/", _index),
+        Route("/start", _start),
+        Route("/control/open", _open, methods=["POST"]),
+        Route("/api/state", _state),
+        Route("/api/events", _events),
+        Route("/api/upload", _upload, methods=["POST"]),
+        Route("/api/models/{name}/{what}", _model, methods=["POST"]),
+        *job_routes(),
+        Mount("/assets", StaticFiles(directory=WEB / "assets", check_dir=False)),
+    ]
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={LarsError: _lars_error, HTTPException: _http_error},
+    )
+    guard = Guard(app, sessions, port, host)
+    app.state.studio, app.state.sessions, app.state.cookie = studio, sessions, guard.cookie_name
+    app.state.address = guard.address
+    return guard
+
+
+async def _lars_error(_request: Request, error: Exception) -> Response:
+    missing = isinstance(error, ModelNotFoundError)
+    status = 404 if missing else 400 if isinstance(error, InputError | AudioFileError) else 500
+    return JSONResponse({"error": " ".join(str(error).split())}, status)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+def _studio(request: Request) -> Studio:
+    studio: Studio = request.app.state.studio
+    return studio
+
+
+async def _index(_request: Request) -> Response:
+    return FileResponse(WEB / "index.html")
+
+
+async def _start(request: Request) -> Response:
+    cookie = request.app.state.sessions.exchange(request.query_params.get("token", ""))
+    if cookie is None:
+        return Response(
+            "this address has been used, or is too old: run `lars studio` once more and open the"
+            " address it prints\n", 401, media_type="text/plain",
+        )  # fmt: skip
+    response = RedirectResponse("/", 303)
+    response.set_cookie(
+        request.app.state.cookie, cookie, max_age=30 * 24 * 3600, httponly=True, samesite="strict"
+    )
+    return response
+
+
+async def _open(request: Request) -> Response:
+    """Files of another `lars studio`, and a new address for its browser."""
+    data = await read_json(request)
+    paths, settings = data.get("paths", []), JobSettings.from_json(data.get("settings", {}))
+    error = ""
+    if paths:
+        try:
+            await run_sync(_studio(request).open, [str(path) for path in paths], settings)
+        except LarsError as failure:
+            error = " ".join(str(failure).split())
+    token = request.app.state.sessions.new_token()
+    url = f"{request.app.state.address}/start?token={token}"
+    return JSONResponse({"url": url, "error": error})
+
+
+async def _state(request: Request) -> Response:
+    return JSONResponse(await run_sync(_studio(request).snapshot))
+
+
+async def _events(request: Request) -> Response:
+    studio = _studio(request)
+    if studio.events.full:
+        raise HTTPException(429, "too many pages are open; close some")
+    return StreamingResponse(studio.events.listen(studio.snapshot), media_type="text/event-stream")
+
+
+async def _upload(request: Request) -> Response:
+    studio = _studio(request)
+    job = await studio.uploads.take(request)
+    studio.worker.wake()
+    return JSONResponse(job.to_json(), 201)
+
+
+async def _model(request: Request) -> Response:
+    studio, name = _studio(request), request.path_params["name"]
+    actions: dict[str, Callable[[], Any]] = {
+        "download": partial(studio.downloads.start, name),
+        "cancel": partial(studio.downloads.cancel, name),
+        "measure": partial(_measure, studio, name, request.query_params.get("preset", "")),
+    }
+    if request.path_params["what"] not in actions:
+        raise HTTPException(404, "no such action")
+    await run_sync(actions[request.path_params["what"]])
+    return JSONResponse({})
+
+
+def _measure(studio: Studio, name: str, preset: str) -> None:
+    settings = JobSettings(model=name, preset=preset)
+    studio.costs.request(settings.model, settings.preset)
+    studio.worker.wake()

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs: from a file to stems, across cancelling, reloading and restarting."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.studio.servers import Client, Server, recording, wait_for
+
+
+def test_a_job_tells_its_progress_and_its_end(client: Client, tmp_path: Path) -> None:
+    events = client.events()
+    kind, snapshot = next(events)
+    assert kind == "snapshot"
+    assert "tiny" in [model["name"] for model in snapshot["models"]]
+    job = client.upload(recording(tmp_path / "drums.wav", 4.0), model="tiny")
+    seen = []
+    for kind, data in events:
+        if kind == "job" and data["id"] == job["id"]:
+            seen.append((data["status"], data["stage"], data["hits"]))
+            if data["hits"] == "done":
+                break
+    events.close()
+    assert ("running", "separating", "none") in seen
+    assert seen[-1] == ("done", "", "done")
+    assert data["stems"] == ["kick", "snare", "toms", "hihat", "ride", "crash"]
+    assert data["frames"] == 4 * 44100
+
+
+def test_jobs_are_cancelled_retried_and_removed(client: Client, server: Server,
+    tmp_path: Path) -> None:  # fmt: skip
+    first = client.upload(recording(tmp_path / "long.wav", 20.0), model="slow")
+    second = client.upload(recording(tmp_path / "waits.wav", 0.5), model="tiny")
+    wait_for(lambda: client.wait(first["id"], "running")["stage"] == "separating")
+    assert client.job(second["id"])["status"] == "waiting"  # type: ignore[index]
+    client.post(f"/api/jobs/{first['id']}/cancel")
+    client.wait(first["id"], "cancelled")
+    assert not list((server.folder / first["folder"]).glob("*"))
+    client.wait(second["id"], "done", hits="done")
+    # With other settings.
+    client.post(f"/api/jobs/{first['id']}/retry", {"settings": {"model": "tiny"}})
+    done = client.wait(first["id"], "done")
+    assert done["settings"]["model"] == "tiny"
+    status, message = client.error("POST", f"/api/jobs/{'0' * 16}/retry", b"")
+    assert (status, message) == (404, "no such job; it may have been removed")
+    client.wait(first["id"], hits="done")
+    assert client.request("DELETE", f"/api/jobs/{first['id']}")[0] == 200
+    assert client.job(first["id"]) is None
+    assert (server.folder / first["folder"] / "kick.wav").is_file()
+    assert not Path(first["source"]).exists()
+    assert client.request("DELETE", f"/api/jobs/{second['id']}?stems=1")[0] == 200
+    assert not (server.folder / second["folder"]).exists()
+
+
+def test_a_job_of_the_same_name_gets_a_folder_of_its_own(client: Client, tmp_path: Path) -> None:
+    path = recording(tmp_path / "same.wav", 0.2)
+    folders = {client.upload(path, model="tiny")["folder"] for _ in range(3)}
+    assert folders == {"same", "same 2", "same 3"}
+
+
+def test_a_recording_with_six_channels_says_what_to_choose(client: Client, tmp_path: Path) -> None:
+    path = recording(tmp_path / "six.wav", 0.5, channels=6)
+    job = client.upload(path, model="tiny")
+    failed = client.wait(job["id"], "failed")
+    assert "six.wav has 6 channels" in failed["error"]
+    client.post(
+        f"/api/jobs/{job['id']}/retry", {"settings": {"model": "tiny", "channels": "front"}}
+    )
+    assert client.wait(job["id"])["channels"] == 2
+
+
+def test_two_pages_see_the_same(client: Client, tmp_path: Path) -> None:
+    streams = [client.events(), client.events()]
+    for stream in streams:
+        next(stream)
+    job = client.upload(recording(tmp_path / "two.wav", 0.5), model="tiny")
+    for stream in streams:
+        for kind, data in stream:
+            if kind == "job" and data["id"] == job["id"] and data["status"] == "done":
+                break
+        stream.close()
+
+
+@pytest.mark.parametrize("how", ["kill", "interrupt"])
+def test_a_job_goes_on_when_the_server_comes_back(models: Path, tmp_path: Path, how: str) -> None:
+    folder = tmp_path / "LARS"
+    path = recording(tmp_path / "long.wav", 20.0)
+    server = Server(folder, models)
+    try:
+        client = Client(server)
+        job = client.upload(path, model="slow")
+        later = client.upload(recording(tmp_path / "later.wav", 0.2), model="tiny")
+        wait_for(lambda: client.wait(job["id"], "running")["stage"] == "separating")
+        if how == "kill":
+            server.kill()
+        else:
+            assert server.interrupt() == 0
+            assert "stopped" in server.said[-1]
+            state = json.loads((folder / ".studio" / "server.json").read_text())
+            assert state["control"] == ""
+    finally:
+        server.close()
+    server = Server(folder, models)
+    try:
+        # The same port, and the cookie still opens: an open page goes on by itself.
+        assert server.address == client.address
+        client.wait(job["id"], "running")
+        client.post(f"/api/jobs/{job['id']}/cancel")
+        client.wait(job["id"], "cancelled")
+        client.wait(later["id"], "done")
+        assert [item["id"] for item in client.json("/api/state")["jobs"]] == [
+            job["id"],
+            later["id"],
+        ]
+        assert not list(folder.rglob("*.part"))
+    finally:
+        server.close()
+
+
+def test_a_second_call_hands_its_files_to_the_first(server: Server, client: Client,
+    tmp_path: Path) -> None:  # fmt: skip
+    (tmp_path / "takes").mkdir()
+    for name in ("one.wav", "two.wav"):
+        recording(tmp_path / "takes" / name, 0.2)
+    command = [sys.executable, "-m", "lars_plugin", "studio", "takes", "--no-browser"]
+    command += ["--model", "lars-mini", "--folder", str(server.folder)]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "running already" in done.stdout
+    names = [job["name"] for job in client.json("/api/state")["jobs"]]
+    assert names[-2:] == ["one.wav", "two.wav"]
+    other = Client(server, cookie=False)
+    address = done.stdout.split("open ")[1].strip()
+    assert other.request("GET", address.removeprefix(server.address))[0] == 303
+    for job in client.json("/api/state")["jobs"][-2:]:
+        client.post(f"/api/jobs/{job['id']}/cancel")
+
+
+def test_a_second_call_says_what_the_first_does_not_take(server: Server, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lars_plugin", "studio", str(tmp_path), "--no-browser"]
+    command += ["--folder", str(server.folder)]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert "holds no audio file" in done.stderr
+
+
+def test_a_broken_ledger_is_left_out_with_a_warning(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "LARS"
+    (folder / ".studio").mkdir(parents=True)
+    (folder / ".studio" / "jobs.json").write_text('{"jobs": [{"id": "../x"}, 3]}')
+    server = Server(folder, models)
+    try:
+        assert Client(server).json("/api/state")["jobs"] == []
+        assert any("left out" in line for line in server.said)
+    finally:
+        server.close()
