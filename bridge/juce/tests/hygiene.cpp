@@ -183,7 +183,7 @@ TEST_CASE("Samples are finite whatever a host sets, NaN included") {
 
 TEST_CASE("What a host sets of a stream changes the model only where it is the model") {
     PluginProcessor plugin;
-    plugin.setModel("nobody has this one");
+    plugin.setModel(Task::live, "nobody has this one");
     const auto set = [&](const char* id, float value) {
         auto* parameter = plugin.parameters().getParameter(id);
         REQUIRE(parameter != nullptr);

@@ -109,7 +109,7 @@ int main(int count, char** arguments) {
     if (what == "start")
         plugin.setEngineCommand(which, true);
     else if (which.isNotEmpty())
-        plugin.setModel(which);
+        plugin.setModel(Task::live, which);
     plugin.setRateAndBufferSizeDetails(rate, prepared);
     plugin.prepareToPlay(rate, prepared);
     if (which.isNotEmpty() && !plugin.engine().waitUntilReady(patience)) {

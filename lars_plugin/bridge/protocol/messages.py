@@ -23,10 +23,18 @@ __all__ = [
     "Audio",
     "Close",
     "Closed",
+    "Convert",
+    "Converted",
     "Error",
+    "Fetch",
+    "Fetched",
     "Flush",
     "Flushed",
+    "Hear",
+    "Heard",
+    "Hearing",
     "Hello",
+    "Hit",
     "Job",
     "JobCancel",
     "JobDone",
@@ -66,6 +74,8 @@ class Message:
 
     TYPE: ClassVar[int] = -1
     FLAGS: ClassVar[int] = 0  # the bits that are defined
+    SINCE: ClassVar[int] = 1  # the version of the protocol that has it first
+    GREETING: ClassVar[bool] = False  # in version 1 for ever
 
     position: int = 0
     epoch: int = 0
@@ -78,8 +88,9 @@ class Hello(Message):
     """First message of a client. The token is empty on a Unix socket, and never printed."""
 
     TYPE = 1
+    GREETING = True
     min_version: int = fields.u16(default=limits.VERSION_MIN)
-    max_version: int = fields.u16(default=limits.VERSION_MAX)
+    max_version: int = fields.u16(default=limits.VERSION_MIN)
     client: str = fields.text(limits.MAX_NAME)
     token: str = field(
         default="", repr=False, metadata={"kind": "text", "limit": 2 * limits.TOKEN_BYTES}
@@ -91,6 +102,7 @@ class Welcome(Message):
     """The engine accepts: the version that holds from now on, and what it offers."""
 
     TYPE = 2
+    GREETING = True
     version: int = fields.u16()
     reserved: int = fields.u16(0)
     pid: int = fields.u32()
@@ -368,11 +380,98 @@ class StatusReport(Message):
     report: bytes = fields.rest(limits.MAX_JSON)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hear(Message):
+    """Has the hits in the stream's input told, or not any more."""
+
+    TYPE = 30
+    SINCE = 2
+    on: int = fields.u16(1)
+    reserved: int = fields.u16(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hearing(Message):
+    """Answers HEAR: samples from a stroke to the end of the AUDIO by which it is known."""
+
+    TYPE = 31
+    SINCE = 2
+    latency: int = fields.u32()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit(Message):
+    """A stroke at the header's position."""
+
+    TYPE = 32
+    SINCE = 2
+    velocity: int = fields.u16(127, 100)
+    reserved: int = fields.u16(0)
+    confidence: float = fields.number("f64")
+    stem: str = fields.text(limits.MAX_NAME)
+    articulation: str = fields.text(limits.MAX_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard(Message):
+    """Every HIT before the header's position has been sent."""
+
+    TYPE = 33
+    SINCE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetch(Message):
+    """Downloads a model's weights, unless they are there. Told of and cancelled like a JOB."""
+
+    TYPE = 52
+    SINCE = 2
+    model: str = fields.text(limits.MAX_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched(Message):
+    """The weights are on the engine's machine: their file."""
+
+    TYPE = 53
+    SINCE = 2
+    file: str = fields.text(limits.MAX_PATH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert(Message):
+    """Makes a WAV file of any audio file that the engine reads. Told of and cancelled like a JOB.
+
+    A ``sample_rate`` of 0 is the file's own.
+    """
+
+    TYPE = 54
+    SINCE = 2
+    sample_rate: float = fields.number("f64")
+    bits: str = fields.text(limits.MAX_NAME)
+    source: str = fields.text(limits.MAX_PATH)
+    target: str = fields.text(limits.MAX_PATH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted(Message):
+    """The WAV file is written."""
+
+    TYPE = 55
+    SINCE = 2
+    sample_rate: int = fields.u32()
+    channels: int = fields.u16(limits.MAX_CHANNELS, 2)
+    reserved: int = fields.u16(0)
+    frames: int = fields.number("u64")
+
+
 FROM_CLIENT: frozenset[type[Message]] = frozenset(
     {Hello, Ping, Open, Close, Reset, Audio, Flush, Parameter, Stats, Job, JobCancel, Status}
+    | {Fetch, Convert, Hear}
 )
 FROM_ENGINE: frozenset[type[Message]] = frozenset(
     {Welcome, Error, Pong, Opened, Closed, ResetDone, Stems, Flushed, ParameterSet, Statistics}
-    | {JobProgress, JobDone, StatusReport}
+    | {JobProgress, JobDone, StatusReport, Fetched, Converted}
+    | {Hearing, Hit, Heard}
 )
 BY_TYPE: dict[int, type[Message]] = {kind.TYPE: kind for kind in FROM_CLIENT | FROM_ENGINE}

@@ -67,6 +67,10 @@ struct Exchange {
     // Whether waiting for stems makes sense: the engine is there, or may be back in a moment.
     std::atomic<bool> hopeful{false};
 
+    // Whether the engine is there and does not open this stream, for want of the model's weights for
+    // one. What is played then is silence, so that nobody takes it for stems.
+    std::atomic<bool> refused{false};
+
     // Figures of the audio thread, in samples.
     std::atomic<std::uint64_t> missing{0}, late{0}, unsent{0};
     std::atomic<std::uint64_t> blocks{0};

@@ -111,15 +111,24 @@ void LinkBoard::connected(const protocol::Welcome& engine) {
     const Guard lock(mutex);
     shown.engine = engine.engine;
     shown.models = engine.models;
+    shown.protocol = engine.version;
+    offersWanted.store(true);
     ++shown.connections;
 }
 
+void LinkBoard::offers(std::vector<ModelOffer> models) {
+    const Guard lock(mutex);
+    shown.offers = std::move(models);
+}
+
 void LinkBoard::lost() {
+    shared.refused.store(false);
     orderAgain();
 }
 
 void LinkBoard::opening(const std::string& model, double rate) {
     shared.hopeful.store(true);
+    shared.refused.store(false);
     {
         const Guard lock(mutex);
         shown.model = model;
@@ -166,6 +175,7 @@ void LinkBoard::refused(const Order& order, const std::string& why) {
         const Guard lock(mutex);
         answered = order.number;
     }
+    shared.refused.store(true);
     shared.hopeful.store(false);
     tell(LinkState::refused, why);
 }

@@ -39,6 +39,8 @@ public:
     bool isAway() const;
     // Its message is taken away while there is no engine: it is about to change.
     void expectNews();
+    // Has the engine tell of its models again.
+    void askForOffers() { offersWanted.store(true); }
     // The newest order's number; 0 before the first.
     std::uint32_t newest() const;
 
@@ -54,6 +56,9 @@ public:
     bool wantsSilence() const;
 
     void connected(const protocol::Welcome& engine);
+    // Whether somebody has asked since the last call.
+    bool takeOffersWanted() { return offersWanted.exchange(false); }
+    void offers(std::vector<ModelOffer> models);
     // The order is lost with the connection: it counts as a new one.
     void lost();
     void opening(const std::string& model, double rate);
@@ -85,6 +90,7 @@ private:
     std::map<std::string, int> known; // latencies
 
     std::atomic<int> newestLatency{0}; // any thread
+    std::atomic<bool> offersWanted{false};
 };
 
 } // namespace lars

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/Offers.h"
+
 namespace lars {
 namespace {
 
@@ -43,6 +45,8 @@ void StreamSession::step() {
         fallback.value = silence ? 1.0 : 0.0;
         connection.ask(fallback);
     }
+    if (board.takeOffersWanted())
+        connection.ask(protocol::Status{});
     moveUp();
     if (const auto now = Clock::now(); plan != 0 && now - requested > statsEvery) {
         requested = now;
@@ -96,6 +100,8 @@ void StreamSession::handle(protocol::Message& message) {
         failed(*error);
     } else if (const auto* figures = std::get_if<protocol::Statistics>(&message)) {
         board.add(*figures);
+    } else if (const auto* report = std::get_if<protocol::StatusReport>(&message)) {
+        board.offers(readOffers(report->report));
     }
 }
 

@@ -11,7 +11,8 @@
 namespace lars {
 
 namespace ids {
-inline constexpr auto model = "model";       // index into the engine's models
+inline constexpr auto model = "model";       // of the live stream: place in the engine's list
+inline constexpr auto filesModel = "files_model"; // likewise, of files and of offline mode
 inline constexpr auto mode = "mode";         // live, offline
 inline constexpr auto quality = "quality";   // offline: the model's own, fast, balanced, best
 inline constexpr auto fallback = "fallback"; // dry, silent

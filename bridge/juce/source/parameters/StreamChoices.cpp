@@ -11,6 +11,7 @@ struct Row {
     const char* id;
 };
 constexpr std::array<Row, streamChoiceCount> rows{{{&StreamChoices::model, ids::model},
+                                                   {&StreamChoices::files, ids::filesModel},
                                                    {&StreamChoices::mode, ids::mode},
                                                    {&StreamChoices::quality, ids::quality},
                                                    {&StreamChoices::fallback, ids::fallback}}};

@@ -28,8 +28,10 @@ PluginProcessor::PluginProcessor()
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
       fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), mixer(state),
       link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
-      session(files, job) {
+      session(files, job, conversion) {
     settings->refresh();
+    for (auto* one : {&job, &conversion, &fetch})
+        one->whyNoEngine = [this](int tries) { return whyNoEngine(tries); };
     applyUserSettings();
     configure();
     // Hosts ask for the latency before they prepare.
@@ -42,6 +44,8 @@ PluginProcessor::PluginProcessor()
 
 PluginProcessor::~PluginProcessor() {
     stopTimer();
+    for (auto* one : {&job, &conversion, &fetch})
+        one->stop(); // their threads look at what goes before they do
 }
 
 bool PluginProcessor::isBusesLayoutSupported(const BusesLayout& layout) const {
@@ -68,8 +72,8 @@ bool PluginProcessor::isBusesLayoutSupported(const BusesLayout& layout) const {
 StreamSettings PluginProcessor::streamSettings() const {
     StreamSettings result;
     const auto chosen = choices.now();
-    result.model = modelName().toStdString();
     result.offline = chosen.mode == 1;
+    result.model = modelName(result.offline ? Task::files : Task::live).toStdString();
     constexpr const char* presets[] = {"", "fast", "balanced", "best"};
     result.preset = result.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
     result.silence = chosen.fallback == 1;
@@ -198,7 +202,7 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, int start, i
                 samples[i] = 0.0f;
         in[channel] = samples;
     }
-    const bool dry = fallbackValue->load() < 0.5f;
+    const bool dry = fallbackValue->load() < 0.5f && !link.exchange().refused.load();
     player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
 
     float* main[2] = {};

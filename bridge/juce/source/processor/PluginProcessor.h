@@ -22,8 +22,10 @@ public:
     // What the window shows and does; message thread.
     juce::AudioProcessorValueTreeState& parameters() { return state; }
     const ModelNames& models() const { return modelNames; }
-    juce::String modelName() const;
-    void setModel(const juce::String& name);
+    // By name; empty for the default.
+    juce::String modelName(Task task) const;
+    void setModel(Task task, const juce::String& name);
+    FileJob& modelFetch() { return fetch; }
     EngineLink& engine() { return link; }
     FileJob& fileJob() { return job; }
     FilePlayer& filePlayer() { return files; }
@@ -71,8 +73,11 @@ private:
     void expect(double rate, int block);
     void showLatency();
     void showModels();
-    void showModel();
+    void showModel(Task task);
+    ModelChoice& choice(Task task) { return wanted[static_cast<std::size_t>(task)]; }
+    const ModelChoice& choice(Task task) const { return wanted[static_cast<std::size_t>(task)]; }
     void applyUserSettings();
+    std::string whyNoEngine(int tries);
     juce::ValueTree parameterValues() const;
     void process(juce::AudioBuffer<float>& buffer, bool bypassed);
     void processPart(juce::AudioBuffer<float>& buffer, int start, int count, bool bypassed,
@@ -87,14 +92,14 @@ private:
     Mixer mixer;
     EngineLink link;
     StemPlayer player;
-    FileJob job;
+    FileJob job, conversion, fetch;
     FilePlayer files;
     FileSession session;
 
     juce::SharedResourcePointer<UserSettings> settings;
 
     mutable std::mutex mutex; // of the next two, and of taking `choices`
-    ModelChoice wanted;
+    std::array<ModelChoice, taskCount> wanted; // by task
     int following = 0;
     int ticks = 0; // of the timer
 

@@ -32,8 +32,6 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
     title.setText("Live", juce::dontSendNotification);
     title.setFont(Look::font(16.0f, true));
     state.setFont(Look::font(14.0f));
-    message.setFont(Look::font(14.0f));
-    message.setMinimumHorizontalScale(0.9f);
     const std::pair<juce::Label*, const char*> names[] = {{&modeName, "Mode"},
                                                           {&qualityName, "Offline quality"},
                                                           {&awayName, "Without engine"},
@@ -76,8 +74,9 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
     command.setTitle("Engine command");
     command.setFont(Look::font(14.0f));
     command.setIndents(6, 5);
-    command.setTooltip("Starts an engine; kept for this user, for all sessions");
-    automatic.setTooltip(command.getTooltip());
+    command.setTooltip("Starts an engine; kept for this user, for all sessions. \"lars\" alone is "
+                       "looked for where it was installed");
+    automatic.setTooltip("Kept for this user, for all sessions");
     const auto keep = [this] {
         const auto result = plugin.setEngineCommand(command.getText(), automatic.getToggleState());
         problem = result.getErrorMessage();
@@ -120,9 +119,8 @@ void LiveSection::show(const LinkStatus& now) {
     if (std::exchange(dot, colour) != colour)
         repaint();
     say(state, line);
-    say(message, now.message.empty() ? problem : text(now.message));
-    message.setColour(juce::Label::textColourId,
-                      now.state == LinkState::ready ? palette::quiet : palette::warn);
+    message.say(now.message.empty() ? problem : text(now.message),
+                now.state == LinkState::ready ? palette::quiet : palette::warn);
 
     const double rate = now.rate > 0.0 ? now.rate : juce::jmax(1.0, plugin.getSampleRate());
     const bool ready = now.state == LinkState::ready;
@@ -212,8 +210,8 @@ void LiveSection::resized() {
     automatic.setBounds(row.removeFromRight(164));
     row.removeFromRight(8);
     command.setBounds(row);
-    area.removeFromTop(2);
-    message.setBounds(area.withTrimmedLeft(-5));
+    area.removeFromTop(6);
+    message.setBounds(area);
 }
 
 } // namespace lars

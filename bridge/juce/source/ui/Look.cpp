@@ -30,12 +30,33 @@ void drawFocus(juce::Graphics& graphics, const juce::Component& component,
     graphics.drawRoundedRectangle(area.reduced(1.0f), round, 2.0f);
 }
 
+Look::~Look() {
+    if (&juce::LookAndFeel::getDefaultLookAndFeel() == this)
+        juce::LookAndFeel::setDefaultLookAndFeel(nullptr);
+}
+
 juce::Font Look::font(float height, bool bold) {
     return juce::Font(height, bold ? juce::Font::bold : juce::Font::plain);
 }
 
-Look::Look() {
+// JUCE's own windows take what they need of these.
+Look::Look() : LookAndFeel_V4({palette::ground, palette::card, palette::card, palette::line,
+                               palette::text, palette::control, palette::ground, palette::accent,
+                               palette::text}) {
     using namespace palette;
+    setColour(juce::AlertWindow::backgroundColourId, card);
+    setColour(juce::AlertWindow::textColourId, text);
+    setColour(juce::AlertWindow::outlineColourId, line);
+    setColour(juce::DirectoryContentsDisplayComponent::textColourId, text);
+    setColour(juce::DirectoryContentsDisplayComponent::highlightColourId, control);
+    setColour(juce::DirectoryContentsDisplayComponent::highlightedTextColourId, text);
+    setColour(juce::FileBrowserComponent::currentPathBoxBackgroundColourId, control);
+    setColour(juce::FileBrowserComponent::currentPathBoxTextColourId, text);
+    setColour(juce::FileBrowserComponent::currentPathBoxArrowColourId, quiet);
+    setColour(juce::FileBrowserComponent::filenameBoxBackgroundColourId, well);
+    setColour(juce::FileBrowserComponent::filenameBoxTextColourId, text);
+    setColour(juce::FileChooserDialogBox::titleTextColourId, text);
+    setColour(juce::ListBox::backgroundColourId, well);
     setColour(juce::ResizableWindow::backgroundColourId, ground);
     setColour(juce::DocumentWindow::textColourId, text);
     setColour(juce::Label::textColourId, text);
