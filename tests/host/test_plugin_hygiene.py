@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from lars_plugin.bridge.local_engine import EngineProcess
 from tests.models import python_path
@@ -55,9 +57,16 @@ def test_hygiene_with_an_engine(
     tmp_path: Path,
     kind: str,
 ) -> None:
+    rng = np.random.default_rng(4)
+    files = [tmp_path / "list" / name for name in ("one.mp3", "two.wav", "three.flac")]
+    files[0].parent.mkdir()
+    for file in files:
+        soundfile.write(file, rng.uniform(-0.2, 0.2, (44100, 2)), 44100)
     said = run_program(
         f"lars_hygiene{kind}",
         runtime=engine.runtime,
+        LARS_TEST_LIST=":".join(map(str, files)),
+        LARS_TEST_SHORT_MODEL="live",
         LARS_TEST_FILE=str(long_file),
         LARS_TEST_MODEL="slow",
         DISPLAY=display,

@@ -61,7 +61,7 @@ class Hearing:
 
     def _told(self, hits: list[DrumHit], known: int, epoch: int) -> list[messages.Message]:
         begin = self._begin or 0
-        told: list[messages.Message] = [
+        news: list[messages.Message] = [
             messages.Hit(
                 position=begin + round(hit.time * self._rate),
                 epoch=epoch,
@@ -72,4 +72,4 @@ class Hearing:
             )
             for hit in hits
         ]
-        return [*told, messages.Heard(position=known, epoch=epoch)]
+        return [*news, messages.Heard(position=known, epoch=epoch)]

@@ -197,8 +197,8 @@ class Session(SessionBase):
         self.taken += message.frames
         if self._hears and self.hearing is not None:
             # Before the stems that this block finishes: who has those has its hits.
-            for told in self.hearing.push(message.position, wave, self._epoch):
-                self._send(told)
+            for news in self.hearing.push(message.position, wave, self._epoch):
+                self._send(news)
         self._start(self._stream.push_steps(wave))
 
     def _place(self, message: messages.Audio) -> None:
@@ -244,8 +244,8 @@ class Session(SessionBase):
         self._ended = True
         self._flush = message
         if self._hears and self.hearing is not None:
-            for told in self.hearing.flush(self._epoch):
-                self._send(told)
+            for news in self.hearing.flush(self._epoch):
+                self._send(news)
         self._start(self._stream.flush_steps())
 
     def _start(self, steps: Steps) -> None:

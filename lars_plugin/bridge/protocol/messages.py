@@ -14,6 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.bridge.protocol import fields, limits
+from lars_plugin.bridge.protocol.base import Message
+from lars_plugin.bridge.protocol.version2 import (
+    Convert,
+    Converted,
+    Fetch,
+    Fetched,
+    Hear,
+    Heard,
+    Hearing,
+    Hit,
+)
 from lars_plugin.errors import InputError
 
 __all__ = [
@@ -59,28 +70,6 @@ __all__ = [
 
 
 Frame = TypeVar("Frame", bound="Samples")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Message:
-    """What every message has, in its header.
-
-    Attributes:
-        position: samples since the stream's start; of the first sample for audio and stems.
-        epoch: which life of the stream; a RESET starts the next.
-        request: a number the sender chose; an answer or an error repeats it.
-        flags: bits that a message type defines; 0 elsewhere.
-    """
-
-    TYPE: ClassVar[int] = -1
-    FLAGS: ClassVar[int] = 0  # the bits that are defined
-    SINCE: ClassVar[int] = 1  # the version of the protocol that has it first
-    GREETING: ClassVar[bool] = False  # in version 1 for ever
-
-    position: int = 0
-    epoch: int = 0
-    request: int = 0
-    flags: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -378,91 +367,6 @@ class StatusReport(Message):
 
     TYPE = 65
     report: bytes = fields.rest(limits.MAX_JSON)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hear(Message):
-    """Has the hits in the stream's input told, or not any more."""
-
-    TYPE = 30
-    SINCE = 2
-    on: int = fields.u16(1)
-    reserved: int = fields.u16(0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hearing(Message):
-    """Answers HEAR: samples from a stroke to the end of the AUDIO by which it is known."""
-
-    TYPE = 31
-    SINCE = 2
-    latency: int = fields.u32()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hit(Message):
-    """A stroke at the header's position."""
-
-    TYPE = 32
-    SINCE = 2
-    velocity: int = fields.u16(127, 100)
-    reserved: int = fields.u16(0)
-    confidence: float = fields.number("f64")
-    stem: str = fields.text(limits.MAX_NAME)
-    articulation: str = fields.text(limits.MAX_NAME)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heard(Message):
-    """Every HIT before the header's position has been sent."""
-
-    TYPE = 33
-    SINCE = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fetch(Message):
-    """Downloads a model's weights, unless they are there. Told of and cancelled like a JOB."""
-
-    TYPE = 52
-    SINCE = 2
-    model: str = fields.text(limits.MAX_NAME)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fetched(Message):
-    """The weights are on the engine's machine: their file."""
-
-    TYPE = 53
-    SINCE = 2
-    file: str = fields.text(limits.MAX_PATH)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Convert(Message):
-    """Makes a WAV file of any audio file that the engine reads. Told of and cancelled like a JOB.
-
-    A ``sample_rate`` of 0 is the file's own.
-    """
-
-    TYPE = 54
-    SINCE = 2
-    sample_rate: float = fields.number("f64")
-    bits: str = fields.text(limits.MAX_NAME)
-    source: str = fields.text(limits.MAX_PATH)
-    target: str = fields.text(limits.MAX_PATH)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Converted(Message):
-    """The WAV file is written."""
-
-    TYPE = 55
-    SINCE = 2
-    sample_rate: int = fields.u32()
-    channels: int = fields.u16(limits.MAX_CHANNELS, 2)
-    reserved: int = fields.u16(0)
-    frames: int = fields.number("u64")
 
 
 FROM_CLIENT: frozenset[type[Message]] = frozenset(

@@ -45,6 +45,16 @@ struct StemsPiece {
     std::uint32_t lines = 0; // stems times channels
 };
 
+// A hit in the input; or, with stem -1, that all hits before this position have come.
+struct HitPiece {
+    std::uint32_t life = 0;
+    std::int64_t position = 0;
+    int stem = -1;       // as Plan::busOf
+    int shift = 0;       // in half-tones from the stem's note, for its articulation
+    float velocity = 0;  // 1 to 127
+    float certainty = 0; // 0 to 1
+};
+
 struct Exchange {
     static constexpr std::size_t pieces = 4096;
     static constexpr std::size_t upSamples = 1 << 19;
@@ -57,6 +67,8 @@ struct Exchange {
     // From the engine: read by the audio thread.
     Fifo<StemsPiece> down{pieces};
     Fifo<float> downAudio{downSamples};
+
+    Fifo<HitPiece> hits{4096};
 
     // A plan that waits to be adopted, and plans that nobody needs any more.
     std::atomic<Plan*> pending{nullptr};

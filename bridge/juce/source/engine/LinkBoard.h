@@ -63,7 +63,9 @@ public:
     void lost();
     void opening(const std::string& model, double rate);
     // The number of the plan that the open stream follows; 0 if another stream is ordered by now.
-    std::uint32_t opened(const Order& order, const protocol::Opened& message);
+    // `hearing`: samples from a stroke in the input until it is known; 0 where nobody listens.
+    std::uint32_t opened(const Order& order, const protocol::Opened& message,
+                         std::uint32_t hearing = 0);
     void refused(const Order& order, const std::string& why);
     // The open stream has told of an error; `stopped`: it goes on only after a RESET.
     void failed(bool stopped, const std::string& why);
@@ -74,7 +76,8 @@ public:
     void freeRetired();
 
 private:
-    void publish(int latency, const StreamSettings& settings, std::vector<std::string> stems);
+    void publish(int latency, const StreamSettings& settings, std::vector<std::string> stems,
+                 bool hears = false);
     int guessLatency(const StreamSettings& settings) const;
 
     Exchange& shared;
@@ -87,6 +90,7 @@ private:
     std::uint32_t plans = 0;    // how many were made, which is the newest one's number
     std::vector<std::string> planStems;
     StreamSettings planSettings;
+    bool planHears = false;
     std::map<std::string, int> known; // latencies
 
     std::atomic<int> newestLatency{0}; // any thread

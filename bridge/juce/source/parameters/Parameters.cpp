@@ -101,6 +101,18 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
     }
     layout.add(std::make_unique<Switch>(ParameterID{ids::bypass, version}, "Bypass", false));
     layout.add(chooseModel(ids::filesModel, 2, "Model for files"));
+    layout.add(std::make_unique<Switch>(ParameterID{ids::midi, 2}, "MIDI out", false));
+    juce::StringArray notes;
+    for (int note = 0; note < 128; ++note)
+        notes.add(juce::String(note) + " " + juce::MidiMessage::getMidiNoteName(note, true, true, 3));
+    for (std::size_t i = 0; i < busStems.size(); ++i) {
+        const juce::String stem = busStems[i];
+        layout.add(std::make_unique<juce::AudioParameterChoice>(
+            ParameterID{ids::note(stem), 2}, stemTitle(stem) + " note", notes, standardNotes[i]));
+        layout.add(std::make_unique<juce::AudioParameterFloat>(
+            ParameterID{ids::sensitivity(stem), 2}, stemTitle(stem) + " sensitivity",
+            tenths(0.0f, 100.0f, 50.0f), 50.0f, juce::AudioParameterFloatAttributes().withLabel("%")));
+    }
     return layout;
 }
 

@@ -14,7 +14,8 @@ constexpr std::array<Row, streamChoiceCount> rows{{{&StreamChoices::model, ids::
                                                    {&StreamChoices::files, ids::filesModel},
                                                    {&StreamChoices::mode, ids::mode},
                                                    {&StreamChoices::quality, ids::quality},
-                                                   {&StreamChoices::fallback, ids::fallback}}};
+                                                   {&StreamChoices::fallback, ids::fallback},
+                                                   {&StreamChoices::midi, ids::midi}}};
 static_assert(rows.back().id != nullptr, "each member of StreamChoices has a row");
 
 auto fieldsOf(const juce::AudioProcessorValueTreeState& state) {

@@ -14,6 +14,7 @@ struct StreamChoices {
     int mode = 0;     // 0 live, 1 offline
     int quality = 0;  // of offline: 0 the model's own, 1 fast, 2 balanced, 3 best
     int fallback = 0; // 0 dry, 1 silent
+    int midi = 0;     // 1: hits are played as MIDI
 };
 
 inline constexpr std::size_t streamChoiceCount = sizeof(StreamChoices) / sizeof(int);

@@ -108,13 +108,18 @@ void FileSession::remove() {
     if (current < 0)
         return;
     const int place = current;
-    if (separating == place)
-        cancel();
+    // What the engine has begun for it ends, and goes.
+    if (separating == place) {
+        job.cancel();
+        jobFolder.deleteRecursively();
+        jobFolder = juce::File();
+    }
     auto& file = list[static_cast<std::size_t>(place)];
     queue.erase(std::remove(queue.begin(), queue.end(), file.source), queue.end());
     if (reading == place) {
         conversion.cancel();
-        reading = -1;
+        readFolder.deleteRecursively();
+        readFolder = juce::File();
     }
     player.unload();
     discard(file);

@@ -8,6 +8,7 @@
 #include "engine/StemPlayer.h"
 #include "parameters/StreamChoices.h"
 #include "player/FileSession.h"
+#include "processor/MidiOut.h"
 #include "processor/Mixer.h"
 #include "processor/ModelChoice.h"
 #include "processor/UserSettings.h"
@@ -49,7 +50,7 @@ public:
     bool hasEditor() const override { return true; }
     const juce::String getName() const override { return "LARS"; }
     bool acceptsMidi() const override { return false; }
-    bool producesMidi() const override { return false; }
+    bool producesMidi() const override { return true; }
     double getTailLengthSeconds() const override { return 0.0; }
     int getNumPrograms() override { return 1; }
     int getCurrentProgram() override { return 0; }
@@ -79,9 +80,9 @@ private:
     void applyUserSettings();
     std::string whyNoEngine(int tries);
     juce::ValueTree parameterValues() const;
-    void process(juce::AudioBuffer<float>& buffer, bool bypassed);
-    void processPart(juce::AudioBuffer<float>& buffer, int start, int count, bool bypassed,
-                     bool wait);
+    void process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi, bool bypassed);
+    void processPart(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi, int start, int count,
+                     bool bypassed, bool wait);
 
     ModelNames modelNames;
     juce::AudioProcessorValueTreeState state;
@@ -90,6 +91,7 @@ private:
     std::atomic<float>* const fallbackValue;
     StreamParameters choices; // taken under the mutex: what the stream was configured with
     Mixer mixer;
+    MidiOut midiOut;
     EngineLink link;
     StemPlayer player;
     FileJob job, conversion, fetch;

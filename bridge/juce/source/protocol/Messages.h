@@ -267,6 +267,58 @@ struct JobDone : Head {
 
 // Version 2.
 
+struct Hear : Head {
+    static constexpr std::uint8_t type = 30;
+    static constexpr std::uint8_t since = 2;
+    static constexpr std::uint16_t knownFlags = 0;
+    static constexpr bool fromEngine = false;
+    std::uint16_t on = 0, reserved = 0;
+    template <typename Self, typename Visitor>
+    static void fields(Self& self, Visitor& see) {
+        see.number("on", self.on, 1);
+        see.number("reserved", self.reserved, 0);
+    }
+};
+
+struct Hearing : Head {
+    static constexpr std::uint8_t type = 31;
+    static constexpr std::uint8_t since = 2;
+    static constexpr std::uint16_t knownFlags = 0;
+    static constexpr bool fromEngine = true;
+    std::uint32_t latency = 0;
+    template <typename Self, typename Visitor>
+    static void fields(Self& self, Visitor& see) {
+        see.number("latency", self.latency);
+    }
+};
+
+struct Hit : Head {
+    static constexpr std::uint8_t type = 32;
+    static constexpr std::uint8_t since = 2;
+    static constexpr std::uint16_t knownFlags = 0;
+    static constexpr bool fromEngine = true;
+    std::uint16_t velocity = 100, reserved = 0;
+    double confidence = 0.0;
+    std::string stem, articulation;
+    template <typename Self, typename Visitor>
+    static void fields(Self& self, Visitor& see) {
+        see.number("velocity", self.velocity, 127);
+        see.number("reserved", self.reserved, 0);
+        see.number("confidence", self.confidence);
+        see.text("stem", self.stem, maxName);
+        see.text("articulation", self.articulation, maxName);
+    }
+};
+
+struct Heard : Head {
+    static constexpr std::uint8_t type = 33;
+    static constexpr std::uint8_t since = 2;
+    static constexpr std::uint16_t knownFlags = 0;
+    static constexpr bool fromEngine = true;
+    template <typename Self, typename Visitor>
+    static void fields(Self&, Visitor&) {}
+};
+
 struct Fetch : Head {
     static constexpr std::uint8_t type = 52;
     static constexpr std::uint8_t since = 2;
@@ -340,7 +392,7 @@ struct StatusReport : Head {
 using Message =
     std::variant<Hello, Welcome, Error, Ping, Pong, Open, Opened, Close, Closed, Reset, ResetDone,
                  Audio, Stems, Flush, Flushed, Parameter, ParameterSet, Stats, Statistics, Job,
-                 JobProgress, JobCancel, JobDone, Fetch, Fetched, Convert, Converted, Status,
-                 StatusReport>;
+                 JobProgress, JobCancel, JobDone, Fetch, Fetched, Convert, Converted, Hear, Hearing, Hit, Heard,
+                 Status, StatusReport>;
 
 } // namespace lars::protocol

@@ -97,10 +97,10 @@ void FileSection::chooseFile() {
                            ? juce::File::getSpecialLocation(juce::File::userMusicDirectory)
                            : session.file().getParentDirectory();
     // JUCE's own dialog, which has the window's colours wherever it is.
-    chooser = std::make_unique<juce::FileChooser>("Load audio files", start, audioFiles, false);
-    const auto flags = juce::FileBrowserComponent::openMode |
-                       juce::FileBrowserComponent::canSelectFiles |
-                       juce::FileBrowserComponent::canSelectMultipleItems;
+    chooser = std::make_unique<juce::FileChooser>("Load an audio file", start, audioFiles, false);
+    // One at a time: where several can be chosen, that dialog takes no typed path.
+    const auto flags =
+        juce::FileBrowserComponent::openMode | juce::FileBrowserComponent::canSelectFiles;
     chooser->launchAsync(flags, [safe = SafePointer<FileSection>(this)](const auto& chosen) {
         if (safe != nullptr && !chosen.getResults().isEmpty())
             safe->load(chosen.getResults());

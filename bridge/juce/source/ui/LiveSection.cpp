@@ -2,6 +2,7 @@
 #include "ui/LiveSection.h"
 
 #include "ui/Look.h"
+#include "ui/MidiPanel.h"
 
 namespace lars {
 namespace {
@@ -21,12 +22,12 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
     setTitle("Live");
     for (auto* part : std::initializer_list<juce::Component*>{
              &title, &state, &modeName, &mode, &qualityName, &quality, &awayName, &away, &mixName,
-             &mix, &bypass, &message, &start, &retry, &commandName, &command, &automatic}) {
+             &mix, &bypass, &midi, &notes, &message, &start, &retry, &commandName, &command, &automatic}) {
         addAndMakeVisible(part);
         part->setMouseClickGrabsKeyboardFocus(part == &command);
     }
     int order = 1;
-    for (auto* part : std::initializer_list<juce::Component*>{&mode, &quality, &away, &mix, &bypass,
+    for (auto* part : std::initializer_list<juce::Component*>{&mode, &quality, &away, &mix, &midi, &notes, &bypass,
                                                               &command, &automatic, &retry, &start})
         part->setExplicitFocusOrder(order++);
     title.setText("Live", juce::dontSendNotification);
@@ -69,6 +70,14 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
     qualityTie = std::make_unique<State::ComboBoxAttachment>(parameters, ids::quality, quality);
     awayTie = std::make_unique<State::ComboBoxAttachment>(parameters, ids::fallback, away);
     mixTie = std::make_unique<State::SliderAttachment>(parameters, ids::mix, mix);
+    midiTie = std::make_unique<State::ButtonAttachment>(parameters, ids::midi, midi);
+    midi.setTooltip("Plays the hits in the input as notes on channel 10, in time with the stems; the "
+                    "latency grows to what hearing takes");
+    notes.setTitle("Notes and sensitivities of MIDI out");
+    notes.onClick = [this] {
+        juce::CallOutBox::launchAsynchronously(std::make_unique<MidiPanel>(plugin.parameters()),
+                                               notes.getScreenBounds(), nullptr);
+    };
     bypassTie = std::make_unique<State::ButtonAttachment>(parameters, ids::bypass, bypass);
 
     command.setTitle("Engine command");
@@ -176,6 +185,10 @@ void LiveSection::resized() {
     title.setBounds(top.removeFromLeft(56));
     top.removeFromLeft(18);
     bypass.setBounds(top.removeFromRight(92));
+    top.removeFromRight(8);
+    notes.setBounds(top.removeFromRight(84).withSizeKeepingCentre(84, 26));
+    top.removeFromRight(4);
+    midi.setBounds(top.removeFromRight(104));
     state.setBounds(top);
     area.removeFromTop(4);
 

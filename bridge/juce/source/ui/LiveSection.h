@@ -29,9 +29,9 @@ private:
     juce::ComboBox mode, quality, away;
     juce::Slider mix;
     MessageText message;
-    juce::ToggleButton bypass{"Bypass"}, automatic{"Start it when needed"};
+    juce::ToggleButton bypass{"Bypass"}, midi{"MIDI out"}, automatic{"Start it when needed"};
     juce::TextEditor command;
-    juce::TextButton start{"Start engine"}, retry{"Look again"};
+    juce::TextButton start{"Start engine"}, retry{"Look again"}, notes{"Notes..."};
     juce::Colour dot;
     juce::String problem; // with the user's settings
     std::uint64_t connections = 0, missedBefore = 0; // what was missed without an engine is known
@@ -39,7 +39,7 @@ private:
     using State = juce::AudioProcessorValueTreeState;
     std::unique_ptr<State::ComboBoxAttachment> modeTie, qualityTie, awayTie;
     std::unique_ptr<State::SliderAttachment> mixTie;
-    std::unique_ptr<State::ButtonAttachment> bypassTie;
+    std::unique_ptr<State::ButtonAttachment> bypassTie, midiTie;
 };
 
 } // namespace lars

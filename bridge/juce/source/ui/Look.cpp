@@ -78,6 +78,7 @@ Look::Look() : LookAndFeel_V4({palette::ground, palette::card, palette::card, pa
     setColour(juce::Slider::thumbColourId, text);
     setColour(juce::Slider::textBoxTextColourId, text);
     setColour(juce::Slider::textBoxOutlineColourId, juce::Colours::transparentBlack);
+    setColour(juce::TextEditor::highlightedTextColourId, text);
     setColour(juce::TextEditor::backgroundColourId, well);
     setColour(juce::TextEditor::textColourId, text);
     setColour(juce::TextEditor::highlightColourId, accent.withAlpha(0.4f));
@@ -191,7 +192,9 @@ void Look::drawLinearSlider(juce::Graphics& g, int x, int y, int width, int heig
 
 void Look::drawTextEditorOutline(juce::Graphics& g, int width, int height,
                                  juce::TextEditor& editor) {
-    const bool focused = editor.hasKeyboardFocus(true) && !editor.isReadOnly();
+    if (editor.isReadOnly())
+        return; // a text to read and to copy
+    const bool focused = editor.hasKeyboardFocus(true);
     g.setColour(focused ? palette::text : palette::line);
     g.drawRect(0, 0, width, height, focused ? 2 : 1);
 }
