@@ -220,7 +220,7 @@ TEST_CASE("The engine's command is the user's and in no state") {
     CHECK(again.get().automatic);
     plugin.setEngineCommand("lars serve", false);
     other.userSettings().refresh();
-    CHECK(other.userSettings().get() == UserSettings::Values());
+    CHECK(other.userSettings().get() == UserSettings::Values{juce::String("lars serve"), false});
 }
 
 // A host that only looks at its plugins starts nothing.
