@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// lars_hygiene, the list of files: LARS_TEST_LIST has paths of audio files, separated by colons, of
+// lars_hygiene [list], a run of its own, as JUCE's loop of messages runs once in a process: LARS_TEST_LIST has paths of audio files, separated by colons, of
 // which the first is one that only the engine reads, and LARS_TEST_SHORT_MODEL a model of the engine.
 #include <cstdlib>
 
@@ -23,6 +23,7 @@ public:
     }
 
     std::string wrong() { return findings.take(); }
+    bool hasEnded() const { return ended; }
 
 private:
     void check(bool good, const char* what) { findings.check(good, what, step); }
@@ -81,6 +82,7 @@ private:
     void finish(const char* what) {
         if (what != nullptr)
             check(false, what);
+        ended = true;
         stopTimer();
         juce::MessageManager::getInstance()->stopDispatchLoop();
     }
@@ -91,11 +93,13 @@ private:
     juce::File folder;
     const juce::String model;
     int step = 0, turns = 0;
+    bool ended = false;
 };
 
 } // namespace
 
-TEST_CASE("Files of a list are read, separated in turn, saved, and taken off with their stems") {
+TEST_CASE("Files of a list are read, separated in turn, saved, and taken off with their stems",
+          "[.list]") {
     const auto* paths = std::getenv("LARS_TEST_LIST");
     const auto* model = std::getenv("LARS_TEST_SHORT_MODEL");
     if (paths == nullptr || model == nullptr) {
@@ -105,5 +109,6 @@ TEST_CASE("Files of a list are read, separated in turn, saved, and taken off wit
     ListOfFiles running(juce::StringArray::fromTokens(juce::String::fromUTF8(paths), ":", ""),
                         juce::String::fromUTF8(model));
     juce::MessageManager::getInstance()->runDispatchLoop();
+    CHECK(running.hasEnded());
     CHECK(running.wrong() == "");
 }

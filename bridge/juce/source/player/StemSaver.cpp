@@ -47,9 +47,14 @@ juce::Result convert(const juce::File& from, const juce::File& to, SaveFormat fo
     if (writer == nullptr)
         return cannotWrite(to);
     stream.release(); // the writer's
-    if (!writer->writeFromAudioReader(*reader, 0, reader->lengthInSamples) || !writer->flush())
+    if (!writer->writeFromAudioReader(*reader, 0, reader->lengthInSamples))
         return cannotWrite(to);
-    return juce::Result::ok();
+    writer.reset(); // writes what is missing, and does not say whether it could
+    const std::unique_ptr<juce::AudioFormatReader> written(
+        kind.createReaderFor(to.createInputStream().release(), true));
+    return written != nullptr && written->lengthInSamples == reader->lengthInSamples
+               ? juce::Result::ok()
+               : cannotWrite(to);
 }
 
 } // namespace
