@@ -39,7 +39,7 @@ def own_command() -> list[str]:
     """
     name = "lars.exe" if os.name == "nt" else "lars"
     called = Path(sys.argv[0]) if sys.argv else Path()
-    folders = [sysconfig.get_path("scripts"), Path(sys.executable).parent]
+    folders = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
     places = [called.absolute()] if called.name == name else []
     for place in (*places, *(Path(folder) / name for folder in folders if folder)):
         if place.is_file() and os.access(place, os.X_OK):
