@@ -186,5 +186,5 @@ def test_a_client_of_version_1_goes_on_as_before(engine: EngineThread) -> None:
         assert client.engine.version == 1
         client.open("identity", RATE, 2, mode="offline")
         wave = np.random.default_rng(0).uniform(-1, 1, (2, 1000)).astype(np.float32)
-        np.testing.assert_array_equal(client.separate(wave)["kick"], wave)
+        np.testing.assert_allclose(client.separate(wave).sum(), wave, atol=1e-6)
     assert messages.Fetch.SINCE == 2

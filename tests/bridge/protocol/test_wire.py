@@ -188,13 +188,17 @@ def header(number: int, length: int, **changed: int) -> bytes:
 
 @pytest.mark.parametrize("kind", BY_TYPE.values(), ids=lambda kind: kind.__name__)
 def test_a_claimed_length_is_refused_from_the_header_alone(kind: type[Message]) -> None:
+    def head(length: int) -> bytes:
+        plain = header(kind.TYPE, length)
+        return plain[:4] + bytes([kind.SINCE]) + plain[5:]
+
     for length in (max_payload(kind) + 1, 2**31, 2**32 - 1):
-        decoder = Decoder()
-        decoder.feed(header(kind.TYPE, length))
+        decoder = Decoder(version=kind.SINCE)
+        decoder.feed(head(length))
         with pytest.raises(ProtocolError, match="payload"):
             list(decoder.messages())
-    decoder = Decoder()
-    decoder.feed(header(kind.TYPE, max_payload(kind)))
+    decoder = Decoder(version=kind.SINCE)
+    decoder.feed(head(max_payload(kind)))
     if max_payload(kind):
         assert list(decoder.messages()) == []
 
