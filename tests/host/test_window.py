@@ -210,7 +210,7 @@ def test_a_model_is_downloaded_by_its_menu_and_its_button(
 
     assert not is_here()
     window.press("files model")
-    window.key("End", "Return")
+    window.key("Down", "Return")
 
     def downloaded() -> bool:
         window.press("download")
