@@ -4,7 +4,8 @@
 # make test-pythons: a selection of what needs no torch, on every Python from 3.10 to 3.13 that is installed
 # make docs: build the documentation site into build/site
 # make release-check: what a release needs and Linux can check: packages, workflows, licences
-# make plugin: build the VST3 and the standalone program, say where they are
+# make plugin: build the VST3 and the standalone program, install the VST3 into VST3_DIR, and set up
+#   the engine that they start (ENGINE= to leave that out)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -111,13 +112,19 @@ $(STAMP): pyproject.toml constraints.txt
 test-plugin: $(STAMP) hosts
 	$(BIN)/python -m pytest tests/host
 
-plugin: juce
+# After this the plugin works from a desktop: it is where hosts look, and knows where its engine is.
+VST3_DIR ?= $(if $(filter Darwin,$(shell uname)),$(HOME)/Library/Audio/Plug-Ins/VST3,$(HOME)/.vst3)
+ENGINE ?= $(STAMP)
+plugin: juce $(ENGINE)
 	cmake -S bridge/juce -B build/juce -DCMAKE_BUILD_TYPE=Release -DLARS_TESTS=OFF \
 		$(if $(LARS_JUCE_DIR),-DLARS_JUCE_DIR=$(LARS_JUCE_DIR))
 	cmake --build build/juce --parallel --target LARS_VST3 LARS_Standalone
-	@echo; echo "VST3:       build/juce/LARS_artefacts/Release/VST3/LARS.vst3"
+	mkdir -p "$(VST3_DIR)"
+	rm -rf "$(VST3_DIR)/LARS.vst3"
+	cp -R build/juce/LARS_artefacts/Release/VST3/LARS.vst3 "$(VST3_DIR)/"
+	$(if $(ENGINE),$(BIN)/lars serve --record)
+	@echo; echo "VST3:       $(VST3_DIR)/LARS.vst3"
 	@echo "standalone: build/juce/LARS_artefacts/Release/Standalone/LARS"
-	@echo "install:    mkdir -p ~/.vst3 && cp -r build/juce/LARS_artefacts/Release/VST3/LARS.vst3 ~/.vst3/"
 
 # Debian, as root: installed. Elsewhere give LARS_JUCE_DIR, the path of a JUCE checkout.
 have = ( for tool in $(1); do command -v $$tool >/dev/null || exit 1; done )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes the golden frames: ``python bridge/vectors/make.py``.
 
-They are committed and never change for a protocol version: run this only to add messages.
+They are committed and never change for a protocol version: run this only to add messages. The
+header of each has the version in which its message appeared.
 """
 
 from __future__ import annotations
@@ -69,6 +70,19 @@ FRAMES: dict[str, m.Message] = {
     "job_progress": m.JobProgress(request=11, done=65536, total=441000),
     "job_cancel": m.JobCancel(request=11),
     "job_done": m.JobDone(request=11, folder="/home/me/stems", files=("kick.wav",)),
+    "hear": m.Hear(request=15, on=1),
+    "hearing": m.Hearing(request=15, epoch=2, latency=2117),
+    "hit": m.Hit(
+        position=44100, epoch=2, velocity=96, confidence=0.75, stem="hihat", articulation="closed"
+    ),
+    "heard": m.Heard(position=46000, epoch=2),
+    "fetch": m.Fetch(request=13, model="mdx23c-large"),
+    "fetched": m.Fetched(request=13, file="/home/me/.cache/lars-plugin/mdx23c-large/model.ckpt"),
+    "convert": m.Convert(
+        request=14, sample_rate=48000.0, bits="32f", source="/home/me/drums.mp3",
+        target="/tmp/lars/drums.wav",
+    ),
+    "converted": m.Converted(request=14, sample_rate=48000, channels=2, frames=9876543210),
     "status": m.Status(request=12),
     "status_report": m.StatusReport(request=12, report=b'{"engine": "lars 0.1.0"}'),
 }  # fmt: skip
@@ -77,6 +91,10 @@ FRAMES: dict[str, m.Message] = {
 REFUSED: dict[str, tuple[bytes, str]] = {
     "bad_magic": (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "wrong magic"),
     "bad_version": (b"LARS\x63" + encode(m.Stats())[5:], "version 99"),
+    "bad_since": (
+        encode(m.Fetch(model="x")).replace(b"LARS\x02", b"LARS\x01"),
+        "a message of version 2 in version 1",
+    ),
     "bad_type": (b"LARS\x01\xff" + encode(m.Stats())[6:], "unknown type 255"),
     "bad_length": (
         encode(m.Stats())[:8] + b"\xff\xff\xff\xff" + encode(m.Stats())[12:],

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -28,6 +29,12 @@ def add_serve_parser(subparsers: Any) -> None:
         description="Run the engine until SIGTERM or Ctrl-C. Clients find it by its runtime file.",
     )
     parser.add_argument("--status", action="store_true", help="show the running engine and exit")
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write down where this installation is, so that the plugin finds it, and exit"
+        " (every lars serve does that, too)",
+    )
     parser.add_argument(
         "--latency-table",
         nargs="*",
@@ -102,6 +109,8 @@ def run_serve(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     if args.status:
         return _status(args)
+    if args.record:
+        return _record()
     if args.latency_table is not None:
         return _latency_table(args.latency_table)
     from lars_plugin.audio import discard_unfinished
@@ -113,10 +122,13 @@ def run_serve(args: argparse.Namespace) -> int:
         set_up_log,
         settings_from,
     )
+    from lars_plugin.bridge.installed import remember_installation
 
     set_up_log(args.log)
     refuse_second_engine(args)
     settings = settings_from(args)
+    if not (args.models_from or os.environ.get("LARS_RUNTIME_DIR")):  # the user's ordinary engine
+        remember_installation(newest=True)
     if args.realtime:
         run_in_real_time()
     # The threads hand each other small pieces of work; the default is 5 ms of waiting for each.
@@ -141,6 +153,14 @@ def run_serve(args: argparse.Namespace) -> int:
     finally:
         server.close()
         discard_unfinished()  # of jobs that did not stop in time
+    return 0
+
+
+def _record() -> int:
+    from lars_plugin.bridge.installed import own_command, record_installation
+
+    path = record_installation()
+    print(f"recorded in {path}: {' '.join(own_command())}")
     return 0
 
 

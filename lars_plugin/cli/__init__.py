@@ -87,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         debug = args.debug
         command = next(command for command in COMMANDS if command.name == args.command)
         with _terminated_as_interrupt(), _logging(args):
+            if argv is None:
+                _remember()
             code = int(_function(command, "run_{}")(args))
             sys.stdout.flush()
             return code
@@ -105,6 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(failure, debug)
     except BaseException as error:
         return _report(error, debug)
+
+
+def _remember() -> None:
+    """The first command that is run tells the plugin where this installation is."""
+    from lars_plugin.bridge.installed import remember_installation
+
+    remember_installation()
 
 
 def _stop_printing() -> None:

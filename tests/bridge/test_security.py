@@ -20,7 +20,7 @@ from lars_plugin.bridge.client.streams import Client
 from lars_plugin.bridge.discovery import RuntimeFile, find_engine, socket_path
 from lars_plugin.bridge.engine.server import Server, Settings
 from lars_plugin.bridge.local_engine import EngineProcess, EngineThread
-from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.bridge.protocol.codes import exception_of
 from lars_plugin.bridge.protocol.wire import Decoder, encode
 from lars_plugin.errors import (
@@ -82,19 +82,21 @@ def test_versions_are_negotiated_and_a_stranger_is_told_which_there_are(
 ) -> None:
     assert engine.socket is not None
     (refused,) = answer_to(
-        engine.socket, encode(messages.Hello(min_version=2, max_version=9, request=5))
+        engine.socket, encode(messages.Hello(min_version=3, max_version=9, request=5))
     )
     assert isinstance(refused, messages.Error)
-    assert "speaks 2 to 9" in refused.message
+    assert "speaks 3 to 9" in refused.message
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
         sock.connect(os.fspath(engine.socket))
-        sock.sendall(encode(messages.Hello(min_version=1, max_version=9, request=5)))
+        hello = encode(messages.Hello(min_version=1, max_version=9, request=5))
+        assert hello[4] == 1
+        sock.sendall(hello)
         decoder = Decoder()
         decoder.feed(sock.recv(65536))
         (welcome,) = decoder.messages()
     assert isinstance(welcome, messages.Welcome)
-    assert (welcome.version, welcome.request) == (1, 5)
+    assert (welcome.version, welcome.request) == (limits.VERSION_MAX, 5)
 
 
 def test_tcp_wants_the_token(caplog: pytest.LogCaptureFixture) -> None:

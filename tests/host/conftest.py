@@ -29,11 +29,22 @@ def _run(*command: str | Path) -> None:
         pytest.fail(f"{' '.join(map(str, command))}:\n{done.stdout[-6000:]}", pytrace=False)
 
 
+def _settings_without_engine(folder: Path) -> str:
+    """A folder of settings in which the user lets no engine start by itself."""
+    file = folder / "LARS" / "plugin.settings"
+    file.parent.mkdir()
+    file.write_text('<PROPERTIES><VALUE name="startEngine" val="0"/></PROPERTIES>\n')
+    return str(folder)
+
+
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Plugins find no settings of whoever runs the tests, nor of another test."""
+    """Plugins find no settings of whoever runs the tests, nor of another test; and no ``lars``
+    that was recorded. They start no engine by themselves."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        settings = _settings_without_engine(tmp_path_factory.mktemp("config"))
+        patch.setenv("XDG_CONFIG_HOME", settings)
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
 
 
@@ -72,15 +83,17 @@ def build() -> Path:
     """The folder of the built plugin and its test programs, brought up to date.
 
     It is ``build/juce``, where ``make plugin`` builds too, or LARS_PLUGIN_BUILD. Skips where JUCE
-    cannot be had.
+    cannot be had. With LARS_PLUGIN_AS_BUILT it is taken as it is.
     """
+    folder = Path(os.environ.get("LARS_PLUGIN_BUILD", ROOT / "build" / "juce"))
+    if os.environ.get("LARS_PLUGIN_AS_BUILT"):
+        return folder
     if not (shutil.which("cmake") and (shutil.which("g++") or shutil.which("clang++"))):
         pytest.skip(f"no cmake or no C++ compiler: the plugin is not built here; {PACKAGES}")
     if os.environ.get("LARS_JUCE_DIR") is None and not list(
         Path("/usr/lib").glob("*/cmake/JUCE-*")
     ):
         pytest.skip(f"no JUCE: the plugin is not built here; {PACKAGES}, or set LARS_JUCE_DIR")
-    folder = Path(os.environ.get("LARS_PLUGIN_BUILD", ROOT / "build" / "juce"))
     launcher: list[str] = []
     if shutil.which("ccache"):
         launcher = [f"-DCMAKE_{kind}_COMPILER_LAUNCHER=ccache" for kind in ("C", "CXX")]
@@ -110,7 +123,7 @@ def program_environment(tmp_path_factory: pytest.TempPathFactory) -> Callable[..
 
     def make(*, runtime: Path, **more: str) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if k != "DISPLAY"}
-        settings = str(tmp_path_factory.mktemp("settings"))
+        settings = _settings_without_engine(tmp_path_factory.mktemp("settings"))
         places = {"LARS_RUNTIME_DIR": str(runtime), "XDG_CONFIG_HOME": settings}
         return {**inherited, **places, **more}
 

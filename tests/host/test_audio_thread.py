@@ -55,6 +55,14 @@ def test_silence_towards_the_system_with_the_engine_up(
     assert found["seen"] == 1, "no stem came in time"
 
 
+def test_silence_towards_the_system_while_hits_are_played_as_midi(
+    run_program: Run, watch: dict[str, str], engine: EngineProcess
+) -> None:
+    found = numbers(run_program("lars_realtime", "2", "midi:live", runtime=engine.runtime, **watch))
+    assert found["calls"] == 0, found
+    assert found["notes"] > 4
+
+
 def test_silence_towards_the_system_without_an_engine(
     run_program: Run, watch: dict[str, str], nobody: Path, long_file: Path
 ) -> None:

@@ -31,7 +31,7 @@ from lars_plugin.testing import STEMS
 
 Wave = NDArray[np.float32]
 NAMES = {stem: "hi_hat" if stem == "hihat" else stem for stem in STEMS}
-ORDER = ("live", "tiny", "slow")  # the engine's models
+ORDER = ("live", "tiny", "slow", "absent")  # the engine's models
 CLOSE = 1e-6
 
 
@@ -42,7 +42,8 @@ def noise(samples: int, channels: int = 2, seed: int = 0) -> Wave:
 
 def load(vst3: Path, model: str, mode: str = "Live") -> Any:
     plugin: Any = VST3Plugin(str(vst3))
-    plugin.parameters["model"].raw_value = ORDER.index(model) / 31
+    task = "model_for_files" if mode == "Offline" else "model"
+    plugin.parameters[task].raw_value = ORDER.index(model) / 31
     plugin.mode = mode
     return plugin
 

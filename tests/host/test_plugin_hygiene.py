@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from lars_plugin.bridge.local_engine import EngineProcess
 from tests.models import python_path
@@ -70,6 +72,28 @@ def test_hygiene_with_an_engine(
         while jobs := client.status()["jobs"]:
             assert time.monotonic() < end, jobs
             time.sleep(0.1)
+    assert list(tmp_path.glob("lars-*")) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_of_files_is_worked_off(
+    run_program: Run, engine: EngineProcess, tmp_path: Path, kind: str
+) -> None:
+    rng = np.random.default_rng(4)
+    files = [tmp_path / "list" / name for name in ("one.mp3", "two.wav", "three.flac")]
+    files[0].parent.mkdir()
+    for file in files:
+        soundfile.write(file, rng.uniform(-0.2, 0.2, (44100, 2)), 44100)
+    said = run_program(
+        f"lars_hygiene{kind}",
+        "[list]",
+        runtime=engine.runtime,
+        LARS_TEST_LIST=":".join(map(str, files)),
+        LARS_TEST_SHORT_MODEL="live",
+        TMPDIR=str(tmp_path),
+        **CHECKS,
+    )
+    assert PASSED in said
     assert list(tmp_path.glob("lars-*")) == []
 
 

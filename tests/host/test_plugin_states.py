@@ -61,6 +61,7 @@ def in_host(vst3: Path, nobody: Path, tmp_path: Path) -> Callable[..., None]:
                 **os.environ,
                 "LARS_RUNTIME_DIR": str(nobody),
                 "XDG_CONFIG_HOME": str(tmp_path / "config"),
+                "XDG_DATA_HOME": str(tmp_path / "data"),
             },
             timeout=300,
             check=True,
@@ -98,9 +99,10 @@ def evil(vst3: Path, nobody: Path, states: ModuleType, tmp_path: Path) -> tuple[
 
 
 def test_a_state_runs_no_command(
-    evil: tuple[bytes, Path], in_host: Callable[..., None], nobody: Path
+    evil: tuple[bytes, Path], in_host: Callable[..., None], nobody: Path, tmp_path: Path
 ) -> None:
     state, made = evil
+    settings(tmp_path, "lars serve", automatic=False)
     in_host(state)
     assert not made.exists()
     in_host(state, play=True)
@@ -207,8 +209,9 @@ def at(monkeypatch: pytest.MonkeyPatch, nobody: Path, vst3: Path) -> Callable[..
         if state is not None:
             plugin.raw_state = state
         for name, value in values.items():
-            if name == "place":
-                plugin.parameters["model"].raw_value = value / PLACES
+            if name in ("place", "files_place"):
+                task = "model" if name == "place" else "model_for_files"
+                plugin.parameters[task].raw_value = value / PLACES
             else:
                 setattr(plugin, name, value)
         plugin.process(np.zeros((2, 4410), np.float32), RATE, buffer_size=512)
@@ -275,6 +278,43 @@ def test_a_place_chosen_without_an_engine_is_the_model_at_that_place(
     saved = at(None, place=NAMES.index(name)).raw_state
     assert place_of(at(None, saved)) == NAMES.index(name)
     assert heard(at(ordered, saved)) == name
+
+
+def test_live_stream_and_files_have_a_model_each_and_neither_changes_the_other(
+    at: Callable[..., Any], ordered: EngineProcess, backwards: EngineProcess
+) -> None:
+    plugin = at(ordered, place=NAMES.index("lars-mini"), files_place=NAMES.index("lars-fullmix"))
+    for engine in (None, ordered, backwards):
+        if engine is not None:
+            plugin = at(engine, plugin.raw_state)
+            for mode, name in (("Live", "lars-mini"), ("Offline", "lars-fullmix")) * 2:
+                plugin.mode = mode
+                assert heard(plugin) == name
+        else:
+            plugin = at(None, plugin.raw_state)
+    # One of them alone: the other is the default for its task.
+    alone = at(ordered, place=NAMES.index("lars-fullmix"))
+    alone.mode = "Offline"
+    assert heard(alone) == "lars-mini"
+    alone.mode = "Live"
+    assert heard(alone) == "lars-fullmix"
+
+
+def test_the_one_model_of_an_earlier_versions_session_is_that_of_its_mode(
+    at: Callable[..., Any], ordered: EngineProcess, states: ModuleType
+) -> None:
+    for mode, other, default in (
+        ("Live", "Offline", "lars-mini"),
+        ("Offline", "Live", "lars-live"),
+    ):
+        task = "place" if mode == "Live" else "files_place"
+        saved = at(ordered, mode=mode, **{task: NAMES.index("lars-fullmix")}).raw_state
+        xml = re.sub(r' (model|filesModel)(Place)?="[^"]*"', "", states.inner(saved))
+        old = states.with_inner(saved, xml.replace("<LARS ", '<LARS model="lars-fullmix" '))
+        plugin = at(ordered, old)
+        assert heard(plugin) == "lars-fullmix"
+        plugin.mode = other
+        assert heard(plugin) == default
 
 
 def test_a_place_that_no_model_has_changes_no_model_and_is_restored(

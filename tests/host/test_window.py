@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from lars_plugin.audio import read_audio
 from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.separation.separator import Separator
 from lars_plugin.testing import STEMS
@@ -147,3 +148,73 @@ def test_everything_is_twice_as_large_at_200_percent(
     driver.wait_for(is_larger, "the larger window")
     window.picture(tmp_path / "window-200.png")
     assert (tmp_path / "window-200.png").stat().st_size > 10_000
+
+
+def test_an_mp3_is_typed_played_separated_and_saved_as_flac(
+    window: Any, driver: ModuleType, models: ModuleType, song: tuple[Path, Wave], tmp_path: Path
+) -> None:
+    _, audio = song
+    path = tmp_path / "beat.mp3"
+    soundfile.write(path, audio.T, RATE, format="MP3")
+    read, _ = read_audio(path)  # what the engine hears
+    heard = window.listener.heard
+    window.answer("ctrl+o", "Load an audio file", path)
+    converted: list[Path] = []
+
+    def is_converted() -> bool:
+        converted[:] = tmp_path.glob("lars-*/audio.wav")
+        return bool(converted)
+
+    driver.wait_for(is_converted, "the MP3 as WAV")
+    window.take_keyboard()
+    window.key("Home", "space")
+    part = read[:, RATE // 4 : RATE // 4 + 64]
+    turns = [0]
+
+    def is_heard() -> bool:
+        turns[0] += 1
+        if turns[0] % 100 == 0:
+            window.key("Home", "space")
+        return bool(driver.place_of(part, heard()) >= 0)
+
+    driver.wait_for(is_heard, "the MP3 to be heard")
+    window.press("separate")
+    driver.wait_for(
+        lambda: {file.stem for file in tmp_path.glob("lars-*/stems/*.wav")} == set(STEMS),
+        "the stems",
+    )
+    # The last entry of the menu of formats is FLAC, 16 bits.
+    window.press("format")
+    window.key("Up", "Return")
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    window.answer("save all", "Save the stems in this folder", folder)
+    names = {f"beat_{stem}.flac" for stem in STEMS}
+    driver.wait_for(lambda: {file.name for file in folder.glob("*.flac")} == names, "saved stems")
+    wanted = Separator(models.live()).separate(read, RATE)
+    for stem in STEMS:
+        file = folder / f"beat_{stem}.flac"
+        assert soundfile.info(file).subtype == "PCM_16"
+        saved, _ = soundfile.read(file, dtype="float32")
+        clipped = np.clip(wanted[stem], -1, 1)
+        np.testing.assert_allclose(saved.T, clipped, rtol=0, atol=1.01 / 32768)
+    # Converted audio and stems of the session go with the program, as before.
+
+
+def test_a_model_is_downloaded_by_its_menu_and_its_button(
+    window: Any, driver: ModuleType, engine: EngineProcess, tmp_path: Path
+) -> None:
+    def is_here() -> bool:
+        with engine.client() as client:
+            return {one["name"]: one["weights"] for one in client.status()["offers"]}["absent"]
+
+    assert not is_here()
+    window.press("files model")
+    window.key("Down", "Return")
+
+    def downloaded() -> bool:
+        window.press("download")
+        return is_here()
+
+    driver.wait_for(downloaded, "the weights")
+    window.picture(tmp_path / "models.png")

@@ -72,7 +72,8 @@ TEST_CASE("Buses are seven outputs and one input, mono or stereo") {
                   "an arrangement", bus);
         }
     }
-    check(component.getBusCount(Vst::kEvent, Vst::kInput) == 0, "no notes");
+    check(component.getBusCount(Vst::kEvent, Vst::kInput) == 0, "no notes in");
+    check(component.getBusCount(Vst::kEvent, Vst::kOutput) == 1, "notes out");
     using namespace Vst::SpeakerArr;
     const auto arrange = [&](Vst::SpeakerArrangement in, Vst::SpeakerArrangement out) {
         std::vector<Vst::SpeakerArrangement> ins{in}, outs(7, out);
@@ -118,7 +119,7 @@ TEST_CASE("Parameters have names, ranges and texts, and one is the bypass") {
         }
     }
     check(bypasses == 1, "one bypass", bypasses);
-    check(controller.getParameterCount() == 24, "parameters", controller.getParameterCount());
+    check(controller.getParameterCount() == 38, "parameters", controller.getParameterCount());
     CHECK(findings.take() == "");
 }
 

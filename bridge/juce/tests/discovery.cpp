@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// lars_discovery folder | find | connect | start <command>: where the plugin looks for an engine,
-// whom it believes, and what it starts. Says what was found, or why not, in one line.
+// lars_discovery folder | find | connect | start <command> | words <command>: where the plugin looks
+// for an engine, whom it believes, and what it starts. Says what was found, or why not, in one line.
 #include <cstdio>
 #include <cstring>
 #include <thread>
 
 #include "engine/Connection.h"
+#include "engine/Installed.h"
 #include "engine/Launcher.h"
 
 using namespace lars;
@@ -30,8 +31,12 @@ int main(int count, char** arguments) {
             while (!launcher.hasEnded())
                 std::this_thread::sleep_for(std::chrono::milliseconds(10));
             std::printf("started\n");
+        } else if (is("words") && count > 2) {
+            for (const auto& word : engineWords(arguments[2]))
+                std::printf("%s\n", word.c_str());
         } else {
-            std::fprintf(stderr, "lars_discovery folder | find | connect | start <command>\n");
+            std::fprintf(stderr, "lars_discovery folder | find | connect | start <command> | "
+                                 "words <command>\n");
             return 2;
         }
     } catch (const EngineError& error) {

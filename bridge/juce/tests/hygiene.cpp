@@ -183,7 +183,7 @@ TEST_CASE("Samples are finite whatever a host sets, NaN included") {
 
 TEST_CASE("What a host sets of a stream changes the model only where it is the model") {
     PluginProcessor plugin;
-    plugin.setModel("nobody has this one");
+    plugin.setModel(Task::live, "nobody has this one");
     const auto set = [&](const char* id, float value) {
         auto* parameter = plugin.parameters().getParameter(id);
         REQUIRE(parameter != nullptr);
@@ -220,7 +220,7 @@ TEST_CASE("The engine's command is the user's and in no state") {
     CHECK(again.get().automatic);
     plugin.setEngineCommand("lars serve", false);
     other.userSettings().refresh();
-    CHECK(other.userSettings().get() == UserSettings::Values());
+    CHECK(other.userSettings().get() == UserSettings::Values{juce::String("lars serve"), false});
 }
 
 // A host that only looks at its plugins starts nothing.

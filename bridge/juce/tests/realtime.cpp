@@ -6,6 +6,7 @@
 //   control          the thread does on purpose what it must not
 //   away             there is no engine
 //   up:<model>       goes on, for two minutes at most, until stems have come in time
+//   midi:<model>     likewise, with MIDI out, until there were notes
 //   dies:<model>     goes on until an engine that was there is there no more
 //   start:<command>  the plugin starts its engine
 #include <chrono>
@@ -31,9 +32,12 @@ struct Player {
     const Watch& watch;
     const juce::String what;
     std::int64_t done = 0;
+    int notes = 0;
 
     bool seen() {
         const auto status = plugin.engine().status();
+        if (what == "midi")
+            return notes > 4;
         if (what == "up")
             return static_cast<std::int64_t>(status.missing) + status.latency < done;
         return what != "dies" || (status.state == LinkState::away && status.connections > 0);
@@ -43,11 +47,19 @@ struct Player {
         juce::AudioBuffer<float> part(whole.getArrayOfWritePointers(), whole.getNumChannels(),
                                       size);
         for (int i = 0; i < size; ++i) {
+            if (what == "midi") { // a drum of a kind, twice a second
+                const auto since = static_cast<float>((done + i) % 22050);
+                const float drum = 0.7f * std::exp(-since / 3000.0f) * std::sin(0.008f * since);
+                for (int channel = 0; channel < 2; ++channel)
+                    part.setSample(channel, i, drum);
+                continue;
+            }
             const auto phase = 0.01f * static_cast<float>((done + i) % 100000);
             part.setSample(0, i, std::sin(phase));
             part.setSample(1, i, turn == 20 ? std::nanf("") : std::cos(phase));
         }
         juce::MidiBuffer midi;
+        midi.ensureSize(2048); // as wrappers do
         watch.arm(true);
         plugin.processBlock(part, midi);
         if (what == "control") {
@@ -58,6 +70,8 @@ struct Player {
             [[maybe_unused]] const auto id = ::getppid(); // nobody watches it by name
         }
         watch.arm(false);
+        for (const auto event : midi)
+            notes += event.getMessage().isNoteOn() ? 1 : 0;
         for (int channel = 0; channel < part.getNumChannels(); ++channel)
             for (int i = 0; i < size; ++i)
                 if (!std::isfinite(part.getSample(channel, i)))
@@ -73,7 +87,7 @@ struct Player {
         const auto now = [this] { return static_cast<double>(done) / rate; };
         for (std::size_t turn = 0; now() < seconds || (now() < longest && !seen()); ++turn) {
             block(whole, turn, sizes[turn % std::size(sizes)]);
-            if (turn % 50 == 49)
+            if (turn % 50 == 49 && what != "midi")
                 plugin.reset(); // hosts may do that on this thread
             if (now() >= seconds / 2 && !std::exchange(half, true)) {
                 std::printf("half\n");
@@ -85,9 +99,10 @@ struct Player {
         }
         watch.print();
         const auto status = plugin.engine().status();
-        std::printf("state %d missing %llu latency %d played %lld calls %d seen %d\n",
+        std::printf("state %d missing %llu latency %d played %lld calls %d seen %d "
+                    "notes %d\n",
                     static_cast<int>(status.state), static_cast<unsigned long long>(status.missing),
-                    status.latency, static_cast<long long>(done), watch.calls(), seen() ? 1 : 0);
+                    status.latency, static_cast<long long>(done), watch.calls(), seen() ? 1 : 0, notes);
     }
 };
 
@@ -109,7 +124,9 @@ int main(int count, char** arguments) {
     if (what == "start")
         plugin.setEngineCommand(which, true);
     else if (which.isNotEmpty())
-        plugin.setModel(which);
+        plugin.setModel(Task::live, which);
+    if (what == "midi")
+        plugin.parameters().getParameter(ids::midi)->setValueNotifyingHost(1.0f);
     plugin.setRateAndBufferSizeDetails(rate, prepared);
     plugin.prepareToPlay(rate, prepared);
     if (which.isNotEmpty() && !plugin.engine().waitUntilReady(patience)) {

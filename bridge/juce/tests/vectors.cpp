@@ -69,6 +69,8 @@ Bytes read(const char* path) {
 // Byte by byte, as a socket may deliver it.
 Message decode(const Bytes& data) {
     Decoder decoder(Decoder::Accept::everything);
+    if (data.size() > 4 && data[4] <= newest)
+        decoder.expect(data[4]);
     std::optional<Message> found;
     for (std::size_t i = 0; i < data.size(); ++i) {
         if (found)

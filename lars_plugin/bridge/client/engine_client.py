@@ -124,7 +124,79 @@ class EngineClient:
         Raises:
             LarsError: what went wrong; CancelledError when cancelled. No file is left then.
         """
+        request = messages.Job(
+            overwrite=int(overwrite),
+            overlap=overlap or 0.0,
+            model=model,
+            preset=preset or "",
+            bits=bits,
+            source=str(Path(source).absolute()),
+            folder=str(Path(folder).absolute()),
+            stems=tuple(stems or ()),
+        )
+        done = self._job(request, messages.JobDone, progress)
+        return [Path(done.folder) / name for name in done.files]
+
+    def fetch_model(
+        self, model: str, *, progress: Callable[[int, int], bool | None] | None = None
+    ) -> Path:
+        """Have the engine download a model's weights, unless they are on its machine; their file.
+
+        Args:
+            model: one of the engine's.
+            progress: called with (bytes here, bytes in all or 0); returning False cancels.
+
+        Raises:
+            LarsError: what went wrong; CancelledError when cancelled.
+        """
+        return Path(self._job(messages.Fetch(model=model), messages.Fetched, progress).file)
+
+    def convert_file(
+        self,
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        sample_rate: float = 0.0,
+        bits: str = "32f",
+        progress: Callable[[int, int], bool | None] | None = None,
+    ) -> messages.Converted:
+        """Have the engine write an audio file of any kind it reads as WAV.
+
+        Args:
+            source: the file.
+            target: ending in ``.wav``; a file in the way is replaced.
+            sample_rate: Hz; 0 for the file's own.
+            bits: ``16``, ``24`` or ``32f``.
+            progress: called with (frames done, frames in all); returning False cancels.
+
+        Returns:
+            Rate, channels and frames of the new file.
+
+        Raises:
+            LarsError: what went wrong; CancelledError when cancelled. No file is left then.
+        """
+        request = messages.Convert(
+            sample_rate=sample_rate,
+            bits=bits,
+            source=str(Path(source).absolute()),
+            target=str(Path(target).absolute()),
+        )
+        return self._job(request, messages.Converted, progress)
+
+    # Messages.
+
+    def _job(
+        self,
+        request: Message,
+        kind: type[Answer],
+        progress: Callable[[int, int], bool | None] | None,
+    ) -> Answer:
+        """Ask for long work, tell of its progress, and wait for its end."""
         link = self._live_link()
+        if link.version < request.SINCE:
+            raise BridgeError(
+                f"{self.engine.engine} is too old for that; stop it, and start a newer lars serve"
+            )
 
         def tell(message: messages.JobProgress) -> None:
             if progress is not None and progress(message.done, message.total) is False:
@@ -132,24 +204,9 @@ class EngineClient:
 
         self._on_progress = tell
         try:
-            done = self._ask(
-                messages.Job(
-                    overwrite=int(overwrite),
-                    overlap=overlap or 0.0,
-                    model=model,
-                    preset=preset or "",
-                    bits=bits,
-                    source=str(Path(source).absolute()),
-                    folder=str(Path(folder).absolute()),
-                    stems=tuple(stems or ()),
-                ),
-                messages.JobDone,
-            )
+            return self._ask(request, kind)
         finally:
             self._on_progress = None
-        return [Path(done.folder) / name for name in done.files]
-
-    # Messages.
 
     def _live_link(self) -> Link:
         if self._link is None:

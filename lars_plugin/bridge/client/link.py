@@ -70,6 +70,7 @@ class Link:
         self._decoder = Decoder(FROM_ENGINE)
         self._out: deque[memoryview] = deque()
         self.unsent = 0  # bytes that the engine has not taken yet
+        self.version = limits.VERSION_MIN
         self._heard = time.monotonic()
         self._pinged = False
         self._sock = _connect(address, timeout)
@@ -84,7 +85,11 @@ class Link:
         answer: list[Message] = []
         receive, self._receive = self._receive, answer.append
         self._pinged = True  # no PING before the engine has said WELCOME
-        self.send(messages.Hello(client=name[: limits.MAX_NAME // 4], token=token))
+        self.send(
+            messages.Hello(
+                max_version=limits.VERSION_MAX, client=name[: limits.MAX_NAME // 4], token=token
+            )
+        )
         self.wait(lambda: bool(answer))
         self._receive = receive
         if isinstance(answer[0], messages.Error):
@@ -92,6 +97,7 @@ class Link:
         if not isinstance(answer[0], messages.Welcome):
             raise BridgeError(f"expected WELCOME, got {type(answer[0]).__name__}")
         self._pinged = False
+        self.version = self._decoder.version = answer[0].version
         return answer[0]
 
     def fileno(self) -> int:
@@ -108,7 +114,7 @@ class Link:
         Raises:
             ConnectionLostError: the engine is gone.
         """
-        self.send_bytes(encode(message))
+        self.send_bytes(encode(message, version=self.version))
 
     def send_bytes(self, data: bytes) -> None:
         """``send`` for an encoded message."""

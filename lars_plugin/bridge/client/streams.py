@@ -357,8 +357,15 @@ class Client(EngineClient):
         return self._open, self._opened, self._aligner
 
     def _send_audio(self, position: int, wave: Wave) -> None:
-        self._live_link().send_bytes(
-            encode_samples(messages.Audio, wave, position=position, epoch=self._epoch)
+        link = self._live_link()
+        link.send_bytes(
+            encode_samples(
+                messages.Audio,
+                wave,
+                position=position,
+                epoch=self._epoch,
+                version=link.version,
+            )
         )
 
     def _receive(self, message: Message) -> None:

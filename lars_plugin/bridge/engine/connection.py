@@ -76,7 +76,7 @@ class Connection:
 
     def send(self, message: Message) -> None:
         """Send now what the socket takes and keep the rest; after ``close`` do nothing."""
-        data = encode(message)
+        data = encode(message, version=self.decoder.version)
         with self._lock:
             if self.closed or self._closing is not None:
                 return

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from lars_plugin.bridge.auth import tokens_match
 from lars_plugin.bridge.engine.connection import Connection
-from lars_plugin.bridge.engine.jobs import FileJob, check_path
+from lars_plugin.bridge.engine.job_desk import JobDesk
+from lars_plugin.bridge.engine.jobs import check_path
 from lars_plugin.bridge.engine.memory import Memory, stream_bytes
 from lars_plugin.bridge.engine.model_pool import ModelPool
 from lars_plugin.bridge.engine.model_thread import ModelThread
@@ -47,6 +48,7 @@ _FOR_SESSION = (
     messages.Reset,
     messages.Parameter,
     messages.Stats,
+    messages.Hear,
 )
 
 
@@ -76,8 +78,7 @@ class Dispatcher:
         self._changed, self._known = changed, known
         self._sessions = 0
         self._started = time.monotonic()
-        self._jobs: dict[int, FileJob] = {}
-        self._job_lock = threading.Lock()
+        self._jobs = JobDesk(pool, settings.fetch)
         self._to_wake: set[ModelThread] = set()
         self._memory = Memory()
 
@@ -163,6 +164,14 @@ class Dispatcher:
                     )
             elif isinstance(message, messages.Audio) and message.request:
                 raise ProtocolError("AUDIO has no request number; leave it 0")
+            if isinstance(message, messages.Hear) and message.on:
+                threading.Thread(
+                    target=self._listen,
+                    args=(connection, session, connection.model_thread, message),
+                    name="listen",
+                    daemon=True,
+                ).start()
+                return
             session.put(message)
             connection.model_thread.notify(session, wake=False)
             self._to_wake.add(connection.model_thread)
@@ -178,13 +187,10 @@ class Dispatcher:
             self.end_stream(connection)
             connection.ended_by = None
             connection.send(messages.Closed(request=message.request))
-        elif isinstance(message, messages.Job):
-            self._start_job(connection, message)
+        elif isinstance(message, messages.Job | messages.Fetch | messages.Convert):
+            self._jobs.start(connection, message, self._roots(connection))
         elif isinstance(message, messages.JobCancel):
-            with self._job_lock:
-                job = self._jobs.get(connection.number)
-            if job is not None and job.requested.request == message.request:
-                job.cancel()
+            self._jobs.cancel(connection, message.request)
         elif isinstance(message, messages.Status):
             connection.send(
                 messages.StatusReport(report=as_json(self.status()), request=message.request)
@@ -219,6 +225,7 @@ class Dispatcher:
         model_thread = self._pool.lease(message.model)
         self._sessions += 1
         session = Session(self._sessions, message, client=connection.client)
+        session.version = connection.decoder.version
         session.connect(functools.partial(connection.send_from, session))
         connection.model_thread = model_thread
         connection.attach(session)
@@ -251,6 +258,25 @@ class Dispatcher:
             session.abandon(EngineError(f"internal error ({type(error).__name__}: {error})"))
         if session.closed:
             self._memory.give(session.number)
+        model_thread.notify(session)
+        self._changed(connection)
+
+    def _listen(
+        self,
+        connection: Connection,
+        session: Session,
+        model_thread: ModelThread,
+        message: messages.Hear,
+    ) -> None:
+        """On a thread of its own: a transcriber to load keeps nobody waiting."""
+        from lars_plugin.bridge.engine.hearing import Hearing
+
+        try:
+            session.hearing = Hearing(session.requested.sample_rate, session.requested.channels)
+        except LarsError as error:
+            connection.send(error_message(error, request=message.request))
+            return
+        session.put(message)
         model_thread.notify(session)
         self._changed(connection)
 
@@ -290,41 +316,13 @@ class Dispatcher:
     def forget(self, connection: Connection) -> None:
         """The connection ends: so do its stream and its job."""
         self.end_stream(connection)
-        with self._job_lock:
-            job = self._jobs.get(connection.number)
-        if job is not None:
-            job.cancel()
+        self._jobs.forget(connection)
 
     # Jobs.
 
-    def _start_job(self, connection: Connection, message: messages.Job) -> None:
-        with self._job_lock:
-            if connection.number in self._jobs:
-                raise LimitError("a job is running on this connection; wait for it or cancel it")
-            if len(self._jobs) >= limits.MAX_JOBS:
-                raise LimitError(f"{limits.MAX_JOBS} jobs are running; try again when one is done")
-            model_thread = self._pool.lease(message.model)
-
-            def finished(_: FileJob) -> None:
-                with self._job_lock:
-                    self._jobs.pop(connection.number, None)
-                self._pool.release(model_thread)
-
-            # The thread cannot finish before it is listed: finishing takes the lock.
-            self._jobs[connection.number] = FileJob(
-                message, model_thread, connection.send, finished, self._roots(connection)
-            )
-        log.info("job started", extra={"client": connection.client, "model": message.model})
-
     def stop_jobs(self, seconds: float) -> None:
         """Cancel all jobs and wait for their end: what they have not finished is removed then."""
-        with self._job_lock:
-            jobs = list(self._jobs.values())
-        for job in jobs:
-            job.cancel()
-        until = time.monotonic() + seconds
-        for job in jobs:
-            job.join(max(0.0, until - time.monotonic()))
+        self._jobs.stop(seconds)
 
     def bury(self) -> None:
         """See whether a model's thread has died: its sessions hear of it, and end."""
@@ -359,8 +357,13 @@ class Dispatcher:
             for connection in list(self._by_session.values())
             if (session := connection.session) is not None
         ]
-        with self._job_lock:
-            jobs = list(self._jobs.values())
-        offers = {name: self._settings.installed(name) for name in self._pool.names}
+        offers = [
+            {
+                "name": name,
+                "weights": self._settings.installed(name),
+                **self._settings.describe(name),
+            }
+            for name in self._pool.names
+        ]
         uptime = time.monotonic() - self._started
-        return engine_status(uptime, self._pool.threads(), offers, sessions, jobs)
+        return engine_status(uptime, self._pool.threads(), offers, sessions, self._jobs.running())

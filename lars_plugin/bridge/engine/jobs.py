@@ -1,32 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Separating a file for a client: paths checked, progress told, cancel obeyed."""
+"""Separating a file for a client, and the paths that clients may name."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import stat
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from lars_plugin.bridge.engine.background import BackgroundJob
 from lars_plugin.bridge.engine.model_thread import ModelThread
 from lars_plugin.bridge.engine.plan import check_overlap
 from lars_plugin.bridge.engine.shared_model import shared_model
 from lars_plugin.bridge.protocol import messages
-from lars_plugin.bridge.protocol.codes import error_message
 from lars_plugin.bridge.protocol.messages import Message
-from lars_plugin.dsp.parallel import stoppable
-from lars_plugin.errors import AudioFileError, CancelledError, InputError, LarsError
+from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.separation.files import separate_file
 from lars_plugin.separation.separator import Separator
 
-__all__ = ["FileJob", "check_path"]
-
-log = logging.getLogger(__name__)
-
-_PROGRESS_SECONDS = 0.05  # at least ten a second are promised, on a busy machine too
+__all__ = ["FileJob", "check_path", "check_source"]
 
 
 def check_path(text: str, roots: Sequence[Path] | None) -> Path:
@@ -51,17 +44,13 @@ def check_path(text: str, roots: Sequence[Path] | None) -> Path:
     return real
 
 
-class FileJob:
+class FileJob(BackgroundJob):
     """One file on its way, on a thread of its own; the network runs on the model's.
-
-    A second thread tells of the progress, so that the client hears of it as often as promised
-    while a network runs for seconds.
 
     Args:
         requested: the JOB.
         model_thread: of the model.
-        send: for progress and the result; never waits.
-        finished: called, from the thread, when all is over.
+        send, finished: see ``BackgroundJob``.
         roots: folders that paths must lie in; None for anywhere.
     """
 
@@ -70,73 +59,24 @@ class FileJob:
         requested: messages.Job,
         model_thread: ModelThread,
         send: Callable[[Message], None],
-        finished: Callable[[FileJob], None],
+        finished: Callable[[BackgroundJob], None],
         roots: Sequence[Path] | None,
     ) -> None:
-        self.requested = requested
         self.model_thread = model_thread
-        self._reached = (0, 0)  # one object: other threads never see halves
-        self._send = send
-        self._finished = finished
+        self._job = requested
         self._roots = roots
-        self._cancelled, self._over = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="job", daemon=True)
-        self._thread.start()
+        super().__init__(requested, send, finished)
 
     @property
-    def done(self) -> int:
-        """Frames that are separated."""
-        return self._reached[0]
+    def model(self) -> str:
+        """Its name."""
+        return self._job.model
 
-    @property
-    def total(self) -> int:
-        """Frames in all; 0 before the file is open."""
-        return self._reached[1]
-
-    def cancel(self) -> None:
-        """Ask it to stop: soon, whatever it is at. Only the run of a network that has begun goes
-        on to its end, without it."""
-        self._cancelled.set()
-
-    def _check(self) -> None:
-        """What long work calls now and then."""
-        if self._cancelled.is_set():
-            raise CancelledError(f"cancelled after {self.done} of {self.total} frames")
-
-    def join(self, timeout: float) -> None:
-        """Wait for its end."""
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        teller = threading.Thread(target=self._tell, name="job progress", daemon=True)
-        teller.start()
-        try:
-            with stoppable(self._check):
-                answer: Message = self._separate()
-        except LarsError as error:
-            answer = error_message(error, request=self.requested.request)
-        except BaseException as error:
-            # A fault of ours or of a library: it ends this job, and the client hears of it.
-            log.exception("job failed", extra={"source": self.requested.source})
-            answer = error_message(error, request=self.requested.request)
-        self._over.set()
-        teller.join()
-        if isinstance(answer, messages.JobDone):
-            self._send_progress()
-        # In this order: who has the answer may ask for the next job at once.
-        self._finished(self)
-        self._send(answer)
-
-    def _tell(self) -> None:
-        while not self._over.wait(_PROGRESS_SECONDS):
-            self._send_progress()
-
-    def _send_progress(self) -> None:
-        done, total = self._reached
-        self._send(messages.JobProgress(request=self.requested.request, done=done, total=total))
+    def _work(self) -> Message:
+        return self._separate()
 
     def _separate(self) -> messages.JobDone:
-        requested = self.requested
+        requested = self._job
         source = check_source(requested.source, self._roots)
         folder = check_path(requested.folder, self._roots)
         check_overlap(requested.overlap)
@@ -162,10 +102,6 @@ class FileJob:
         return messages.JobDone(
             request=requested.request, folder=str(folder), files=tuple(f"{s}.wav" for s in outputs)
         )
-
-    def _progress(self, done: int, total: int) -> bool:
-        self._reached = (done, total)
-        return not self._cancelled.is_set()
 
 
 @contextlib.contextmanager

@@ -44,6 +44,17 @@ class ModelPool:
         self._lock = threading.Lock()
         self._threads: dict[str, ModelThread] = {}
 
+    def check(self, name: str) -> None:
+        """Whether a model is on offer.
+
+        Raises:
+            ModelNotFoundError: it is not.
+        """
+        if name not in self.names:
+            raise ModelNotFoundError(
+                f"no model {name!r}; this engine offers {', '.join(self.names) or 'none'}"
+            )
+
     def lease(self, name: str) -> ModelThread:
         """A thread for a model, started if need be; give it back with ``release``.
 
@@ -51,10 +62,7 @@ class ModelPool:
             ModelNotFoundError: the name is not on offer.
             LimitError: too many models are loaded.
         """
-        if name not in self.names:
-            raise ModelNotFoundError(
-                f"no model {name!r}; this engine offers {', '.join(self.names) or 'none'}"
-            )
+        self.check(name)
         with self._lock:
             thread = self._threads.get(name)
             if thread is None or not thread.alive:

@@ -10,13 +10,14 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lars_plugin.bridge.auth import check_peer, is_loopback
 from lars_plugin.bridge.engine.connection import Connection
 from lars_plugin.bridge.engine.dispatch import Dispatcher
+from lars_plugin.bridge.engine.errands import FetchWeights
 from lars_plugin.bridge.engine.model_pool import ModelPool
 from lars_plugin.bridge.engine.session import Session
 from lars_plugin.bridge.engine.waker import Waker
@@ -28,6 +29,7 @@ from lars_plugin.errors import (
     InputError,
     LarsError,
     LimitError,
+    ModelNotFoundError,
 )
 from lars_plugin.model import AnyModel
 
@@ -42,6 +44,10 @@ _GRACE_SECONDS = 1.0
 _JOB_SECONDS = 3.0  # for jobs to stop: they do in half a second, on a busy machine in more
 
 
+def _no_download(name: str, _: Callable[[int, int], bool | None]) -> Path:
+    raise ModelNotFoundError(f"this engine downloads no models; {name} comes from its own module")
+
+
 @dataclass(frozen=True)
 class Settings:
     """How an engine serves.
@@ -50,6 +56,8 @@ class Settings:
         models: names that clients may ask for.
         load: loads one of them.
         installed: whether the weights of one are on this machine.
+        fetch: downloads the weights of one; see ``errands.FetchWeights``.
+        describe: what STATUS tells of one beside its name and weights.
         socket: path of a Unix socket, in a folder that only the user may enter; or None.
         host, port: TCP address, port 0 for any free one; or None for no TCP.
         token: for TCP; 64 hexadecimal digits.
@@ -62,6 +70,8 @@ class Settings:
     models: Sequence[str]
     load: Callable[[str], AnyModel]
     installed: Callable[[str], bool] = lambda _: True
+    fetch: FetchWeights = field(default=_no_download)
+    describe: Callable[[str], Mapping[str, object]] = lambda _: {}
     socket: Path | None = None
     host: str | None = None
     port: int = 0

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import BridgeError, ConnectionLostError, InputError
 
@@ -82,7 +82,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
     from lars_plugin.bridge.discovery import runtime_folder, socket_path
     from lars_plugin.bridge.engine.server import Settings
 
-    names, load, installed = _models(args)
+    names, load, installed, more = _models(args)
     folder = private_folder(runtime_folder())
     path: Path | None = None
     host, port, token = None, 0, ""
@@ -103,6 +103,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
         models=names,
         load=_for_good(load),
         installed=installed,
+        **more,
         socket=path,
         host=host,
         port=port,
@@ -122,9 +123,10 @@ def _address(text: str) -> tuple[str, int]:
 
 def _models(
     args: argparse.Namespace,
-) -> tuple[tuple[str, ...], Callable[[str], AnyModel], Callable[[str], bool]]:
-    """Names, what loads one, and what tells whether its weights are here."""
+) -> tuple[tuple[str, ...], Callable[[str], AnyModel], Callable[[str], bool], dict[str, Any]]:
+    """Names, what loads one, what tells whether its weights are here, and more of ``Settings``."""
     if args.models_from is None:
+        from lars_plugin.bridge.engine.offers import describe, fetch_weights
         from lars_plugin.zoo import list_models, load_model
         from lars_plugin.zoo.command import is_here
 
@@ -133,12 +135,27 @@ def _models(
         load = functools.partial(
             load_model, device=args.device, backend=args.backend, precision=args.precision
         )
-        return tuple(configs), load, lambda name: is_here(configs[name])
+        return (
+            tuple(configs),
+            load,
+            lambda name: is_here(configs[name]),
+            {"fetch": fetch_weights, "describe": functools.cache(lambda n: describe(configs[n]))},
+        )
     try:
-        makers = importlib.import_module(args.models_from).MODELS
+        module = importlib.import_module(args.models_from)
+        makers = module.MODELS
     except (ImportError, AttributeError) as error:
         raise InputError(f"--models-from {args.models_from}: {error}") from error
-    return tuple(makers), lambda name: makers[name](), lambda _: True
+    offers: dict[str, dict[str, object]] = getattr(module, "OFFERS", {})
+    return (
+        tuple(makers),
+        lambda name: makers[name](),
+        getattr(module, "installed", lambda _: True),
+        {
+            "describe": lambda name: offers.get(name, {}),
+            **({"fetch": module.fetch} if hasattr(module, "fetch") else {}),
+        },
+    )
 
 
 def _for_good(load: Callable[[str], AnyModel]) -> Callable[[str], AnyModel]:

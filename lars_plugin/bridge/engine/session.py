@@ -174,6 +174,8 @@ class Session(SessionBase):
             )
         elif isinstance(message, messages.Parameter):
             self._set(message)
+        elif isinstance(message, messages.Hear):
+            self._hear(message)
         elif isinstance(message, messages.Stats):
             self._send(self._statistics(message.request))
         elif isinstance(message, Open):
@@ -193,6 +195,10 @@ class Session(SessionBase):
             return
         self._expected = message.position + message.frames
         self.taken += message.frames
+        if self._hears and self.hearing is not None:
+            # Before the stems that this block finishes: who has those has its hits.
+            for news in self.hearing.push(message.position, wave, self._epoch):
+                self._send(news)
         self._start(self._stream.push_steps(wave))
 
     def _place(self, message: messages.Audio) -> None:
@@ -237,6 +243,9 @@ class Session(SessionBase):
             return
         self._ended = True
         self._flush = message
+        if self._hears and self.hearing is not None:
+            for news in self.hearing.flush(self._epoch):
+                self._send(news)
         self._start(self._stream.flush_steps())
 
     def _start(self, steps: Steps) -> None:
@@ -258,7 +267,7 @@ class Session(SessionBase):
                 position=self._output, epoch=self._epoch, request=self._flush.request
             )
             self._flush = None
-            self._queue(encode(done))
+            self._queue(encode(done, version=self.version))
 
     def _give(self, stems: Wave) -> None:
         most = limits.MAX_SAMPLES // (stems.shape[0] * stems.shape[1])
@@ -273,7 +282,12 @@ class Session(SessionBase):
                 flags = messages.Stems.REPLACED if replaced else 0
                 self._queue(
                     encode_samples(
-                        messages.Stems, part, position=self._output, epoch=self._epoch, flags=flags
+                        messages.Stems,
+                        part,
+                        position=self._output,
+                        epoch=self._epoch,
+                        flags=flags,
+                        version=self.version,
                     )
                 )
             self._output += frames

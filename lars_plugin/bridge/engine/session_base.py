@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from lars_plugin.bridge.engine.board import Board
 from lars_plugin.bridge.engine.fallback import Fallback
@@ -18,6 +19,9 @@ from lars_plugin.composites.composite import Composite
 from lars_plugin.errors import InputError, LarsError, ProtocolError
 from lars_plugin.model import AnyModel, Wave
 from lars_plugin.separation.streams.base import Network, Steps
+
+if TYPE_CHECKING:
+    from lars_plugin.bridge.engine.hearing import Hearing
 
 __all__ = ["SessionBase"]
 
@@ -37,6 +41,7 @@ class SessionBase:
         self.number = number
         self.requested = requested
         self.client = client
+        self.version = limits.VERSION_MIN  # of the protocol on its connection
         self.live = requested.mode == Open.LIVE
         self.closed = False  # set by anyone, for good
         self.ended_by: LarsError | None = None  # why the engine ended it
@@ -49,11 +54,12 @@ class SessionBase:
         # What runs the chunks of the last ``advance``, where it has a state of this stream's; None
         # for the model's own, which may run the chunks of several streams together.
         self.backend: Network | None = None
+        self.hearing: Hearing | None = None  # what HEAR wants, made before HEAR is acted on
         self.busy = 0.0  # seconds of computation
         self.taken = self.given = self.replaced = self.dropped = self.errors = 0
         self._send_bytes: Callable[[bytes], None] = _nowhere
         self._inbox: deque[Message] = deque([requested])
-        self._prepared = False
+        self._prepared = self._hears = False
         self._bytes_in = self._bytes_out = self._largest = 0
         self._fallback = requested.fallback
         self._steps: Steps | None = None
@@ -134,7 +140,7 @@ class SessionBase:
     def release(self) -> None:
         """Let go of everything large; for a closed session, by the last to touch it."""
         self._send_bytes = _ignore  # breaks the ring of session and connection
-        self._steps = self._result = self._chunks = None
+        self._steps = self._result = self._chunks = self.hearing = None
         self._inbox.clear()
         self._outbox.clear()
         if self._prepared:
@@ -145,6 +151,8 @@ class SessionBase:
     def _forget(self) -> None:
         """All audio, everywhere."""
         self._stream.reset()
+        if self.hearing is not None:
+            self.hearing.reset()
         self._substitute.forget()
         self._board.reset()
 
@@ -155,7 +163,7 @@ class SessionBase:
         self._ended = False
 
     def _send(self, message: Message) -> None:
-        self._send_bytes(encode(message))
+        self._send_bytes(encode(message, version=self.version))
 
     def _error(self, error: LarsError, request: int = 0) -> messages.Error:
         position = min(self._expected, limits.MAX_POSITION)
@@ -176,6 +184,14 @@ class SessionBase:
             self._send(self._error(error, message.request))
             return
         self._send(messages.ParameterSet(name=message.name, value=value, request=message.request))
+
+    def _hear(self, message: messages.Hear) -> None:
+        """Begin or end to tell of hits."""
+        if not message.on:
+            self.hearing = None
+        self._hears = self.hearing is not None
+        latency = self.hearing.latency_samples if self.hearing is not None else 0
+        self._send(messages.Hearing(latency=latency, epoch=self._epoch, request=message.request))
 
     def _statistics(self, request: int) -> messages.Statistics:
         return messages.Statistics(

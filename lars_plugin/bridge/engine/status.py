@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 import lars_plugin
-from lars_plugin.bridge.engine.jobs import FileJob
+from lars_plugin.bridge.engine.background import BackgroundJob
 from lars_plugin.bridge.engine.model_thread import ModelThread
 from lars_plugin.bridge.engine.session import Session
 from lars_plugin.bridge.protocol import limits
@@ -25,16 +25,16 @@ def engine_name() -> str:
 def engine_status(
     uptime: float,
     threads: Sequence[ModelThread],
-    offers: Mapping[str, bool],
+    offers: Sequence[Mapping[str, object]],
     sessions: Sequence[Session],
-    jobs: Sequence[FileJob],
+    jobs: Sequence[BackgroundJob],
 ) -> dict[str, object]:
     """What ``lars serve --status`` shows; JSON types only.
 
     Args:
         uptime: seconds since the engine started.
         threads: of the models that are loaded.
-        offers: names of models, and whether their weights are on this machine.
+        offers: of each model that clients may ask for: what PROTOCOL.md says of ``offers``.
         sessions: open streams.
         jobs: files on their way.
     """
@@ -54,11 +54,9 @@ def engine_status(
             }
             for thread in threads
         ],
-        "offers": [{"name": name, "weights": here} for name, here in offers.items()],
+        "offers": [dict(offer) for offer in offers],
         "sessions": [session.status() for session in sessions],
-        "jobs": [
-            {"model": job.requested.model, "done": job.done, "total": job.total} for job in jobs
-        ],
+        "jobs": [{"model": job.model, "done": job.done, "total": job.total} for job in jobs],
     }
 
 

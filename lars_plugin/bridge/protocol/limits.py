@@ -42,7 +42,7 @@ __all__ = [
 MAGIC = b"LARS"
 HEADER_BYTES = 32
 VERSION_MIN = 1
-VERSION_MAX = 1
+VERSION_MAX = 2  # version 2 adds messages, each with SINCE = 2
 MAX_BLOCK = 65536  # samples per channel in one audio frame
 MAX_CHANNELS = 8
 MAX_STREAMS = 16  # stems in one frame

@@ -14,6 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.bridge.protocol import fields, limits
+from lars_plugin.bridge.protocol.base import Message
+from lars_plugin.bridge.protocol.version2 import (
+    Convert,
+    Converted,
+    Fetch,
+    Fetched,
+    Hear,
+    Heard,
+    Hearing,
+    Hit,
+)
 from lars_plugin.errors import InputError
 
 __all__ = [
@@ -23,10 +34,18 @@ __all__ = [
     "Audio",
     "Close",
     "Closed",
+    "Convert",
+    "Converted",
     "Error",
+    "Fetch",
+    "Fetched",
     "Flush",
     "Flushed",
+    "Hear",
+    "Heard",
+    "Hearing",
     "Hello",
+    "Hit",
     "Job",
     "JobCancel",
     "JobDone",
@@ -54,32 +73,13 @@ Frame = TypeVar("Frame", bound="Samples")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
-    """What every message has, in its header.
-
-    Attributes:
-        position: samples since the stream's start; of the first sample for audio and stems.
-        epoch: which life of the stream; a RESET starts the next.
-        request: a number the sender chose; an answer or an error repeats it.
-        flags: bits that a message type defines; 0 elsewhere.
-    """
-
-    TYPE: ClassVar[int] = -1
-    FLAGS: ClassVar[int] = 0  # the bits that are defined
-
-    position: int = 0
-    epoch: int = 0
-    request: int = 0
-    flags: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class Hello(Message):
     """First message of a client. The token is empty on a Unix socket, and never printed."""
 
     TYPE = 1
+    GREETING = True
     min_version: int = fields.u16(default=limits.VERSION_MIN)
-    max_version: int = fields.u16(default=limits.VERSION_MAX)
+    max_version: int = fields.u16(default=limits.VERSION_MIN)
     client: str = fields.text(limits.MAX_NAME)
     token: str = field(
         default="", repr=False, metadata={"kind": "text", "limit": 2 * limits.TOKEN_BYTES}
@@ -91,6 +91,7 @@ class Welcome(Message):
     """The engine accepts: the version that holds from now on, and what it offers."""
 
     TYPE = 2
+    GREETING = True
     version: int = fields.u16()
     reserved: int = fields.u16(0)
     pid: int = fields.u32()
@@ -370,9 +371,11 @@ class StatusReport(Message):
 
 FROM_CLIENT: frozenset[type[Message]] = frozenset(
     {Hello, Ping, Open, Close, Reset, Audio, Flush, Parameter, Stats, Job, JobCancel, Status}
+    | {Fetch, Convert, Hear}
 )
 FROM_ENGINE: frozenset[type[Message]] = frozenset(
     {Welcome, Error, Pong, Opened, Closed, ResetDone, Stems, Flushed, ParameterSet, Statistics}
-    | {JobProgress, JobDone, StatusReport}
+    | {JobProgress, JobDone, StatusReport, Fetched, Converted}
+    | {Hearing, Hit, Heard}
 )
 BY_TYPE: dict[int, type[Message]] = {kind.TYPE: kind for kind in FROM_CLIENT | FROM_ENGINE}

@@ -34,8 +34,13 @@ _SMALL = 1 << 16
 _LARGE = 1 << 20
 
 
-def encode(message: Message, *, version: int = limits.VERSION_MAX) -> bytes:
+def encode(message: Message, *, version: int = limits.VERSION_MIN) -> bytes:
     """A message as bytes.
+
+    Args:
+        message: what.
+        version: that the connection has agreed on; a newer message is written in its own, and the
+            greeting in version 1.
 
     Raises:
         ProtocolError: a field is out of its limits.
@@ -49,7 +54,7 @@ def encode(message: Message, *, version: int = limits.VERSION_MAX) -> bytes:
             parts.append(pack(getattr(message, field.name)))
         head = _HEADER.pack(
             limits.MAGIC,
-            version,
+            limits.VERSION_MIN if message.GREETING else max(version, message.SINCE),
             message.TYPE,
             message.flags,
             sum(map(len, parts)),
@@ -72,7 +77,7 @@ def encode_samples(
     position: int,
     epoch: int,
     flags: int = 0,
-    version: int = limits.VERSION_MAX,
+    version: int = limits.VERSION_MIN,
 ) -> bytes:
     """``encode`` for a wave ``(channels, frames)`` or ``(streams, channels, frames)``, without a
     message in between.
@@ -106,7 +111,7 @@ def decode(data: bytes) -> Message:
     Raises:
         ProtocolError: it is none, or bytes are missing or left over.
     """
-    decoder = Decoder()
+    decoder = Decoder(version=data[4] if len(data) > 4 and data[4] <= limits.VERSION_MAX else 1)
     decoder.feed(data)
     found = list(decoder.messages())
     if len(found) != 1 or decoder.pending:
@@ -127,7 +132,7 @@ class Decoder:
     """
 
     def __init__(
-        self, accept: Iterable[type[Message]] | None = None, *, version: int = limits.VERSION_MAX
+        self, accept: Iterable[type[Message]] | None = None, *, version: int = limits.VERSION_MIN
     ) -> None:
         self.accept = frozenset(BY_TYPE.values() if accept is None else accept)
         self.version = version
@@ -206,7 +211,7 @@ class Decoder:
         if version != self.version:
             raise ProtocolError(f"protocol version {version}, expected {self.version}")
         kind = BY_TYPE.get(number)
-        if kind is None or kind not in self.accept:
+        if kind is None or kind not in self.accept or version < kind.SINCE:
             raise ProtocolError(f"message type {number} is unknown, or not allowed here")
         if flags & ~kind.FLAGS or reserved:
             raise ProtocolError(f"{kind.__name__}: undefined flags or reserved bits are set")

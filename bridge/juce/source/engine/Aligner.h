@@ -41,6 +41,8 @@ public:
     // sets a pointer per channel and returns its length.
     int mixtureAt(std::int64_t position, int count, const float** channelsOut) const;
 
+    // Position of the sample that `give` returns next; negative before the stream's start.
+    std::int64_t position() const { return next; }
     std::int64_t begin() const { return next > 0 ? next : 0; } // first position still needed
     std::int64_t end() const { return taken; }                 // end of the mixture taken
     std::uint64_t late() const { return lateSamples; }

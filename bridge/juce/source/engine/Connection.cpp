@@ -31,18 +31,22 @@ Connection::Connection(const Address& address, const std::string& clientName, Wa
         auto* answer = std::get_if<protocol::Welcome>(&*message);
         if (answer == nullptr)
             throw protocol::ProtocolError("expected WELCOME");
+        if (answer->version < protocol::oldest || answer->version > protocol::newest)
+            throw protocol::ProtocolError("WELCOME names version " +
+                                          std::to_string(answer->version));
         welcome = std::move(*answer);
+        decoder.expect(version());
         greeted = true;
     }
 }
 
 void Connection::send(const protocol::Message& message) {
-    protocol::encode(message, out);
+    protocol::encode(message, out, version());
 }
 
 void Connection::sendAudio(const float* const* channels, std::uint16_t channelCount,
                            std::uint32_t frames, std::uint64_t position, std::uint32_t epoch) {
-    protocol::encodeAudio(channels, channelCount, frames, position, epoch, out);
+    protocol::encodeAudio(channels, channelCount, frames, position, epoch, out, version());
 }
 
 void Connection::pump(int milliseconds, bool read) {

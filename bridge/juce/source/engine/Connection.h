@@ -15,6 +15,11 @@ public:
     Connection(const Address& address, const std::string& clientName, Waker& waker);
 
     const protocol::Welcome& engine() const { return welcome; }
+    // The version of the protocol that both speak; the oldest before the greeting.
+    std::uint8_t version() const {
+        return greeted || welcome.version != 0 ? static_cast<std::uint8_t>(welcome.version)
+                                               : protocol::oldest;
+    }
 
     // Queues a message under a request number of its own, which is returned.
     template <typename Kind>

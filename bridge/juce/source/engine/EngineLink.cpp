@@ -29,6 +29,13 @@ void EngineLink::startEngine() {
     shared.link.wake();
 }
 
+void EngineLink::modelsChanged() {
+    board.askForOffers();
+    if (board.status().state == LinkState::refused)
+        board.orderAgain();
+    shared.link.wake();
+}
+
 void EngineLink::retry() {
     board.orderAgain();
     shared.link.wake();

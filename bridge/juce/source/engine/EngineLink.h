@@ -32,6 +32,8 @@ public:
     // Starts an engine now if there is none, or just looks again.
     void startEngine();
     void retry();
+    // Weights have come: the models are told of anew, and a stream that was refused is tried again.
+    void modelsChanged();
 
     // Latencies that earlier streams had, so that a session keeps its delay compensation while the
     // engine is away; kept with the plugin's state.

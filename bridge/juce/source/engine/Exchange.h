@@ -45,6 +45,16 @@ struct StemsPiece {
     std::uint32_t lines = 0; // stems times channels
 };
 
+// A hit in the input; or, with stem -1, that all hits before this position have come.
+struct HitPiece {
+    std::uint32_t life = 0;
+    std::int64_t position = 0;
+    int stem = -1;       // as Plan::busOf
+    int shift = 0;       // in half-tones from the stem's note, for its articulation
+    float velocity = 0;  // 1 to 127
+    float certainty = 0; // 0 to 1
+};
+
 struct Exchange {
     static constexpr std::size_t pieces = 4096;
     static constexpr std::size_t upSamples = 1 << 19;
@@ -58,6 +68,8 @@ struct Exchange {
     Fifo<StemsPiece> down{pieces};
     Fifo<float> downAudio{downSamples};
 
+    Fifo<HitPiece> hits{4096};
+
     // A plan that waits to be adopted, and plans that nobody needs any more.
     std::atomic<Plan*> pending{nullptr};
     Fifo<Plan*> retired{64};
@@ -66,6 +78,10 @@ struct Exchange {
     std::atomic<std::uint32_t> opened{0};
     // Whether waiting for stems makes sense: the engine is there, or may be back in a moment.
     std::atomic<bool> hopeful{false};
+
+    // Whether the engine is there and does not open this stream, for want of the model's weights for
+    // one. What is played then is silence, so that nobody takes it for stems.
+    std::atomic<bool> refused{false};
 
     // Figures of the audio thread, in samples.
     std::atomic<std::uint64_t> missing{0}, late{0}, unsent{0};

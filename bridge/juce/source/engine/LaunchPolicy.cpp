@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "engine/LaunchPolicy.h"
 
+#include <algorithm>
+#include <atomic>
+
 #include "engine/Address.h"
 
 namespace lars {
@@ -13,6 +16,11 @@ using std::chrono::seconds;
 constexpr auto comeBackWithin = seconds(60);
 constexpr auto startWithin = seconds(60);
 constexpr auto startAgainAfter = seconds(30);
+constexpr int mostDoublings = 5; // to a quarter of an hour
+
+// When an instance in this process last started an engine by itself that has not failed: a session
+// has many, and one engine is enough for all of them.
+std::atomic<LaunchPolicy::Time::rep> startedByAny{0};
 
 using Guard = std::lock_guard<std::mutex>;
 
@@ -40,6 +48,10 @@ bool LaunchPolicy::requested() const {
 }
 
 void LaunchPolicy::found() {
+    failure.clear();
+    failures = 0;
+    if (process == Process::ended)
+        process = Process::none;
     const Guard lock(mutex);
     wanted = false;
 }
@@ -51,34 +63,55 @@ void LaunchPolicy::lost(Time now) {
 LaunchPolicy::Decision LaunchPolicy::decide(bool streamIsOrdered, const std::string& problem,
                                             Time now) {
     std::string line;
+    bool byAnother = false;
     {
         const Guard lock(mutex);
-        const bool recently = startedAt && now - *startedAt < startAgainAfter;
-        if (wanted || (automatic && streamIsOrdered && !recently))
+        const auto pause = startAgainAfter * (1 << std::min(failures, mostDoublings));
+        const bool recently = startedAt && now - *startedAt < pause;
+        if (wanted)
             line = command;
+        else if (automatic && streamIsOrdered && !recently) {
+            const Time other{Time::duration(startedByAny.load())};
+            byAnother = startedAt != other && now >= other && now - other < startAgainAfter;
+            if (!byAnother)
+                line = command;
+        }
         wanted = false;
     }
-    if (!line.empty()) {
-        startedAt = now;
-        if (process == Process::starting)
-            process = Process::none;
-        try {
-            launcher.start(line);
-        } catch (const EngineError& error) {
-            return {false, error.what()};
-        }
-        process = Process::starting;
-        hopeUntil = now + startWithin;
+    if (byAnother) {
+        hopeUntil = std::max(hopeUntil, now + seconds(5));
+        return {true, "the engine is being started"};
     }
+    if (!line.empty())
+        start(line, now);
     if (process == Process::starting && launcher.hasEnded()) {
         process = Process::ended;
         hopeUntil = now;
+        startedByAny.store(0);
+        ++failures;
+        failure = "the engine that was started has ended: " + Launcher::lastWords() + "; see " +
+                  Launcher::logFile();
     }
     if (process == Process::starting && now - *startedAt < startWithin)
         return {true, "the engine is being started"};
-    if (process == Process::ended)
-        return {false, "the engine that was started has ended; see " + Launcher::logFile()};
-    return {false, problem};
+    return {false, failure.empty() ? problem : failure};
+}
+
+void LaunchPolicy::start(const std::string& line, Time now) {
+    startedAt = now;
+    startedByAny.store(now.time_since_epoch().count());
+    process = Process::none;
+    failure.clear();
+    try {
+        launcher.start(line);
+    } catch (const EngineError& error) {
+        startedByAny.store(0);
+        ++failures;
+        failure = error.what();
+        return;
+    }
+    process = Process::starting;
+    hopeUntil = now + startWithin;
 }
 
 } // namespace lars

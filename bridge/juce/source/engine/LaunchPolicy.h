@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/Installed.h"
 #include "engine/Launcher.h"
 
 namespace lars {
@@ -38,7 +39,7 @@ public:
     // No engine was found, and `problem` says why. Starts one if that is wanted: if somebody asked,
     // or by itself if there is a stream to open and none was started in the last 30 s.
     Decision decide(bool streamIsOrdered, const std::string& problem, Time now);
-    // An engine is there: nobody needs another.
+    // An engine is there: nobody needs another, and what went wrong is over.
     void found();
     // An engine that had a stream open is gone: it may come back.
     void lost(Time now);
@@ -46,14 +47,18 @@ public:
     bool isHopeful(Time now) const { return now < hopeUntil; }
 
 private:
+    void start(const std::string& line, Time now);
+
     enum class Process { none, starting, ended };
 
     mutable std::mutex mutex; // of the next two lines
-    std::string command = "lars serve";
+    std::string command = defaultCommand;
     bool automatic = false, wanted = false;
 
     Launcher launcher;
     Process process = Process::none;
+    std::string failure; // why there is none, of the last start
+    int failures = 0;    // since an engine was there
     std::optional<Time> startedAt;
     Time hopeUntil{};
 };

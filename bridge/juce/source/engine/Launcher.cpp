@@ -4,6 +4,7 @@
 #include <juce_core/juce_core.h>
 
 #include "engine/Address.h"
+#include "engine/Installed.h"
 #include "engine/Private.h"
 
 #if !JUCE_WINDOWS
@@ -16,17 +17,43 @@
 namespace lars {
 namespace {
 constexpr auto logName = "engine.log";
-}
+constexpr std::size_t mostLog = 1 << 22;
+constexpr std::size_t mostReason = 300;
+} // namespace
 
 std::string Launcher::logFile() {
     return runtimeFolder() + "/" + logName;
+}
+
+// The last line that says something.
+std::string Launcher::lastWords() {
+    std::string text;
+    try {
+        if (const auto folder = PrivateFolder::find(runtimeFolder()))
+            text = folder->read(logName, mostLog).value_or("");
+    } catch (const EngineError& error) {
+        return error.what();
+    }
+    const auto end = text.find_last_not_of(" \r\n\t");
+    if (end == std::string::npos)
+        return "it said nothing";
+    const auto line = text.find_last_of('\n', end);
+    const auto begin = line == std::string::npos ? 0 : line + 1;
+    auto last = text.substr(begin, std::min(end + 1 - begin, mostReason));
+    while (!last.empty() && !juce::CharPointer_UTF8::isValidString(last.data(),
+                                                                   static_cast<int>(last.size())))
+        last.pop_back();
+    return last;
 }
 
 #if JUCE_WINDOWS
 
 void Launcher::start(const std::string& command) {
     juce::ChildProcess child;
-    if (!child.start(juce::String::fromUTF8(command.c_str()), 0))
+    juce::StringArray words;
+    for (const auto& word : engineWords(command))
+        words.add(juce::String::fromUTF8(word.c_str()));
+    if (!child.start(words, 0))
         throw EngineError(connectionLost, "cannot run: " + command);
     process = 1;
 }
@@ -37,15 +64,17 @@ bool Launcher::hasEnded() {
 
 #else
 
-void Launcher::start(const std::string& command) {
-    juce::StringArray words;
-    words.addTokens(juce::String::fromUTF8(command.c_str()), " ", "\"'");
-    words.removeEmptyStrings();
-    std::vector<std::string> parts;
+namespace {
+std::string joined(const std::vector<std::string>& words) {
+    std::string line;
     for (const auto& word : words)
-        parts.push_back(word.unquoted().toStdString());
-    if (parts.empty())
-        throw EngineError(connectionLost, "the engine's command is empty; set it to: lars serve");
+        line += (line.empty() ? "" : " ") + word;
+    return line;
+}
+} // namespace
+
+void Launcher::start(const std::string& command) {
+    auto parts = engineWords(command);
     std::vector<char*> arguments;
     for (auto& part : parts)
         arguments.push_back(part.data());
@@ -88,7 +117,7 @@ void Launcher::start(const std::string& command) {
     posix_spawn_file_actions_destroy(&files);
     ::close(log);
     if (failed != 0)
-        throw EngineError(connectionLost, "cannot run \"" + command + "\" (" +
+        throw EngineError(connectionLost, "cannot run \"" + joined(parts) + "\" (" +
                                               std::string(std::strerror(failed)) +
                                               "); set the engine's command");
     process = child;

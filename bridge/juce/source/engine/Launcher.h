@@ -16,7 +16,10 @@ public:
     // Whether the process that was started has ended, which a running engine does not.
     bool hasEnded();
 
-    // Where to read why.
+    // Why: the last line of its output.
+    static std::string lastWords();
+
+    // Where to read more.
     static std::string logFile();
 
 private:

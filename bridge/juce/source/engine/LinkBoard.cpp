@@ -10,6 +10,8 @@ namespace {
 constexpr double mostLatencySeconds = 60.0;
 constexpr std::size_t mostKnown = 4096;
 constexpr std::int64_t mostLatency = 1 << 26;
+// So long may a hit be on its way from the engine, and wait for its turn there.
+constexpr double hearSeconds = 0.015;
 
 using Guard = std::lock_guard<std::mutex>;
 
@@ -111,15 +113,24 @@ void LinkBoard::connected(const protocol::Welcome& engine) {
     const Guard lock(mutex);
     shown.engine = engine.engine;
     shown.models = engine.models;
+    shown.protocol = engine.version;
+    offersWanted.store(true);
     ++shown.connections;
 }
 
+void LinkBoard::offers(std::vector<ModelOffer> models) {
+    const Guard lock(mutex);
+    shown.offers = std::move(models);
+}
+
 void LinkBoard::lost() {
+    shared.refused.store(false);
     orderAgain();
 }
 
 void LinkBoard::opening(const std::string& model, double rate) {
     shared.hopeful.store(true);
+    shared.refused.store(false);
     {
         const Guard lock(mutex);
         shown.model = model;
@@ -130,13 +141,19 @@ void LinkBoard::opening(const std::string& model, double rate) {
     tell(LinkState::opening, "the engine is loading " + model);
 }
 
-std::uint32_t LinkBoard::opened(const Order& order, const protocol::Opened& message) {
+std::uint32_t LinkBoard::opened(const Order& order, const protocol::Opened& message,
+                                std::uint32_t hearing) {
     // Offline, the engine has no time for its work in its latency. Where nobody waits for it, and
     // so that playing and rendering have the same delay, it gets half of the model's own here.
     const auto& settings = order.settings;
-    const auto extra = settings.offline
-                           ? std::max<std::int64_t>(settings.block, message.modelLatency / 2)
-                           : std::int64_t{0};
+    auto extra = settings.offline ? std::max<std::int64_t>(settings.block, message.modelLatency / 2)
+                                  : std::int64_t{0};
+    // A hit is played with its sample, so that must wait until the hit is known and has come.
+    if (hearing > 0) {
+        const auto way = static_cast<std::int64_t>(hearSeconds * settings.rate);
+        const auto needed = std::int64_t{hearing} + message.bufferingLatency + settings.block + way;
+        extra = std::max(extra, needed - message.latency);
+    }
     const auto latency =
         static_cast<int>(std::min<std::int64_t>(message.latency + extra, mostLatency));
     std::uint32_t plan = 0;
@@ -146,8 +163,9 @@ std::uint32_t LinkBoard::opened(const Order& order, const protocol::Opened& mess
         if (order.number != number)
             return 0;
         if (latency != newestLatency.load() || message.stems != planStems ||
-            planSettings.channels != settings.channels || planSettings.block != settings.block)
-            publish(latency, settings, message.stems);
+            planSettings.channels != settings.channels || planSettings.block != settings.block ||
+            planHears != (hearing > 0))
+            publish(latency, settings, message.stems, hearing > 0);
         shown.stems = message.stems;
         shown.modelLatency = static_cast<int>(message.modelLatency);
         shown.resamplingLatency = static_cast<int>(message.resamplingLatency);
@@ -166,6 +184,7 @@ void LinkBoard::refused(const Order& order, const std::string& why) {
         const Guard lock(mutex);
         answered = order.number;
     }
+    shared.refused.store(true);
     shared.hopeful.store(false);
     tell(LinkState::refused, why);
 }
@@ -212,11 +231,13 @@ void LinkBoard::freeRetired() {
 
 // With the mutex held.
 void LinkBoard::publish(int latency, const StreamSettings& settings,
-                        std::vector<std::string> stems) {
+                        std::vector<std::string> stems, bool hears) {
+    planHears = hears;
     planStems = stems;
     planSettings = settings;
     auto result = std::make_unique<Plan>(++plans, latency, settings.channels,
                                        std::max(settings.block, 1), std::move(stems));
+    result->hears = hears;
     newestLatency.store(latency);
     delete shared.pending.exchange(result.release()); // one that nobody has adopted
 }

@@ -39,6 +39,8 @@ public:
     bool isAway() const;
     // Its message is taken away while there is no engine: it is about to change.
     void expectNews();
+    // Has the engine tell of its models again.
+    void askForOffers() { offersWanted.store(true); }
     // The newest order's number; 0 before the first.
     std::uint32_t newest() const;
 
@@ -54,11 +56,16 @@ public:
     bool wantsSilence() const;
 
     void connected(const protocol::Welcome& engine);
+    // Whether somebody has asked since the last call.
+    bool takeOffersWanted() { return offersWanted.exchange(false); }
+    void offers(std::vector<ModelOffer> models);
     // The order is lost with the connection: it counts as a new one.
     void lost();
     void opening(const std::string& model, double rate);
     // The number of the plan that the open stream follows; 0 if another stream is ordered by now.
-    std::uint32_t opened(const Order& order, const protocol::Opened& message);
+    // `hearing`: samples from a stroke in the input until it is known; 0 where nobody listens.
+    std::uint32_t opened(const Order& order, const protocol::Opened& message,
+                         std::uint32_t hearing = 0);
     void refused(const Order& order, const std::string& why);
     // The open stream has told of an error; `stopped`: it goes on only after a RESET.
     void failed(bool stopped, const std::string& why);
@@ -69,7 +76,8 @@ public:
     void freeRetired();
 
 private:
-    void publish(int latency, const StreamSettings& settings, std::vector<std::string> stems);
+    void publish(int latency, const StreamSettings& settings, std::vector<std::string> stems,
+                 bool hears = false);
     int guessLatency(const StreamSettings& settings) const;
 
     Exchange& shared;
@@ -82,9 +90,11 @@ private:
     std::uint32_t plans = 0;    // how many were made, which is the newest one's number
     std::vector<std::string> planStems;
     StreamSettings planSettings;
+    bool planHears = false;
     std::map<std::string, int> known; // latencies
 
     std::atomic<int> newestLatency{0}; // any thread
+    std::atomic<bool> offersWanted{false};
 };
 
 } // namespace lars

@@ -32,21 +32,22 @@ struct StreamSettings {
     std::string preset; // offline: fast, balanced, best; empty: the model's own
     bool offline = false;
     bool silence = false; // the engine's fallback; may change while the stream goes on
+    bool hears = false;   // the hits in the input are wanted
     bool waits = false;   // the host renders: nothing may be replaced
     int channels = 2;
     int block = 1024; // samples
     double rate = 44100.0;
 
     bool operator==(const StreamSettings& other) const {
-        return std::tie(model, preset, offline, waits, channels, block, rate) ==
-               std::tie(other.model, other.preset, other.offline, other.waits, other.channels,
-                        other.block, other.rate);
+        return std::tie(model, preset, offline, hears, waits, channels, block, rate) ==
+               std::tie(other.model, other.preset, other.offline, other.hears, other.waits,
+                        other.channels, other.block, other.rate);
     }
     bool operator!=(const StreamSettings& other) const { return !(*this == other); }
 
     // What the latency depends on, as a line of text.
     std::string latencyKey() const {
-        return model + "|" + preset + (offline ? "|offline|" : "|live|") +
+        return model + "|" + preset + (offline ? "|offline|" : "|live|") + (hears ? "midi|" : "") +
                std::to_string(channels) + "|" + std::to_string(block) + "|" + std::to_string(rate);
     }
 };
@@ -73,6 +74,7 @@ struct Plan {
     std::uint32_t id;
     std::vector<std::string> stems;
     std::vector<int> bus;
+    bool hears = false; // hits come, in time for this latency
     Aligner aligner;
 };
 

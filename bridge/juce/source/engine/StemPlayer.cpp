@@ -31,6 +31,7 @@ void StemPlayer::restart() {
     ++life;
     sent = 0;
     opened = shared.opened.load();
+    queue.restart();
     if (current != nullptr)
         current->aligner.restart();
 }
@@ -42,15 +43,20 @@ void StemPlayer::process(const float* const* in, int count, float* const* stems,
     aligner.take(in, count);
     send(wait);
     receive();
-    if (wait && !aligner.complete(count)) {
+    const auto complete = [&] {
+        return aligner.complete(count) &&
+               (!current->hears || queue.complete(aligner.position() + count));
+    };
+    if (wait && !complete()) {
         shared.waiting.store(true);
-        while (!aligner.complete(count) && shared.hopeful.load()) {
+        while (!complete() && shared.hopeful.load()) {
             shared.waitForStems();
             send(true);
             receive();
         }
         shared.waiting.store(false);
     }
+    began = aligner.position();
     const int replaced = aligner.give(stems, mixture, count, dry);
     shared.missing.fetch_add(static_cast<std::uint64_t>(replaced), std::memory_order_relaxed);
 }
@@ -87,6 +93,10 @@ void StemPlayer::send(bool wait) {
 }
 
 void StemPlayer::receive() {
+    HitPiece hit;
+    while (shared.hits.read(hit))
+        if (hit.life == life)
+            queue.take(hit);
     auto& aligner = current->aligner;
     const auto lateBefore = aligner.late();
     StemsPiece head;

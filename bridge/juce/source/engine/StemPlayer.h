@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/Exchange.h"
+#include "engine/HitQueue.h"
 
 namespace lars {
 
@@ -28,6 +29,15 @@ public:
     void process(const float* const* in, int count, float* const* stems, float* const* mixture,
                  bool dry, bool wait);
 
+    // The hits in the input that belong to the samples which `process` gave last, `count` of
+    // them: `visit(hit, sample)`.
+    template <typename Visitor>
+    void hits(int count, Visitor&& visit) {
+        queue.give(began + count, [&](const HitPiece& hit) {
+            visit(hit, static_cast<int>(std::max<std::int64_t>(0, hit.position - began)));
+        });
+    }
+
 private:
     void send(bool wait);
     void receive();
@@ -38,6 +48,8 @@ private:
     std::uint32_t life = 0;   // restarts
     std::uint32_t opened = 0; // the order that the audio is sent for
     std::int64_t sent = 0;    // end of what went into the queue
+    std::int64_t began = 0;   // position of the first sample that was given last
+    HitQueue queue;
 };
 
 } // namespace lars

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/Offers.h"
+
 namespace lars {
 namespace {
 
@@ -43,6 +45,8 @@ void StreamSession::step() {
         fallback.value = silence ? 1.0 : 0.0;
         connection.ask(fallback);
     }
+    if (board.takeOffersWanted())
+        connection.ask(protocol::Status{});
     moveUp();
     if (const auto now = Clock::now(); plan != 0 && now - requested > statsEvery) {
         requested = now;
@@ -78,6 +82,7 @@ void StreamSession::open() {
         wanted.model = defaultModel(connection.engine().models, !settings.offline);
     wanted.epoch = ++epoch;
     plan = 0;
+    hearRequest = 0;
     dropStems();
     openRequest = connection.ask(wanted);
     board.opening(wanted.model, settings.rate);
@@ -89,18 +94,50 @@ void StreamSession::handle(protocol::Message& message) {
             coming = std::move(*stems);
             given = 0;
         }
-    } else if (const auto* answer = std::get_if<protocol::Opened>(&message)) {
-        if (answer->request == openRequest)
-            opened(*answer);
+    } else if (const auto* result = std::get_if<protocol::Opened>(&message)) {
+        if (result->request == openRequest)
+            opened(*result);
+    } else if (const auto* hearing = std::get_if<protocol::Hearing>(&message)) {
+        if (hearRequest != 0 && hearing->request == hearRequest)
+            openedAndHears(hearing->latency);
+    } else if (const auto* one = std::get_if<protocol::Hit>(&message)) {
+        if (plan != 0 && one->epoch == epoch)
+            hit(*one);
+    } else if (const auto* mark = std::get_if<protocol::Heard>(&message)) {
+        if (plan != 0 && mark->epoch == epoch) {
+            HitPiece piece;
+            piece.life = life;
+            piece.position = static_cast<std::int64_t>(mark->position);
+            shared.hits.write(piece);
+            shared.tellRenderer();
+        }
     } else if (const auto* error = std::get_if<protocol::Error>(&message)) {
         failed(*error);
     } else if (const auto* figures = std::get_if<protocol::Statistics>(&message)) {
         board.add(*figures);
+    } else if (const auto* report = std::get_if<protocol::StatusReport>(&message)) {
+        board.offers(readOffers(report->report));
     }
 }
 
 void StreamSession::opened(const protocol::Opened& message) {
-    const auto result = board.opened(order, message);
+    answer = message;
+    if (!order.settings.hears) {
+        openedAndHears(0);
+    } else if (connection.version() < 2) {
+        openedAndHears(0);
+        board.tell(LinkState::ready, "the engine is too old for MIDI; start the new one");
+    } else {
+        protocol::Hear hear;
+        hear.on = 1;
+        hearRequest = connection.ask(hear);
+    }
+}
+
+// The stream is open, and hits come so many samples after their strokes; 0: none come.
+void StreamSession::openedAndHears(std::uint32_t latency) {
+    hearRequest = 0;
+    const auto result = board.opened(order, answer, latency);
     if (result == 0)
         return;
     plan = result;
@@ -109,9 +146,30 @@ void StreamSession::opened(const protocol::Opened& message) {
     stopped = false;
 }
 
+void StreamSession::hit(const protocol::Hit& message) {
+    HitPiece piece;
+    piece.life = life;
+    piece.position = static_cast<std::int64_t>(message.position);
+    piece.stem = Plan::busOf(message.stem);
+    piece.velocity = static_cast<float>(message.velocity);
+    piece.certainty = static_cast<float>(std::clamp(message.confidence, 0.0, 1.0));
+    // As in General MIDI, where the closed hat is 42, the pedal 44 and the open hat 46.
+    if (message.stem == "hihat")
+        piece.shift = message.articulation == "open"    ? 4
+                      : message.articulation == "pedal" ? 2
+                                                        : 0;
+    if (piece.stem >= 0)
+        shared.hits.write(piece);
+}
+
 void StreamSession::failed(const protocol::Error& error) {
     if (plan == 0 && error.request == openRequest) {
         board.refused(order, error.message);
+        return;
+    }
+    if (hearRequest != 0 && error.request == hearRequest) {
+        openedAndHears(0);
+        board.tell(LinkState::ready, "no MIDI: " + error.message);
         return;
     }
     if (error.epoch != 0 && error.epoch != epoch)

@@ -27,6 +27,8 @@ private:
     void open();
     void handle(protocol::Message& message);
     void opened(const protocol::Opened& message);
+    void openedAndHears(std::uint32_t latency);
+    void hit(const protocol::Hit& message);
     void failed(const protocol::Error& error);
     void moveUp();
     void send(const AudioPiece& head);
@@ -40,6 +42,8 @@ private:
 
     LinkBoard::Order order;        // that this stream carries out
     std::uint32_t openRequest = 0; // of its OPEN
+    std::uint32_t hearRequest = 0; // of its HEAR; 0: none is on its way
+    protocol::Opened answer;       // to OPEN, until HEAR is answered
     std::uint32_t plan = 0;        // 0: not open
     std::uint32_t epoch = 0;       // of the wire
     std::uint32_t life = 0;        // of the audio thread; 0: nothing was sent yet

@@ -66,14 +66,17 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
     juce::StringArray places;
     for (int i = 0; i < mostModels; ++i)
         places.add("model " + juce::String(i + 1));
-    layout.add(std::make_unique<juce::AudioParameterChoice>(
-        ParameterID{ids::model, version}, "Model", places, 0,
-        juce::AudioParameterChoiceAttributes()
-            .withStringFromValueFunction([&names](int value, int) { return names.text(value); })
-            .withValueFromStringFunction([&names](const juce::String& text) {
-                const int index = names.index(text);
-                return index >= 0 ? index : juce::jmax(0, text.getTrailingIntValue() - 1);
-            })));
+    const auto chooseModel = [&](const char* id, int since, const char* title) {
+        return std::make_unique<juce::AudioParameterChoice>(
+            ParameterID{id, since}, title, places, 0,
+            juce::AudioParameterChoiceAttributes()
+                .withStringFromValueFunction([&names](int value, int) { return names.text(value); })
+                .withValueFromStringFunction([&names](const juce::String& text) {
+                    const int index = names.index(text);
+                    return index >= 0 ? index : juce::jmax(0, text.getTrailingIntValue() - 1);
+                }));
+    };
+    layout.add(chooseModel(ids::model, version, "Model"));
     layout.add(std::make_unique<juce::AudioParameterChoice>(
         ParameterID{ids::mode, version}, "Mode", juce::StringArray{"Live", "Offline"}, 0));
     layout.add(std::make_unique<juce::AudioParameterChoice>(
@@ -97,6 +100,19 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
                                             false));
     }
     layout.add(std::make_unique<Switch>(ParameterID{ids::bypass, version}, "Bypass", false));
+    layout.add(chooseModel(ids::filesModel, 2, "Model for files"));
+    layout.add(std::make_unique<Switch>(ParameterID{ids::midi, 2}, "MIDI out", false));
+    juce::StringArray notes;
+    for (int note = 0; note < 128; ++note)
+        notes.add(juce::String(note) + " " + juce::MidiMessage::getMidiNoteName(note, true, true, 3));
+    for (std::size_t i = 0; i < busStems.size(); ++i) {
+        const juce::String stem = busStems[i];
+        layout.add(std::make_unique<juce::AudioParameterChoice>(
+            ParameterID{ids::note(stem), 2}, stemTitle(stem) + " note", notes, standardNotes[i]));
+        layout.add(std::make_unique<juce::AudioParameterFloat>(
+            ParameterID{ids::sensitivity(stem), 2}, stemTitle(stem) + " sensitivity",
+            tenths(0.0f, 100.0f, 50.0f), 50.0f, juce::AudioParameterFloatAttributes().withLabel("%")));
+    }
     return layout;
 }
 

@@ -11,12 +11,14 @@
 namespace lars {
 
 namespace ids {
-inline constexpr auto model = "model";       // index into the engine's models
+inline constexpr auto model = "model";       // of the live stream: place in the engine's list
+inline constexpr auto filesModel = "files_model"; // likewise, of files and of offline mode
 inline constexpr auto mode = "mode";         // live, offline
 inline constexpr auto quality = "quality";   // offline: the model's own, fast, balanced, best
 inline constexpr auto fallback = "fallback"; // dry, silent
 inline constexpr auto mix = "mix";           // of the main output: 0 dry, 100 the stems
 inline constexpr auto bypass = "bypass";
+inline constexpr auto midi = "midi"; // hits in the input are played as notes
 // Per stem: <stem>_gain in dB, <stem>_mute, <stem>_solo.
 inline juce::String gain(const juce::String& stem) {
     return stem + "_gain";
@@ -27,7 +29,17 @@ inline juce::String mute(const juce::String& stem) {
 inline juce::String solo(const juce::String& stem) {
     return stem + "_solo";
 }
+// Likewise, of its MIDI: <stem>_note, 0 to 127, and <stem>_sensitivity in per cent.
+inline juce::String note(const juce::String& stem) {
+    return stem + "_note";
+}
+inline juce::String sensitivity(const juce::String& stem) {
+    return stem + "_sensitivity";
+}
 } // namespace ids
+
+// General MIDI's notes for the drums of the buses.
+inline constexpr std::array<int, busCount> standardNotes{36, 38, 47, 42, 51, 49};
 
 inline constexpr int mostModels = 32;
 inline constexpr float leastGainDb = -60.0f; // and this is silence

@@ -11,9 +11,11 @@ struct Row {
     const char* id;
 };
 constexpr std::array<Row, streamChoiceCount> rows{{{&StreamChoices::model, ids::model},
+                                                   {&StreamChoices::files, ids::filesModel},
                                                    {&StreamChoices::mode, ids::mode},
                                                    {&StreamChoices::quality, ids::quality},
-                                                   {&StreamChoices::fallback, ids::fallback}}};
+                                                   {&StreamChoices::fallback, ids::fallback},
+                                                   {&StreamChoices::midi, ids::midi}}};
 static_assert(rows.back().id != nullptr, "each member of StreamChoices has a row");
 
 auto fieldsOf(const juce::AudioProcessorValueTreeState& state) {

@@ -80,6 +80,14 @@ juce::Result FilePlayer::load(const juce::File& file) {
     return juce::Result::ok();
 }
 
+void FilePlayer::unload() {
+    playing.store(false);
+    stemsHeard.store(false);
+    fileRate.store(0.0);
+    lengthSeconds.store(0.0);
+    jump(0.0);
+}
+
 juce::Result FilePlayer::setStems(const std::vector<StemFile>& stems) {
     if (stems.size() > static_cast<std::size_t>(mostStems))
         return juce::Result::fail("more than " + juce::String(mostStems) + " stems");

@@ -30,6 +30,8 @@ public:
 
     // Another file, at its beginning and stopped, without stems.
     juce::Result load(const juce::File& file);
+    // No file: nothing is heard any more.
+    void unload();
     // The loaded file's stems; playback goes on. An empty list takes them away.
     juce::Result setStems(const std::vector<StemFile>& stems);
     void play();

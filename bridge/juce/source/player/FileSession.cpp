@@ -6,7 +6,7 @@
 namespace lars {
 namespace {
 
-constexpr int pollMilliseconds = 100;
+constexpr int pollMilliseconds = 50;
 // As the network gives them: nothing is clipped, and the stems add up to the file.
 constexpr auto bits = "32f";
 
@@ -14,110 +14,284 @@ std::string path(const juce::File& file) {
     return file.getFullPathName().toStdString();
 }
 
+juce::String fromUtf8(const std::string& line) {
+    return juce::String::fromUTF8(line.c_str());
+}
+
+// In a folder that all users share, so it must be new and open to nobody else; none if it cannot be.
+juce::File newFolder() {
+    const auto place = juce::File::getSpecialLocation(juce::File::tempDirectory)
+                           .getChildFile("lars-" + juce::Uuid().toString());
+    return makeNewPrivateFolder(path(place)) ? place : juce::File();
+}
+
 } // namespace
 
-FileSession::FileSession(FilePlayer& filePlayer, FileJob& fileJob)
-    : player(filePlayer), job(fileJob) {}
+FileSession::FileSession(FilePlayer& filePlayer, FileJob& separation, FileJob& converter)
+    : player(filePlayer), job(separation), conversion(converter) {}
 
 FileSession::~FileSession() {
     stopTimer();
-    stopSaving.store(true);
-    if (saver.joinable())
-        saver.join();
-    if (separating)
+    queue.clear();
+    if (isReading())
+        conversion.stop();
+    if (isSeparating())
         job.stop();
     jobFolder.deleteRecursively();
-    folder.deleteRecursively();
+    readFolder.deleteRecursively();
+    for (auto& file : list)
+        discard(file);
+}
+
+void FileSession::discard(SessionFile& file) {
+    for (const auto& folder : {file.scratch, file.folder})
+        if (folder != juce::File())
+            folder.deleteRecursively();
+}
+
+// The list.
+
+void FileSession::add(const juce::Array<juce::File>& files) {
+    int first = -1;
+    for (const auto& file : files) {
+        const auto there = std::find_if(list.begin(), list.end(),
+                                        [&](const auto& one) { return one.source == file; });
+        const auto place = static_cast<int>(there - list.begin());
+        if (there == list.end()) {
+            list.emplace_back();
+            list.back().source = file;
+        }
+        if (first < 0)
+            first = place;
+    }
+    if (first >= 0)
+        select(static_cast<std::size_t>(first));
 }
 
 juce::Result FileSession::load(const juce::File& file) {
-    const auto result = player.load(file);
-    if (result.failed()) {
-        tell(result.getErrorMessage(), true);
+    add({file});
+    return bad ? juce::Result::fail(text) : juce::Result::ok();
+}
+
+void FileSession::select(std::size_t place) {
+    if (place >= list.size())
+        return;
+    current = static_cast<int>(place);
+    const auto result = show();
+    tell(result.getErrorMessage(), result.failed());
+}
+
+// The selected file in the player: at once, or when the engine has read it.
+juce::Result FileSession::show() {
+    auto& file = list[static_cast<std::size_t>(current)];
+    if (file.playable != juce::File()) {
+        auto result = player.load(file.playable);
+        if (result.wasOk() && !file.stems.empty())
+            result = player.setStems(file.stems);
         return result;
     }
-    if (separating) {
+    if (!file.source.existsAsFile()) {
+        player.unload();
+        return juce::Result::fail(file.source.getFullPathName() + " is not there");
+    }
+    if (player.load(file.source).wasOk()) {
+        file.playable = file.source;
+        return juce::Result::ok();
+    }
+    player.unload();
+    if (!isReading())
+        read(static_cast<std::size_t>(current));
+    return juce::Result::ok();
+}
+
+void FileSession::remove() {
+    if (current < 0)
+        return;
+    const int place = current;
+    // What the engine has begun for it ends, and goes.
+    if (separating == place) {
         job.cancel();
         jobFolder.deleteRecursively();
+        jobFolder = juce::File();
     }
-    separating = false;
-    source = file;
-    dropStems();
-    tell({}, false);
-    return result;
+    auto& file = list[static_cast<std::size_t>(place)];
+    queue.erase(std::remove(queue.begin(), queue.end(), file.source), queue.end());
+    if (reading == place) {
+        conversion.cancel();
+        readFolder.deleteRecursively();
+        readFolder = juce::File();
+    }
+    player.unload();
+    discard(file);
+    list.erase(list.begin() + place);
+    const auto shift = [place](int& one) {
+        one = one == place ? -1 : one > place ? one - 1 : one;
+    };
+    shift(separating);
+    shift(reading);
+    current = -1;
+    if (!list.empty())
+        select(static_cast<std::size_t>(juce::jmin(place, static_cast<int>(list.size()) - 1)));
+    else
+        tell({}, false);
 }
 
-void FileSession::dropStems() {
-    made.clear();
-    folder.deleteRecursively();
-    folder = juce::File();
+// Files that only the engine reads.
+
+void FileSession::read(std::size_t place) {
+    const auto folder = newFolder();
+    if (folder == juce::File()) {
+        tell("cannot make a folder for the audio in " +
+                 juce::File::getSpecialLocation(juce::File::tempDirectory).getFullPathName(),
+             true);
+        return;
+    }
+    readFolder = folder;
+    reading = static_cast<int>(place);
+    ConvertRequest request;
+    request.source = path(list[place].source);
+    request.target = path(folder.getChildFile("audio.wav"));
+    conversion.start(request);
+    startTimer(pollMilliseconds);
 }
+
+void FileSession::finishReading(const FileJobStatus& status) {
+    const auto place = static_cast<std::size_t>(std::exchange(reading, -1));
+    if (status.state != FileJobStatus::State::done) {
+        readFolder.deleteRecursively();
+        if (static_cast<int>(place) == current)
+            tell(fromUtf8(status.message), true);
+    } else {
+        auto& file = list[place];
+        file.playable = juce::File(fromUtf8(status.files.front()));
+        file.scratch = readFolder;
+        if (static_cast<int>(place) == current) {
+            const auto result = show();
+            tell(result.getErrorMessage(), result.failed());
+        }
+    }
+    readFolder = juce::File();
+    // Another was selected meanwhile.
+    if (current >= 0 && current != static_cast<int>(place) && !isPlayable() && !bad)
+        read(static_cast<std::size_t>(current));
+}
+
+// Separating.
 
 void FileSession::separate(const juce::String& model, const juce::String& preset) {
-    if (source == juce::File() || separating)
+    if (current < 0 || isSeparating())
         return;
-    const auto place = juce::File::getSpecialLocation(juce::File::tempDirectory)
-                           .getChildFile("lars-" + juce::Uuid().toString());
-    // In a folder that all users share, so it must be new and open to nobody else.
-    if (!makeNewPrivateFolder(path(place))) {
-        tell("cannot make the folder " + place.getFullPathName() + " for the stems", true);
+    askedModel = model;
+    askedPreset = preset;
+    start(static_cast<std::size_t>(current));
+}
+
+void FileSession::separateAll(const juce::String& model, const juce::String& preset) {
+    if (isSeparating())
+        return;
+    queue.clear();
+    for (const auto& file : list)
+        if (file.stems.empty())
+            queue.push_back(file.source);
+    askedModel = model;
+    askedPreset = preset;
+    startNext();
+}
+
+void FileSession::startNext() {
+    while (!queue.empty() && !isSeparating()) {
+        const auto source = queue.front();
+        queue.erase(queue.begin());
+        for (std::size_t i = 0; i < list.size() && !isSeparating(); ++i)
+            if (list[i].source == source)
+                start(i);
+    }
+}
+
+void FileSession::start(std::size_t place) {
+    const auto folder = newFolder();
+    if (folder == juce::File()) {
+        tell("cannot make a folder for the stems in " +
+                 juce::File::getSpecialLocation(juce::File::tempDirectory).getFullPathName(),
+             true);
         return;
     }
     FileJobRequest request;
-    request.source = path(source);
-    request.folder = path(place.getChildFile("stems"));
-    request.model = model.toStdString();
-    request.preset = preset.toStdString();
+    request.source = path(list[place].source);
+    request.folder = path(folder.getChildFile("stems"));
+    request.model = askedModel.toStdString();
+    request.preset = askedPreset.toStdString();
     request.bits = bits;
     // The stems that are there stay until the new ones come.
-    jobFolder = place;
-    askedModel = model;
-    separating = true;
+    jobFolder = folder;
+    separating = static_cast<int>(place);
     tell({}, false);
     job.start(request);
     startTimer(pollMilliseconds);
 }
 
+// Answers at once; the engine takes away what it has begun to write.
+void FileSession::cancel() {
+    queue.clear();
+    if (!isSeparating())
+        return;
+    job.cancel();
+    tell("Cancelling", false);
+}
+
 void FileSession::timerCallback() {
-    if (separating) {
+    if (isSeparating()) {
         const auto status = job.status();
         if (status.state != FileJobStatus::State::running)
             finish(status);
     }
-    if (!saving.load()) {
-        const std::lock_guard<std::mutex> lock(mutex);
-        if (!std::exchange(saveTold, true))
-            tell(saved, saveFailed);
+    if (isReading()) {
+        const auto status = conversion.status();
+        if (status.state != FileJobStatus::State::running)
+            finishReading(status);
     }
-    if (!separating && !saving.load())
+    if (!saver.isSaving())
+        if (const auto result = saver.takeResult())
+            tell(result->first, result->second);
+    if (!isSeparating() && !isReading() && !saver.isSaving())
         stopTimer();
 }
 
 void FileSession::finish(const FileJobStatus& status) {
-    separating = false;
+    const auto place = static_cast<std::size_t>(std::exchange(separating, -1));
+    auto& file = list[place];
     if (status.state != FileJobStatus::State::done) {
         jobFolder.deleteRecursively();
-        const bool cancelled = status.state == FileJobStatus::State::cancelled;
-        tell(cancelled ? juce::String("Cancelled") : juce::String::fromUTF8(status.message.c_str()),
-             !cancelled);
+        jobFolder = juce::File();
+        const bool asked = status.state == FileJobStatus::State::cancelled;
+        auto why = fromUtf8(status.message);
+        if (!asked && list.size() > 1)
+            why = file.source.getFileName() + ": " + why;
+        tell(asked ? juce::String("Cancelled") : why, !asked);
+        startNext();
         return;
     }
     std::vector<StemFile> stems;
     for (const auto& name : status.files) {
-        const juce::File file(juce::String::fromUTF8(name.c_str()));
-        stems.push_back({file.getFileNameWithoutExtension(), file});
+        const juce::File made(fromUtf8(name));
+        stems.push_back({made.getFileNameWithoutExtension(), made});
     }
-    const auto result = player.setStems(stems);
-    if (result.failed()) {
-        jobFolder.deleteRecursively();
-        tell("the stems cannot be played: " + result.getErrorMessage(), true);
-        return;
+    if (static_cast<int>(place) == current) {
+        const auto result = player.setStems(stems);
+        if (result.failed()) {
+            jobFolder.deleteRecursively();
+            tell("the stems cannot be played: " + result.getErrorMessage(), true);
+            startNext();
+            return;
+        }
     }
-    dropStems();
-    folder = jobFolder;
-    made = std::move(stems);
-    madeBy = askedModel;
-    tell(juce::String(static_cast<int>(made.size())) + " stems", false);
+    if (file.folder != juce::File())
+        file.folder.deleteRecursively();
+    file.folder = std::exchange(jobFolder, juce::File());
+    file.stems = std::move(stems);
+    file.madeBy = askedModel;
+    tell(juce::String(static_cast<int>(file.stems.size())) + " stems", false);
+    startNext();
 }
 
 void FileSession::tell(const juce::String& line, bool isBad) {
@@ -129,48 +303,20 @@ void FileSession::tell(const juce::String& line, bool isBad) {
 // Saving.
 
 juce::String FileSession::nameOf(const StemFile& stem) const {
-    return juce::File::createLegalFileName(source.getFileNameWithoutExtension() + "_" + stem.name) +
-           ".wav";
+    return juce::File::createLegalFileName(file().getFileNameWithoutExtension() + "_" + stem.name);
 }
 
-juce::Result FileSession::copy(const juce::File& from, const juce::File& to) {
-    const juce::TemporaryFile partial(to);
-    if (!from.copyFileTo(partial.getFile()) || !partial.overwriteTargetFileWithTemporary())
-        return juce::Result::fail("cannot write " + to.getFullPathName() +
-                                  ": is the disk full, or the folder read-only?");
-    return juce::Result::ok();
-}
-
-void FileSession::save(const std::vector<std::size_t>& which, const juce::File& target) {
-    if (saving.load() || which.empty())
+void FileSession::save(const std::vector<std::size_t>& which, const juce::File& target,
+                       SaveFormat format) {
+    if (isSaving() || which.empty())
         return;
     std::vector<std::pair<juce::File, juce::String>> work;
     for (const auto i : which)
-        if (i < made.size())
-            work.emplace_back(made[i].file, nameOf(made[i]));
-    if (saver.joinable())
-        saver.join();
-    saving.store(true);
-    {
-        const std::lock_guard<std::mutex> lock(mutex);
-        saveTold = false;
-    }
+        if (i < stems().size())
+            work.emplace_back(stems()[i].file, nameOf(stems()[i]));
+    saveFolder = target;
+    saver.start(std::move(work), target, format);
     tell("Saving", false);
-    saver = std::thread([this, work, target] {
-        auto result = target.createDirectory();
-        for (const auto& [from, name] : work)
-            if (result.wasOk() && !stopSaving.load())
-                result = copy(from, target.getChildFile(name).getNonexistentSibling());
-        {
-            const std::lock_guard<std::mutex> lock(mutex);
-            saveFailed = result.failed();
-            saved = saveFailed ? result.getErrorMessage()
-                               : "Saved " + juce::String(static_cast<int>(work.size())) +
-                                     (work.size() == 1 ? " stem in " : " stems in ") +
-                                     target.getFullPathName();
-        }
-        saving.store(false);
-    });
     startTimer(pollMilliseconds);
 }
 
@@ -182,12 +328,13 @@ juce::StringArray FileSession::copiesForDragging(const std::vector<std::size_t>&
     juce::StringArray paths;
     auto result = dragFolder().createDirectory();
     for (const auto i : which) {
-        if (result.failed() || i >= made.size())
+        if (result.failed() || i >= stems().size())
             break;
-        auto to = dragFolder().getChildFile(nameOf(made[i]));
-        if (!to.hasIdenticalContentTo(made[i].file)) {
+        const auto& stem = stems()[i];
+        auto to = dragFolder().getChildFile(nameOf(stem) + ".wav");
+        if (!to.hasIdenticalContentTo(stem.file)) {
             to = to.getNonexistentSibling();
-            result = copy(made[i].file, to);
+            result = StemSaver::write(stem.file, to, SaveFormat::wavFloat);
         }
         paths.add(to.getFullPathName());
     }

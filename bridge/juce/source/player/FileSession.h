@@ -1,35 +1,66 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The file that the window works on: loaded, separated, its stems saved. It goes on when the window
-// is closed. Message thread only.
+// The files that the window works on: loaded, separated, their stems saved. It goes on when the
+// window is closed. Message thread only.
 #pragma once
 
 #include "engine/FileJob.h"
 #include "player/FilePlayer.h"
+#include "player/StemSaver.h"
 
 namespace lars {
 
+// A file of the list, and what was made of it.
+struct SessionFile {
+    juce::File source;
+    juce::File playable;        // the source, or what the engine made of it; none before that
+    juce::File scratch, folder; // of `playable` and of the stems; they go with the file
+    std::vector<StemFile> stems;
+    juce::String madeBy; // model of the stems; empty for the default
+};
+
 class FileSession : private juce::Timer {
 public:
-    FileSession(FilePlayer& player, FileJob& job);
+    FileSession(FilePlayer& player, FileJob& separation, FileJob& conversion);
     ~FileSession() override;
 
+    // Puts files at the end of the list and selects the first of them. One that is in the list
+    // already is only selected.
+    void add(const juce::Array<juce::File>& files);
     juce::Result load(const juce::File& file);
-    const juce::File& file() const { return source; }
-    const std::vector<StemFile>& stems() const { return made; }
-    // Of the stems; empty for the default.
-    const juce::String& stemsModel() const { return madeBy; }
+    void select(std::size_t place);
+    // Takes the selected file, and what was made of it, off the list.
+    void remove();
 
-    // Separates the file in the engine; the stems come when it is done, unless it fails.
+    const std::vector<SessionFile>& files() const { return list; }
+    int selected() const { return current; } // -1: none
+    // The selected file; empty where there is none.
+    const SessionFile& now() const {
+        static const SessionFile none;
+        return current < 0 ? none : list[static_cast<std::size_t>(current)];
+    }
+    const juce::File& file() const { return now().source; }
+    const std::vector<StemFile>& stems() const { return now().stems; }
+    // Whether the selected file can be played: one that only the engine reads takes a moment.
+    bool isPlayable() const { return now().playable != juce::File(); }
+    bool isReading() const { return reading >= 0; }
+
+    // Separates the selected file in the engine, or all that have no stems yet, one after the
+    // other; the stems come when a file is done, unless it fails.
     void separate(const juce::String& model, const juce::String& preset);
-    void cancel() { job.cancel(); }
-    bool isSeparating() const { return separating; }
-    double progress() const { return separating ? job.status().progress : 0.0; }
+    void separateAll(const juce::String& model, const juce::String& preset);
+    void cancel();
+    bool isSeparating() const { return separating >= 0; }
+    int separatingPlace() const { return separating; }
+    int waiting() const { return static_cast<int>(queue.size()); }
+    double progress() const { return isSeparating() ? job.status().progress : 0.0; }
 
-    // Writes stems, by their places in `stems()`, into a folder, as <file>_<stem>.wav, in the
+    // Writes stems, by their places in `stems()`, into a folder, as <file>_<stem>.<ending>, in the
     // background. Each file appears complete or not at all; one that is there stays, and the new
     // one gets a number.
-    void save(const std::vector<std::size_t>& which, const juce::File& folder);
-    bool isSaving() const { return saving.load(); }
+    void save(const std::vector<std::size_t>& which, const juce::File& folder, SaveFormat format);
+    bool isSaving() const { return saver.isSaving(); }
+    // Where stems were saved last; none before.
+    const juce::File& savedFolder() const { return saveFolder; }
 
     // The same at once, for dragging: into a folder that stays, as hosts may go on using the files.
     // A copy from an earlier drag is used again. Empty where that failed; `message` says why.
@@ -39,31 +70,31 @@ public:
     // How the last thing ended, in one line; `failed` when it did not work.
     const juce::String& message() const { return text; }
     bool failed() const { return bad; }
-    // Another number after every change of file, stems or message.
+    // Another number after every change of list, file, stems or message.
     int version() const { return changes; }
 
 private:
     void timerCallback() override;
     void tell(const juce::String& line, bool isBad);
+    void start(std::size_t place);
+    void startNext();
     void finish(const FileJobStatus& status);
-    void dropStems();
+    void read(std::size_t place);
+    void finishReading(const FileJobStatus& status);
+    juce::Result show();
+    static void discard(SessionFile& file);
     juce::String nameOf(const StemFile& stem) const;
-    static juce::Result copy(const juce::File& from, const juce::File& to);
-
     FilePlayer& player;
-    FileJob& job;
-    juce::File source;
-    juce::File folder, jobFolder; // of the stems, and of those to come; they go when the stems do
-    std::vector<StemFile> made;
-    juce::String madeBy, askedModel, text;
-    bool separating = false, bad = false;
+    FileJob &job, &conversion;
+    std::vector<SessionFile> list;
+    int current = -1, separating = -1, reading = -1; // places; -1: none
+    std::vector<juce::File> queue;                   // sources that wait to be separated
+    juce::File jobFolder, readFolder;
+    juce::String askedModel, askedPreset, text;
+    bool bad = false;
     int changes = 0;
-
-    std::thread saver;
-    std::atomic<bool> saving{false}, stopSaving{false};
-    std::mutex mutex; // of what the saver says at its end
-    juce::String saved;
-    bool saveFailed = false, saveTold = true;
+    StemSaver saver;
+    juce::File saveFolder;
 };
 
 } // namespace lars

@@ -4,12 +4,17 @@
 // has chosen, and then it is the default.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include <juce_core/juce_core.h>
 
 namespace lars {
+
+// What a model is wanted for. Each has a choice of its own.
+enum class Task { live, files }; // the live stream; files and offline mode
+inline constexpr std::size_t taskCount = 2;
 
 struct ModelChoice {
     juce::String name;

@@ -26,10 +26,12 @@ juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
 PluginProcessor::PluginProcessor()
     : AudioProcessor(buses()), state(*this, nullptr, "lars", makeParameters(modelNames)),
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
-      fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), mixer(state),
+      fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), mixer(state), midiOut(state),
       link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
-      session(files, job) {
+      session(files, job, conversion) {
     settings->refresh();
+    for (auto* one : {&job, &conversion, &fetch})
+        one->whyNoEngine = [this](int tries) { return whyNoEngine(tries); };
     applyUserSettings();
     configure();
     // Hosts ask for the latency before they prepare.
@@ -42,6 +44,8 @@ PluginProcessor::PluginProcessor()
 
 PluginProcessor::~PluginProcessor() {
     stopTimer();
+    for (auto* one : {&job, &conversion, &fetch})
+        one->stop(); // their threads look at what goes before they do
 }
 
 bool PluginProcessor::isBusesLayoutSupported(const BusesLayout& layout) const {
@@ -68,10 +72,11 @@ bool PluginProcessor::isBusesLayoutSupported(const BusesLayout& layout) const {
 StreamSettings PluginProcessor::streamSettings() const {
     StreamSettings result;
     const auto chosen = choices.now();
-    result.model = modelName().toStdString();
     result.offline = chosen.mode == 1;
+    result.model = modelName(result.offline ? Task::files : Task::live).toStdString();
     constexpr const char* presets[] = {"", "fast", "balanced", "best"};
     result.preset = result.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
+    result.hears = chosen.midi == 1;
     result.silence = chosen.fallback == 1;
     result.waits = renders.load();
     result.channels = currentChannels.load();
@@ -135,6 +140,7 @@ void PluginProcessor::prepareToPlay(double rate, int block) {
         player.restart();
     restartAsked.store(false);
     mixer.snap();
+    midiOut.prepare(rate);
     showLatency();
 
     const auto longest = static_cast<std::size_t>(currentBlock.load());
@@ -153,24 +159,28 @@ void PluginProcessor::reset() {
     restartAsked.store(true);
 }
 
-void PluginProcessor::processBlock(juce::AudioBuffer<float>& buffer, juce::MidiBuffer&) {
-    process(buffer, bypassValue->load() > 0.5f);
+void PluginProcessor::processBlock(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi) {
+    process(buffer, midi, bypassValue->load() > 0.5f);
     if (!isNonRealtime() && !renders.load()) // auditioned files are not part of a bounce
         files.add(buffer, juce::jmin(2, getMainBusNumOutputChannels()));
 }
 
-void PluginProcessor::processBlockBypassed(juce::AudioBuffer<float>& buffer, juce::MidiBuffer&) {
-    process(buffer, true);
+void PluginProcessor::processBlockBypassed(juce::AudioBuffer<float>& buffer,
+                                           juce::MidiBuffer& midi) {
+    process(buffer, midi, true);
 }
 
-void PluginProcessor::process(juce::AudioBuffer<float>& buffer, bool bypassed) {
+void PluginProcessor::process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi,
+                              bool bypassed) {
     const juce::ScopedNoDenormals noDenormals;
+    midi.clear(); // what comes in is nobody's here
     const bool wait = isNonRealtime() || renders.load();
     if (wait && choicesChanged())
         settle(renderMilliseconds); // a renderer can wait for what was changed since the last block
     if (player.adopt() || restartAsked.exchange(false)) {
         player.restart();
         mixer.snap();
+        midiOut.stop(midi);
     }
     const auto* plan = player.plan();
     if (plan == nullptr || stemLines.empty() ||
@@ -181,12 +191,13 @@ void PluginProcessor::process(juce::AudioBuffer<float>& buffer, bool bypassed) {
     const int largest =
         juce::jmin(plan->aligner.largest(), static_cast<int>(mixtureSamples.size() / 2));
     for (int start = 0; start < buffer.getNumSamples(); start += largest)
-        processPart(buffer, start, juce::jmin(largest, buffer.getNumSamples() - start), bypassed,
-                    wait);
+        processPart(buffer, midi, start, juce::jmin(largest, buffer.getNumSamples() - start),
+                    bypassed, wait);
+    midiOut.endBlock(buffer.getNumSamples());
 }
 
-void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, int start, int count,
-                                  bool bypassed, bool wait) {
+void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi,
+                                  int start, int count, bool bypassed, bool wait) {
     const auto* plan = player.plan();
     const int channels = plan->aligner.channels();
     const float* in[2] = {};
@@ -198,8 +209,13 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, int start, i
                 samples[i] = 0.0f;
         in[channel] = samples;
     }
-    const bool dry = fallbackValue->load() < 0.5f;
+    const bool dry = fallbackValue->load() < 0.5f && !link.exchange().refused.load();
     player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
+    player.hits(count, [&](const HitPiece& hit, int sample) {
+        if (!bypassed)
+            midiOut.hit(hit, start + sample, midi);
+    });
+    midiOut.finish(start, count, midi);
 
     float* main[2] = {};
     const int mainChannels = juce::jmin(2, getMainBusNumOutputChannels());

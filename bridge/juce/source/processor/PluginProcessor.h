@@ -8,6 +8,7 @@
 #include "engine/StemPlayer.h"
 #include "parameters/StreamChoices.h"
 #include "player/FileSession.h"
+#include "processor/MidiOut.h"
 #include "processor/Mixer.h"
 #include "processor/ModelChoice.h"
 #include "processor/UserSettings.h"
@@ -22,8 +23,10 @@ public:
     // What the window shows and does; message thread.
     juce::AudioProcessorValueTreeState& parameters() { return state; }
     const ModelNames& models() const { return modelNames; }
-    juce::String modelName() const;
-    void setModel(const juce::String& name);
+    // By name; empty for the default.
+    juce::String modelName(Task task) const;
+    void setModel(Task task, const juce::String& name);
+    FileJob& modelFetch() { return fetch; }
     EngineLink& engine() { return link; }
     FileJob& fileJob() { return job; }
     FilePlayer& filePlayer() { return files; }
@@ -47,7 +50,7 @@ public:
     bool hasEditor() const override { return true; }
     const juce::String getName() const override { return "LARS"; }
     bool acceptsMidi() const override { return false; }
-    bool producesMidi() const override { return false; }
+    bool producesMidi() const override { return true; }
     double getTailLengthSeconds() const override { return 0.0; }
     int getNumPrograms() override { return 1; }
     int getCurrentProgram() override { return 0; }
@@ -71,12 +74,15 @@ private:
     void expect(double rate, int block);
     void showLatency();
     void showModels();
-    void showModel();
+    void showModel(Task task);
+    ModelChoice& choice(Task task) { return wanted[static_cast<std::size_t>(task)]; }
+    const ModelChoice& choice(Task task) const { return wanted[static_cast<std::size_t>(task)]; }
     void applyUserSettings();
+    std::string whyNoEngine(int tries);
     juce::ValueTree parameterValues() const;
-    void process(juce::AudioBuffer<float>& buffer, bool bypassed);
-    void processPart(juce::AudioBuffer<float>& buffer, int start, int count, bool bypassed,
-                     bool wait);
+    void process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi, bool bypassed);
+    void processPart(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi, int start, int count,
+                     bool bypassed, bool wait);
 
     ModelNames modelNames;
     juce::AudioProcessorValueTreeState state;
@@ -85,16 +91,17 @@ private:
     std::atomic<float>* const fallbackValue;
     StreamParameters choices; // taken under the mutex: what the stream was configured with
     Mixer mixer;
+    MidiOut midiOut;
     EngineLink link;
     StemPlayer player;
-    FileJob job;
+    FileJob job, conversion, fetch;
     FilePlayer files;
     FileSession session;
 
     juce::SharedResourcePointer<UserSettings> settings;
 
     mutable std::mutex mutex; // of the next two, and of taking `choices`
-    ModelChoice wanted;
+    std::array<ModelChoice, taskCount> wanted; // by task
     int following = 0;
     int ticks = 0; // of the timer
 

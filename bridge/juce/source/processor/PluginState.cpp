@@ -4,8 +4,17 @@
 #include "processor/State.h"
 
 namespace lars {
+namespace {
 
-// The model.
+constexpr std::array<Task, taskCount> tasks{Task::live, Task::files};
+
+int StreamChoices::*placeOf(Task task) {
+    return task == Task::live ? &StreamChoices::model : &StreamChoices::files;
+}
+
+} // namespace
+
+// The models.
 
 // Whether the stream was configured with other choices. Any thread, but the audio thread only where
 // it renders: the mutex is taken if a parameter has changed.
@@ -19,20 +28,23 @@ bool PluginProcessor::choicesChanged() {
 // While the parameter is made to follow the name, what it says is nobody's choice.
 class PluginProcessor::Following {
 public:
-    explicit Following(PluginProcessor& processor) : plugin(processor) {
+    Following(PluginProcessor& processor, std::initializer_list<Task> ofTasks)
+        : plugin(processor), tasks(ofTasks) {
         const std::lock_guard<std::mutex> lock(plugin.mutex);
         ++plugin.following;
     }
     ~Following() {
         const std::lock_guard<std::mutex> lock(plugin.mutex);
         --plugin.following;
-        plugin.choices.takeOnly(&StreamChoices::model);
+        for (const auto task : tasks)
+            plugin.choices.takeOnly(placeOf(task));
     }
     Following(const Following&) = delete;
     Following& operator=(const Following&) = delete;
 
 private:
     PluginProcessor& plugin;
+    const std::vector<Task> tasks;
 };
 
 void PluginProcessor::configure() {
@@ -41,9 +53,12 @@ void PluginProcessor::configure() {
         const std::lock_guard<std::mutex> lock(mutex);
         if (following == 0) {
             const auto change = choices.take();
-            if (change.now.model != change.before.model)
-                wanted.place = change.now.model;
-            wanted.resolve(models);
+            for (const auto task : tasks) {
+                const auto place = placeOf(task);
+                if (change.now.*place != change.before.*place)
+                    choice(task).place = change.now.*place;
+                choice(task).resolve(models);
+            }
         }
     }
     link.configure(streamSettings());
@@ -53,7 +68,8 @@ void PluginProcessor::configure() {
 bool PluginProcessor::canName() const {
     const auto models = link.status().models;
     const std::lock_guard<std::mutex> lock(mutex);
-    return wanted.canName(models);
+    return std::any_of(wanted.begin(), wanted.end(),
+                       [&](const auto& one) { return one.canName(models); });
 }
 
 void PluginProcessor::showModels() {
@@ -63,45 +79,45 @@ void PluginProcessor::showModels() {
     if (names.isEmpty() || names == modelNames.get())
         return;
     modelNames.set(names);
-    showModel();
+    for (const auto task : tasks)
+        showModel(task);
     updateHostDisplay(ChangeDetails{}.withParameterInfoChanged(true));
 }
 
 // The name is what counts; the parameter says its place in the engine's list, if it has one.
-void PluginProcessor::showModel() {
+void PluginProcessor::showModel(Task task) {
     const auto models = link.status().models;
     juce::String name;
     {
         const std::lock_guard<std::mutex> lock(mutex);
-        if (wanted.place >= 0)
+        if (choice(task).place >= 0)
             return; // a host has chosen a place that has no name
-        name = wanted.name;
+        name = choice(task).name;
     }
     if (name.isEmpty())
-        name = juce::String::fromUTF8(
-            defaultModel(models, choices.now().mode == 0).c_str());
+        name = juce::String::fromUTF8(defaultModel(models, task == Task::live).c_str());
     const auto at = std::find(models.begin(), models.end(), name.toStdString());
     if (at == models.end())
         return;
     const auto place = juce::jmin(static_cast<int>(at - models.begin()), mostModels - 1);
-    if (place == choices.now().model)
+    if (place == choices.now().*placeOf(task))
         return;
-    const Following following(*this);
-    auto* parameter = state.getParameter(ids::model);
+    const Following following(*this, {task});
+    auto* parameter = state.getParameter(task == Task::live ? ids::model : ids::filesModel);
     parameter->setValueNotifyingHost(parameter->convertTo0to1(static_cast<float>(place)));
 }
 
-juce::String PluginProcessor::modelName() const {
+juce::String PluginProcessor::modelName(Task task) const {
     const std::lock_guard<std::mutex> lock(mutex);
-    return wanted.name;
+    return choice(task).name;
 }
 
-void PluginProcessor::setModel(const juce::String& name) {
+void PluginProcessor::setModel(Task task, const juce::String& name) {
     {
         const std::lock_guard<std::mutex> lock(mutex);
-        wanted = {name, -1};
+        choice(task) = {name, -1};
     }
-    showModel();
+    showModel(task);
     configure();
 }
 
@@ -121,6 +137,18 @@ juce::Result PluginProcessor::setEngineCommand(const juce::String& line, bool st
 void PluginProcessor::applyUserSettings() {
     const auto values = settings->get();
     link.setCommand(values.command.toStdString(), values.automatic && prepared.load());
+}
+
+// On a file job's thread: an engine is started for it, too, if the user lets it.
+std::string PluginProcessor::whyNoEngine(int tries) {
+    constexpr int decided = 30; // tries, after which the engine's thread has started one, or not
+    const bool automatic = settings->get().automatic;
+    const auto now = link.status();
+    if (tries == 0 && automatic && now.state == LinkState::away)
+        link.startEngine();
+    if (now.state != LinkState::away || (automatic && tries < decided))
+        return {};
+    return now.message.empty() ? "no engine is running; start one" : now.message;
 }
 
 // The state.
@@ -144,7 +172,8 @@ void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
     saved.parameters = parameterValues();
     {
         const std::lock_guard<std::mutex> lock(mutex);
-        saved.model = wanted;
+        saved.model = choice(Task::live);
+        saved.filesModel = choice(Task::files);
     }
     saved.zoom = zoom.load();
     for (const auto& [key, latency] : link.latencies())
@@ -159,14 +188,16 @@ void PluginProcessor::setStateInformation(const void* data, int size) {
     link.addLatencies(saved->latencies);
     zoom.store(saved->zoom);
     {
-        const Following following(*this); // the name counts, not its place in a list
+        const Following following(*this, {Task::live, Task::files}); // the name counts, not its place in a list
         if (saved->parameters.isValid())
             state.replaceState(saved->parameters);
         const std::lock_guard<std::mutex> lock(mutex);
-        wanted = saved->model;
+        choice(Task::live) = saved->model;
+        choice(Task::files) = saved->filesModel;
     }
     configure();
-    showModel();
+    for (const auto task : tasks)
+        showModel(task);
     showLatency();
 }
 

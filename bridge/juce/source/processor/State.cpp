@@ -39,14 +39,34 @@ juce::ValueTree readParameters(const juce::ValueTree& read) {
     return result;
 }
 
+// A choice under its name and, if it has none yet, its place.
+void write(juce::XmlElement& root, const juce::String& key, const ModelChoice& choice) {
+    root.setAttribute(key, choice.name);
+    if (choice.place >= 0)
+        root.setAttribute(key + "Place", choice.place);
+}
+
+ModelChoice read(const juce::XmlElement& root, const juce::String& key) {
+    ModelChoice choice;
+    choice.name = root.getStringAttribute(key).substring(0, mostName);
+    choice.place = juce::jlimit(-1, mostModels - 1, root.getIntAttribute(key + "Place", -1));
+    return choice;
+}
+
+// Earlier versions had one model for everything: it was chosen for the mode that the state has.
+void splitModel(SavedState& state) {
+    const auto mode = state.parameters.getChildWithProperty("id", ids::mode);
+    if (mode.isValid() && static_cast<float>(mode.getProperty("value", 0.0)) > 0.5f)
+        state.filesModel = std::exchange(state.model, {});
+}
+
 } // namespace
 
 void saveState(const SavedState& state, juce::MemoryBlock& data) {
     juce::XmlElement root("LARS");
     root.setAttribute("version", SavedState::newest);
-    root.setAttribute("model", state.model.name);
-    if (state.model.place >= 0)
-        root.setAttribute("modelPlace", state.model.place);
+    write(root, "model", state.model);
+    write(root, "filesModel", state.filesModel);
     root.setAttribute("zoom", state.zoom);
     for (const auto& [key, latency] : state.latencies) {
         auto* entry = root.createNewChildElement("latency");
@@ -71,8 +91,8 @@ std::optional<SavedState> loadState(const void* data, int size,
     if (root == nullptr || !root->hasTagName("LARS") || root->getIntAttribute("version") < 1)
         return std::nullopt;
     SavedState result;
-    result.model.name = root->getStringAttribute("model").substring(0, mostName);
-    result.model.place = juce::jlimit(-1, mostModels - 1, root->getIntAttribute("modelPlace", -1));
+    result.model = read(*root, "model");
+    result.filesModel = read(*root, "filesModel");
     result.zoom = root->getIntAttribute("zoom", result.zoom);
     for (const auto* entry : root->getChildWithTagNameIterator("latency")) {
         const int samples = entry->getIntAttribute("samples", -1);
@@ -86,6 +106,8 @@ std::optional<SavedState> loadState(const void* data, int size,
             if (tree.hasType(parametersType))
                 result.parameters = readParameters(tree);
         }
+    if (!root->hasAttribute("filesModel"))
+        splitModel(result);
     return result;
 }
 

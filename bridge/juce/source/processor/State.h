@@ -17,7 +17,7 @@ struct SavedState {
     static constexpr int newest = 1;
 
     juce::ValueTree parameters; // invalid where there were none
-    ModelChoice model;
+    ModelChoice model, filesModel; // of the live stream; of files and of offline mode
     int zoom = 100;                       // of the window, per cent
     std::map<std::string, int> latencies; // of streams by their settings, in samples
 };

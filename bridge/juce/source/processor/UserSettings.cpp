@@ -43,14 +43,17 @@ void UserSettings::read() {
     const auto where = file();
     readAt = where.getLastModificationTime();
     values = {};
-    // A file that others can write is as little the user's as a session is.
+    if (!where.exists())
+        return;
+    // A file that others can write is as little the user's as a session is; and it may have said no.
+    values.automatic = false;
     if (!isOwnFile(where.getFullPathName().toStdString()))
         return;
     const juce::PropertiesFile kept(where, options());
     const auto command = kept.getValue(commandKey).trim();
     if (command.isNotEmpty())
         values.command = command;
-    values.automatic = kept.getBoolValue(automaticKey);
+    values.automatic = kept.getBoolValue(automaticKey, true);
 }
 
 void UserSettings::refresh() {

@@ -7,13 +7,15 @@
 
 #include <juce_data_structures/juce_data_structures.h>
 
+#include "engine/Installed.h"
+
 namespace lars {
 
 class UserSettings {
 public:
     struct Values {
-        juce::String command{"lars serve"};
-        bool automatic = false;
+        juce::String command{defaultCommand};
+        bool automatic = true;
 
         bool operator==(const Values& other) const {
             return command == other.command && automatic == other.automatic;

@@ -8,7 +8,8 @@
 namespace lars::protocol {
 
 constexpr std::size_t headerBytes = 32;
-constexpr std::uint8_t version = 1;
+constexpr std::uint8_t oldest = 1; // version; the greeting is in it for ever
+constexpr std::uint8_t newest = 2;
 constexpr std::uint32_t maxBlock = 65536; // samples per channel in one frame
 constexpr std::uint32_t maxChannels = 8;
 constexpr std::uint32_t maxStreams = 16;       // stems in one frame

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "protocol/Wire.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -147,7 +148,8 @@ struct Reader {
     }
 };
 
-void appendHeader(Bytes& out, std::uint8_t type, const Head& head, std::size_t length) {
+void appendHeader(Bytes& out, std::uint8_t version, std::uint8_t type, const Head& head,
+                  std::size_t length) {
     for (const char letter : {'L', 'A', 'R', 'S'})
         out.push_back(static_cast<std::uint8_t>(letter));
     append(out, version);
@@ -194,16 +196,17 @@ Kind read(const Head& head, const std::uint8_t* at, std::size_t length) {
 }
 
 template <std::size_t index = 0>
-std::size_t findKind(Decoder::Accept accept, std::uint8_t type, std::uint16_t flags,
-                     std::uint32_t length) {
+std::size_t findKind(Decoder::Accept accept, std::uint8_t version, std::uint8_t type,
+                     std::uint16_t flags, std::uint32_t length) {
     if constexpr (index == std::variant_size_v<Message>) {
         fail("message type " + std::to_string(type) + " is unknown, or not allowed here");
     } else {
         using Kind = std::variant_alternative_t<index, Message>;
-        const bool allowed = accept == Decoder::Accept::everything || Kind::fromEngine;
+        const bool allowed =
+            (accept == Decoder::Accept::everything || Kind::fromEngine) && Kind::since <= version;
         if (allowed && isOfKind<Kind>(type, flags, length))
             return index;
-        return findKind<index + 1>(accept, type, flags, length);
+        return findKind<index + 1>(accept, version, type, flags, length);
     }
 }
 
@@ -241,7 +244,7 @@ bool isText(const std::uint8_t* data, std::size_t size) {
     return true;
 }
 
-void encode(const Message& message, Bytes& out) {
+void encode(const Message& message, Bytes& out, std::uint8_t version) {
     const auto begin = out.size();
     try {
         std::visit(
@@ -249,7 +252,9 @@ void encode(const Message& message, Bytes& out) {
                 using Kind = std::decay_t<decltype(result)>;
                 if ((result.flags & ~Kind::knownFlags) != 0 || result.position > maxPosition)
                     fail("position or flags are out of range");
-                appendHeader(out, Kind::type, result, 0);
+                constexpr bool greets = std::is_same_v<Kind, Hello> || std::is_same_v<Kind, Welcome>;
+                appendHeader(out, greets ? oldest : std::max(version, Kind::since), Kind::type,
+                             result, 0);
                 Writer writer{out};
                 Kind::fields(result, writer);
             },
@@ -263,7 +268,7 @@ void encode(const Message& message, Bytes& out) {
 }
 
 void encodeAudio(const float* const* channels, std::uint16_t channelCount, std::uint32_t frames,
-                 std::uint64_t position, std::uint32_t epoch, Bytes& out) {
+                 std::uint64_t position, std::uint32_t epoch, Bytes& out, std::uint8_t version) {
     const auto bytes = std::size_t{4} * channelCount * frames;
     checkAudio(bytes, 1, channelCount, frames);
     if (position > maxPosition)
@@ -271,7 +276,7 @@ void encodeAudio(const float* const* channels, std::uint16_t channelCount, std::
     Head head;
     head.position = position;
     head.epoch = epoch;
-    appendHeader(out, Audio::type, head, 8 + bytes);
+    appendHeader(out, version, Audio::type, head, 8 + bytes);
     append(out, std::uint16_t{1});
     append(out, channelCount);
     append(out, frames);
@@ -307,11 +312,12 @@ std::optional<Message> Decoder::next() {
         head.epoch = take<std::uint32_t>(at + 12);
         head.position = take<std::uint64_t>(at + 16);
         head.request = take<std::uint32_t>(at + 24);
-        if (at[4] != version)
-            fail("protocol version " + std::to_string(at[4]) + ", expected 1");
+        if (at[4] != expected)
+            fail("protocol version " + std::to_string(at[4]) + ", expected " +
+                 std::to_string(expected));
         if (head.position > maxPosition || take<std::uint32_t>(at + 28) != 0)
             fail("the position is out of range, or reserved bits are set");
-        const auto kind = findKind(accepted, at[5], flags, length);
+        const auto kind = findKind(accepted, expected, at[5], flags, length);
         if (have < headerBytes + length)
             return std::nullopt;
         auto message = readKind(kind, head, at + headerBytes, length);

@@ -14,12 +14,14 @@ struct ProtocolError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Appends a message to `out`. Throws ProtocolError where a field is out of its limits.
-void encode(const Message& message, Bytes& out);
+// Appends a message to `out`, in the version that the connection has agreed on, or in the message's
+// own if that is newer. Throws ProtocolError where a field is out of its limits.
+void encode(const Message& message, Bytes& out, std::uint8_t version = oldest);
 
 // Appends an AUDIO without going through a Message: `channels` pointers to `frames` samples.
 void encodeAudio(const float* const* channels, std::uint16_t channelCount, std::uint32_t frames,
-                 std::uint64_t position, std::uint32_t epoch, Bytes& out);
+                 std::uint64_t position, std::uint32_t epoch, Bytes& out,
+                 std::uint8_t version = oldest);
 
 // Whether these bytes are UTF-8 without NUL.
 bool isText(const std::uint8_t* data, std::size_t size);
@@ -30,6 +32,9 @@ class Decoder {
 public:
     enum class Accept { everything, fromEngine };
     explicit Decoder(Accept accept = Accept::fromEngine) : accepted(accept) {}
+
+    // The version that must be in the headers from now on.
+    void expect(std::uint8_t version) { expected = version; }
 
     void feed(const std::uint8_t* data, std::size_t size);
 
@@ -44,6 +49,7 @@ private:
     Accept accepted;
     Bytes buffer;
     std::size_t start = 0;
+    std::uint8_t expected = oldest;
     bool broken = false;
 };
 

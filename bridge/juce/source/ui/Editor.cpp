@@ -6,12 +6,11 @@ namespace {
 
 constexpr int ticksPerSecond = 30;
 constexpr int ticksPerLook = 3; // between looks at the engine, which change slower than the cursor
-constexpr int bestWidth = 920, bestHeight = 800;
-constexpr int leastWidth = 720, leastFileHeight = 180;
-constexpr int margin = 10, headHeight = 34;
+constexpr int bestWidth = 920, bestHeight = 870;
+constexpr int leastWidth = 720, leastFileHeight = 190;
+constexpr int margin = 10, headHeight = ModelMenu::height;
 constexpr double jumpSeconds = 5.0;
 constexpr std::array<int, 6> zooms{75, 100, 125, 150, 175, 200};
-constexpr auto audioFiles = ".wav;.flac;.aif;.aiff;.ogg";
 
 } // namespace
 
@@ -21,11 +20,13 @@ juce::AudioProcessorEditor* PluginProcessor::createEditor() {
 }
 
 Editor::Editor(PluginProcessor& processor)
-    : AudioProcessorEditor(processor), plugin(processor),
+    : AudioProcessorEditor(processor), plugin(processor), liveModel(processor, Task::live),
+      filesModel(processor, Task::files),
       file(processor.fileSession(), processor.filePlayer(), cache),
       stems(processor.fileSession(), processor.filePlayer(), processor.parameters(), cache),
       live(processor) {
     setLookAndFeel(&look.get());
+    juce::LookAndFeel::setDefaultLookAndFeel(&look.get()); // of dialogs, which are windows of their own
     setTitle("LARS");
     setWantsKeyboardFocus(true);
     addAndMakeVisible(viewport);
@@ -34,36 +35,26 @@ Editor::Editor(PluginProcessor& processor)
     viewport.setWantsKeyboardFocus(false);
     page.onResized = [this] { layOut(); };
     for (auto* part : std::initializer_list<juce::Component*>{
-             &name, &modelLabel, &model, &zoomLabel, &zoom, &file, &stems, &live})
+             &name, &liveModel, &filesModel, &zoomLabel, &zoom, &file, &stems, &live})
         page.addAndMakeVisible(part);
     name.setText("LARS", juce::dontSendNotification);
     name.setFont(Look::font(24.0f, true));
     name.setColour(juce::Label::textColourId, palette::accent);
-    for (const auto& [label, text] : std::initializer_list<std::pair<juce::Label*, const char*>>{
-             {&modelLabel, "Model"}, {&zoomLabel, "Size"}}) {
-        label->setText(text, juce::dontSendNotification);
-        label->setFont(Look::font(14.0f));
-        label->setColour(juce::Label::textColourId, palette::quiet);
-        label->setJustificationType(juce::Justification::centredRight);
-    }
-    model.setTitle("Model");
-    model.setTextWhenNoChoicesAvailable("No engine, no models");
-    model.setTextWhenNothingSelected("Engine's choice");
-    model.onChange = [this] {
-        if (model.getSelectedId() > 0 && model.getText() != plugin.modelName())
-            plugin.setModel(model.getText());
-    };
+    zoomLabel.setText("Size", juce::dontSendNotification);
+    zoomLabel.setFont(Look::font(14.0f));
+    zoomLabel.setColour(juce::Label::textColourId, palette::quiet);
+    zoomLabel.setJustificationType(juce::Justification::centredRight);
     zoom.setTitle("Size of the window's contents");
     zoom.setTooltip("Ctrl and + or -; Ctrl and 0 for 100 %");
     for (const int step : zooms)
         zoom.addItem(juce::String(step) + " %", step);
     zoom.onChange = [this] { zoomTo(zoom.getSelectedId()); };
-    for (auto* box : {&model, &zoom})
-        box->setMouseClickGrabsKeyboardFocus(false);
-    file.onSeparate = [this] { separate(); };
+    zoom.setMouseClickGrabsKeyboardFocus(false);
+    file.onSeparate = [this](bool all) { separate(all); };
     stems.onLanesChanged = [this] { resized(); };
     int order = 1;
-    for (auto* part : std::initializer_list<juce::Component*>{&model, &zoom, &file, &stems, &live})
+    for (auto* part : std::initializer_list<juce::Component*>{&liveModel, &filesModel, &zoom, &file, &stems,
+                                                              &live})
         part->setExplicitFocusOrder(order++);
 
     setResizable(true, true);
@@ -116,12 +107,13 @@ void Editor::resized() {
 void Editor::layOut() {
     auto area = page.getLocalBounds().reduced(margin);
     auto top = area.removeFromTop(headHeight);
-    name.setBounds(top.removeFromLeft(90));
+    name.setBounds(top.removeFromLeft(84));
     zoom.setBounds(top.removeFromRight(88).withSizeKeepingCentre(88, 28));
     zoomLabel.setBounds(top.removeFromRight(46));
-    modelLabel.setBounds(top.removeFromLeft(54));
-    model.setBounds(top.withSizeKeepingCentre(top.getWidth(), 28)
-                        .withWidth(juce::jmin(top.getWidth() - margin, 360)));
+    top.removeFromRight(margin);
+    const int half = (top.getWidth() - margin) / 2;
+    liveModel.setBounds(top.removeFromLeft(half));
+    filesModel.setBounds(top.withTrimmedLeft(margin));
     area.removeFromTop(margin);
     live.setBounds(area.removeFromBottom(LiveSection::bestHeight));
     area.removeFromBottom(margin);
@@ -181,40 +173,31 @@ bool Editor::keyPressed(const juce::KeyPress& key) {
     return true;
 }
 
+// Whatever it is called: the engine says whether it is audio.
 bool Editor::isInterestedInFileDrag(const juce::StringArray& files) {
-    for (const auto& path : files)
-        if (juce::File(path).hasFileExtension(audioFiles))
-            return true;
-    return false;
+    return !files.isEmpty();
 }
 
 void Editor::filesDropped(const juce::StringArray& files, int, int) {
     file.setDropping(false);
+    juce::Array<juce::File> dropped;
     for (const auto& path : files)
-        if (juce::File(path).hasFileExtension(audioFiles)) {
-            file.load(juce::File(path));
-            return;
-        }
+        if (juce::File(path).existsAsFile())
+            dropped.add(juce::File(path));
+    if (!dropped.isEmpty())
+        file.load(dropped);
 }
 
-void Editor::separate() {
+void Editor::separate(bool all) {
     const auto* quality = plugin.parameters().getRawParameterValue(ids::quality);
     constexpr std::array<const char*, 4> presets{"", "fast", "balanced", "best"};
     const auto which =
         static_cast<std::size_t>(juce::jlimit(0, 3, juce::roundToInt(quality->load())));
-    plugin.fileSession().separate(plugin.modelName(), presets[which]);
-}
-
-void Editor::showModels() {
-    const auto names = plugin.models().get();
-    if (std::exchange(models, names) != names) {
-        model.clear(juce::dontSendNotification);
-        model.addItemList(names, 1);
-    }
-    auto wanted = plugin.modelName();
-    if (wanted.isEmpty())
-        wanted = juce::String::fromUTF8(plugin.engine().status().model.c_str());
-    model.setSelectedId(names.indexOf(wanted) + 1, juce::dontSendNotification);
+    auto& session = plugin.fileSession();
+    if (all)
+        session.separateAll(plugin.modelName(Task::files), presets[which]);
+    else
+        session.separate(plugin.modelName(Task::files), presets[which]);
 }
 
 void Editor::timerCallback() {
@@ -222,7 +205,9 @@ void Editor::timerCallback() {
     stems.update();
     if (++ticks % ticksPerLook == 1) {
         live.update();
-        showModels();
+        const auto status = plugin.engine().status();
+        liveModel.update(status);
+        filesModel.update(status);
     }
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The window: model menu, file, stems, live; top to bottom, in the order of working with it.
+// The window: models, file, stems, live; top to bottom, in the order of working with it.
 #pragma once
 
 #include "processor/PluginProcessor.h"
 #include "ui/FileSection.h"
 #include "ui/LiveSection.h"
 #include "ui/Look.h"
+#include "ui/ModelMenu.h"
 #include "ui/StemsSection.h"
 
 namespace lars {
@@ -37,21 +38,20 @@ private:
     void layOut();
     void zoomTo(int percent);
     void zoomBy(int steps);
-    void showModels();
-    void separate();
+    void separate(bool all);
 
     PluginProcessor& plugin;
     juce::SharedResourcePointer<Look> look;
     WaveCache cache;
     juce::Viewport viewport;
     Page page;
-    juce::Label name, modelLabel, zoomLabel;
-    juce::ComboBox model, zoom;
+    juce::Label name, zoomLabel;
+    juce::ComboBox zoom;
+    ModelMenu liveModel, filesModel;
     FileSection file;
     StemsSection stems;
     LiveSection live;
     juce::TooltipWindow tooltips{this, 600};
-    juce::StringArray models;
     int percent = 100, ticks = 0;
 };
 

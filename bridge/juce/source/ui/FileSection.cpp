@@ -2,6 +2,16 @@
 #include "ui/FileSection.h"
 
 namespace lars {
+namespace {
+
+// What the engine reads (EXTENSIONS in lars_plugin/audio/reader.py). A typed path or a dropped file
+// may have any name.
+constexpr auto audioFiles =
+    "*.wav;*.wave;*.bwf;*.rf64;*.w64;*.flac;*.mp3;*.ogg;*.oga;*.opus;*.aif;*.aiff;*.aifc;*.caf;*.au;"
+    "*.m4a;*.m4b;*.aac;*.alac;*.mp4;*.m4v;*.mov;*.wma;*.wmv;*.mkv;*.mka;*.webm;*.ogv;*.avi;*.3gp;"
+    "*.ac3;*.ape;*.wv";
+
+} // namespace
 
 juce::String clockText(double seconds) {
     const auto tenths = static_cast<int>(seconds * 10.0);
@@ -14,22 +24,36 @@ FileSection::FileSection(FileSession& fileSession, FilePlayer& filePlayer, WaveC
     setTitle("File");
     setFocusContainerType(FocusContainerType::none);
     for (auto* part : std::initializer_list<juce::Component*>{
-             &name, &info, &loadButton, &separate, &wave, &play, &loop, &clock, &transport,
+             &list, &info, &loadButton, &remove, &separate, &separateAll, &wave, &play, &loop, &clock, &transport,
              &original, &stems, &bar, &message})
         addAndMakeVisible(part);
-    for (auto* part : std::initializer_list<juce::Component*>{&loadButton, &separate, &transport,
-                                                              &original, &stems})
+    for (auto* part : std::initializer_list<juce::Component*>{&list, &loadButton, &remove, &separate,
+                                                              &separateAll, &transport, &original,
+                                                              &stems})
         part->setMouseClickGrabsKeyboardFocus(false);
     int order = 1;
-    for (auto* part : std::initializer_list<juce::Component*>{&loadButton, &separate, &play, &loop,
+    for (auto* part : std::initializer_list<juce::Component*>{&list, &loadButton, &remove, &separate,
+                                                              &separateAll, &play, &loop,
                                                               &transport, &original, &stems})
         part->setExplicitFocusOrder(order++);
-    name.setFont(Look::font(16.0f, true));
+    list.setTitle("Files");
+    list.setTextWhenNothingSelected("No file");
+    list.setTextWhenNoChoicesAvailable("No file");
+    list.onChange = [this] {
+        if (const int place = list.getSelectedId() - 1; place >= 0 && place != session.selected())
+            session.select(static_cast<std::size_t>(place));
+    };
+    remove.setTitle("Take this file off the list");
+    remove.setTooltip("Takes this file off the list; the file stays where it is");
+    remove.onClick = [this] { session.remove(); };
+    separateAll.setTooltip("Separates all files of the list that have no stems yet");
+    separateAll.onClick = [this] {
+        if (onSeparate)
+            onSeparate(true);
+    };
     info.setFont(Look::font(13.0f));
     info.setColour(juce::Label::textColourId, palette::quiet);
     clock.setFont(Look::font(14.0f));
-    message.setFont(Look::font(13.0f));
-    message.setMinimumHorizontalScale(0.9f);
 
     loadButton.setTitle("Load an audio file");
     loadButton.onClick = [this] { chooseFile(); };
@@ -37,7 +61,7 @@ FileSection::FileSection(FileSession& fileSession, FilePlayer& filePlayer, WaveC
         if (session.isSeparating())
             session.cancel();
         else if (onSeparate)
-            onSeparate();
+            onSeparate(false);
     };
     play.setTooltip("Play or stop (space)");
     play.onClick = [this] { togglePlay(); };
@@ -63,8 +87,8 @@ FileSection::FileSection(FileSession& fileSession, FilePlayer& filePlayer, WaveC
     update();
 }
 
-void FileSection::load(const juce::File& file) {
-    session.load(file);
+void FileSection::load(const juce::Array<juce::File>& files) {
+    session.add(files);
     update();
 }
 
@@ -72,13 +96,14 @@ void FileSection::chooseFile() {
     const auto start = session.file() == juce::File()
                            ? juce::File::getSpecialLocation(juce::File::userMusicDirectory)
                            : session.file().getParentDirectory();
-    chooser = std::make_unique<juce::FileChooser>("Load an audio file", start,
-                                                  "*.wav;*.flac;*.aif;*.aiff;*.ogg");
+    // JUCE's own dialog, which has the window's colours wherever it is.
+    chooser = std::make_unique<juce::FileChooser>("Load an audio file", start, audioFiles, false);
+    // One at a time: where several can be chosen, that dialog takes no typed path.
     const auto flags =
         juce::FileBrowserComponent::openMode | juce::FileBrowserComponent::canSelectFiles;
     chooser->launchAsync(flags, [safe = SafePointer<FileSection>(this)](const auto& chosen) {
-        if (safe != nullptr && chosen.getResult() != juce::File())
-            safe->load(chosen.getResult());
+        if (safe != nullptr && !chosen.getResults().isEmpty())
+            safe->load(chosen.getResults());
     });
 }
 
@@ -95,23 +120,45 @@ void FileSection::setDropping(bool is) {
     repaint();
 }
 
+void FileSection::fill() {
+    list.clear(juce::dontSendNotification);
+    int id = 0;
+    for (const auto& file : session.files()) {
+        auto line = file.source.getFileName();
+        if (id == session.separatingPlace())
+            line << ", separating";
+        else if (!file.stems.empty())
+            line << ", " << static_cast<int>(file.stems.size()) << " stems";
+        list.addItem(line, ++id);
+    }
+    list.setSelectedId(session.selected() + 1, juce::dontSendNotification);
+    list.setTooltip(session.file().getFullPathName());
+}
+
 // What changes seldom.
 void FileSection::showChange() {
     const bool loaded = session.file() != juce::File();
-    name.setText(loaded ? session.file().getFileName() : juce::String("No file"),
+    const bool playable = session.isPlayable();
+    fill();
+    info.setText(playable ? clockText(player.length()) + ", " +
+                                juce::String(player.sampleRate() / 1000.0) + " kHz"
+                          : juce::String(),
                  juce::dontSendNotification);
-    info.setText(loaded ? clockText(player.length()) + ", " +
-                              juce::String(player.sampleRate() / 1000.0) + " kHz"
-                        : juce::String(),
-                 juce::dontSendNotification);
-    wave.show(session.file(), "Drop an audio file here, or load one");
-    message.setText(session.message(), juce::dontSendNotification);
-    message.setColour(juce::Label::textColourId, session.failed() ? palette::bad : palette::quiet);
-    for (auto* part : std::initializer_list<juce::Component*>{&separate, &play, &transport})
+    wave.show(session.now().playable, loaded ? session.isReading() ? "The engine reads the file"
+                                                                   : "This file cannot be played"
+                                             : "Drop audio files here, or load them");
+    message.say(session.message(), session.failed() ? palette::bad : palette::quiet);
+    for (auto* part : std::initializer_list<juce::Component*>{&separate, &remove})
         part->setEnabled(loaded);
+    for (auto* part : std::initializer_list<juce::Component*>{&play, &transport})
+        part->setEnabled(playable);
+    if (const bool several = session.files().size() > 1; several != separateAll.isVisible()) {
+        separateAll.setVisible(several);
+        resized();
+    }
     transport.setRange(0.0, juce::jmax(0.001, player.length()), 0.0);
     stems.setEnabled(!session.stems().empty());
-    original.setEnabled(loaded);
+    original.setEnabled(playable);
 }
 
 void FileSection::update() {
@@ -131,6 +178,7 @@ void FileSection::update() {
     progress = session.progress();
     bar.setVisible(running);
     message.setVisible(!running);
+    separateAll.setEnabled(!running);
     separate.setButtonText(running ? "Cancel" : "Separate");
     separate.setColour(juce::TextButton::buttonColourId,
                        running ? palette::control
@@ -151,14 +199,20 @@ void FileSection::resized() {
     auto top = area.removeFromTop(30);
     separate.setBounds(top.removeFromRight(104));
     top.removeFromRight(8);
+    if (separateAll.isVisible()) {
+        separateAll.setBounds(top.removeFromRight(112));
+        top.removeFromRight(8);
+    }
+    remove.setBounds(top.removeFromRight(80));
+    top.removeFromRight(8);
     loadButton.setBounds(top.removeFromRight(84));
     top.removeFromRight(8);
-    info.setBounds(top.removeFromRight(150));
+    info.setBounds(top.removeFromRight(130));
     info.setJustificationType(juce::Justification::centredRight);
-    name.setBounds(top);
+    list.setBounds(top.withSizeKeepingCentre(top.getWidth(), 28));
     area.removeFromTop(8);
-    auto bottom = area.removeFromBottom(22);
-    bar.setBounds(bottom.reduced(0, 1));
+    auto bottom = area.removeFromBottom(36);
+    bar.setBounds(bottom.withSizeKeepingCentre(bottom.getWidth(), 20));
     message.setBounds(bottom);
     area.removeFromBottom(4);
     auto row = area.removeFromBottom(30);

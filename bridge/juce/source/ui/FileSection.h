@@ -4,6 +4,7 @@
 
 #include "player/FileSession.h"
 #include "ui/IconButton.h"
+#include "ui/MessageText.h"
 #include "ui/WaveView.h"
 
 namespace lars {
@@ -12,12 +13,12 @@ class FileSection : public juce::Component {
 public:
     FileSection(FileSession& session, FilePlayer& player, WaveCache& cache);
 
-    void load(const juce::File& file);
+    void load(const juce::Array<juce::File>& files);
     void chooseFile();
     void togglePlay();
     void update();                    // many times a second
     void setDropping(bool dropping);  // a file is held over the window
-    std::function<void()> onSeparate; // the button was pressed
+    std::function<void(bool all)> onSeparate; // a button was pressed
 
     void paint(juce::Graphics& graphics) override;
     void resized() override;
@@ -27,8 +28,13 @@ private:
 
     FileSession& session;
     FilePlayer& player;
-    juce::Label name, info, clock, message;
-    juce::TextButton loadButton{"Load..."}, separate{"Separate"}, original{"Original"},
+    void fill();
+
+    juce::ComboBox list;
+    juce::Label info, clock;
+    MessageText message;
+    juce::TextButton loadButton{"Load..."}, separate{"Separate"},
+        separateAll{"Separate all"}, remove{"Remove"}, original{"Original"},
         stems{"Stems"};
     IconButton play{"Play or stop", IconButton::Icon::play};
     IconButton loop{"Loop at the end", IconButton::Icon::loop};

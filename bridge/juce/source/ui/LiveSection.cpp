@@ -2,6 +2,7 @@
 #include "ui/LiveSection.h"
 
 #include "ui/Look.h"
+#include "ui/MidiPanel.h"
 
 namespace lars {
 namespace {
@@ -21,19 +22,17 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
     setTitle("Live");
     for (auto* part : std::initializer_list<juce::Component*>{
              &title, &state, &modeName, &mode, &qualityName, &quality, &awayName, &away, &mixName,
-             &mix, &bypass, &message, &start, &retry, &commandName, &command, &automatic}) {
+             &mix, &bypass, &midi, &notes, &message, &start, &retry, &commandName, &command, &automatic}) {
         addAndMakeVisible(part);
         part->setMouseClickGrabsKeyboardFocus(part == &command);
     }
     int order = 1;
-    for (auto* part : std::initializer_list<juce::Component*>{&mode, &quality, &away, &mix, &bypass,
+    for (auto* part : std::initializer_list<juce::Component*>{&mode, &quality, &away, &mix, &midi, &notes, &bypass,
                                                               &command, &automatic, &retry, &start})
         part->setExplicitFocusOrder(order++);
     title.setText("Live", juce::dontSendNotification);
     title.setFont(Look::font(16.0f, true));
     state.setFont(Look::font(14.0f));
-    message.setFont(Look::font(14.0f));
-    message.setMinimumHorizontalScale(0.9f);
     const std::pair<juce::Label*, const char*> names[] = {{&modeName, "Mode"},
                                                           {&qualityName, "Offline quality"},
                                                           {&awayName, "Without engine"},
@@ -71,13 +70,22 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
     qualityTie = std::make_unique<State::ComboBoxAttachment>(parameters, ids::quality, quality);
     awayTie = std::make_unique<State::ComboBoxAttachment>(parameters, ids::fallback, away);
     mixTie = std::make_unique<State::SliderAttachment>(parameters, ids::mix, mix);
+    midiTie = std::make_unique<State::ButtonAttachment>(parameters, ids::midi, midi);
+    midi.setTooltip("Plays the hits in the input as notes on channel 10, in time with the stems; the "
+                    "latency grows to what hearing takes");
+    notes.setTitle("Notes and sensitivities of MIDI out");
+    notes.onClick = [this] {
+        juce::CallOutBox::launchAsynchronously(std::make_unique<MidiPanel>(plugin.parameters()),
+                                               notes.getScreenBounds(), nullptr);
+    };
     bypassTie = std::make_unique<State::ButtonAttachment>(parameters, ids::bypass, bypass);
 
     command.setTitle("Engine command");
     command.setFont(Look::font(14.0f));
     command.setIndents(6, 5);
-    command.setTooltip("Starts an engine; kept for this user, for all sessions");
-    automatic.setTooltip(command.getTooltip());
+    command.setTooltip("Starts an engine; kept for this user, for all sessions. \"lars\" alone is "
+                       "looked for where it was installed");
+    automatic.setTooltip("Kept for this user, for all sessions");
     const auto keep = [this] {
         const auto result = plugin.setEngineCommand(command.getText(), automatic.getToggleState());
         problem = result.getErrorMessage();
@@ -120,9 +128,8 @@ void LiveSection::show(const LinkStatus& now) {
     if (std::exchange(dot, colour) != colour)
         repaint();
     say(state, line);
-    say(message, now.message.empty() ? problem : text(now.message));
-    message.setColour(juce::Label::textColourId,
-                      now.state == LinkState::ready ? palette::quiet : palette::warn);
+    message.say(now.message.empty() ? problem : text(now.message),
+                now.state == LinkState::ready ? palette::quiet : palette::warn);
 
     const double rate = now.rate > 0.0 ? now.rate : juce::jmax(1.0, plugin.getSampleRate());
     const bool ready = now.state == LinkState::ready;
@@ -178,6 +185,10 @@ void LiveSection::resized() {
     title.setBounds(top.removeFromLeft(56));
     top.removeFromLeft(18);
     bypass.setBounds(top.removeFromRight(92));
+    top.removeFromRight(8);
+    notes.setBounds(top.removeFromRight(84).withSizeKeepingCentre(84, 26));
+    top.removeFromRight(4);
+    midi.setBounds(top.removeFromRight(104));
     state.setBounds(top);
     area.removeFromTop(4);
 
@@ -212,8 +223,8 @@ void LiveSection::resized() {
     automatic.setBounds(row.removeFromRight(164));
     row.removeFromRight(8);
     command.setBounds(row);
-    area.removeFromTop(2);
-    message.setBounds(area.withTrimmedLeft(-5));
+    area.removeFromTop(6);
+    message.setBounds(area);
 }
 
 } // namespace lars

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "processor/PluginProcessor.h"
+#include "ui/MessageText.h"
 
 namespace lars {
 
@@ -11,7 +12,7 @@ public:
     explicit LiveSection(PluginProcessor& plugin);
 
     void update(); // some times a second
-    static constexpr int bestHeight = 196;
+    static constexpr int bestHeight = 226;
 
     void paint(juce::Graphics& graphics) override;
     void resized() override;
@@ -23,13 +24,14 @@ private:
     void show(const LinkStatus& status);
 
     PluginProcessor& plugin;
-    juce::Label title, state, message, modeName, qualityName, awayName, mixName, commandName;
+    juce::Label title, state, modeName, qualityName, awayName, mixName, commandName;
     std::array<Figure, 4> figures; // latency, real-time ratio, misses, connections
     juce::ComboBox mode, quality, away;
     juce::Slider mix;
-    juce::ToggleButton bypass{"Bypass"}, automatic{"Start it when needed"};
+    MessageText message;
+    juce::ToggleButton bypass{"Bypass"}, midi{"MIDI out"}, automatic{"Start it when needed"};
     juce::TextEditor command;
-    juce::TextButton start{"Start engine"}, retry{"Look again"};
+    juce::TextButton start{"Start engine"}, retry{"Look again"}, notes{"Notes..."};
     juce::Colour dot;
     juce::String problem; // with the user's settings
     std::uint64_t connections = 0, missedBefore = 0; // what was missed without an engine is known
@@ -37,7 +39,7 @@ private:
     using State = juce::AudioProcessorValueTreeState;
     std::unique_ptr<State::ComboBoxAttachment> modeTie, qualityTie, awayTie;
     std::unique_ptr<State::SliderAttachment> mixTie;
-    std::unique_ptr<State::ButtonAttachment> bypassTie;
+    std::unique_ptr<State::ButtonAttachment> bypassTie, midiTie;
 };
 
 } // namespace lars

@@ -30,12 +30,33 @@ void drawFocus(juce::Graphics& graphics, const juce::Component& component,
     graphics.drawRoundedRectangle(area.reduced(1.0f), round, 2.0f);
 }
 
+Look::~Look() {
+    if (&juce::LookAndFeel::getDefaultLookAndFeel() == this)
+        juce::LookAndFeel::setDefaultLookAndFeel(nullptr);
+}
+
 juce::Font Look::font(float height, bool bold) {
     return juce::Font(height, bold ? juce::Font::bold : juce::Font::plain);
 }
 
-Look::Look() {
+// JUCE's own windows take what they need of these.
+Look::Look() : LookAndFeel_V4({palette::ground, palette::card, palette::card, palette::line,
+                               palette::text, palette::control, palette::ground, palette::accent,
+                               palette::text}) {
     using namespace palette;
+    setColour(juce::AlertWindow::backgroundColourId, card);
+    setColour(juce::AlertWindow::textColourId, text);
+    setColour(juce::AlertWindow::outlineColourId, line);
+    setColour(juce::DirectoryContentsDisplayComponent::textColourId, text);
+    setColour(juce::DirectoryContentsDisplayComponent::highlightColourId, control);
+    setColour(juce::DirectoryContentsDisplayComponent::highlightedTextColourId, text);
+    setColour(juce::FileBrowserComponent::currentPathBoxBackgroundColourId, control);
+    setColour(juce::FileBrowserComponent::currentPathBoxTextColourId, text);
+    setColour(juce::FileBrowserComponent::currentPathBoxArrowColourId, quiet);
+    setColour(juce::FileBrowserComponent::filenameBoxBackgroundColourId, well);
+    setColour(juce::FileBrowserComponent::filenameBoxTextColourId, text);
+    setColour(juce::FileChooserDialogBox::titleTextColourId, text);
+    setColour(juce::ListBox::backgroundColourId, well);
     setColour(juce::ResizableWindow::backgroundColourId, ground);
     setColour(juce::DocumentWindow::textColourId, text);
     setColour(juce::Label::textColourId, text);
@@ -57,6 +78,7 @@ Look::Look() {
     setColour(juce::Slider::thumbColourId, text);
     setColour(juce::Slider::textBoxTextColourId, text);
     setColour(juce::Slider::textBoxOutlineColourId, juce::Colours::transparentBlack);
+    setColour(juce::TextEditor::highlightedTextColourId, text);
     setColour(juce::TextEditor::backgroundColourId, well);
     setColour(juce::TextEditor::textColourId, text);
     setColour(juce::TextEditor::highlightColourId, accent.withAlpha(0.4f));
@@ -170,7 +192,9 @@ void Look::drawLinearSlider(juce::Graphics& g, int x, int y, int width, int heig
 
 void Look::drawTextEditorOutline(juce::Graphics& g, int width, int height,
                                  juce::TextEditor& editor) {
-    const bool focused = editor.hasKeyboardFocus(true) && !editor.isReadOnly();
+    if (editor.isReadOnly())
+        return; // a text to read and to copy
+    const bool focused = editor.hasKeyboardFocus(true);
     g.setColour(focused ? palette::text : palette::line);
     g.drawRect(0, 0, width, height, focused ? 2 : 1);
 }

@@ -26,6 +26,7 @@ juce::Colour stemColour(const juce::String& stem);
 class Look : public juce::LookAndFeel_V4 {
 public:
     Look();
+    ~Look() override;
 
     static juce::Font font(float height, bool bold = false);
 

@@ -123,8 +123,18 @@ StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
     : session(fileSession), player(filePlayer), state(parameters), cache(waves) {
     setTitle("Stems");
     for (auto* part :
-         std::initializer_list<juce::Component*>{&title, &info, &saveSelected, &saveAll})
+         std::initializer_list<juce::Component*>{&title, &info, &format, &saveSelected, &saveAll})
         addAndMakeVisible(part);
+    addChildComponent(openFolder);
+    for (std::size_t i = 0; i < saveFormatNames.size(); ++i)
+        format.addItem(saveFormatNames[i], static_cast<int>(i) + 1);
+    format.setSelectedId(1, juce::dontSendNotification);
+    format.setTitle("Format of saved stems");
+    format.setTooltip("How stems are saved");
+    format.setMouseClickGrabsKeyboardFocus(false);
+    openFolder.setMouseClickGrabsKeyboardFocus(false);
+    openFolder.setTooltip("Shows the stems that were saved last");
+    openFolder.onClick = [this] { session.savedFolder().startAsProcess(); };
     title.setText("Stems", juce::dontSendNotification);
     title.setFont(Look::font(16.0f, true));
     info.setFont(Look::font(13.0f));
@@ -138,8 +148,10 @@ StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
         save(all);
     };
     // In the order they are heard of: the lanes, then what is done with them.
-    saveSelected.setExplicitFocusOrder(FilePlayer::mostStems + 1);
-    saveAll.setExplicitFocusOrder(FilePlayer::mostStems + 2);
+    format.setExplicitFocusOrder(FilePlayer::mostStems + 1);
+    saveSelected.setExplicitFocusOrder(FilePlayer::mostStems + 2);
+    saveAll.setExplicitFocusOrder(FilePlayer::mostStems + 3);
+    openFolder.setExplicitFocusOrder(FilePlayer::mostStems + 4);
     showChange();
 }
 
@@ -191,6 +203,11 @@ void StemsSection::update() {
     for (auto& lane : lanes)
         lane->update(player.hearsStems());
     saveAll.setEnabled(!session.stems().empty() && !session.isSaving());
+    if (const bool saved = session.savedFolder() != juce::File() && !session.isSaving();
+        saved != openFolder.isVisible()) {
+        openFolder.setVisible(saved);
+        resized();
+    }
 }
 
 std::vector<std::size_t> StemsSection::selected() const {
@@ -205,13 +222,16 @@ void StemsSection::save(const std::vector<std::size_t>& which) {
     if (which.empty())
         return;
     chooser = std::make_unique<juce::FileChooser>("Save the stems in this folder",
-                                                  session.file().getParentDirectory());
+                                                  session.file().getParentDirectory(), "", false);
+    // In the mode for saving, the dialog can make folders.
     const auto flags =
-        juce::FileBrowserComponent::openMode | juce::FileBrowserComponent::canSelectDirectories;
+        juce::FileBrowserComponent::saveMode | juce::FileBrowserComponent::canSelectDirectories;
+    const auto chosenFormat = static_cast<SaveFormat>(format.getSelectedId() - 1);
     chooser->launchAsync(flags,
-                         [safe = SafePointer<StemsSection>(this), which](const auto& chosen) {
+                         [safe = SafePointer<StemsSection>(this), which,
+                          chosenFormat](const auto& chosen) {
                              if (safe != nullptr && chosen.getResult() != juce::File())
-                                 safe->session.save(which, chosen.getResult());
+                                 safe->session.save(which, chosen.getResult(), chosenFormat);
                          });
 }
 
@@ -238,6 +258,12 @@ void StemsSection::resized() {
     saveAll.setBounds(top.removeFromRight(136));
     top.removeFromRight(8);
     saveSelected.setBounds(top.removeFromRight(124));
+    top.removeFromRight(8);
+    if (openFolder.isVisible()) {
+        openFolder.setBounds(top.removeFromRight(100));
+        top.removeFromRight(8);
+    }
+    format.setBounds(top.removeFromRight(150).withSizeKeepingCentre(150, 28));
     top.removeFromRight(8);
     title.setBounds(top.removeFromLeft(64));
     info.setBounds(top);

@@ -57,7 +57,9 @@ private:
     juce::AudioProcessorValueTreeState& state;
     WaveCache& cache;
     juce::Label title, info;
-    juce::TextButton saveSelected{"Save selected..."}, saveAll{"Save all tracks..."};
+    juce::TextButton saveSelected{"Save selected..."}, saveAll{"Save all tracks..."},
+        openFolder{"Open folder"};
+    juce::ComboBox format;
     juce::StringArray names;
     std::vector<std::unique_ptr<StemLane>> lanes;
     std::unique_ptr<juce::FileChooser> chooser;

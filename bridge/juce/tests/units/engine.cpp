@@ -167,11 +167,11 @@ TEST_CASE("An engine starts by itself only for a stream, and not twice in half a
     CHECK(policy.isHopeful(after(59)));
     CHECK_FALSE(policy.isHopeful(after(60)));
     const auto ended = decideUntilItEnds(policy, after(2));
-    CHECK(ended.problem.find("has ended; see ") != std::string::npos);
+    CHECK(ended.problem.find("has ended: it said nothing; see ") != std::string::npos);
     CHECK_FALSE(policy.isHopeful(after(2)));
     CHECK_FALSE(policy.decide(true, "no engine", after(29)).starting);
-    CHECK(policy.decide(true, "no engine", after(30)).starting);
-    CHECK_FALSE(decideUntilItEnds(policy, after(31)).starting);
+    CHECK(policy.decide(true, "no engine", after(60)).starting);
+    CHECK_FALSE(decideUntilItEnds(policy, after(61)).starting);
 }
 
 TEST_CASE("Whoever lets an engine start by itself while there is none asks for one, once") {
@@ -210,7 +210,46 @@ TEST_CASE("A command that cannot be run is told of") {
     const auto decision = policy.decide(true, "no engine", start);
     CHECK_FALSE(decision.starting);
     CHECK(decision.problem.find("cannot run \"/nowhere/lars serve\"") != std::string::npos);
-    CHECK(policy.decide(true, "no engine", after(1)).problem == "no engine");
+    // And it stays told until an engine is there.
+    for (int second = 1; second < 100; ++second)
+        CHECK(policy.decide(true, "no engine", after(second)).problem == decision.problem);
+    policy.found();
+    CHECK(policy.decide(true, "no engine", after(100)).problem == "no engine");
+}
+
+TEST_CASE("The last line of an engine that has ended is told") {
+    LaunchPolicy policy;
+    policy.set("sh -c \"echo first; echo the disk is full >&2; echo\"", false);
+    policy.ask();
+    policy.decide(true, "no engine", start); // it may have ended by now
+    const auto ended = decideUntilItEnds(policy, after(1));
+    CHECK(ended.problem.find("has ended: the disk is full; see ") != std::string::npos);
+}
+
+TEST_CASE("One engine is enough for all instances, and a second is not started beside it") {
+    const auto later = after(1000000);
+    LaunchPolicy first, second;
+    first.set("sleep 5", true);
+    second.set("/nowhere/lars serve", true);
+    CHECK(first.decide(true, "no engine", later).starting);
+    const auto decision = second.decide(true, "no engine", later + std::chrono::seconds(29));
+    CHECK(decision.starting);
+    CHECK(decision.problem == "the engine is being started");
+    CHECK(second.isHopeful(later + std::chrono::seconds(30)));
+    // It never came.
+    const auto own = second.decide(true, "no engine", later + std::chrono::seconds(30));
+    CHECK_FALSE(own.starting);
+    CHECK(own.problem.find("cannot run") != std::string::npos);
+}
+
+TEST_CASE("An engine that always fails is started ever more rarely") {
+    LaunchPolicy policy;
+    policy.set("/nowhere/lars serve", true);
+    const auto from = after(2000000);
+    CHECK_FALSE(policy.decide(true, "no engine", from).starting);
+    policy.set("sleep 1", true); // the first failure doubles the 30 s
+    CHECK_FALSE(policy.decide(true, "no engine", from + std::chrono::seconds(59)).starting);
+    CHECK(policy.decide(true, "no engine", from + std::chrono::seconds(60)).starting);
 }
 
 TEST_CASE("An engine that had a stream and is lost is awaited for a minute") {

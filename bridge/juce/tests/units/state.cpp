@@ -2,6 +2,7 @@
 #include <random>
 
 #include "Catch.h"
+#include "engine/Offers.h"
 #include "engine/Plan.h"
 #include "parameters/Parameters.h"
 #include "processor/State.h"
@@ -115,6 +116,53 @@ TEST_CASE("A hostile state does no harm") {
     REQUIRE(odd->parameters.getNumChildren() == 1);
     CHECK(odd->parameters.getNumProperties() == 0);
     CHECK(odd->parameters.getChild(0).getNumProperties() == 2);
+}
+
+TEST_CASE("Each task's model is in the state, and a state that has one gives it to its mode") {
+    const auto load = [](const std::string& text) {
+        return loadState(text.data(), static_cast<int>(text.size()), "lars");
+    };
+    SavedState saved;
+    saved.model = {"lars-live", -1};
+    saved.filesModel = {"mdx23c-large", 4};
+    juce::MemoryBlock data;
+    saveState(saved, data);
+    const auto loaded = loadState(data.getData(), static_cast<int>(data.getSize()), "lars");
+    REQUIRE(loaded);
+    CHECK(loaded->model.name == "lars-live");
+    CHECK(loaded->filesModel.name == "mdx23c-large");
+    CHECK(loaded->filesModel.place == 4);
+    const std::string before = R"(<LARS version="1" model="m"><parameters><lars><PARAM id="mode" value=")";
+    const auto live = load(before + R"(0.0"/></lars></parameters></LARS>)");
+    REQUIRE(live);
+    CHECK(live->model.name == "m");
+    CHECK(live->filesModel.name == "");
+    const auto offline = load(before + R"(1.0"/></lars></parameters></LARS>)");
+    REQUIRE(offline);
+    CHECK(offline->model.name == "");
+    CHECK(offline->filesModel.name == "m");
+}
+
+TEST_CASE("What a status tells of models is read, and what is damaged is left out") {
+    const auto read = [](const std::string& text) {
+        return readOffers(protocol::Bytes(text.begin(), text.end()));
+    };
+    const auto offers = read(R"({"offers": [{"name": "a", "weights": false, "purpose": "for b",
+        "stems": ["kick", "snare"], "made_for": "live", "live_ms": 34.4, "bytes": 6141896},
+        {"weights": true}, 7, {"name": "old"}, {"name": 5}, {"name": "c", "live_ms": -1, "bytes": "x",
+        "stems": "kick", "purpose": [], "new": {}}]})");
+    REQUIRE(offers.size() == 3);
+    CHECK(offers[0].name == "a");
+    CHECK_FALSE(offers[0].weights);
+    CHECK(offers[0].live);
+    CHECK(offers[0].liveMs == 34.4);
+    CHECK(offers[0].bytes == 6141896);
+    CHECK(offers[0].stems == std::vector<std::string>{"kick", "snare"});
+    CHECK(offers[1].weights);
+    CHECK(offers[2].liveMs == 0.0);
+    CHECK(offers[2].purpose.empty());
+    for (const auto* damaged : {"", "{", "[]", "{\"offers\": 5}", "{\"offers\": {}}", "\xff\xfe", "null"})
+        CHECK(read(damaged).empty());
 }
 
 TEST_CASE("The model is kept by name, and by place where there is no list") {
