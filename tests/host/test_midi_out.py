@@ -71,8 +71,8 @@ def notes(build: Path, vst3: Path, tmp_path: Path) -> Notes:
         )
         first, *lines = done.stdout.splitlines()
         assert int(first.split()[1]) > 0.05 * rate  # as late as hearing is
-        events = [(kind, *map(int, rest)) for kind, *rest in map(str.split, lines)]
-        return [(str(kind), at, note, velocity) for kind, at, note, velocity in events]
+        events = [line.split() for line in lines]
+        return [(kind, int(at), int(note), int(velocity)) for kind, at, note, velocity in events]
 
     return run
 

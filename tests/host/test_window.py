@@ -206,7 +206,8 @@ def test_a_model_is_downloaded_by_its_menu_and_its_button(
 ) -> None:
     def is_here() -> bool:
         with engine.client() as client:
-            return {one["name"]: one["weights"] for one in client.status()["offers"]}["absent"]
+            offers = {one["name"]: one["weights"] for one in client.status()["offers"]}
+            return bool(offers["absent"])
 
     assert not is_here()
     window.press("files model")
