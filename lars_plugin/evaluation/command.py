@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime as dt
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lars_plugin.errors import InputError, LarsError
+from lars_plugin.errors import InputError
 from lars_plugin.options import (
     add_backend_options,
     add_cluster_options,
@@ -25,9 +23,6 @@ from lars_plugin.options import (
 
 if TYPE_CHECKING:
     from lars_plugin.evaluation.clips import Clip
-    from lars_plugin.evaluation.datasets import Layout
-    from lars_plugin.evaluation.run import Outcome
-    from lars_plugin.evaluation.summary import Summary
     from lars_plugin.evaluation.systems import System
 
 __all__ = ["add_evaluate_parser", "run_evaluate"]
@@ -226,7 +221,17 @@ def run_evaluate(args: argparse.Namespace) -> int:
         if args.jobs != 1 and summary.models:
             many = args.jobs or "several"
             print(f"RTR was measured with {many} clips at a time: compare it with care.\n")
-        _write_files(args, layout, clips, systems, outcome, summary)
+        from lars_plugin.evaluation.written import write_results
+
+        write_results(
+            args,
+            layout,
+            clips,
+            systems,
+            outcome,
+            summary,
+            lambda line: print(line, file=sys.stderr),
+        )
     if outcome.failures:
         print(
             f"lars: {len(outcome.failures)} of {len(clips) * len(systems)} failed, first:"
@@ -309,69 +314,6 @@ def _limited(clips: list[Clip], limit: int | None) -> list[Clip]:
     from lars_plugin.evaluation.clips import spread
 
     return clips if limit is None else spread(clips, limit)
-
-
-def _write_files(
-    args: argparse.Namespace,
-    layout: Layout,
-    clips: list[Clip],
-    systems: list[System],
-    outcome: Outcome,
-    summary: Summary,
-) -> None:
-    from lars_plugin.audio import AtomicFiles
-    from lars_plugin.evaluation.plots import figure_3, save_figure
-    from lars_plugin.evaluation.report import report
-    from lars_plugin.evaluation.results import document, to_json
-    from lars_plugin.evaluation.systems import ModelSystem
-
-    scores = document(
-        outcome,
-        summary,
-        command=["lars", *map(shlex.quote, sys.argv[1:])],
-        entries={
-            "date": dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
-            "folder": args.folder.name,
-            "layout": layout,
-            "clips": len(clips),
-            "jobs": args.jobs,
-            "settings": {system.name: system.settings for system in systems},
-            "backends": {s.name: s.backend for s in systems if isinstance(s, ModelSystem)},
-        },
-    )
-    if args.figure:
-        save_figure(figure_3(summary, args.folder.name), args.figure)
-    with AtomicFiles() as files:
-        if args.json:
-            files.create(args.json).write(to_json(scores).encode())
-        if args.html:
-            excerpts = _excerpts(args, clips, systems, outcome, summary)
-            page = report(outcome.rows, summary, excerpts, scores, audio=args.html_audio)
-            files.create(args.html).write(page.encode())
-    for path in (args.csv, args.json, args.figure, args.html):
-        if path and not args.quiet:
-            print(f"lars: wrote {path}", file=sys.stderr)
-
-
-def _excerpts(
-    args: argparse.Namespace,
-    clips: list[Clip],
-    systems: list[System],
-    outcome: Outcome,
-    summary: Summary,
-) -> list[Any]:
-    from lars_plugin.evaluation.listening import choose, make_excerpt
-
-    by_name = {clip.name: clip for clip in clips}
-    shown = [s for s in systems if s.is_model] or [s for s in systems if s.name != "mixture"]
-    shown = [system for system in shown if system.name in summary.systems]
-    excerpts = []
-    for name, why in choose(outcome.rows, summary, max(0, args.html_clips)):
-        try:
-            excerpts.append(make_excerpt(by_name[name], why, shown, outcome.rows))
-        except LarsError as error:
-            print(f"lars: {name} is not in the page: {error}", file=sys.stderr)
-    return excerpts
 
 
 @contextlib.contextmanager

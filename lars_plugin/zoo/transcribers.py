@@ -70,7 +70,7 @@ ARCHITECTURES = {
     "transcriber": "lars_plugin.midi.transcriber:load_own",
     "adtof": "lars_plugin.midi.adtof:load_adtof",
 }
-# Log odds beyond are no chances any more.
+# Log odds beyond say nothing more.
 _LARGEST_BIAS = 20
 _OWN_WEIGHTS = WeightsFile("weights.safetensors", "safetensors")
 
