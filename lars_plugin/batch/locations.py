@@ -7,7 +7,6 @@ are taken as fsspec takes them: from the environment, or from its configuration 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import secrets
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from lars_plugin.errors import AudioFileError, InputError
-from lars_plugin.files import printable
+from lars_plugin.files import printable, sha256_of
 
 __all__ = [
     "Entry",
@@ -43,7 +42,6 @@ Result = TypeVar("Result")
 _PATIENCE = (0.25, 1.0, 4.0)
 # Stores in which an object appears when it is complete; elsewhere it is renamed then.
 _WHOLE = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl")
-_BLOCK = 1 << 20
 
 
 class Entry(NamedTuple):
@@ -206,12 +204,7 @@ def sha256_and_size(path: Path) -> tuple[str, int]:
     Raises:
         OSError: it cannot be read.
     """
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as handle:
-        while block := handle.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+    return sha256_of(path), path.stat().st_size
 
 
 def patiently(action: Callable[[], Result], what: str) -> Result:
