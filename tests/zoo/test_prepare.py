@@ -192,7 +192,7 @@ def test_a_broken_preparation_is_left_out_with_a_warning(
 
 def test_what_openvino_cannot_run_is_not_prepared(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be prepared"):
-        prepare("htdemucs", tmp_path)
+        prepare("hdemucs_mmi", tmp_path)
     with pytest.raises(InputError, match="adtof"):
         prepare("adtof", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -96,6 +96,11 @@ class Link:
             raise exception_of(answer[0])
         if not isinstance(answer[0], messages.Welcome):
             raise BridgeError(f"expected WELCOME, got {type(answer[0]).__name__}")
+        if not limits.VERSION_MIN <= answer[0].version <= limits.VERSION_MAX:
+            raise BridgeError(
+                f"the engine wants version {answer[0].version} of the protocol, which was not"
+                f" offered; {limits.VERSION_MIN} to {limits.VERSION_MAX} are known here"
+            )
         self._pinged = False
         self.version = self._decoder.version = answer[0].version
         return answer[0]

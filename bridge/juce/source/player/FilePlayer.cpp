@@ -32,6 +32,8 @@ FilePlayer::FilePlayer(const juce::AudioProcessorValueTreeState& state)
 
 FilePlayer::~FilePlayer() {
     stopThread(5000);
+    // JUCE waits by looking at a flag; what the thread wrote last is sure to be seen behind a lock.
+    const std::lock_guard<std::mutex> lock(mutex);
 }
 
 // The message thread.
@@ -180,6 +182,7 @@ void FilePlayer::run() {
             ended || (full() && ring[(written.load() - 1) % ringBlocks].epoch == readEpoch);
         wait(read && !playing.load() && epoch.load() == readEpoch ? -1 : readMilliseconds);
     }
+    const std::lock_guard<std::mutex> lock(mutex); // see the destructor
 }
 
 void FilePlayer::takeOrders() {
