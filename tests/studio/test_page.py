@@ -43,6 +43,22 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for these tests: with jobs of others a page opens with the newest of those."""
+    server = Server(tmp_path_factory.mktemp("page") / "LARS", models)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Client:
+    """A signed-in client of it."""
+    return Client(server)
+
+
+@pytest.fixture(scope="module")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recording(tmp_path_factory.mktemp("songs") / "page.wav", 3.0)
 
