@@ -118,7 +118,7 @@ def _usable(protocol: str) -> None:
     except ImportError as error:
         raise InputError(_lacking(protocol, error)) from error
     except ValueError as error:
-        raise InputError(f"{printable(protocol)}:// is no place that fsspec knows") from error
+        raise InputError(f"fsspec does not know {printable(protocol)}://") from error
 
 
 def _lacking(protocol: str, error: ImportError) -> str:

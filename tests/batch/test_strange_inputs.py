@@ -50,7 +50,7 @@ def test_a_name_that_is_not_utf_8_is_told_and_the_others_are_done(
         ("l.jsonl", b'{"path": "in/\\udcff.wav"}\n', 1, "is not in UTF-8; rename the file"),
         ("l.csv", b"path,model\na.wav,no-such\n", 1, "l.csv, line 2: no model 'no-such'"),
         ("l.csv", b"path,filename\na.wav,../x\n", 2, "l.csv, line 2: --filename '../x'"),
-        ("l.csv", b"path\nnosuch://a/b.wav\n", 2, "l.csv, line 2: nosuch:// is no place"),
+        ("l.csv", b"path\nnosuch://a/b.wav\n", 2, "l.csv, line 2: fsspec does not know nosuch:"),
     ],
 )
 def test_a_manifest_that_is_wrong_is_told_with_its_line(
@@ -108,7 +108,7 @@ def test_outputs_in_a_place_that_needs_a_package_are_refused_before_the_run(
     noise("in/a.wav", 0.1)
     run = inline("in", out="nosuch://a/b")
     assert run.code == 2
-    assert "nosuch:// is no place that fsspec knows" in run.err
+    assert "fsspec does not know nosuch://" in run.err
     assert not list(tmp_path.glob(f"*{LEDGER}"))
 
 
