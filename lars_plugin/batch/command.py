@@ -128,9 +128,11 @@ def ledger_path(out: str, given: Path | None) -> Path:
 
 def _complete(args: argparse.Namespace) -> None:
     """What the functions behind ``lars separate`` want to find among the options."""
-    from lars_plugin.batch.locations import is_remote, local_form
+    from lars_plugin.batch.locations import check_protocol, is_remote, local_form
 
     remote = is_remote(args.out)
+    if remote:
+        check_protocol(args.out)
     args.out = args.out if remote else os.path.abspath(local_form(args.out))
     args.work = Path(tempfile.gettempdir(), "lars-batch") if remote else Path(args.out)
     args.piece_seconds = 60 * args.piece_minutes
@@ -140,7 +142,9 @@ def _complete(args: argparse.Namespace) -> None:
 
 def _run(args: argparse.Namespace, ledger: Ledger, path: Path) -> int:
     from lars_plugin.batch.driver import run
+    from lars_plugin.batch.locations import is_remote
 
+    ledger.check_place(args.out if is_remote(args.out) else "")
     ledger.begin_run(args.engine)
     note = "it was interrupted"
     printer = _Printer(args)
@@ -173,12 +177,16 @@ def _register(args: argparse.Namespace, ledger: Ledger) -> int:
     from lars_plugin.batch.inputs import Missing, find_items
     from lars_plugin.batch.places import check_outputs, settle_places
     from lars_plugin.batch.settings import Settings
+    from lars_plugin.files import printable
 
     settings = Settings(args)
     missing: list[Missing] = []
 
     def items() -> Iterator[Item]:
         for item in find_items(args.inputs, args.out, settings):
+            if not isinstance(item, Missing) and not _is_text(item.location):
+                item = Missing(item.location, f"the name of {printable(item.location)} is not in"
+                               " UTF-8; rename the file or its folder")  # fmt: skip
             if isinstance(item, Missing):
                 missing.append(item)
                 print(f"lars: error: {item.error}", file=sys.stderr)
@@ -190,6 +198,15 @@ def _register(args: argparse.Namespace, ledger: Ledger) -> int:
     ledger.again(everything=args.retry_failed)
     settle_places(ledger, settings)
     return len(missing)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written into the ledger and into records."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _engine(args: argparse.Namespace, waiting: int) -> Engine:

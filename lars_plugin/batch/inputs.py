@@ -12,11 +12,17 @@ from typing import NamedTuple
 
 from lars_plugin.audio import EXTENSIONS, printable
 from lars_plugin.batch.ledger import Item
-from lars_plugin.batch.locations import is_remote, list_files, literal_folder, local_form
+from lars_plugin.batch.locations import (
+    check_protocol,
+    is_remote,
+    list_files,
+    literal_folder,
+    local_form,
+)
 from lars_plugin.batch.manifest import MANIFESTS, read_manifest
 from lars_plugin.batch.settings import Settings
 from lars_plugin.cli.inputs import find_inputs
-from lars_plugin.errors import LarsError
+from lars_plugin.errors import InputError, LarsError, ModelError
 
 __all__ = ["Missing", "find_items"]
 
@@ -76,8 +82,15 @@ def _local(names: Sequence[str], output: str, settings: Settings) -> Iterator[It
 
 def _of_manifest(path: Path, output: str, settings: Settings) -> Iterator[Item | Missing]:
     folder = os.path.abspath(path.parent)
+    count = 0
     for row in read_manifest(path):
-        digest = settings.digest(row.overrides)
+        count += 1
+        try:
+            digest = settings.digest(row.overrides)
+            if is_remote(row.location):
+                check_protocol(row.location)
+        except (InputError, ModelError) as error:
+            raise type(error)(f"{row.where}: {error}") from error
         if is_remote(row.location):
             parent = row.location.rsplit("/", 1)[0]
             yield Item(row.location, parent, row.overrides, None, None, digest)
@@ -86,6 +99,8 @@ def _of_manifest(path: Path, output: str, settings: Settings) -> Iterator[Item |
         # Paths below the manifest keep their folders in {path}.
         root = folder if place.startswith(folder + os.sep) else os.path.dirname(place)
         yield _item(place, root, row.overrides, digest, output)
+    if not count:
+        yield Missing(os.fspath(path), f"{printable(path)} lists no recordings")
 
 
 def _item(path: str, root: str, overrides: str, digest: str, output: str) -> Item | Missing:

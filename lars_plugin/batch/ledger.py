@@ -17,25 +17,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from lars_plugin.batch.jobs import RETRIED, Job, Piece, Result
-from lars_plugin.batch.schema import FOUND, RENEW, STATE, TABLES, UNLIST, VERSION
+from lars_plugin.batch.schema import STATE, TABLES, VERSION
+from lars_plugin.batch.taking import Item, take_up
 from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.files import printable
 
 __all__ = ["Item", "Ledger", "ledger_failure"]
-
-
-class Item(NamedTuple):
-    """An input as the command line or a manifest names it."""
-
-    location: str
-    root: str
-    overrides: str
-    size: int | None
-    changed: str | None
-    digest: str
 
 
 class Ledger:
@@ -122,19 +112,25 @@ class Ledger:
         )
         self.commit()
 
+    def check_place(self, out: str) -> None:
+        """Note the URL of the outputs, empty for a local folder.
+
+        Raises:
+            InputError: the ledger is of other outputs.
+        """
+        row = self._base.execute("SELECT out FROM place").fetchone()
+        if row is None:
+            self._base.execute("INSERT INTO place VALUES (?)", (out,))
+        elif row[0] != out:
+            raise InputError(
+                f"the ledger {printable(self._path)} is of outputs in"
+                f" {printable(row[0] or 'a local folder')}; give another --ledger"
+            )
+
     def register(self, items: Iterable[Item]) -> None:
         """Take up inputs. What is new or changed waits; what is done stays done."""
         self.begin()
-        self._base.execute("DROP TABLE IF EXISTS found")
-        self._base.execute(FOUND)
-        self._base.executemany("INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?, ?)", items)
-        self._base.execute(RENEW)
-        self._base.execute(UNLIST)
-        self._base.execute("DROP TABLE found")
-        # Pieces of an older state of a file, or of other settings, are of no use.
-        self._base.execute(
-            f"DELETE FROM pieces WHERE made_of != (SELECT {STATE} FROM files WHERE id = file)"
-        )
+        take_up(self._base, items)
         self.commit()
 
     def unsettled(self) -> list[tuple[int, str, str, str]]:
@@ -164,7 +160,7 @@ class Ledger:
 
     def again(self, *, everything: bool) -> None:
         """Have failed files wait again: those that another attempt may mend, or all."""
-        kinds = ",".join(f"'{kind}'" for kind in RETRIED if kind != "killed")
+        kinds = ",".join(f"'{kind}'" for kind in (*RETRIED, "refused") if kind != "killed")
         which = "" if everything else f"AND kind IN ({kinds})"
         self._base.execute(
             "UPDATE files SET state = 'waiting', attempts = 0, not_before = 0"
@@ -204,7 +200,7 @@ class Ledger:
         ]
         rows = self._base.execute(
             "SELECT id, location, root, overrides, outputs, begun FROM files"
-            " WHERE state = 'waiting' AND not_before <= ? AND listed"
+            " WHERE state = 'waiting' AND listed = 1 AND not_before <= ?"
             " ORDER BY not_before, id LIMIT ?",
             (now, count - len(jobs)),
         ).fetchall()
@@ -226,7 +222,7 @@ class Ledger:
         """How many files or pieces wait, and when the first of them may begin."""
         row = self._base.execute(
             "SELECT count(*), min(not_before) FROM (SELECT not_before FROM files"
-            " WHERE state = 'waiting' AND listed UNION ALL SELECT p.not_before FROM pieces p"
+            " WHERE state = 'waiting' AND listed = 1 UNION ALL SELECT p.not_before FROM pieces p"
             " JOIN files f ON f.id = p.file WHERE f.listed AND f.state = 'split'"
             " AND p.state = 'waiting')",
         ).fetchone()

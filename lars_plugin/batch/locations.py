@@ -7,6 +7,7 @@ are taken as fsspec takes them: from the environment, or from its configuration 
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import secrets
@@ -21,6 +22,7 @@ from lars_plugin.files import printable, sha256_of
 
 __all__ = [
     "Entry",
+    "check_protocol",
     "exists",
     "fetch",
     "is_remote",
@@ -89,12 +91,36 @@ def _file_system(location: str) -> tuple[Any, str]:
     try:
         system, path = url_to_fs(location)
     except ImportError as error:
-        raise InputError(
-            f"{protocol}:// needs another package: {' '.join(str(error).split())}"
-        ) from error
+        raise InputError(_lacking(protocol, error)) from error
     except ValueError as error:
         raise InputError(f"{printable(location)}: {error}") from error
     return system, str(path)
+
+
+def check_protocol(location: str) -> None:
+    """Find out before any work whether URLs like this one can be used.
+
+    Raises:
+        InputError: fsspec does not know the protocol, or a package is missing.
+    """
+    _usable(location.split("://", 1)[0])
+
+
+@functools.cache
+def _usable(protocol: str) -> None:
+    from fsspec import get_filesystem_class
+
+    try:
+        # Without a connection, and without credentials.
+        get_filesystem_class(protocol)
+    except ImportError as error:
+        raise InputError(_lacking(protocol, error)) from error
+    except ValueError as error:
+        raise InputError(f"fsspec does not know {printable(protocol)}://") from error
+
+
+def _lacking(protocol: str, error: ImportError) -> str:
+    return f"{protocol}:// needs another package: {' '.join(str(error).split())}"
 
 
 def list_files(location: str, take: Callable[[str], bool]) -> Iterator[Entry]:

@@ -28,10 +28,11 @@ _PATH = ("path", "file", "input")
 
 
 class Row(NamedTuple):
-    """A recording: its location, and its own settings as JSON."""
+    """A recording: its location, its own settings as JSON, and where the manifest has it."""
 
     location: str
     overrides: str
+    where: str
 
 
 def read_manifest(path: Path) -> Iterator[Row]:
@@ -43,17 +44,20 @@ def read_manifest(path: Path) -> Iterator[Row]:
             recording that is listed twice; the line is named.
     """
     seen: set[int] = set()
+    manifest, folder = printable(path), os.fspath(path.parent)
     for number, values in _rows(path):
-        where = f"{printable(path)}, {number}"
+        where = f"{manifest}, {number}"
         names = [name for name in values if name.strip().lower() in _PATH]
         if len(names) != 1:
             raise InputError(f"{where}: one column must be called path, file or input")
         text = values[names[0]]
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"{where}: the path is missing")
+        if "\0" in text:
+            raise InputError(f"{where}: the path holds a zero byte")
         location = local_form(text)
         if not is_remote(location):
-            location = os.path.normpath(path.parent / location)
+            location = os.path.normpath(os.path.join(folder, location))
         if hash(location) in seen:
             raise InputError(f"{where}: {printable(location)} is listed twice")
         seen.add(hash(location))
@@ -67,22 +71,28 @@ def read_manifest(path: Path) -> Iterator[Row]:
             )
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-        yield Row(location, json.dumps(overrides, sort_keys=True))
+        yield Row(location, json.dumps(overrides, sort_keys=True), where)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     reader = {".csv": _csv, ".parquet": _parquet}.get(path.suffix.lower(), _jsonl)
     try:
         yield from reader(path)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{printable(path)} is not text in UTF-8; convert it") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise InputError(f"cannot read {printable(path)}: {reason}") from error
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     with path.open(newline="", encoding="utf-8-sig") as handle:
-        table = csv.DictReader(handle)
+        table = csv.DictReader(handle, strict=True)
         try:
+            names = table.fieldnames or ()
+            for name in names:
+                if names.count(name) > 1:
+                    raise InputError(f"{printable(path)}, line 1: two columns are called {name!r}")
             for row in table:
                 where = f"line {table.line_num}"
                 if None in row or None in row.values():
@@ -93,7 +103,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8") as handle:
+    with path.open(encoding="utf-8-sig") as handle:
         for number, line in enumerate(handle, 1):
             if not line.strip():
                 continue

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FOUND", "RENEW", "STATE", "TABLES", "UNLIST", "VERSION"]
+__all__ = ["FOUND", "RENEW", "STATE", "TABLES", "TAKE", "VERSION"]
 
 VERSION = 1
 
@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS files (
     worker TEXT NOT NULL DEFAULT '', outputs TEXT NOT NULL DEFAULT '{}',
     warnings TEXT NOT NULL DEFAULT '[]', finished REAL
 );
-CREATE INDEX IF NOT EXISTS by_state ON files (state, not_before, id);
+CREATE INDEX IF NOT EXISTS by_place ON files (state, listed, not_before, id);
+CREATE INDEX IF NOT EXISTS by_pieces ON files (was_split) WHERE was_split;
 CREATE TABLE IF NOT EXISTS pieces (
     file INTEGER NOT NULL, number INTEGER NOT NULL,
     first INTEGER NOT NULL, last INTEGER NOT NULL,
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, began REAL NOT NULL, seen REAL NOT NULL, ended REAL,
     engine TEXT NOT NULL, workers INTEGER NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE IF NOT EXISTS place (out TEXT NOT NULL);  -- one row: the URL of the outputs, or ''
 CREATE TABLE IF NOT EXISTS scores (
     file INTEGER NOT NULL, stem TEXT NOT NULL, row TEXT NOT NULL, PRIMARY KEY (file, stem)
 );
@@ -52,8 +54,11 @@ STATE = "coalesce(size, '') || ' ' || coalesce(changed, '') || ' ' || digest"
 # What is found is held against what is known; only rows that differ are written, because a million
 # rows are a gigabyte.
 FOUND = """
-CREATE TEMP TABLE found (location TEXT PRIMARY KEY, root, overrides, size, changed, digest)
+CREATE TEMP TABLE found (
+    location TEXT PRIMARY KEY, root, overrides, size, changed, digest
+) WITHOUT ROWID
 """
+TAKE = "INSERT OR REPLACE INTO found VALUES (?, ?, ?, ?, ?, ?)"
 
 # What a file that changed forgets. Its outputs stay known: they are ours, and may be replaced.
 RENEW = """
@@ -77,9 +82,3 @@ ON CONFLICT (location) DO UPDATE SET
     same="(size IS excluded.size OR excluded.size IS NULL)"
     " AND (changed IS excluded.changed OR excluded.changed IS NULL) AND digest = excluded.digest"
 )
-
-# Files of earlier runs that are not among the inputs of this one do not count.
-UNLIST = """
-UPDATE files SET listed = 0 WHERE listed
-AND NOT EXISTS (SELECT 1 FROM found WHERE found.location = files.location)
-"""

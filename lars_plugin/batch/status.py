@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lars_plugin.batch.ledger import ledger_failure
+from lars_plugin.batch.schema import VERSION
 from lars_plugin.errors import InputError
 from lars_plugin.files import printable
 
@@ -37,6 +38,8 @@ def status(path: Path) -> dict[str, Any]:
 
 
 def _status(base: sqlite3.Connection) -> dict[str, Any]:
+    if not base.execute("PRAGMA user_version").fetchone()[0]:
+        return {"run": None}  # a run is about to begin
     run = base.execute(
         "SELECT id, began, seen, ended, engine, workers, note FROM runs ORDER BY id DESC LIMIT 1"
     ).fetchone()
@@ -127,7 +130,11 @@ def _open(path: Path) -> sqlite3.Connection:
         raise InputError(f"{printable(path)} does not exist; give the -o folder of a batch")
     try:
         base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        base.execute("SELECT count(*) FROM runs").fetchone()
+        version = base.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise InputError(f"{printable(path)} was written by a newer version of LARS")
+        if version:
+            base.execute("SELECT count(*) FROM runs").fetchone()
     except sqlite3.DatabaseError as error:
         raise ledger_failure(path, error) from error
     return base
