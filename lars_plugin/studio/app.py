@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import (
     FileResponse,
-    JSONResponse,
     RedirectResponse,
     Response,
     StreamingResponse,
@@ -25,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from lars_plugin.errors import AudioFileError, InputError, LarsError, ModelNotFoundError
 from lars_plugin.studio.job_routes import job_routes
-from lars_plugin.studio.requests import read_json
+from lars_plugin.studio.requests import Answer, read_json
 from lars_plugin.studio.security import Guard, Sessions
 from lars_plugin.studio.settings import JobSettings
 from lars_plugin.studio.studio import Studio
@@ -34,6 +33,9 @@ __all__ = ["WEB", "make_app"]
 
 # The built page.
 WEB = Path(__file__).with_name("web")
+
+# Bytes of the names of files that another `lars studio` hands over.
+_MOST_PATHS = 8 << 20
 
 
 def make_app(studio: Studio, sessions: Sessions, port: int, host: str = "") -> Guard:
@@ -80,12 +82,12 @@ def make_app(studio: Studio, sessions: Sessions, port: int, host: str = "") -> G
 async def _lars_error(_request: Request, error: Exception) -> Response:
     missing = isinstance(error, ModelNotFoundError)
     status = 404 if missing else 400 if isinstance(error, InputError | AudioFileError) else 500
-    return JSONResponse({"error": " ".join(str(error).split())}, status)
+    return Answer({"error": " ".join(str(error).split())}, status)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code)
+    return Answer({"error": error.detail}, error.status_code)
 
 
 def _studio(request: Request) -> Studio:
@@ -113,21 +115,23 @@ async def _start(request: Request) -> Response:
 
 async def _open(request: Request) -> Response:
     """Files of another `lars studio`, and a new address for its browser."""
-    data = await read_json(request)
+    data = await read_json(request, _MOST_PATHS)
     paths, settings = data.get("paths", []), JobSettings.from_json(data.get("settings", {}))
-    error = ""
+    if not isinstance(paths, list) or not all(isinstance(p, str) and "\0" not in p for p in paths):
+        raise InputError("paths must be a list of names of files")
+    error, left_out = "", []
     if paths:
         try:
-            await run_sync(_studio(request).open, [str(path) for path in paths], settings)
+            left_out = await run_sync(_studio(request).open, paths, settings)
         except LarsError as failure:
             error = " ".join(str(failure).split())
     token = request.app.state.sessions.new_token()
     url = f"{request.app.state.address}/start?token={token}"
-    return JSONResponse({"url": url, "error": error})
+    return Answer({"url": url, "error": error, "left_out": left_out})
 
 
 async def _state(request: Request) -> Response:
-    return JSONResponse(await run_sync(_studio(request).snapshot))
+    return Answer(await run_sync(_studio(request).snapshot))
 
 
 async def _events(request: Request) -> Response:
@@ -141,7 +145,7 @@ async def _upload(request: Request) -> Response:
     studio = _studio(request)
     job = await studio.uploads.take(request)
     studio.worker.wake()
-    return JSONResponse(job.to_json(), 201)
+    return Answer(job.to_json(), 201)
 
 
 async def _model(request: Request) -> Response:
@@ -154,7 +158,7 @@ async def _model(request: Request) -> Response:
     if request.path_params["what"] not in actions:
         raise HTTPException(404, "no such action")
     await run_sync(actions[request.path_params["what"]])
-    return JSONResponse({})
+    return Answer({})
 
 
 def _measure(studio: Studio, name: str, preset: str) -> None:

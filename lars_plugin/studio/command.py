@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import logging
 import os
 import socket
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from lars_plugin.studio.folders import Folders
 
 __all__ = ["add_studio_parser", "run_studio"]
+
+log = logging.getLogger(__name__)
 
 _BROWSER = 15.0  # seconds that a browser may take to open
 
@@ -143,7 +146,8 @@ def _serve(args: argparse.Namespace, folders: Folders, files: list[str], setting
             await super().shutdown(sockets)
 
     if files:
-        studio.open(files, settings)
+        for line in studio.open(files, settings):
+            log.warning("%s; left out", line)
     level = "info" if args.verbose else "warning"
     config = uvicorn.Config(
         app, log_level=level, lifespan="on", timeout_graceful_shutdown=3, access_log=False,

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -20,6 +18,7 @@ from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.separation.files import fitting_gain
 from lars_plugin.studio.folders import Folders
 from lars_plugin.studio.ledger import MIXTURE, Job
+from lars_plugin.studio.requests import parse_object
 from lars_plugin.studio.settings import finite
 
 __all__ = ["write_remix", "write_stem", "write_zip"]
@@ -101,11 +100,8 @@ def read_mix(text: str, job: Job) -> dict[str, tuple[float, float]]:
     Raises:
         InputError: not that, or an unknown stem.
     """
-    try:
-        data: Any = json.loads(text)
-    except ValueError:
-        data = None
-    if not isinstance(data, Mapping) or not all(isinstance(v, Mapping) for v in data.values()):
+    data = parse_object(text, "the mix")
+    if not all(isinstance(values, Mapping) for values in data.values()):
         raise InputError("the mix must be an object of stems")
     mix = {}
     for name, values in data.items():

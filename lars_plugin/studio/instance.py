@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import secrets
 import sys
@@ -17,6 +18,8 @@ from lars_plugin.errors import LarsError
 from lars_plugin.files import AtomicFiles, write_failure
 
 __all__ = ["Instance", "hand_over", "last_port", "lock_folder"]
+
+log = logging.getLogger(__name__)
 
 _TIMEOUT = 30.0
 
@@ -92,6 +95,8 @@ def hand_over(path: Path, files: Sequence[str], settings: dict[str, Any]) -> str
         connection.close()
     if response.status != 200 or answer.get("error"):
         raise LarsError(str(answer.get("error", "the running studio does not answer")))
+    for line in answer.get("left_out", []):
+        log.warning("%s; left out", line)
     return str(answer["url"])
 
 

@@ -16,14 +16,14 @@ from anyio.to_thread import run_sync
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from lars_plugin.audio.writer import check_format
 from lars_plugin.errors import InputError
 from lars_plugin.studio import exports, hits, lanes
 from lars_plugin.studio.ledger import Job
-from lars_plugin.studio.requests import read_json
+from lars_plugin.studio.requests import Answer, read_json
 from lars_plugin.studio.settings import JobSettings
 from lars_plugin.studio.studio import Studio
 
@@ -76,13 +76,13 @@ async def _remove(request: Request) -> Response:
     stems = request.query_params.get("stems") == "1"
     if not await run_sync(partial(studio.remove, job, stems=stems)):
         raise HTTPException(409, f"{job.name} is stopping; remove it again in a moment")
-    return JSONResponse({})
+    return Answer({})
 
 
 async def _cancel(request: Request) -> Response:
     studio, job = _of(request)
     await run_sync(studio.worker.cancel, job)
-    return JSONResponse({})
+    return Answer({})
 
 
 async def _retry(request: Request) -> Response:
@@ -90,7 +90,7 @@ async def _retry(request: Request) -> Response:
     data = await read_json(request)
     settings = None if data.get("settings") is None else JobSettings.from_json(data["settings"])
     await run_sync(studio.retry, job, settings)
-    return JSONResponse(job.to_json())
+    return Answer(job.to_json())
 
 
 async def _overview(request: Request) -> Response:
@@ -131,7 +131,7 @@ async def _samples(request: Request) -> Response:
 async def _hits(request: Request) -> Response:
     studio, job = _of(request)
     found = await run_sync(hits.load, job, studio.folders)
-    return JSONResponse([dataclasses.asdict(hit) for hit in found])
+    return Answer([dataclasses.asdict(hit) for hit in found])
 
 
 async def _levels(request: Request) -> Response:

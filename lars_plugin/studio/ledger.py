@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lars_plugin.errors import InputError
+from lars_plugin.errors import InputError, LarsError
 from lars_plugin.files import AtomicFiles, printable
 from lars_plugin.studio.settings import JobSettings
 
@@ -112,6 +113,9 @@ class Ledger:
     Args:
         path: the file that keeps them; it need not be there.
         on_change: called with each job that has changed, or with an id whose job was removed.
+
+    Attributes:
+        complete: False: jobs were left out that could not be read. A copy of the file is kept.
     """
 
     def __init__(self, path: Path, on_change: Callable[[Job | str], None]) -> None:
@@ -121,7 +125,8 @@ class Ledger:
         # Held from the choice of a new job's folder until the job is added.
         self.naming = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        for job in _read(path):
+        found, self.complete = _read(path)
+        for job in found:
             self._jobs[job.id] = job
 
     def __iter__(self) -> Iterator[Job]:
@@ -153,7 +158,11 @@ class Ledger:
             if len(self._jobs) >= _MOST_JOBS:
                 raise InputError(f"there are {_MOST_JOBS} jobs already; remove some")
             self._jobs[job.id] = job
-            self._save()
+            try:
+                self._save()
+            except LarsError:
+                del self._jobs[job.id]
+                raise
         self._on_change(job)
 
     def update(self, job: Job, *, save: bool = True, **changes: Any) -> None:
@@ -170,15 +179,22 @@ class Ledger:
             if job.id not in self._jobs:
                 return  # removed meanwhile
             if save:
-                self._save()
+                self._try_to_save()
         self._on_change(job)
 
     def remove(self, job: Job) -> None:
         """Forget a job."""
         with self._lock:
             self._jobs.pop(job.id, None)
-            self._save()
+            self._try_to_save()
         self._on_change(job.id)
+
+    def _try_to_save(self) -> None:
+        """On a full disk the work goes on and can be removed; the next change saves it all."""
+        try:
+            self._save()
+        except LarsError as error:
+            log.warning("the list of jobs is not saved: %s", " ".join(str(error).split()))
 
     def _save(self) -> None:
         jobs = [job.to_json() for job in self._jobs.values()]
@@ -187,20 +203,38 @@ class Ledger:
             files.create(self._path, 0o600).write(text.encode())
 
 
-def _read(path: Path) -> list[Job]:
-    """The jobs of a file; those that cannot be read are left out with a warning."""
+def _read(path: Path) -> tuple[list[Job], bool]:
+    """The jobs of a file, and whether these are all.
+
+    Those that cannot be read, as of a model that is not here this time, are left out with a
+    warning, and the file is copied before the next change overwrites it.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         entries = list(data["jobs"])
     except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [], True
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         log.warning("%s is left out: %s", printable(path), error)
-        return []
+        _keep(path)
+        return [], False
     jobs = []
     for entry in entries:
         try:
             jobs.append(Job.from_json(entry))
         except (InputError, KeyError, TypeError, AttributeError) as error:
             log.warning("a job of %s is left out: %s", printable(path), error)
-    return jobs
+    complete = len(jobs) == len(entries)
+    if not complete:
+        _keep(path)
+    return jobs, complete
+
+
+def _keep(path: Path) -> None:
+    """Copy a ledger that is not understood, under another name."""
+    copy = path.with_name(f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    try:
+        shutil.copyfile(path, copy)
+        log.warning("the list of jobs as it was is kept as %s", printable(copy))
+    except OSError as error:
+        log.warning("cannot copy %s: %s", printable(path), error)

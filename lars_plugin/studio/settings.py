@@ -108,7 +108,7 @@ def finite(value: object, low: float, high: float, name: str) -> float:
     """
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} must be a number") from None
     if not (math.isfinite(number) and low <= number <= high):
         raise InputError(f"{name} must be {low:g} to {high:g}, got {number:g}")

@@ -41,7 +41,8 @@ class Studio:
         self.folders = Folders(folder)
         self.events = Events()
         self.ledger = Ledger(self.folders.jobs, self._tell_job)
-        self.folders.clear(list(self.ledger))
+        if self.ledger.complete:
+            self.folders.clear(list(self.ledger))
         self.costs = Costs(cache_folder() / "studio-costs.json", self.tell_models)
         self.downloads = Downloads(self._tell_download)
         self.uploads = Uploads(self.folders, self.ledger, most_bytes)
@@ -70,11 +71,11 @@ class Studio:
             "downloads": self.downloads.to_json(),
         }
 
-    def open(self, names: Sequence[str], settings: JobSettings) -> int:
+    def open(self, names: Sequence[str], settings: JobSettings) -> list[str]:
         """Make jobs of files, folders and patterns on this machine.
 
         Returns:
-            How many.
+            Why some are left out, a line for each.
 
         Raises:
             InputError: none of them is a recording; says why.
@@ -84,9 +85,10 @@ class Studio:
         for item in good:
             self.uploads.add(item.path.resolve(), settings, name=item.path.name)
         self.worker.wake()
-        if found and not good:
-            raise InputError(found[0].error)
-        return len(good)
+        left_out = [item.error for item in found if item.error]
+        if left_out and not good:
+            raise InputError(left_out[0])
+        return left_out
 
     def retry(self, job: Job, settings: JobSettings | None) -> None:
         """Do a job once more, perhaps with other settings.

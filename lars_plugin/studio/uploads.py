@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 from functools import partial
@@ -14,11 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from lars_plugin.audio import AudioReader
-from lars_plugin.errors import InputError
-from lars_plugin.files import AtomicFiles
+from lars_plugin.errors import AudioFileError, InputError
+from lars_plugin.files import AtomicFiles, printable
 from lars_plugin.studio.folders import Folders
 from lars_plugin.studio.ledger import Job, Ledger
 from lars_plugin.studio.names import safe_name
+from lars_plugin.studio.requests import parse_object
 from lars_plugin.studio.settings import JobSettings
 
 __all__ = ["Uploads"]
@@ -47,7 +47,8 @@ class Uploads:
             InputError: an invalid name or setting, or no audio.
             HTTPException: too large (413), or too many at once (429).
         """
-        settings = JobSettings.from_json(_json(request.query_params.get("settings", "{}")))
+        wanted = parse_object(request.query_params.get("settings", "{}"), "settings")
+        settings = JobSettings.from_json(wanted)
         name = safe_name(request.query_params.get("name", ""))
         length = request.headers.get("content-length", "")
         size = int(length) if length.isdigit() else 0
@@ -92,8 +93,12 @@ class Uploads:
             handle.write(waiting)
 
     def _job(self, job_id: str, name: str, path: Path, settings: JobSettings) -> Job:
-        with AudioReader(path):  # by its content, whatever it is called
-            pass
+        try:
+            with AudioReader(path):  # by its content, whatever it is called
+                pass
+        except AudioFileError as error:
+            # Whoever dropped it knows its name, not where it lies here.
+            raise AudioFileError(str(error).replace(printable(path), name)) from error
         return self.add(path, settings, name=name, uploaded=True, job_id=job_id)
 
     def add(
@@ -114,11 +119,3 @@ class Uploads:
             job.id = job_id or job.id
             self._ledger.add(job)
         return job
-
-
-def _json(text: str) -> object:
-    try:
-        result: object = json.loads(text)
-    except ValueError:
-        raise InputError("settings must be JSON") from None
-    return result

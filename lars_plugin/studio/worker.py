@@ -18,7 +18,7 @@ from lars_plugin.cli.plan import make_plan
 from lars_plugin.cli.separate import make_separator
 from lars_plugin.cli.work import separate_one
 from lars_plugin.errors import CancelledError, LarsError
-from lars_plugin.files import AtomicFiles
+from lars_plugin.files import AtomicFiles, printable
 from lars_plugin.separation.separator import Separator
 from lars_plugin.studio import levels
 from lars_plugin.studio.costs import Costs
@@ -140,7 +140,7 @@ class Worker:
             update(job, status=status, stage="", left=None)
             return
         except LarsError as error:
-            update(job, status="failed", stage="", left=None, error=_line(error))
+            update(job, status="failed", stage="", left=None, error=_line(error, job))
             return
         except Exception as error:
             log.debug("while separating %s", job.source, exc_info=True)
@@ -235,14 +235,16 @@ class Worker:
         except CancelledError:
             self._ledger.update(job, hits="waiting" if self._ending else "none")
         except LarsError as error:
-            self._ledger.update(job, hits="failed", hit_error=_line(error))
+            self._ledger.update(job, hits="failed", hit_error=_line(error, job))
         except Exception as error:
             log.debug("while hearing the hits of %s", job.source, exc_info=True)
             self._ledger.update(job, hits="failed", hit_error=f"internal error: {error!r}")
 
 
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _line(error: BaseException, job: Job) -> str:
+    """An error in the words of whoever dropped the recording, who knows its name only."""
+    text = " ".join(str(error).split())
+    return text.replace(printable(job.source), job.name) if job.uploaded else text
 
 
 class _Pace:

@@ -14,10 +14,9 @@ type Theme = (typeof THEMES)[number];
 export function App() {
   const store = useStore();
   const [theme, setTheme] = useState<Theme>(remembered<Theme>("theme") ?? "auto");
-  useEffect(() => {
-    document.documentElement.dataset.theme = theme;
-    remember("theme", theme);
-  }, [theme]);
+  // Here rather than in an effect: the lanes are drawn in its colours by the same render.
+  document.documentElement.dataset.theme = theme;
+  useEffect(() => remember("theme", theme), [theme]);
   const job = store.job;
   const playable = job && job.frames > 0;
   return (

@@ -54,6 +54,9 @@ export function statusText(job: Job): string {
   }
 }
 
+export const presetName = (name: string) =>
+  name ? name.charAt(0).toUpperCase() + name.slice(1) : "Usual";
+
 /** What a model costs: "12 s per minute of music". */
 export function cost(ratio: number | null): string {
   return ratio === null ? "" : `${span(ratio * 60)} per minute`;

@@ -56,6 +56,27 @@ def test_the_zip_holds_the_files_of_lars_separate(client: Client, job: dict[str,
         assert client.get(f"/api/jobs/{job['id']}/stems/{stem}.{kind}?bits={bits}") == same
 
 
+@pytest.mark.parametrize(("name", "rate", "channels"), [
+    ("mono.wav", 48000, 1), ("stereo.flac", 96000, 2), ("lossy.mp3", 48000, 2),
+])  # fmt: skip
+@pytest.mark.usefixtures("lars")
+def test_every_kind_of_recording_comes_out_as_from_lars_separate(client: Client, tmp_path: Path,
+    name: str, rate: int, channels: int) -> None:  # fmt: skip
+    path = tmp_path / name
+    wave = np.random.default_rng(5).standard_normal((30001, channels)) * 0.1
+    soundfile.write(path, wave, rate)
+    made = client.wait(client.upload(path, model="tiny", residual=True)["id"])
+    assert made["stems"][-1] == "residual"
+    for kind, bits in (("flac", "16"), ("wav", "24"), ("wav", "32f")):
+        out = tmp_path / f"{kind}{bits}"
+        command = ["separate", str(path), "-o", str(out), "-f", kind, "--bits", bits, "-q"]
+        assert main([*command, "-m", "tiny", "--residual"]) == 0
+        for stem in made["stems"]:
+            same = (out / path.stem / f"{stem}.{kind}").read_bytes()
+            address = f"/api/jobs/{made['id']}/stems/{stem}.{kind}?bits={bits}"
+            assert client.get(address) == same, stem
+
+
 @pytest.mark.usefixtures("lars")
 def test_loud_stems_are_lowered_as_lars_separate_does(client: Client, tmp_path: Path) -> None:
     loud = tmp_path / "loud.wav"
@@ -124,7 +145,8 @@ def test_a_remix_is_the_sum_of_its_faders(client: Client, job: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("mix", ["", "[]", '{"nothing":{}}', '{"kick":{"gain":"x"}}',
-    '{"kick":{"gain":99}}', '{"kick":{"pan":2}}', '{"kick":3}'])  # fmt: skip
+    '{"kick":{"gain":99}}', '{"kick":{"pan":2}}', '{"kick":3}', '{"kick":{"gain":NaN}}',
+    '{"kick":{"gain":1' + "0" * 400 + "}}", "[" * 20000])  # fmt: skip
 def test_invalid_mixes_are_refused(client: Client, job: dict[str, Any], mix: str) -> None:
     status, message = client.error("GET", f"/api/jobs/{job['id']}/remix.wav?mix={quote(mix)}")
     assert status == 400

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from lars_plugin.errors import LarsError
+from lars_plugin.studio.ledger import Job, Ledger
+from lars_plugin.studio.settings import JobSettings
 from tests.studio.servers import Client, Server, recording, wait_for
 
 
@@ -159,3 +163,76 @@ def test_a_broken_ledger_is_left_out_with_a_warning(models: Path, tmp_path: Path
         assert any("left out" in line for line in server.said)
     finally:
         server.close()
+
+
+def test_jobs_of_a_model_that_is_gone_lose_neither_entry_nor_recording(models: Path,
+    tmp_path: Path) -> None:  # fmt: skip
+    folder = tmp_path / "LARS"
+    server = Server(folder, models)
+    try:
+        client = Client(server)
+        job = client.upload(recording(tmp_path / "kept.wav", 0.2), model="tiny")
+        client.wait(job["id"], hits="done")
+        before = (folder / ".studio" / "jobs.json").read_bytes()
+    finally:
+        server.close()
+    server = Server(folder, tmp_path)  # without its model
+    try:
+        assert Client(server).json("/api/state")["jobs"] == []
+    finally:
+        server.close()
+    assert Path(job["source"]).is_file()
+    (copy,) = (folder / ".studio").glob("jobs-*.json")
+    assert copy.read_bytes() == before
+    server = Server(folder, models)
+    try:
+        assert [found["id"] for found in Client(server).json("/api/state")["jobs"]] == [job["id"]]
+    finally:
+        server.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names need not be Unicode on Linux only")
+def test_a_name_that_is_not_unicode_is_a_job_too(client: Client, server: Server,
+    tmp_path: Path) -> None:  # fmt: skip
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    recording(tmp_path / "a.wav", 0.1).rename(path)
+    command = [sys.executable, "-m", "lars_plugin", "studio", str(path), "--no-browser"]
+    command += ["--folder", str(server.folder)]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    job = client.json("/api/state")["jobs"][-1]
+    assert job["source"] == str(path)
+    client.post(f"/api/jobs/{job['id']}/cancel")
+    assert client.request("DELETE", f"/api/jobs/{job['id']}")[0] == 200
+
+
+def test_a_second_call_hands_over_hundreds_of_names(client: Client, server: Server,
+    tmp_path: Path) -> None:  # fmt: skip
+    path = str(recording(tmp_path / f"{'long name ' * 18}.wav", 0.01))
+    names = [path] * (1 + (1 << 17) // len(path))  # the same file counts once
+    command = [sys.executable, "-m", "lars_plugin", "studio", *names, "--no-browser"]
+    command += ["--folder", str(server.folder)]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    job = client.json("/api/state")["jobs"][-1]
+    assert job["source"] == path
+    client.request("DELETE", f"/api/jobs/{job['id']}?stems=1")
+
+
+def test_a_list_that_cannot_be_saved_stops_no_job_and_takes_no_new_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Job | str] = []
+    ledger = Ledger(tmp_path / "below" / "jobs.json", told.append)
+    job = Job("a.wav", "/a.wav", "a", JobSettings())
+    ledger.add(job)
+    (tmp_path / "below" / "jobs.json").unlink()
+    (tmp_path / "below").rmdir()
+    (tmp_path / "below").write_text("a file: nothing can be written below, as on a full disk")
+    ledger.update(job, status="failed", error="the disk is full")
+    assert told[-1] is job
+    assert "is not saved" in caplog.text
+    with pytest.raises(LarsError):
+        ledger.add(Job("b.wav", "/b.wav", "b", JobSettings()))
+    assert list(ledger) == [job]
+    ledger.remove(job)
+    assert told[-1] == job.id

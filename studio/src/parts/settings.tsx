@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import { cancelDownload, downloadModel, measure } from "../api";
 import { store, useStore } from "../store";
 import type { Download, Model } from "../types";
-import { cost, laneName, megabytes } from "../words";
+import { cost, laneName, megabytes, presetName } from "../words";
 
 export function SettingsPanel() {
   const { snapshot, settings } = useStore();
@@ -48,17 +48,19 @@ export function SettingsPanel() {
         >
           {model.presets.map((other) => (
             <option key={other.name} value={other.name}>
-              {other.name || "usual"}: {other.for}
+              {presetName(other.name)}
             </option>
           ))}
         </select>
       </label>
-      <p class="note" data-testid="cost">
-        {model.here &&
-          (preset?.cost == null
-            ? "What it costs on this machine is measured when nothing else is to be done."
-            : `On this machine: ${cost(preset.cost)} of music.`)}
-      </p>
+      {preset && <p class="note">{preset.for}.</p>}
+      {model.here && (
+        <p class="note" data-testid="cost">
+          {preset?.cost == null
+            ? "Its speed on this machine is measured when the studio has nothing else to do."
+            : `On this machine: ${cost(preset.cost)} of music.`}
+        </p>
+      )}
       <details>
         <summary>More</summary>
         <label class="check">
@@ -73,18 +75,18 @@ export function SettingsPanel() {
             type="checkbox" checked={settings.residual}
             onChange={(event) => store.change({ residual: event.currentTarget.checked })}
           />
-          <span>Keep what the stems leave, as a lane</span>
+          <span>Add a lane with what the stems leave over</span>
         </label>
         <label>
-          <span>Of more than two channels</span>
+          <span>Recordings with more than two channels</span>
           <select
             value={settings.channels}
             onChange={(event) => store.change({ channels: event.currentTarget.value })}
           >
-            <option value="">ask (the job fails and says so)</option>
-            <option value="front">the front pair</option>
-            <option value="downmix">a stereo downmix</option>
-            <option value="1,2">channels 1 and 2</option>
+            <option value="">Stop and ask</option>
+            <option value="front">Use the front pair</option>
+            <option value="downmix">Mix down to stereo</option>
+            <option value="1,2">Use channels 1 and 2</option>
           </select>
         </label>
       </details>

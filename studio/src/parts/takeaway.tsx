@@ -138,14 +138,14 @@ function Midi({ job, busy, take }: { job: Job; busy: boolean; take: (path: strin
           type="checkbox" checked={auto}
           onChange={(event) => setAuto(event.currentTarget.checked)}
         />
-        <span>follow the hits</span>
+        <span>Follow the hits</span>
       </label>
       <label>
         <span>Quantise</span>
         <select value={grid} onChange={(event) => setGrid(event.currentTarget.value)}>
           {GRIDS.map((value) => (
             <option key={value} value={value}>
-              {value || "not at all"}
+              {value || "Off"}
             </option>
           ))}
         </select>
