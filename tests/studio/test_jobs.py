@@ -235,4 +235,4 @@ def test_a_list_that_cannot_be_saved_stops_no_job_and_takes_no_new_one(
         ledger.add(Job("b.wav", "/b.wav", "b", JobSettings()))
     assert list(ledger) == [job]
     ledger.remove(job)
-    assert told[-1] == job.id
+    assert told.pop() == job.id
