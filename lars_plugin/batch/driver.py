@@ -59,7 +59,7 @@ class _Run:
         self, ledger: Ledger, engine: Engine, attempts: int, tell: Callable[[Told], None]
     ) -> None:
         self._ledger, self._engine = ledger, engine
-        self._attempts, self._told = attempts, tell
+        self._attempts, self._report = attempts, tell
         self._next: deque[Job] = deque()
         self._busy: dict[tuple[int, int | None], Job] = {}
         self._beaten = 0.0
@@ -82,10 +82,10 @@ class _Run:
                 self._ledger.give_back(job)
             self._ledger.commit()
 
-    def _tell(self, told: Told) -> None:
+    def _tell(self, news: Told) -> None:
         """Say what the ledger has: what was said survives the end of this process."""
         self._ledger.commit()
-        self._told(told)
+        self._report(news)
 
     def _fill(self) -> bool:
         """Keep the workers busy; whether there is or will be more to do."""

@@ -32,7 +32,7 @@ def parse_object(text: str | bytes, what: str) -> dict[str, Any]:
         what: it is, for the message.
 
     Raises:
-        InputError: it is not JSON, is nested too deeply, or is no object.
+        InputError: it is not JSON, is nested too deeply, or is not an object.
     """
     try:
         data = json.loads(text)
@@ -51,7 +51,7 @@ async def read_json(request: Request, most: int = _MOST) -> dict[str, Any]:
         most: bytes.
 
     Raises:
-        InputError: it is no JSON object, or too long.
+        InputError: it is not a JSON object, or too long.
     """
     body = bytearray()
     async for chunk in request.stream():
