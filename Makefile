@@ -38,9 +38,11 @@ studio: $(STAMP) npm
 
 # Types and style of the page.
 studio-lint: studio
-	@if [ -d studio/node_modules ]; then npm --prefix studio run --silent types && \
-		npm --prefix studio run --silent lint; \
-	else echo "no studio/node_modules: types and style of the page are not checked"; fi
+	@if [ ! -d studio/node_modules ]; then \
+		echo "no studio/node_modules: types and style of the page are not checked"; \
+	elif [ "$$(node -p 'parseInt(process.versions.node)')" -lt 20 ]; then \
+		echo "Node.js is older than 20: types and style of the page are not checked"; \
+	else npm --prefix studio run --silent types && npm --prefix studio run --silent lint; fi
 
 # Tests open the HTML report and the studio in a real browser. Debian, as root: installed;
 # elsewhere they are skipped and say so.
