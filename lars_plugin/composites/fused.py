@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lars_plugin.errors import EngineError
-from lars_plugin.model import Backend
+from lars_plugin.model import Backend, Wave
 
 __all__ = ["InTurn", "SideBySide", "joined_names", "mixed"]
-
-Wave = NDArray[np.float32]
 
 
 def joined_names(names: Iterable[str]) -> str:

@@ -20,7 +20,9 @@ from lars_plugin.audio import read_audio
 from lars_plugin.backends.openvino.cache import GRAPH
 from lars_plugin.cli import main
 from lars_plugin.errors import InputError
+from lars_plugin.zoo.convert import convert
 from lars_plugin.zoo.prepare import preparable, prepare
+from tests.field_files import files
 
 ROOT = Path(__file__).parents[2]
 OWN = ["lars-fullmix", "lars-live", "lars-mini", "lars-transcriber", "lars-transcriber-live"]
@@ -167,6 +169,19 @@ def test_without_pytorch_and_without_a_conversion_the_error_says_what_to_do(
 def test_commands_without_networks_need_no_pytorch(packages: Path, tmp_path: Path) -> None:
     for command in (["--help"], ["models", "list"], ["models", "info", "lars-mini"]):
         lars(packages, tmp_path, *command)
+
+
+def test_some_stems_of_a_prepared_model_need_no_pytorch_either(
+    packages: Path, drums: Path, tmp_path: Path
+) -> None:
+    """A network that could leave out the work for the others is run whole."""
+    config, weights = files("bsroformer_stereo", tmp_path)
+    model = convert(None, tmp_path / "music", weights=weights, config=config)
+    prepare(str(model), tmp_path / "prepared")
+    for name, some in {"whole": (), "some": ("--stems", "drums")}.items():
+        lars(packages, tmp_path, "separate", drums, "-o", tmp_path / name, "--model", model, *some)
+    whole, some = (tmp_path / name / "drums" / "drums.wav" for name in ("whole", "some"))
+    np.testing.assert_array_equal(read_audio(some)[0], read_audio(whole)[0])
 
 
 def test_a_broken_preparation_is_left_out_with_a_warning(

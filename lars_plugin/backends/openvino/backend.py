@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.backends.errors import engine_errors
+from lars_plugin.backends.errors import engine_errors, has_torch
 from lars_plugin.backends.openvino.cache import Conversions
 from lars_plugin.backends.openvino.convert import core_inputs, optional
 from lars_plugin.backends.openvino.runtime import (
@@ -117,13 +117,13 @@ class OpenVINOBackend(NotPickled):
 
     def only(self, stems: tuple[int, ...]) -> OpenVINOBackend | None:
         """The network for these stems alone, converted and cached for itself; None where it
-        computes all at once."""
+        computes all at once, and where nothing can be converted: the whole one may be prepared."""
         if self._forks != fork_count():
             self._after_fork()
         with self._lock:
             if stems not in self._narrowed:
                 only = getattr(self._prepost, "only", None)
-                part = None if only is None else only(stems)
+                part = None if only is None or not has_torch() else only(stems)
                 if part is None:
                     return None
                 self._narrowed[stems] = OpenVINOBackend(

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking, ModelConfig
@@ -20,8 +20,9 @@ __all__ = ["OWN_ENTRIES", "Shape", "check_fields", "check_number", "check_whole"
 OWN_ENTRIES = ("stems", "audio_channels", "sample_rate")
 
 
+@dataclass(frozen=True)
 class Shape:
-    """Base of the frozen dataclass that configures a network.
+    """Base of the dataclass, frozen too, that configures a network.
 
     Its fields are the settings under ``network`` in a model's configuration, and ``stems``,
     ``audio_channels`` and, where the network must know it, ``sample_rate``, which the model's own
@@ -46,9 +47,9 @@ class Shape:
         return cls(**{key: own[key] for key in own if key in known}, **config.network)
 
     @classmethod
-    def _known_settings(cls, config: ModelConfig) -> Mapping[str, Any]:
-        """The fields by name, after a check that a configuration names no others."""
-        known: Mapping[str, Any] = getattr(cls, "__dataclass_fields__", {})
+    def _known_settings(cls, config: ModelConfig) -> list[str]:
+        """Names of the fields, after a check that a configuration names no others."""
+        known = [one.name for one in fields(cls)]
         options = [key for key in known if key not in OWN_ENTRIES]
         unknown = [str(key) for key in config.network if key not in options]
         if unknown:
@@ -125,7 +126,7 @@ def check_fields(shape: Shape, title: str, least: Mapping[str, int | None]) -> N
     Raises:
         InputError: one is not.
     """
-    for one in fields(shape):  # type: ignore[arg-type]
+    for one in fields(shape):
         value, name = getattr(shape, one.name), f"{title}: {one.name}"
         if one.type == "bool":
             if not isinstance(value, bool):
