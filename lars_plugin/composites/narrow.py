@@ -40,7 +40,7 @@ def narrowed(model: AnyModel, stems: Sequence[str]) -> AnyModel:
     """The model without the work for other stems, or the same if that spares nothing.
 
     The configuration is the same, because what a network is not shown goes to all stems alike: so
-    each sample of these stems is that of all. The others are silent.
+    each sample of these stems is that of all, but for rounding in OpenVINO. The others are silent.
 
     Args:
         model: no composite.
