@@ -20,7 +20,12 @@ from lars_plugin.errors import DatasetError
 from lars_plugin.midi.mel import BANDS
 from lars_plugin.midi.scoring import Stroke
 from lars_plugin.midi.transcriber import Activations, LarsTranscriber, load_transcriber
-from lars_plugin.networks.transcriber.config import GROUPS, STROKES, TranscriberConfig
+from lars_plugin.networks.transcriber.config import (
+    GROUPS,
+    LEVEL_STEMS,
+    STROKES,
+    TranscriberConfig,
+)
 from lars_plugin.networks.transcriber.network import Transcriber
 from lars_plugin.training.command import add_train_parser
 from lars_plugin.training.data.examples import claim_folder
@@ -160,6 +165,55 @@ def test_a_drum_of_another_kind_is_struck_at_the_same_moments(shards: Path, seed
     assert np.abs(other.levels - plain.levels).max() > 0.1
     assert np.isfinite(other.levels).all()
     np.testing.assert_allclose(other.shares.sum(axis=1).max(), 1, atol=1e-5)
+
+
+def changed(
+    shards: Path, seed: int, stem: str, articulation: str
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """One stroke as a plateau of half a second: its powers before, and as another drum."""
+    powers = np.zeros((len(LEVEL_STEMS), 300, BANDS), np.float32)
+    place = LEVEL_STEMS.index(stem)
+    powers[place, 100:150, 30:40] = 1.0
+    strokes = np.array(
+        [
+            [1.0, STROKES.index((stem, articulation)), 90],
+            [2.0, STROKES.index(("kick", "kick")), 90],
+        ],
+        np.float32,
+    )
+    before = powers.copy()
+    after = remixer(shards, seed=seed)._character(place, powers, strokes)
+    assert strokes[0, 1] == STROKES.index((stem, articulation))  # the given ones stay
+    others = [index for index in range(len(LEVEL_STEMS)) if index != place]
+    np.testing.assert_array_equal(powers[others], before[others])
+    np.testing.assert_array_equal(after[:, 0], strokes[:, 0])
+    return before[place], powers[place], after[:, 1].astype(int).tolist()
+
+
+@pytest.mark.parametrize(("stem", "articulation"), [("hihat", "closed"), ("kick", "kick")])
+def test_another_drum_is_higher_or_lower_and_rings_on_or_dies_away(
+    shards: Path, stem: str, articulation: str
+) -> None:
+    kick, opened = STROKES.index(("kick", "kick")), STROKES.index(("hihat", "open"))
+    lowest, rings, shorter, opens = set(), 0, 0, 0
+    for seed in range(60):
+        _, powers, names = changed(shards, seed, stem, articulation)
+        assert names[1] == kick
+        assert not powers[:100].any()
+        lowest.add(int(np.flatnonzero(powers[110])[0]) - 30)
+        rings += bool(powers[155].any())
+        shorter += bool(powers[149].sum() < 0.7 * powers[110].sum())
+        if names[0] != STROKES.index((stem, articulation)):
+            opens += 1
+            assert names[0] == opened
+            # What is called open still rings a fifth of a second later, at more than -40 dB.
+            assert powers[170].sum() > 1e-4 * powers[110].sum()
+    most = 6 if stem == "hihat" else 2
+    assert min(lowest) == -most
+    assert max(lowest) == most
+    assert shorter > 5
+    assert (rings > 5) == (stem == "hihat")
+    assert 0 < opens < rings if stem == "hihat" else not opens
 
 
 def test_bands_that_are_shifted_lose_what_leaves_the_range() -> None:
