@@ -14,7 +14,7 @@ import soundfile
 from lars_plugin.audio import read_audio
 from lars_plugin.bridge.engine.offers import describe
 from lars_plugin.bridge.local_engine import EngineThread
-from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.errors import (
     AudioFileError,
     BridgeError,
@@ -143,6 +143,22 @@ def test_another_rate_keeps_the_sound_in_its_place_and_the_length_exact(
     np.testing.assert_allclose(heard.T[:, middle], wanted[:, middle], atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 6, limits.MAX_CHANNELS])
+def test_all_channels_are_converted_as_floats_and_a_file_in_the_way_is_replaced(
+    engine: EngineThread, tmp_path: Path, channels: int
+) -> None:
+    wave = np.random.default_rng(1).uniform(-1, 1, (500, channels)).astype(np.float32)
+    source, target = tmp_path / "a.wav", tmp_path / "made.wav"
+    soundfile.write(source, wave, RATE, subtype="FLOAT")
+    target.write_text("in the way")
+    with engine.client() as client:
+        made = client.convert_file(source, target, bits="")
+    assert (made.channels, made.frames) == (channels, 500)
+    assert soundfile.info(target).subtype == "FLOAT"
+    heard, _ = soundfile.read(target, dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(heard, wave)
+
+
 def test_what_cannot_be_converted_is_told_of_and_leaves_no_file(
     engine: EngineThread, tmp_path: Path
 ) -> None:
@@ -150,11 +166,14 @@ def test_what_cannot_be_converted_is_told_of_and_leaves_no_file(
     words.write_text("not audio at all " * 100)
     audio = tmp_path / "a.wav"
     soundfile.write(audio, np.zeros((100, 2)), RATE)
+    many = tmp_path / "many.wav"
+    soundfile.write(many, np.zeros((100, limits.MAX_CHANNELS + 1)), RATE)
     target = tmp_path / "made.wav"
     refused: list[tuple[Path, Path, float, type[LarsError]]] = [
         (words, target, 0.0, AudioFileError),
         (tmp_path / "nowhere.mp3", target, 0.0, AudioFileError),
         (tmp_path, target, 0.0, AudioFileError),
+        (many, target, 0.0, InputError),
         (audio, tmp_path / "made.mp3", 0.0, InputError),
         (audio, target, 44100.5, InputError),
         (audio, target, -1.0, InputError),
@@ -164,8 +183,14 @@ def test_what_cannot_be_converted_is_told_of_and_leaves_no_file(
         for source, wanted, rate, kind in refused:
             with pytest.raises(kind):
                 client.convert_file(source, wanted, sample_rate=rate)
+                assert not target.exists()
         assert client.convert_file(audio, target).frames == 100
-    assert {path.name for path in tmp_path.iterdir()} == {"words.mp3", "a.wav", "made.wav"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "words.mp3",
+        "a.wav",
+        "many.wav",
+        "made.wav",
+    }
 
 
 def test_an_engine_of_version_1_is_not_asked_for_what_it_does_not_know(
