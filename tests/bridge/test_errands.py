@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from lars_plugin.audio import read_audio
-from lars_plugin.bridge.engine.offers import describe
+from lars_plugin.bridge.engine.offers import describe, fetch_weights
 from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.errors import (
@@ -25,6 +25,7 @@ from lars_plugin.errors import (
 )
 from lars_plugin.testing import IdentityModel
 from lars_plugin.zoo import list_models
+from lars_plugin.zoo.registry import find_weights, get_config
 
 RATE = 44100
 
@@ -100,6 +101,31 @@ def test_a_download_tells_how_far_it_is_and_is_cancelled_within_half_a_second(
         with pytest.raises(ModelNotFoundError, match="no model 'other'"):
             client.fetch_model("other")
         client.ping()
+
+
+def test_the_weights_of_all_parts_are_fetched_and_the_last_file_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = ("lars-live", "lars-mini")  # in the package, so already here
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / "config.yaml").write_text(
+        "name: both\narchitecture: ensemble\nsample_rate: 44100\nchannels: 2\n"
+        "license: GPL-3.0-or-later\ndescription: Two models of the package\n"
+        "stems: [kick, snare, toms, hihat, ride, crash]\n"
+        "chunking: {chunk_size: 261120, overlap: 4, convention: msst}\n"
+        f"network: {{models: [{', '.join(parts)}]}}\n"
+    )
+    monkeypatch.setenv("LARS_MODELS_PATH", str(tmp_path))
+    seen: list[tuple[int, int]] = []
+    with (
+        EngineThread({"both": IdentityModel}, fetch=fetch_weights) as engine,
+        engine.client() as client,
+    ):
+        path = client.fetch_model("both", progress=lambda *far: seen.append(far))
+    files = [find_weights(get_config(part)) for part in parts]
+    whole = sum(file.stat().st_size for file in files)
+    assert path == files[-1]
+    assert seen[-1] == (whole, whole)
 
 
 def test_an_engine_with_models_of_its_own_downloads_none() -> None:
