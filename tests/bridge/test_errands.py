@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from lars_plugin.audio import read_audio
-from lars_plugin.bridge.engine.offers import describe
+from lars_plugin.bridge.engine.offers import describe, fetch_weights
 from lars_plugin.bridge.local_engine import EngineThread
-from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.errors import (
     AudioFileError,
     BridgeError,
@@ -25,6 +25,7 @@ from lars_plugin.errors import (
 )
 from lars_plugin.testing import IdentityModel
 from lars_plugin.zoo import list_models
+from lars_plugin.zoo.registry import find_weights, get_config
 
 RATE = 44100
 
@@ -102,6 +103,31 @@ def test_a_download_tells_how_far_it_is_and_is_cancelled_within_half_a_second(
         client.ping()
 
 
+def test_the_weights_of_all_parts_are_fetched_and_the_last_file_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = ("lars-live", "lars-mini")  # in the package, so already here
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / "config.yaml").write_text(
+        "name: both\narchitecture: ensemble\nsample_rate: 44100\nchannels: 2\n"
+        "license: GPL-3.0-or-later\ndescription: Two models of the package\n"
+        "stems: [kick, snare, toms, hihat, ride, crash]\n"
+        "chunking: {chunk_size: 261120, overlap: 4, convention: msst}\n"
+        f"network: {{models: [{', '.join(parts)}]}}\n"
+    )
+    monkeypatch.setenv("LARS_MODELS_PATH", str(tmp_path))
+    seen: list[tuple[int, int]] = []
+    with (
+        EngineThread({"both": IdentityModel}, fetch=fetch_weights) as engine,
+        engine.client() as client,
+    ):
+        path = client.fetch_model("both", progress=lambda *far: seen.append(far))
+    files = [find_weights(get_config(part)) for part in parts]
+    whole = sum(file.stat().st_size for file in files)
+    assert path == files[-1]
+    assert seen[-1] == (whole, whole)
+
+
 def test_an_engine_with_models_of_its_own_downloads_none() -> None:
     with (
         EngineThread({"identity": IdentityModel}) as engine,
@@ -143,6 +169,22 @@ def test_another_rate_keeps_the_sound_in_its_place_and_the_length_exact(
     np.testing.assert_allclose(heard.T[:, middle], wanted[:, middle], atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 6, limits.MAX_CHANNELS])
+def test_all_channels_are_converted_as_floats_and_a_file_in_the_way_is_replaced(
+    engine: EngineThread, tmp_path: Path, channels: int
+) -> None:
+    wave = np.random.default_rng(1).uniform(-1, 1, (500, channels)).astype(np.float32)
+    source, target = tmp_path / "a.wav", tmp_path / "made.wav"
+    soundfile.write(source, wave, RATE, subtype="FLOAT")
+    target.write_text("in the way")
+    with engine.client() as client:
+        made = client.convert_file(source, target, bits="")
+    assert (made.channels, made.frames) == (channels, 500)
+    assert soundfile.info(target).subtype == "FLOAT"
+    heard, _ = soundfile.read(target, dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(heard, wave)
+
+
 def test_what_cannot_be_converted_is_told_of_and_leaves_no_file(
     engine: EngineThread, tmp_path: Path
 ) -> None:
@@ -150,11 +192,14 @@ def test_what_cannot_be_converted_is_told_of_and_leaves_no_file(
     words.write_text("not audio at all " * 100)
     audio = tmp_path / "a.wav"
     soundfile.write(audio, np.zeros((100, 2)), RATE)
+    many = tmp_path / "many.wav"
+    soundfile.write(many, np.zeros((100, limits.MAX_CHANNELS + 1)), RATE)
     target = tmp_path / "made.wav"
     refused: list[tuple[Path, Path, float, type[LarsError]]] = [
         (words, target, 0.0, AudioFileError),
         (tmp_path / "nowhere.mp3", target, 0.0, AudioFileError),
         (tmp_path, target, 0.0, AudioFileError),
+        (many, target, 0.0, InputError),
         (audio, tmp_path / "made.mp3", 0.0, InputError),
         (audio, target, 44100.5, InputError),
         (audio, target, -1.0, InputError),
@@ -164,8 +209,14 @@ def test_what_cannot_be_converted_is_told_of_and_leaves_no_file(
         for source, wanted, rate, kind in refused:
             with pytest.raises(kind):
                 client.convert_file(source, wanted, sample_rate=rate)
+        assert not target.exists()
         assert client.convert_file(audio, target).frames == 100
-    assert {path.name for path in tmp_path.iterdir()} == {"words.mp3", "a.wav", "made.wav"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "words.mp3",
+        "a.wav",
+        "many.wav",
+        "made.wav",
+    }
 
 
 def test_an_engine_of_version_1_is_not_asked_for_what_it_does_not_know(

@@ -71,7 +71,7 @@ class Peer:
 
 @pytest.mark.parametrize("mode", [Open.LIVE, Open.OFFLINE])
 @pytest.mark.parametrize(("rate", "block"), [(44100, 512), (48000, 333)])
-def test_the_hits_are_those_of_lars_midi_live_and_come_before_the_stems_that_follow_them(
+def test_the_hits_are_those_of_lars_midi_live_and_none_comes_late(
     engine: EngineThread, mode: int, rate: int, block: int
 ) -> None:
     wave = drums(rate)
@@ -109,8 +109,47 @@ def test_the_hits_are_those_of_lars_midi_live_and_come_before_the_stems_that_fol
             known = message.position
             marks.append(known)
     assert marks[-1] == start + wave.shape[1]
+    assert all(m.request == 0 for m in peer.got if isinstance(m, messages.Hit | messages.Heard))
     ends = [min(at + block, wave.shape[1]) for at in range(0, wave.shape[1], block)]
     assert marks[:-1] == [start + max(0, end - told.latency) for end in ends]
+    peer.link.close()
+
+
+@pytest.mark.parametrize("mode", [Open.LIVE, Open.OFFLINE])
+def test_heard_comes_before_the_stems_that_its_audio_finishes(
+    engine: EngineThread, mode: int
+) -> None:
+    wave = drums(44100)
+    block = 8192  # longer than the stream is late, so that each finishes stems of its own
+    peer = Peer(engine)
+    opened = peer.ask(Open(mode=mode, model="live", max_block=block), messages.Opened)
+    assert isinstance(opened, messages.Opened)
+    assert opened.latency - opened.buffering_latency < block
+    peer.ask(messages.Hear(on=1), messages.Hearing)
+    peer.play(wave, block)
+    peer.ask(messages.Flush(position=wave.shape[1]), messages.Flushed)
+    heard = finished = 0
+    for message in peer.got:
+        if isinstance(message, messages.Heard):
+            heard += block
+        elif isinstance(message, messages.Stems):
+            finished = message.position + message.frames
+            assert finished <= heard
+    assert finished == wave.shape[1]
+    peer.link.close()
+
+
+def test_after_a_jump_hearing_begins_anew(engine: EngineThread) -> None:
+    wave = drums(44100)
+    peer = Peer(engine)
+    peer.ask(Open(mode=Open.LIVE, model="live", max_block=1000), messages.Opened)
+    peer.ask(messages.Hear(on=1), messages.Hearing)
+    peer.play(wave[:, :50_000], 1000)
+    peer.play(wave, 1000, start=100_000)
+    peer.ask(messages.Flush(position=100_000 + wave.shape[1]), messages.Flushed)
+    hearing = LiveHearing(load_transcriber(TRANSCRIBER), 44100)
+    wanted = [round(hit.time * 44100) for hit in hearing.push(wave) + hearing.flush()]
+    assert [hit.position - 100_000 for hit in peer.hits() if hit.position >= 100_000] == wanted
     peer.link.close()
 
 
@@ -144,5 +183,6 @@ def test_a_rate_that_cannot_be_heard_is_told_of_and_the_stream_goes_on(
     refused = peer.ask(messages.Hear(on=1), messages.Error)
     assert isinstance(refused, messages.Error)
     assert "cannot be heard live" in refused.message
+    assert refused.code == 2
     peer.ask(messages.Stats(), messages.Statistics)
     peer.link.close()

@@ -58,20 +58,30 @@ def test_a_socket_where_none_can_be_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def mounting(mounts: str) -> list[str] | None:
+    """The words before a command that is to see these mounts, which nobody else does; None where
+    the system does not let us mount, or they hide Python or this package."""
+    program = shutil.which("unshare")
+    words = [program or "", "-rm", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+    probe = [*words, sys.executable, "-c", "import lars_plugin"]
+    if program is None or subprocess.run(probe, capture_output=True).returncode:
+        return None
+    return words
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_a_read_only_runtime_folder_is_one_line(tmp_path: Path, there: bool) -> None:
-    program = shutil.which("unshare")
     folder = tmp_path / "mnt"
     folder.mkdir()
     run = folder / "run"
     if there:
         run.mkdir(mode=0o700)
     mount = f'mount --bind "{folder}" "{folder}" && mount -o remount,bind,ro "{folder}"'
-    shell = [program or "", "-rm", "sh", "-c"]
-    if program is None or subprocess.run([*shell, mount], capture_output=True).returncode:
+    words = mounting(mount)
+    if words is None:
         pytest.skip("this system does not let us mount a folder read-only")
     done = subprocess.run(
-        [*shell, f'{mount} && "{sys.executable}" -m lars_plugin serve'],
+        [*words, sys.executable, "-m", "lars_plugin", "serve"],
         env=without_folders(LARS_RUNTIME_DIR=str(run)),
         capture_output=True,
         text=True,
@@ -86,13 +96,24 @@ def test_a_read_only_runtime_folder_is_one_line(tmp_path: Path, there: bool) -> 
 
 
 def test_without_any_runtime_folder_nothing_of_a_library_is_printed(tmp_path: Path) -> None:
-    environment = without_folders(TMPDIR=str(tmp_path))
-    done = serve(environment, "--status")
+    # The folder by the user's number, for once: in a /tmp and a /run/user of the test's own.
+    (tmp_path / "users").mkdir()
+    mounts = f'mount --bind "{tmp_path}" /tmp'
+    if Path("/run/user").is_dir():
+        mounts = f'mount --bind "{tmp_path}/users" /run/user && {mounts}'
+    words = mounting(mounts)
+    if words is None:
+        pytest.skip("this system does not let us mount a /tmp of our own")
+    command = [*words, sys.executable, "-m", "lars_plugin", "serve"]
+    environment = without_folders(TMPDIR="/tmp")
+    done = subprocess.run(
+        [*command, "--status"], env=environment, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("lars: error: no engine is running (")
     assert done.stderr.count("\n") == 1
     with subprocess.Popen(
-        [sys.executable, "-m", "lars_plugin", "serve"],
+        command,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -103,6 +124,7 @@ def test_without_any_runtime_folder_nothing_of_a_library_is_printed(tmp_path: Pa
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert first.startswith("ready ")
+    assert list(tmp_path.glob("lars-*"))
 
 
 def test_an_engine_without_standard_streams_serves_and_ends(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -37,10 +39,18 @@ def _settings_without_engine(folder: Path) -> str:
     return str(folder)
 
 
+# For good: a plugin that pedalboard has loaded lives on in this process, and looks at the settings
+# again and again. Between tests and after the last it must not find the user's, which may let it
+# start an engine; tests/conftest.py does likewise with the user's other folders.
+_own = tempfile.mkdtemp(prefix="lars-tests-")
+atexit.register(shutil.rmtree, _own, ignore_errors=True)
+os.environ["XDG_CONFIG_HOME"] = _settings_without_engine(Path(_own))
+
+
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Plugins find no settings of whoever runs the tests, nor of another test; and no ``lars``
-    that was recorded. They start no engine by themselves."""
+    """Plugins find no settings of another test, and no ``lars`` that was recorded. They start no
+    engine by themselves."""
     with pytest.MonkeyPatch.context() as patch:
         settings = _settings_without_engine(tmp_path_factory.mktemp("config"))
         patch.setenv("XDG_CONFIG_HOME", settings)

@@ -32,6 +32,7 @@ def main(target: Path) -> None:
         song = folder / "drums.wav"
         write_audio(song, drums.sum(), int(drums.sample_rate))
         environment = os.environ | {"LARS_RUNTIME_DIR": str(engine.runtime), "TMPDIR": name}
+        environment.pop("XDG_CONFIG_HOME", None)  # the settings of a new user, in its home
         window = Window(PROGRAM, display, folder / "home", environment)
         try:
             window.answer("ctrl+o", "Load an audio file", song)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from lars_plugin.bridge.discovery import RuntimeFile
+from tests.engines import MARK
 from tests.models import python_path
 
 # What a desktop gives to what it starts.
@@ -48,6 +49,7 @@ def desktop(tmp_path: Path) -> Iterator[dict[str, str]]:
         "XDG_RUNTIME_DIR": str(runtime),
         "PYTHONPATH": python_path(),
         "OMP_NUM_THREADS": "1",
+        MARK: os.environ[MARK],
     }
     described = runtime / "lars" / "engine.json"
     if described.exists():

@@ -146,7 +146,7 @@ class Window:
         )
         # Where JUCE finds zenity or kdialog it asks them for files; here its own dialog is worked.
         own = {"DISPLAY": display, "HOME": str(home), "PATH": "/nonexistent"}
-        hidden = ("XDG_CONFIG_HOME", "WAYLAND_DISPLAY", "ALSA_CONFIG_PATH")
+        hidden = ("XDG_DATA_HOME", "WAYLAND_DISPLAY", "ALSA_CONFIG_PATH")
         kept = {name: value for name, value in environment.items() if name not in hidden}
         self._log = (home / "log").open("wb")
         self.program = subprocess.Popen(

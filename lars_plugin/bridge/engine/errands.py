@@ -13,7 +13,7 @@ from lars_plugin.audio import AudioReader, AudioWriter
 from lars_plugin.bridge.engine.background import BackgroundJob
 from lars_plugin.bridge.engine.jobs import FileJob, check_path, check_source
 from lars_plugin.bridge.engine.model_thread import ModelThread
-from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.bridge.protocol.messages import Message
 from lars_plugin.errors import InputError
 from lars_plugin.model import Wave
@@ -108,6 +108,11 @@ class ConvertJob(BackgroundJob):
         if target.suffix.lower() != ".wav":
             raise InputError(f"CONVERT writes WAV files; {target.name} does not end in .wav")
         with AudioReader(source) as reader:
+            if reader.channels > limits.MAX_CHANNELS:
+                raise InputError(
+                    f"{source.name} has {reader.channels} channels; CONVERT takes at most"
+                    f" {limits.MAX_CHANNELS}"
+                )
             rate = _target_rate(requested.sample_rate, reader.rate)
             with AudioWriter(target, rate, reader.channels, bits=requested.bits or "32f") as writer:
                 frames = self._copy(reader, writer, rate)

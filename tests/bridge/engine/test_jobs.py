@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 
 from lars_plugin.audio import read_audio, write_audio
+from lars_plugin.bridge.client.link import Link
 from lars_plugin.bridge.engine.jobs import check_path
 from lars_plugin.bridge.local_engine import EngineThread
+from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol.codes import exception_of
+from lars_plugin.bridge.protocol.messages import Message
 from lars_plugin.errors import (
     AudioFileError,
     CancelledError,
     ConnectionLostError,
     InputError,
+    LarsError,
     LimitError,
     ModelNotFoundError,
 )
@@ -154,20 +159,43 @@ def test_relative_paths_are_refused() -> None:
 
 
 def test_one_job_per_connection(engine: EngineThread, source: Path) -> None:
-    folder = source.parent
-    with engine.client() as one:
+    assert engine.socket is not None
+    errors: dict[int, LarsError] = {}
 
-        def second(done: int, total: int) -> None:
-            if not seen:
-                seen.append(1)
-                # The same connection cannot ask while it waits, so its bytes are sent by hand.
-                for _ in range(2):
-                    with engine.client() as other:
-                        assert len(other.status()["jobs"]) == 1
+    def receive(message: Message) -> None:
+        if isinstance(message, messages.Error):
+            errors[message.request] = exception_of(message)
 
-        seen: list[int] = []
-        one.separate_file(source, folder / "a", "slow", progress=second)
-        assert seen
+    def job(number: int) -> messages.Job:
+        return messages.Job(
+            request=number,
+            overlap=0.0,
+            model="slow",
+            preset="",
+            bits="",
+            source=str(source),
+            folder=str(source.parent / f"stems {number}"),
+        )
+
+    target = str(source.parent / "made.wav")
+    others = [
+        job(2),
+        messages.Fetch(request=3, model="slow"),
+        messages.Convert(request=4, sample_rate=0.0, bits="", source=str(source), target=target),
+    ]
+    link = Link(engine.socket, "", name="peer", timeout=60.0, receive=receive)
+    link.send(job(1))
+    for other in others:
+        link.send(other)
+    link.wait(lambda: len(errors) == len(others))
+    assert {number: type(error) for number, error in errors.items()} == dict.fromkeys(
+        (2, 3, 4), LimitError
+    )
+    link.send(messages.JobCancel(request=1))
+    link.wait(lambda: 1 in errors)
+    assert isinstance(errors[1], CancelledError)
+    link.close()
+    assert [path.name for path in source.parent.iterdir()] == [source.name]
 
 
 def test_a_job_ends_with_its_connection(engine: EngineThread, source: Path) -> None:
