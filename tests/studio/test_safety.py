@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import stat
 from pathlib import Path
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from lars_plugin.cli import main
 from lars_plugin.studio.names import safe_name
+from lars_plugin.studio.security import Guard, Sessions
 from tests.studio.servers import Client, Server, recording
 
 PATHS = ("/", "/api/state", "/api/events", "/assets/index.js", "/api/jobs/0/samples", "/nothing")
@@ -70,6 +73,32 @@ def test_another_host_name_is_refused(client: Client, host: str) -> None:
 
 def test_localhost_is_this_machine_too(client: Client) -> None:
     assert client.request("GET", "/api/state", Host=f"localhost:{client.port}")[0] == 200
+
+
+@pytest.mark.parametrize(("port", "host", "status"), [
+    (80, "127.0.0.1", 401), (80, "localhost:80", 401), (80, "[::1]", 401), (80, "[::1]:80", 401),
+    (80, "127.0.0.1:81", 421), (80, "[::1]:81", 421), (80, "evil.example", 421), (80, "", 421),
+    (81, "127.0.0.1", 421), (81, "localhost:81", 401), (81, "[::1]", 421),
+])  # fmt: skip
+def test_the_port_may_be_left_out_of_a_host_only_where_browsers_do(
+    tmp_path: Path, port: int, host: str, status: int
+) -> None:
+    async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("no cookie, but it was let in")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    guard = Guard(nothing, Sessions(tmp_path / "sessions.json", "secret"), port)
+    headers = [(b"host", host.encode()), (b"origin", f"http://{host}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/api/state", "headers": headers}
+    asyncio.run(guard(scope, receive, send))
+    assert sent[0]["status"] == status
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
