@@ -68,7 +68,9 @@ export function Lane(props: Props) {
               S
             </button>
             <label class="gain">
-              <span class="hidden">Gain of {name}</span>
+              <span>
+                Gain<span class="hidden"> of {name}</span>
+              </span>
               <input
                 type="range" min={-60} max={12} step={0.5} value={fader.gain}
                 aria-valuetext={`${decibels(fader.gain)} dB`}
@@ -78,9 +80,11 @@ export function Lane(props: Props) {
               <output>{decibels(fader.gain)}</output>
             </label>
             <label class="pan">
-              <span class="hidden">Pan of {name}</span>
+              <span>
+                Pan<span class="hidden"> of {name}</span>
+              </span>
               <input
-                type="range" min={-1} max={1} step={0.05} value={fader.pan} title="Pan"
+                type="range" min={-1} max={1} step={0.05} value={fader.pan}
                 aria-valuetext={side(fader.pan)}
                 onInput={(event) => change({ pan: Number(event.currentTarget.value) })}
                 onDblClick={() => change({ pan: 0 })}
