@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import stat
@@ -15,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from lars_plugin.cli import main
 from lars_plugin.studio.names import safe_name
 from lars_plugin.studio.security import Guard, Sessions
-from tests.studio.servers import Client, Server, recording
+from tests.studio.servers import Client, Server, recording, wait_for
 
 PATHS = ("/", "/api/state", "/api/events", "/assets/index.js", "/api/jobs/0/samples", "/nothing")
 
@@ -224,6 +225,25 @@ def test_two_gigabytes_are_refused_before_they_come(client: Client) -> None:
             answer += piece
     assert b" 413 " in answer.split(b"\r\n")[0]
     assert b"larger than 1024 MiB" in answer
+
+
+def test_no_more_than_four_uploads_come_in_at_once(client: Client, server: Server) -> None:
+    head = (
+        f"POST /api/upload?name=a.wav HTTP/1.1\r\nHost: {client.host}:{client.port}\r\n"
+        f"Origin: {client.address}\r\nCookie: {client.cookie}\r\nContent-Length: 99\r\n\r\n"
+    ).encode()
+    uploads = server.folder / ".studio" / "uploads"
+    before = len(list(uploads.glob("*/*")))
+    with contextlib.ExitStack() as stack:
+        for count in range(1, 5):
+            place = (client.host, client.port)
+            connection = stack.enter_context(socket.create_connection(place, timeout=60))
+            connection.sendall(head)
+            wait_for(lambda count=count: len(list(uploads.glob("*/*"))) == before + count)
+        status, message = client.error("POST", "/api/upload?name=a.wav", b"x")
+        assert (status, message) == (429, "4 files are coming in already; wait for one")
+    wait_for(lambda: len(list(uploads.glob("*/*"))) == before)  # what broke off leaves nothing
+    assert client.error("POST", "/api/upload?name=a.wav", b"x")[0] == 400
 
 
 def test_a_body_without_a_length_is_stopped_at_the_limit(models: Path, tmp_path: Path) -> None:
