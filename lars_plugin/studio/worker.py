@@ -237,7 +237,6 @@ class Worker:
             with AtomicFiles() as files:
                 text = json.dumps({"lanes": job.lanes, **matrix})
                 files.create(cache / "levels.json").write(text.encode())
-            self._ledger.update(job, save=False)
             find(job, self._folders)
             self._ledger.update(job, hits="done", hit_error="")
         except CancelledError:

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { overview as getOverview, peaks, spectrogram, type Overview } from "../api";
 import type { Engine } from "../audio/engine";
+import { heard } from "../audio/mixer";
 import {
   columnsOf, drawHits, drawSpectrogram, drawWave, laneColour, prepared,
 } from "../draw/canvas";
@@ -200,7 +201,7 @@ function Wave({ engine, job, lane, view, hits, frameAt, spectral }: Props & { sp
   const { loop } = engine;
   const part = (frame: number) =>
     Math.min(100, Math.max(0, ((frame - view.start) / (view.end - view.start)) * 100));
-  const silent = lane !== MIXTURE && !audible(engine, lane);
+  const silent = lane !== MIXTURE && !heard(engine.faders, lane);
   const count = hits.length ? `, ${hits.length} hits` : "";
   return (
     <div
@@ -231,10 +232,4 @@ function Wave({ engine, job, lane, view, hits, frameAt, spectral }: Props & { sp
       )}
     </div>
   );
-}
-
-function audible(engine: Engine, lane: string): boolean {
-  const fader = engine.faders.get(lane);
-  const solo = [...engine.faders.values()].some((other) => other.solo);
-  return !!fader && !fader.mute && (!solo || fader.solo);
 }
