@@ -34,7 +34,7 @@ npm:
 		echo "workflows and the Dockerfile are not linted"; fi
 
 studio: $(STAMP) npm
-	@$(BIN)/python scripts/build_studio.py || true
+	@$(BIN)/python scripts/build_studio.py
 
 # Types and style of the page.
 studio-lint: studio

@@ -3,7 +3,8 @@
 
 A build hook of hatchling, so that every wheel and editable installation has the page, and a
 script: ``python scripts/build_studio.py``. What is built already from the same sources stays.
-Without npm the rest of the package is built all the same, and a line says what is missing.
+Without npm, or with one of an older Node.js, the rest of the package is built all the same, and a
+line says what is missing. A build that fails where npm is there is an error.
 """
 
 from __future__ import annotations
@@ -22,10 +23,18 @@ except ImportError:  # run as a script, where hatchling need not be
     BuildHookInterface = object  # type: ignore[assignment,misc]
 
 STAMP = ".built-from"
+OLDEST = 18  # Node.js that Vite needs
 
 
 def build(root: Path) -> str:
-    """Build the page below a checkout; returns a line about what is missing, or nothing."""
+    """Build the page below a checkout.
+
+    Returns:
+        A line about what is missing to build it, or nothing.
+
+    Raises:
+        RuntimeError: the build fails; says why.
+    """
     sources, web = root / "studio", root / "lars_plugin" / "studio" / "web"
     if not (sources / "package-lock.json").is_file():
         return (
@@ -38,10 +47,10 @@ def build(root: Path) -> str:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
         return ""
     npm = shutil.which("npm")
-    if npm is None:
+    if npm is None or _node() < OLDEST:
         return (
-            "no npm: the page of `lars studio` is not built; install Node.js 18 or newer with npm"
-            " and run python scripts/build_studio.py"
+            f"no npm of Node.js {OLDEST} or newer: the page of `lars studio` is not built;"
+            " install it and run python scripts/build_studio.py"
         )
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     commands = [["ci", *quiet], ["run", "--silent", "build", "--", "--logLevel", "warn"]]
@@ -51,9 +60,21 @@ def build(root: Path) -> str:
         )
         if done.returncode:
             reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
-            return f"the page of `lars studio` is not built: npm {command[0]} failed: {reason[0]}"
+            raise RuntimeError(
+                f"the page of `lars studio` is not built: npm {command[0]} failed: {reason[0]}"
+            )
     stamp.write_text(digest, encoding="utf-8")
     return ""
+
+
+def _node() -> int:
+    """The version of Node.js, or 0."""
+    node = shutil.which("node")
+    if node is None:
+        return 0
+    done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    major = done.stdout.strip().removeprefix("v").split(".")[0]
+    return int(major) if major.isdigit() else 0
 
 
 def _digest(sources: Path) -> str:
@@ -79,8 +100,17 @@ class StudioHook(BuildHookInterface):  # type: ignore[type-arg,misc]
             self.app.display_warning(missing)
 
 
+def main(root: Path) -> int:
+    """Build, and say what is missing; the exit code is 1 only where the build fails."""
+    try:
+        missing = build(root)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if missing:
+        print(missing)
+    return 0
+
+
 if __name__ == "__main__":
-    problem = build(Path(__file__).resolve().parents[1])
-    if problem:
-        print(problem)
-        sys.exit(1)
+    sys.exit(main(Path(__file__).resolve().parents[1]))

@@ -22,12 +22,15 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from lars_plugin.batch.jobs import one_line
 from lars_plugin.errors import AudioFileError, InputError, LarsError, ModelNotFoundError
 from lars_plugin.studio.job_routes import job_routes
 from lars_plugin.studio.requests import Answer, read_json
 from lars_plugin.studio.security import Guard, Sessions
 from lars_plugin.studio.settings import JobSettings
 from lars_plugin.studio.studio import Studio
+from lars_plugin.zoo.command import is_here
+from lars_plugin.zoo.registry import get_config
 
 __all__ = ["WEB", "make_app"]
 
@@ -82,7 +85,7 @@ def make_app(studio: Studio, sessions: Sessions, port: int, host: str = "") -> G
 async def _lars_error(_request: Request, error: Exception) -> Response:
     missing = isinstance(error, ModelNotFoundError)
     status = 404 if missing else 400 if isinstance(error, InputError | AudioFileError) else 500
-    return Answer({"error": " ".join(str(error).split())}, status)
+    return Answer({"error": one_line(str(error))}, status)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
@@ -124,7 +127,7 @@ async def _open(request: Request) -> Response:
         try:
             left_out = await run_sync(_studio(request).open, paths, settings)
         except LarsError as failure:
-            error = " ".join(str(failure).split())
+            error = one_line(str(failure))
     token = request.app.state.sessions.new_token()
     url = f"{request.app.state.address}/start?token={token}"
     return Answer({"url": url, "error": error, "left_out": left_out})
@@ -163,5 +166,7 @@ async def _model(request: Request) -> Response:
 
 def _measure(studio: Studio, name: str, preset: str) -> None:
     settings = JobSettings(model=name, preset=preset)
+    if not is_here(get_config(name)):
+        raise InputError(f"the weights of {name} are not here; download them first")
     studio.costs.request(settings.model, settings.preset)
     studio.worker.wake()

@@ -13,6 +13,7 @@ import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from lars_plugin.errors import InputError, LarsError
@@ -140,6 +141,12 @@ def _serve(args: argparse.Namespace, folders: Folders, files: list[str], setting
             await super().startup(sockets)
             instance.write(folders.state)
             _show(f"{app.address}/start?token={sessions.new_token()}", args, "")
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            # Once: stopping is bounded, and after a second signal uvicorn would leave the
+            # application behind, with a traceback.
+            if not self.should_exit:
+                super().handle_exit(sig, frame)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             studio.events.close()  # they would be waited for

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lars_plugin.batch.jobs import one_line
 from lars_plugin.errors import InputError, LarsError
 from lars_plugin.files import AtomicFiles, printable
 from lars_plugin.studio.settings import JobSettings
@@ -194,7 +195,7 @@ class Ledger:
         try:
             self._save()
         except LarsError as error:
-            log.warning("the list of jobs is not saved: %s", " ".join(str(error).split()))
+            log.warning("the list of jobs is not saved: %s", one_line(str(error)))
 
     def _save(self) -> None:
         jobs = [job.to_json() for job in self._jobs.values()]

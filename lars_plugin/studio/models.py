@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lars_plugin.batch.jobs import one_line
 from lars_plugin.errors import CancelledError, InputError, LarsError
 from lars_plugin.model import ModelConfig
 from lars_plugin.studio.costs import Costs
@@ -175,7 +176,7 @@ class Downloads:
         except CancelledError:
             item.status = "cancelled"
         except LarsError as error:
-            item.status, item.error = "failed", " ".join(str(error).split())
+            item.status, item.error = "failed", one_line(str(error))
         except Exception as error:
             log.debug("while downloading %s", item.name, exc_info=True)
             item.status, item.error = "failed", f"internal error: {error!r}"

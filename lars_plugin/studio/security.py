@@ -168,9 +168,11 @@ class Guard:
         )
 
     def _is_ours(self, host: str) -> bool:
-        name, separator, port = host.rpartition(":")
-        if not separator or port != str(self._port):
-            return False
+        name, _, port = host.rpartition(":")
+        if port != str(self._port):
+            if self._port != 80:
+                return False
+            name = host  # browsers leave out the port that HTTP has by itself
         name = name.removeprefix("[").removesuffix("]").lower()
         if name in ("localhost", "127.0.0.1", "::1"):
             return True

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,7 @@ class Studio:
         self.downloads = Downloads(self._tell_download)
         self.uploads = Uploads(self.folders, self.ledger, most_bytes)
         self.worker = Worker(self.ledger, self.folders, self.costs)
+        self._retrying = threading.Lock()
         self.exporting: CapacityLimiter | None = None  # made in the event loop
 
     def start(self) -> None:
@@ -94,31 +96,38 @@ class Studio:
         """Do a job once more, perhaps with other settings.
 
         Raises:
-            InputError: it is at work, or its recording is gone.
+            InputError: it is at work, or does not stop, or its recording is gone.
         """
-        if job.status in ("waiting", "running"):
-            raise InputError(f"{job.name} is waiting or at work; cancel it first")
-        if not self.worker.release(job):
-            raise InputError(f"the hits of {job.name} are being found; try again in a moment")
-        if not Path(job.source).is_file():
-            raise InputError(f"the recording {job.name} is gone; drop it again")
-        self.folders.remove_stems(job)
-        self.ledger.update(
-            job, status="waiting", error="", stems=[], frames=0, hits="none", hit_error="",
-            progress=0.0, left=None, settings=settings or job.settings,
-        )  # fmt: skip
+        with self._retrying:  # from two pages: the second finds it waiting
+            if job.status in ("waiting", "running"):
+                raise InputError(f"{job.name} is waiting or at work; cancel it first")
+            if not Path(job.source).is_file():
+                raise InputError(f"the recording {job.name} is gone; drop it again")
+            if not self._let_go(job):  # its hits are being found
+                raise InputError(f"{job.name} is stopping; try again in a moment")
+            self.folders.remove_stems(job)
+            self.ledger.update(
+                job, status="waiting", error="", stems=[], frames=0, hits="none", hit_error="",
+                progress=0.0, left=None, settings=settings or job.settings,
+            )  # fmt: skip
         self.worker.wake()
 
     def remove(self, job: Job, *, stems: bool) -> bool:
         """Remove a job, when it has stopped; False: that takes too long."""
         self.worker.cancel(job)
+        if not self._let_go(job):
+            return False
+        self.ledger.remove(job)
+        self.folders.remove(job, stems=stems)
+        return True
+
+    def _let_go(self, job: Job) -> bool:
+        """Wait until nothing is done for a job any more; False: that takes too long."""
         deadline = time.monotonic() + _PATIENCE
         while not self.worker.release(job):
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)
-        self.ledger.remove(job)
-        self.folders.remove(job, stems=stems)
         return True
 
     def tell_models(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lars_plugin.audio import AudioReader, AudioWriter
 from lars_plugin.audio.channels import ChannelChoice, channel_places
+from lars_plugin.batch.jobs import one_line
 from lars_plugin.cli.inputs import Found
 from lars_plugin.cli.plan import make_plan
 from lars_plugin.cli.separate import make_separator
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 16
 _TELL = 0.15  # seconds between two words about progress
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds after an error that nobody foresaw
 
 
 class Worker:
@@ -88,14 +90,20 @@ class Worker:
             return False
 
     def _run(self) -> None:
+        said, pause = "", _FIRST_PAUSE
         while not self._ending:
             self._wake.clear()
             try:
                 found = self._next()
-            except Exception:  # a full disk when the ledger is written, say
-                log.exception("a job could not be done; trying again")
-                time.sleep(1.0)
+            except Exception as error:  # foreseen ones end their job; the studio outlives others
+                log.debug("in the studio's worker", exc_info=True)
+                if repr(error) != said:  # once, however often it comes back
+                    said = repr(error)
+                    log.error("internal error, trying again: %s", one_line(said))
+                self._wake.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
+            said, pause = "", _FIRST_PAUSE
             if not found:
                 self._wake.wait()
 
@@ -229,7 +237,6 @@ class Worker:
             with AtomicFiles() as files:
                 text = json.dumps({"lanes": job.lanes, **matrix})
                 files.create(cache / "levels.json").write(text.encode())
-            self._ledger.update(job, save=False)
             find(job, self._folders)
             self._ledger.update(job, hits="done", hit_error="")
         except CancelledError:
@@ -243,7 +250,7 @@ class Worker:
 
 def _line(error: BaseException, job: Job) -> str:
     """An error in the words of whoever dropped the recording, who knows its name only."""
-    text = " ".join(str(error).split())
+    text = one_line(str(error))
     return text.replace(printable(job.source), job.name) if job.uploaded else text
 
 

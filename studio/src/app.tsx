@@ -5,17 +5,25 @@ import { Help } from "./parts/help";
 import { Player } from "./parts/player";
 import { Queue } from "./parts/queue";
 import { SettingsPanel } from "./parts/settings";
-import { remember, remembered, useStore } from "./store";
+import { remember, remembered, store, useStore } from "./store";
+import type { Job } from "./types";
 import { statusText } from "./words";
 
 const THEMES = ["auto", "dark", "light"] as const;
 type Theme = (typeof THEMES)[number];
+const SYSTEM = window.matchMedia("(prefers-color-scheme: light)");
 
 export function App() {
-  const store = useStore();
+  useStore();
   const [theme, setTheme] = useState<Theme>(remembered<Theme>("theme") ?? "auto");
+  const [light, setLight] = useState(SYSTEM.matches);
+  useEffect(() => {
+    const listen = () => setLight(SYSTEM.matches);
+    SYSTEM.addEventListener("change", listen);
+    return () => SYSTEM.removeEventListener("change", listen);
+  }, []);
   // Here rather than in an effect: the lanes are drawn in its colours by the same render.
-  document.documentElement.dataset.theme = theme;
+  document.documentElement.dataset.theme = theme !== "auto" ? theme : light ? "light" : "dark";
   useEffect(() => remember("theme", theme), [theme]);
   const job = store.job;
   const playable = job && job.frames > 0;
@@ -55,7 +63,7 @@ export function App() {
           {playable ? (
             <Player key={`${job.id} ${job.stems.join()} ${job.frames}`} job={job} />
           ) : (
-            <Welcome text={job ? `${job.name}: ${statusText(job)}` : ""} />
+            <Welcome text={job ? `${job.name}: ${statusText(job)}` : ""} other={store.playable} />
           )}
         </div>
       </main>
@@ -73,7 +81,7 @@ export function App() {
   );
 }
 
-function Welcome({ text }: { text: string }) {
+function Welcome({ text, other }: { text: string; other: Job | undefined }) {
   return (
     <section class="card welcome" aria-label="Player">
       <div class="bars" aria-hidden="true">
@@ -82,6 +90,11 @@ function Welcome({ text }: { text: string }) {
         ))}
       </div>
       <p>{text || "Drop a recording of drums here. Its drums come apart, and nothing leaves this machine."}</p>
+      {other && (
+        <button type="button" onClick={() => store.select(other.id)}>
+          Listen to {other.name} meanwhile
+        </button>
+      )}
     </section>
   );
 }

@@ -41,6 +41,11 @@ class Store {
     return this.snapshot?.jobs.find((job) => job.id === this.selected);
   }
 
+  /** The newest recording that can be played. */
+  get playable(): Job | undefined {
+    return this.snapshot?.jobs.findLast((job) => job.frames > 0);
+  }
+
   connect(): void {
     const source = new EventSource("/api/events");
     const on = <T>(kind: string, take: (data: T) => void) =>
@@ -88,7 +93,9 @@ class Store {
     const at = jobs.findIndex((other) => other.id === job.id);
     this.snapshot.jobs = at < 0 ? [...jobs, job] : jobs.map((old, i) => (i === at ? job : old));
     const shown = this.job;
-    if (!shown || (at < 0 && shown.status !== "done")) this.select(job.id);
+    // A new one takes the place of what has come to nothing, not of what plays or will soon.
+    const over = shown?.status === "failed" || shown?.status === "cancelled";
+    if (!shown || (at < 0 && over)) this.select(job.id);
   }
 
   select(id: string): void {

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from lars_plugin.model import Chunking
 from tests.models import config, model_folder
-from tests.studio.servers import Client, Server
+from tests.studio.pages import Studio, browser, choose, drop, need_page, new_address, ready
+from tests.studio.servers import SECONDS, Client, Server, recording
+
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @pytest.fixture(scope="session")
@@ -28,17 +33,53 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One studio for all tests that need none of their own."""
-    server = Server(tmp_path_factory.mktemp("studio") / "LARS", models)
-    try:
+    """One studio for all tests of a file that need none of their own: a page opens with the
+    newest job that it finds."""
+    with contextlib.closing(Server(tmp_path_factory.mktemp("studio") / "LARS", models)) as server:
         yield server
-    finally:
-        server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(server: Server) -> Client:
     """A signed-in client of it."""
     return Client(server)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    need_page()
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recording(tmp_path_factory.mktemp("songs") / "page.wav", 3.0)
+
+
+@pytest.fixture(scope="module")
+def studio(chromium: Browser, server: Server, song: Path) -> Iterator[Studio]:
+    """A page on which a recording was dropped, which is done."""
+    studio = Studio(chromium, new_address(server))
+    choose(studio.page, "tiny")
+    drop(studio.page, song)
+    ready(studio.page, "page.wav", hits=True)
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def page(studio: Studio) -> Iterator[Page]:
+    """The page as a new one: nothing plays, all faders where they begin."""
+    yield studio.page
+    studio.page.evaluate("""() => {
+        const engine = window.larsStudio;
+        if (engine.playing) engine.pause();
+        engine.setLoop(null);
+        engine.setOriginal(false);
+        for (const stem of engine.job.stems)
+            engine.change(stem, { gain: 0, pan: 0, mute: false, solo: false });
+        engine.seek(0);
+    }""")

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from lars_plugin.studio.app import WEB
@@ -134,3 +137,21 @@ def new_address(server: Server) -> str:
     url = hand_over(server.folder / ".studio" / "server.json", [], {})
     assert url is not None
     return url
+
+
+def stems(server: Server, page: Page) -> dict[str, NDArray[np.float64]]:
+    """The stems of the recording that the page shows."""
+    folder = page.evaluate("window.larsStudio.job.folder")
+    names = page.evaluate("window.larsStudio.job.stems")
+    paths = {name: server.folder / folder / f"{name}.wav" for name in names}
+    return {name: soundfile.read(path)[0].T for name, path in paths.items()}
+
+
+def render(page: Page, start: int, length: int) -> NDArray[np.float64]:
+    """What the page would play of some frames."""
+    waves = page.evaluate(
+        """async ([start, length]) =>
+            (await window.larsStudio.render(start, length)).map((wave) => Array.from(wave))""",
+        [start, length],
+    )
+    return np.array(waves)

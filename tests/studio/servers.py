@@ -79,9 +79,11 @@ class Server:
             raise AssertionError("".join(self.said))
         self.address = self.url.split("/start")[0]
 
-    def interrupt(self) -> int:
-        """Ctrl-C; the exit code."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, times: int = 1) -> int:
+        """Ctrl-C, perhaps impatiently; the exit code."""
+        for _ in range(times):
+            self.process.send_signal(signal.SIGINT)
+            time.sleep(0.03)  # or the system makes one of two
         code = self.process.wait(SECONDS)
         assert self.process.stdout is not None
         self.said += self.process.stdout.readlines()

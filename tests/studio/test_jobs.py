@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from lars_plugin.errors import LarsError
+from lars_plugin.studio.costs import Costs
+from lars_plugin.studio.folders import Folders
 from lars_plugin.studio.ledger import Job, Ledger
 from lars_plugin.studio.settings import JobSettings
+from lars_plugin.studio.worker import Worker
 from tests.studio.servers import Client, Server, recording, wait_for
 
 
@@ -88,6 +93,53 @@ def test_two_pages_see_the_same(client: Client, tmp_path: Path) -> None:
             if kind == "job" and data["id"] == job["id"] and data["status"] == "done":
                 break
         stream.close()
+
+
+def test_a_second_interrupt_does_not_disturb_the_first(models: Path, tmp_path: Path) -> None:
+    with contextlib.closing(Server(tmp_path / "LARS", models)) as server:
+        events = Client(server).events()
+        next(events)
+        assert server.interrupt(times=2) == 0
+        assert server.said[1:] == ["stopped; waiting jobs go on with the next lars studio\n"]
+        state = json.loads((tmp_path / "LARS" / ".studio" / "server.json").read_text())
+        assert state["control"] == ""
+
+
+def test_a_job_whose_hits_are_being_found_is_done_again(client: Client, tmp_path: Path) -> None:
+    events = client.events()
+    job = client.upload(recording(tmp_path / "again.wav", 20.0), model="tiny")
+    for kind, data in events:
+        if kind == "job" and data["id"] == job["id"] and data["hits"] == "running":
+            break
+    client.post(f"/api/jobs/{job['id']}/retry", {"settings": {"model": "tiny", "residual": True}})
+    events.close()
+    done = client.wait(job["id"], hits="done")
+    assert done["stems"][-1] == "residual"
+
+
+def test_an_error_that_keeps_coming_back_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def broken(_worker: Worker) -> bool:
+        tries.append(1)
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr(Worker, "_next", broken)
+    folders = Folders(tmp_path / "LARS")
+    ledger = Ledger(folders.jobs, lambda _: None)
+    worker = Worker(ledger, folders, Costs(tmp_path / "costs.json", lambda: None))
+    worker.start()
+    try:
+        for count in range(1, 4):
+            wait_for(lambda count=count: len(tries) >= count)
+            worker.wake()
+    finally:
+        worker.stop()
+    (record,) = [item for item in caplog.records if item.levelno >= logging.WARNING]
+    assert "ZeroDivisionError" in record.getMessage()
+    assert record.exc_info is None
 
 
 @pytest.mark.parametrize("how", ["kill", "interrupt"])

@@ -50,6 +50,12 @@ def test_what_a_model_costs_is_measured_once(client: Client) -> None:
     assert client.error("POST", "/api/models/tiny/burn", b"")[0] == 404
 
 
+def test_a_model_that_is_not_here_is_not_measured(client: Client) -> None:
+    status, message = client.error("POST", "/api/models/htdemucs/measure", b"")
+    assert (status, message) == (400, "the weights of htdemucs are not here; download them first")
+    assert client.json("/api/state")["downloads"] == []
+
+
 def test_costs_are_kept_and_short_jobs_do_not_count(tmp_path: Path) -> None:
     changes: list[int] = []
     costs = Costs(tmp_path / "costs.json", lambda: changes.append(1))

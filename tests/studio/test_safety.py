@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
 import stat
 from pathlib import Path
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from lars_plugin.cli import main
 from lars_plugin.studio.names import safe_name
-from tests.studio.servers import Client, Server, recording
+from lars_plugin.studio.security import Guard, Sessions
+from tests.studio.servers import Client, Server, recording, wait_for
 
 PATHS = ("/", "/api/state", "/api/events", "/assets/index.js", "/api/jobs/0/samples", "/nothing")
 
@@ -70,6 +74,32 @@ def test_another_host_name_is_refused(client: Client, host: str) -> None:
 
 def test_localhost_is_this_machine_too(client: Client) -> None:
     assert client.request("GET", "/api/state", Host=f"localhost:{client.port}")[0] == 200
+
+
+@pytest.mark.parametrize(("port", "host", "status"), [
+    (80, "127.0.0.1", 401), (80, "localhost:80", 401), (80, "[::1]", 401), (80, "[::1]:80", 401),
+    (80, "127.0.0.1:81", 421), (80, "[::1]:81", 421), (80, "evil.example", 421), (80, "", 421),
+    (81, "127.0.0.1", 421), (81, "localhost:81", 401), (81, "[::1]", 421),
+])  # fmt: skip
+def test_the_port_may_be_left_out_of_a_host_only_where_browsers_do(
+    tmp_path: Path, port: int, host: str, status: int
+) -> None:
+    async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("no cookie, but it was let in")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    guard = Guard(nothing, Sessions(tmp_path / "sessions.json", "secret"), port)
+    headers = [(b"host", host.encode()), (b"origin", f"http://{host}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/api/state", "headers": headers}
+    asyncio.run(guard(scope, receive, send))
+    assert sent[0]["status"] == status
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
@@ -195,6 +225,25 @@ def test_two_gigabytes_are_refused_before_they_come(client: Client) -> None:
             answer += piece
     assert b" 413 " in answer.split(b"\r\n")[0]
     assert b"larger than 1024 MiB" in answer
+
+
+def test_no_more_than_four_uploads_come_in_at_once(client: Client, server: Server) -> None:
+    head = (
+        f"POST /api/upload?name=a.wav HTTP/1.1\r\nHost: {client.host}:{client.port}\r\n"
+        f"Origin: {client.address}\r\nCookie: {client.cookie}\r\nContent-Length: 99\r\n\r\n"
+    ).encode()
+    uploads = server.folder / ".studio" / "uploads"
+    before = len(list(uploads.glob("*/*")))
+    with contextlib.ExitStack() as stack:
+        for count in range(1, 5):
+            place = (client.host, client.port)
+            connection = stack.enter_context(socket.create_connection(place, timeout=60))
+            connection.sendall(head)
+            wait_for(lambda count=count: len(list(uploads.glob("*/*"))) == before + count)
+        status, message = client.error("POST", "/api/upload?name=a.wav", b"x")
+        assert (status, message) == (429, "4 files are coming in already; wait for one")
+    wait_for(lambda: len(list(uploads.glob("*/*"))) == before)  # what broke off leaves nothing
+    assert client.error("POST", "/api/upload?name=a.wav", b"x")[0] == 400
 
 
 def test_a_body_without_a_length_is_stopped_at_the_limit(models: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The transport: one AudioContext, pieces of all lanes scheduled ahead of the clock.
 import { levels } from "../api";
-import { MIXTURE, lanesOf, type Job, type Levels } from "../types";
+import { lanesOf, type Job, type Levels } from "../types";
 import { BLOCK, Blocks } from "./blocks";
 import { Mixer, matching, type Fader } from "./mixer";
 import { Run, pieceAt, type Loop } from "./schedule";
@@ -235,6 +235,3 @@ const pause = (milliseconds: number) =>
   new Promise<void>((resolve) => {
     setTimeout(resolve, milliseconds);
   });
-
-/** Is there anything but the original to hear? */
-export const hasStems = (job: Job) => job.stems.some((stem) => stem !== MIXTURE);

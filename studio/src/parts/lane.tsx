@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { overview as getOverview, peaks, spectrogram, type Overview } from "../api";
 import type { Engine } from "../audio/engine";
+import { heard } from "../audio/mixer";
 import {
   columnsOf, drawHits, drawSpectrogram, drawWave, laneColour, prepared,
 } from "../draw/canvas";
@@ -68,7 +69,9 @@ export function Lane(props: Props) {
               S
             </button>
             <label class="gain">
-              <span class="hidden">Gain of {name}</span>
+              <span>
+                Gain<span class="hidden"> of {name}</span>
+              </span>
               <input
                 type="range" min={-60} max={12} step={0.5} value={fader.gain}
                 aria-valuetext={`${decibels(fader.gain)} dB`}
@@ -78,9 +81,11 @@ export function Lane(props: Props) {
               <output>{decibels(fader.gain)}</output>
             </label>
             <label class="pan">
-              <span class="hidden">Pan of {name}</span>
+              <span>
+                Pan<span class="hidden"> of {name}</span>
+              </span>
               <input
-                type="range" min={-1} max={1} step={0.05} value={fader.pan} title="Pan"
+                type="range" min={-1} max={1} step={0.05} value={fader.pan}
                 aria-valuetext={side(fader.pan)}
                 onInput={(event) => change({ pan: Number(event.currentTarget.value) })}
                 onDblClick={() => change({ pan: 0 })}
@@ -196,7 +201,7 @@ function Wave({ engine, job, lane, view, hits, frameAt, spectral }: Props & { sp
   const { loop } = engine;
   const part = (frame: number) =>
     Math.min(100, Math.max(0, ((frame - view.start) / (view.end - view.start)) * 100));
-  const silent = lane !== MIXTURE && !audible(engine, lane);
+  const silent = lane !== MIXTURE && !heard(engine.faders, lane);
   const count = hits.length ? `, ${hits.length} hits` : "";
   return (
     <div
@@ -227,10 +232,4 @@ function Wave({ engine, job, lane, view, hits, frameAt, spectral }: Props & { sp
       )}
     </div>
   );
-}
-
-function audible(engine: Engine, lane: string): boolean {
-  const fader = engine.faders.get(lane);
-  const solo = [...engine.faders.values()].some((other) => other.solo);
-  return !!fader && !fader.mute && (!solo || fader.solo);
 }

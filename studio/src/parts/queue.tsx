@@ -3,6 +3,7 @@ import { cancelJob, removeJob, retryJob } from "../api";
 import { store, useStore, type Upload } from "../store";
 import type { Job } from "../types";
 import { statusText } from "../words";
+import { Bar } from "./bar";
 
 export function Queue() {
   const { snapshot, uploads } = useStore();
@@ -19,17 +20,6 @@ export function Queue() {
         ))}
       </ul>
     </section>
-  );
-}
-
-function Bar({ part, label }: { part: number; label: string }) {
-  return (
-    <div
-      class="bar" role="progressbar" aria-label={label} aria-valuemin={0} aria-valuemax={100}
-      aria-valuenow={Math.floor(part * 100)}
-    >
-      <i style={{ width: `${part * 100}%` }} />
-    </div>
   );
 }
 

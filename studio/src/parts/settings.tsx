@@ -5,6 +5,7 @@ import { cancelDownload, downloadModel, measure } from "../api";
 import { store, useStore } from "../store";
 import type { Download, Model } from "../types";
 import { cost, laneName, megabytes, presetName } from "../words";
+import { Bar } from "./bar";
 
 export function SettingsPanel() {
   const { snapshot, settings } = useStore();
@@ -113,12 +114,7 @@ function Progress({ item }: { item: Download }) {
   const part = item.total ? item.done / item.total : 0;
   return (
     <div class="get">
-      <div
-        class="bar" role="progressbar" aria-label={`Download of ${item.name}`} aria-valuemin={0}
-        aria-valuemax={100} aria-valuenow={Math.floor(part * 100)}
-      >
-        <i style={{ width: `${part * 100}%` }} />
-      </div>
+      <Bar part={part} label={`Download of ${item.name}`} />
       <span class="note">
         {megabytes(item.done)}
         {item.total ? ` of ${megabytes(item.total)}` : ""}
