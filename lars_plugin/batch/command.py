@@ -103,6 +103,7 @@ def run_batch(args: argparse.Namespace) -> int:
         raise InputError("nothing to do: give files, folders, patterns, URLs or a manifest")
     if args.piece_minutes < 0 or args.cpus_per_worker < 0 or args.gpus_per_worker < 0:
         raise InputError("--piece-minutes, --cpus-per-worker and --gpus-per-worker are 0 or more")
+    from lars_plugin.batch.inputs import check_apart
     from lars_plugin.batch.ledger import Ledger
     from lars_plugin.batch.lock import only_run
 
@@ -110,6 +111,7 @@ def run_batch(args: argparse.Namespace) -> int:
     if args.resume and not path.exists():
         raise InputError(f"there is no ledger {path}; leave out --resume, or give --ledger")
     _complete(args)
+    check_apart(args.inputs, args.out)
     with only_run(path), Ledger(path) as ledger:
         return _run(args, ledger, path)
 
