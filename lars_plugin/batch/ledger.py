@@ -277,9 +277,10 @@ class Ledger:
              json.dumps(result.warnings), time.time(), result.key),
         )  # fmt: skip
         self._base.execute("DELETE FROM pieces WHERE file = ?", (result.key,))
+        self._base.execute("DELETE FROM scores WHERE file = ?", (result.key,))
         if result.scores:
             self._base.executemany(
-                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?)",
+                "INSERT INTO scores VALUES (?, ?, ?)",
                 ((result.key, str(row["stem"]), json.dumps(row)) for row in result.scores),
             )
 
@@ -381,8 +382,11 @@ class Ledger:
         )
 
     def score_rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of evaluations, in the order of the files."""
-        for (row,) in self._base.execute("SELECT row FROM scores ORDER BY file, rowid"):
+        """Rows of evaluations of this run's files that are done, in their order."""
+        for (row,) in self._base.execute(
+            "SELECT row FROM scores JOIN files f ON f.id = file"
+            " WHERE f.listed AND f.state = 'done' ORDER BY file, scores.rowid"
+        ):
             yield json.loads(row)
 
 

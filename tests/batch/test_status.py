@@ -165,6 +165,24 @@ def test_clips_are_scored_as_evaluate_scores_them(
     assert len(rows("e.csv")) > 2
 
 
+def test_scores_are_of_the_files_of_this_run(inline: Batch, tmp_path: Path) -> None:
+    for clip in ("one", "two"):
+        for index, stem in enumerate(("kick", "snare", "mix")):
+            noise(f"clips/{clip}/{stem}.wav", 0.5, seed=index)
+
+    def scored() -> set[tuple[str, str]]:
+        text = (tmp_path / "o/scores.csv").read_text().splitlines()
+        return {(row["clip"], row["stem"]) for row in csv.DictReader(text)}
+
+    assert inline("clips/*/mix.wav", "--evaluate").code == 0
+    everything = scored()
+    assert {clip for clip, _ in everything} == {"one", "two"}
+    assert inline("clips/two/mix.wav", "--evaluate", "--stems", "kick").code == 0
+    assert ("two", "snare") in everything
+    assert {stem for _, stem in scored()} < {stem for _, stem in everything}
+    assert {clip for clip, _ in scored()} == {"two"}
+
+
 def test_clips_without_true_stems_are_told(inline: Batch) -> None:
     noise("in/a.wav")
     run = inline("in", "--evaluate")

@@ -149,6 +149,24 @@ def test_a_ledger_of_other_remote_outputs_is_not_believed(inline: Batch) -> None
     assert inline("in", "--ledger", "two.sqlite").code == 2
 
 
+def test_a_worker_without_a_temporary_folder_says_so_of_its_file(
+    inline: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise("in/a.wav", 0.1)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    run = inline("in")
+    assert run.code == 1
+    assert "No such file or directory" in run.err
+    assert states(tmp_path / "o") == {"a.wav": "failed"}
+
+
+@pytest.mark.parametrize("option", ["--piece-minutes", "--cpus-per-worker", "--memory-per-worker"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "x"])
+def test_amounts_are_0_or_more(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["batch", "in", f"{option}={value}"]) == 2
+    assert f"argument {option}: " in capsys.readouterr().err
+
+
 def test_outputs_in_a_place_that_needs_a_package_are_refused_before_the_run(
     inline: Batch, tmp_path: Path
 ) -> None:
