@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from lars_plugin.errors import BridgeError, InputError
 
-__all__ = ["connect", "import_ray", "room_for", "run_on_workers"]
+__all__ = ["connect", "import_ray", "reason_of", "room_for", "run_on_workers"]
 
 Item = TypeVar("Item")
 
@@ -60,6 +60,13 @@ def connect(address: str) -> Any:
             " --head`, or give --address"
         ) from error
     return ray
+
+
+def reason_of(error: Exception) -> str:
+    """One of Ray's errors in one line: of a traceback, what was raised there."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    traceback = any(line.startswith("File ") for line in lines)
+    return (lines[-1] if traceback else " ".join(lines))[:300]
 
 
 def room_for(ray: Any, wanted: Mapping[str, float]) -> int:

@@ -8,6 +8,7 @@ else a command allows.
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from lars_plugin.backends.choice import BACKENDS, PRECISION_CHOICES
@@ -19,6 +20,7 @@ __all__ = [
     "add_device_option",
     "add_model_option",
     "add_preset_options",
+    "amount",
     "count",
     "name_list",
 ]
@@ -40,6 +42,18 @@ def count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number
+
+
+def amount(text: str) -> float:
+    """The type of an option that takes so much of something: 0 or more.
+
+    Raises:
+        argparse.ArgumentTypeError, ValueError: it is not.
+    """
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
     return number
 
 
@@ -102,7 +116,7 @@ def add_cluster_options(group: Any) -> None:
     add("--address", default="auto", metavar="ADDRESS",
         help="of the Ray cluster: auto, HOST:PORT, ray://HOST:10001, or local for one of its own"
         " (default: %(default)s)")  # fmt: skip
-    add("--cpus-per-worker", type=float, default=1.0, metavar="X",
+    add("--cpus-per-worker", type=amount, default=1.0, metavar="X",
         help="with Ray (default: %(default)s)")  # fmt: skip
-    add("--gpus-per-worker", type=float, default=0.0, metavar="X",
+    add("--gpus-per-worker", type=amount, default=0.0, metavar="X",
         help="with Ray (default: %(default)s)")  # fmt: skip

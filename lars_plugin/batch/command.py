@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lars_plugin.batch.settings import add_recording_options
 from lars_plugin.errors import InputError
-from lars_plugin.options import add_cluster_options, count
+from lars_plugin.options import add_cluster_options, amount, count
 
 if TYPE_CHECKING:
     from lars_plugin.batch.driver import Told
@@ -73,9 +73,9 @@ def add_batch_parser(subparsers: Any) -> None:
         help="workers (default: one for each core as far as half of the memory goes; with ray, as"
         " many as the cluster has room for)")  # fmt: skip
     add_cluster_options(where)
-    add("--memory-per-worker", type=float, metavar="GB",
+    add("--memory-per-worker", type=amount, metavar="GB",
         help="with ray: what a worker is given of a node's memory")  # fmt: skip
-    add("--piece-minutes", type=float, default=10.0, metavar="M",
+    add("--piece-minutes", type=amount, default=10.0, metavar="M",
         help="separate recordings of twice this length or more in pieces, where that changes no"
         " sample; 0: never (default: %(default)s)")  # fmt: skip
     add = parser.add_argument_group("ledger").add_argument
@@ -101,8 +101,7 @@ def run_batch(args: argparse.Namespace) -> int:
         return _print_status(ledger_path(args.status, args.ledger), as_json=args.json)
     if not args.inputs:
         raise InputError("nothing to do: give files, folders, patterns, URLs or a manifest")
-    if args.piece_minutes < 0 or args.cpus_per_worker < 0 or args.gpus_per_worker < 0:
-        raise InputError("--piece-minutes, --cpus-per-worker and --gpus-per-worker are 0 or more")
+    from lars_plugin.batch.inputs import check_apart
     from lars_plugin.batch.ledger import Ledger
     from lars_plugin.batch.lock import only_run
 
@@ -110,6 +109,7 @@ def run_batch(args: argparse.Namespace) -> int:
     if args.resume and not path.exists():
         raise InputError(f"there is no ledger {path}; leave out --resume, or give --ledger")
     _complete(args)
+    check_apart(args.inputs, args.out)
     with only_run(path), Ledger(path) as ledger:
         return _run(args, ledger, path)
 

@@ -69,18 +69,21 @@ class _Run:
         """Until nothing waits and nobody works."""
         finished = False
         try:
-            while self._fill() or self._busy:
+            while self._fill():
                 self._beat()
                 for event in self._engine.events(0.2):
                     self._take(event)
             finished = True
         finally:
-            # On an error, Ctrl-C included, what is at work is cancelled and waits again.
-            for event in self._engine.close(stop=not finished):
-                self._take(event)
-            for job in self._busy.values():
-                self._ledger.give_back(job)
-            self._ledger.commit()
+            # On an error, Ctrl-C included, what is at work is cancelled and waits again; also
+            # where a second Ctrl-C does not let workers end.
+            try:
+                for event in self._engine.close(stop=not finished):
+                    self._take(event)
+            finally:
+                for job in self._busy.values():
+                    self._ledger.give_back(job)
+                self._ledger.commit()
 
     def _tell(self, news: Told) -> None:
         """Say what the ledger has: what was said survives the end of this process."""
@@ -88,7 +91,7 @@ class _Run:
         self._report(news)
 
     def _fill(self) -> bool:
-        """Keep the workers busy; whether there is or will be more to do."""
+        """Keep the workers busy; whether something is at work or will be."""
         free = self._engine.free()
         while free > 0:
             if not self._next:
@@ -102,7 +105,7 @@ class _Run:
             self._ledger.begun(job, self._engine.submit(job))
             free -= 1
         self._ledger.commit()
-        return bool(self._next) or self._ledger.waiting()[0] > 0 if not self._busy else True
+        return bool(self._busy or self._next) or self._ledger.waiting()[0] > 0
 
     def _beat(self) -> None:
         now = time.monotonic()

@@ -240,7 +240,7 @@ def _main(args: argparse.Namespace, shares: int, pipe: Connection) -> None:
     threading.Thread(target=_follow_parent, args=(worker.stop,), daemon=True).start()
     try:
         pipe.send(Ready(worker.name, worker.warm()))
-    except Exception as error:
+    except Exception as error:  # the driver ends the run with it
         text = str(error) if isinstance(error, LarsError) else repr(error)
         pipe.send(Broken(kind_of(error), one_line(text)))
         return

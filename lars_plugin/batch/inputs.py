@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +25,9 @@ from lars_plugin.batch.settings import Settings
 from lars_plugin.cli.inputs import find_inputs
 from lars_plugin.errors import InputError, LarsError, ModelError
 
-__all__ = ["Missing", "find_items"]
+__all__ = ["Missing", "check_apart", "find_items"]
+
+log = logging.getLogger(__name__)
 
 
 class Missing(NamedTuple):
@@ -32,6 +35,37 @@ class Missing(NamedTuple):
 
     name: str
     error: str
+
+
+def check_apart(names: Sequence[str], output: str) -> None:
+    """Find out before the run whether the output folder is or holds an input folder, or holds all
+    inputs: what lies in it is not an input.
+
+    Args:
+        names: as they were given; rows of manifests are not looked at.
+        output: folder or URL of the outputs.
+
+    Raises:
+        InputError: says which.
+    """
+    if is_remote(output):
+        return
+    within = []
+    for name in names:
+        if is_remote(name) or Path(name).suffix.lower() in MANIFESTS:
+            continue
+        path = local_form(name)
+        if not os.path.lexists(path) and glob.has_magic(path):
+            path = os.path.abspath(literal_folder(path))
+        folder = os.path.isdir(path)
+        if _inside(path if folder else os.path.dirname(os.path.abspath(path)), output):
+            within.append(name)
+            if folder or len(within) == len(names):
+                first = name if folder else within[0]
+                raise InputError(
+                    f"{printable(first)} lies in the output folder {printable(output)}, where"
+                    " nothing is an input; choose another -o folder"
+                )
 
 
 def find_items(names: Sequence[str], output: str, settings: Settings) -> Iterator[Item | Missing]:
@@ -69,15 +103,21 @@ def _local(names: Sequence[str], output: str, settings: Settings) -> Iterator[It
     # What a pattern found keeps the folders that the pattern left open.
     patterns = [name for name in names if glob.has_magic(name) and not os.path.lexists(name)]
     roots = sorted({os.path.abspath(literal_folder(name)) for name in patterns}, key=len)
+    left_out = 0
     for found in find_inputs(names, folder):
         if found.error:
             yield Missing(os.fspath(found.path), found.error)
             continue
         path = os.path.abspath(found.path)
+        if not found.named and not is_remote(output) and _inside(os.path.dirname(path), output):
+            left_out += 1  # a pattern finds stems of an earlier run, as a folder does not
+            continue
         root = os.path.abspath(found.root or found.path.parent)
         if found.root is None and not found.named:
             root = next((r for r in roots[::-1] if path.startswith(os.path.join(r, ""))), root)
         yield _item(path, root, "{}", digest, output)
+    if left_out:
+        log.warning("%d files are left out: they lie in the output folder", left_out)
 
 
 def _of_manifest(path: Path, output: str, settings: Settings) -> Iterator[Item | Missing]:

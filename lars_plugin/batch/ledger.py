@@ -28,6 +28,18 @@ from lars_plugin.files import printable
 __all__ = ["Item", "Ledger", "ledger_failure"]
 
 
+# By words of SQLite's messages: codes of errors come with Python 3.11.
+_CAUSES = {
+    "not a database": "it is something else, or damaged; move it away, or give another --ledger",
+    "malformed": "it is damaged; move it away, or give another --ledger",
+    "disk is full": "the disk is full; free some space",
+    "readonly": "it or its folder is read-only; change that, or give another --ledger",
+    "unable to open": "the system does not let it be opened; look at its folder's permissions, or"
+    " give another --ledger",
+    "locked": "another program has it open; close that",
+}
+
+
 class Ledger:
     """The table of a run.
 
@@ -265,9 +277,10 @@ class Ledger:
              json.dumps(result.warnings), time.time(), result.key),
         )  # fmt: skip
         self._base.execute("DELETE FROM pieces WHERE file = ?", (result.key,))
+        self._base.execute("DELETE FROM scores WHERE file = ?", (result.key,))
         if result.scores:
             self._base.executemany(
-                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?)",
+                "INSERT INTO scores VALUES (?, ?, ?)",
                 ((result.key, str(row["stem"]), json.dumps(row)) for row in result.scores),
             )
 
@@ -369,13 +382,16 @@ class Ledger:
         )
 
     def score_rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of evaluations, in the order of the files."""
-        for (row,) in self._base.execute("SELECT row FROM scores ORDER BY file, rowid"):
+        """Rows of evaluations of this run's files that are done, in their order."""
+        for (row,) in self._base.execute(
+            "SELECT row FROM scores JOIN files f ON f.id = file"
+            " WHERE f.listed AND f.state = 'done' ORDER BY file, scores.rowid"
+        ):
             yield json.loads(row)
 
 
 def ledger_failure(path: Path, error: sqlite3.Error) -> AudioFileError:
-    """SQLite's error as one of ours."""
-    return AudioFileError(
-        f"cannot use the ledger {printable(path)}: {error}; is it damaged, or is the disk full?"
-    )
+    """SQLite's error as one of ours, with what to do."""
+    text = str(error)
+    cause = next((ours for words, ours in _CAUSES.items() if words in text), text)
+    return AudioFileError(f"cannot use the ledger {printable(path)}: {cause}")

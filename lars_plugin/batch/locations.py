@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from lars_plugin.errors import AudioFileError, InputError
-from lars_plugin.files import printable, sha256_of
+from lars_plugin.files import printable
 
 __all__ = [
     "Entry",
@@ -33,7 +33,6 @@ __all__ = [
     "pure_path",
     "put",
     "remove_all",
-    "sha256_and_size",
 ]
 
 log = logging.getLogger(__name__)
@@ -197,7 +196,7 @@ def put(local: Path, location: str) -> None:
         except BaseException:
             try:
                 system.rm_file(temporary)
-            except Exception:
+            except Exception:  # whatever the store's library raises; the first error counts
                 log.debug("cannot remove %s", temporary, exc_info=True)
             raise
 
@@ -220,17 +219,8 @@ def remove_all(location: str) -> None:
         system, path = _file_system(location)
         if system.exists(path):
             system.rm(path, recursive=True)
-    except Exception as error:
+    except Exception as error:  # whatever the store's library raises; the stems are complete
         log.warning("cannot remove %s: %s", printable(location), error)
-
-
-def sha256_and_size(path: Path) -> tuple[str, int]:
-    """Of a local file.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    return sha256_of(path), path.stat().st_size
 
 
 def patiently(action: Callable[[], Result], what: str) -> Result:

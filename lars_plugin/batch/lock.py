@@ -25,7 +25,7 @@ def only_run(ledger: Path) -> Iterator[None]:
         ledger: the file; the lock is a file beside it, with ``.lock`` at its end.
 
     Raises:
-        InputError: another run has it.
+        InputError: another run has it, or its file system has no locks.
         AudioFileError: the lock file cannot be written.
     """
     path = ledger.with_name(ledger.name + ".lock")
@@ -35,7 +35,14 @@ def only_run(ledger: Path) -> Iterator[None]:
     except OSError as error:
         raise write_failure(path, error) from error
     try:
-        if not _lock(descriptor):
+        try:
+            free = _lock(descriptor)
+        except OSError as error:
+            raise InputError(
+                f"cannot lock {printable(path)}: {error.strerror}; give a --ledger on a file system"
+                " with locks"
+            ) from error
+        if not free:
             holder = os.read(descriptor, 200).decode("utf-8", "replace").strip()
             raise InputError(
                 f"another run is at work on {printable(ledger)}"
@@ -59,7 +66,7 @@ def _lock(descriptor: int) -> bool:
             # A byte far behind the text, which others may read.
             os.lseek(descriptor, 1 << 20, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
+        except PermissionError:
             return False
         finally:
             os.lseek(descriptor, 0, os.SEEK_SET)
@@ -68,6 +75,6 @@ def _lock(descriptor: int) -> bool:
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):
         return False
     return True

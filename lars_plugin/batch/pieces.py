@@ -16,7 +16,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -159,17 +158,6 @@ class Joined:
 
     def __init__(self, job: Job, separator: Separator, out: str, scratch: Path) -> None:
         self._job, self._separator, self._out, self._scratch = job, separator, out, scratch
-
-    def __enter__(self) -> Joined:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
 
     @property
     def stems(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from lars_plugin.batch.engine import Broken, Engine, Event, Finished, Lost, Ready
 from lars_plugin.batch.jobs import Job, Result, kind_of, one_line
-from lars_plugin.cluster import connect, import_ray, room_for
+from lars_plugin.cluster import connect, import_ray, reason_of, room_for
 from lars_plugin.errors import LarsError
 
 __all__ = ["RayEngine"]
@@ -43,7 +43,7 @@ class _Actor:
     def warm(self) -> Ready | Broken:
         try:
             return Ready(self._worker.name, self._worker.warm())
-        except Exception as error:
+        except Exception as error:  # the driver ends the run with it
             text = str(error) if isinstance(error, LarsError) else repr(error)
             return Broken(kind_of(error), one_line(text))
 
@@ -210,6 +210,6 @@ def _reason(ray: Any, error: Exception) -> tuple[str, bool]:
         return "its node is gone", False
     if isinstance(error, kinds.ActorUnavailableError):
         return "its worker is out of reach", False
-    if isinstance(error, kinds.ActorDiedError):
+    if isinstance(error, kinds.ActorDiedError) and "creation task" not in text:
         return "its worker was killed", True
-    return f"its worker failed: {one_line(text)[:200]}", True
+    return f"its worker failed: {reason_of(error)}", True

@@ -106,7 +106,7 @@ class Settings:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
-        self._digests: dict[str, str | InputError] = {}
+        self._digests: dict[str, str] = {}
 
     def of(self, overrides: Mapping[str, Any]) -> argparse.Namespace:
         """The options for a file, ready for the functions behind ``lars separate``.
@@ -137,13 +137,11 @@ class Settings:
             InputError: options that cannot be used.
             ModelError: no such model here.
         """
-        known = self._digests.get(overrides)
-        if known is None:
+        if overrides not in self._digests:
             args = self.of(json.loads(overrides))
             check(args)
-            known = self._digests[overrides] = settings_digest(args)
-        assert isinstance(known, str)
-        return known
+            self._digests[overrides] = settings_digest(args)
+        return self._digests[overrides]
 
 
 def check(args: argparse.Namespace) -> None:

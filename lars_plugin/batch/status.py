@@ -48,6 +48,8 @@ def _status(base: sqlite3.Connection) -> dict[str, Any]:
     number, began, seen, ended, engine, workers, note = run
     alive = ended is None and time.time() - seen < _SILENT
     states = dict(base.execute("SELECT state, count(*) FROM files WHERE listed GROUP BY state"))
+    # Of a run that was killed or interrupted twice, files are still noted as begun.
+    begun = states.get("running", 0) + states.get("split", 0)
     kinds = dict(
         base.execute(
             "SELECT kind, count(*) FROM files WHERE listed AND state = 'failed' GROUP BY kind",
@@ -80,8 +82,8 @@ def _status(base: sqlite3.Connection) -> dict[str, Any]:
         "note": note,
         "files": sum(states.values()),
         "done": states.get("done", 0),
-        "waiting": states.get("waiting", 0),
-        "in_work": states.get("running", 0) + states.get("split", 0),
+        "waiting": states.get("waiting", 0) + (0 if alive else begun),
+        "in_work": begun if alive else 0,
         "failed": kinds,
         "audio_hours": (hours[0] or 0) / 3600,
         "core_hours": (hours[1] or 0) / 3600,
@@ -128,13 +130,29 @@ def _open(path: Path) -> sqlite3.Connection:
     """
     if not path.is_file():
         raise InputError(f"{printable(path)} does not exist; give the -o folder of a batch")
+    log = path.with_name(path.name + "-wal")
     try:
-        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            return _connect(path, "mode=ro")
+        except sqlite3.OperationalError:
+            if log.is_file() and log.stat().st_size:
+                raise
+            # In a folder that is read-only SQLite cannot make what it shares with a run. There is
+            # none: nothing is in its log.
+            return _connect(path, "immutable=1")
+    except sqlite3.DatabaseError as error:
+        raise ledger_failure(path, error) from error
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    base = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
+    try:
         version = base.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise InputError(f"{printable(path)} was written by a newer version of LARS")
         if version:
             base.execute("SELECT count(*) FROM runs").fetchone()
-    except sqlite3.DatabaseError as error:
-        raise ledger_failure(path, error) from error
+    except BaseException:
+        base.close()
+        raise
     return base

@@ -7,7 +7,6 @@ import argparse
 import dataclasses
 import logging
 import os
-import shutil
 import socket
 import tempfile
 import threading
@@ -26,7 +25,6 @@ from lars_plugin.batch.locations import (
     is_remote,
     pure_path,
     put,
-    sha256_and_size,
 )
 from lars_plugin.batch.settings import Settings
 from lars_plugin.cli.inputs import Found
@@ -36,6 +34,7 @@ from lars_plugin.cli.plan import Task, fate_of, make_task
 from lars_plugin.cli.records import Making, Record
 from lars_plugin.cli.report import Outcome
 from lars_plugin.errors import AudioFileError, CancelledError, LarsError
+from lars_plugin.files import sha256_of
 from lars_plugin.separation.files import RESIDUAL
 
 if TYPE_CHECKING:
@@ -87,22 +86,23 @@ class Worker:
         self._stop.set()
 
     def do(self, job: Job) -> Result:
-        """Do a job; raises nothing but bugs of this module."""
+        """Do a job. Raises nothing: what goes wrong is in the result."""
         start = time.perf_counter()
         result = Result(job.key, "failed", job.piece, worker=self.name)
-        scratch = Path(tempfile.mkdtemp(prefix="lars-batch-"))
         try:
-            result = self._do(job, result, scratch)
+            with tempfile.TemporaryDirectory(
+                prefix="lars-batch-", ignore_cleanup_errors=True
+            ) as scratch:
+                result = self._do(job, result, Path(scratch))
         except CancelledError:
             result = dataclasses.replace(result, status="cancelled")
         except Exception as error:
+            # A bug, too: the ledger has it with its file, and the other files need not suffer.
             log.debug("while working on %s", job.location, exc_info=True)
             text = (
                 str(error) if isinstance(error, LarsError) else f"{type(error).__name__}: {error}"
             )
             result = dataclasses.replace(result, kind=kind_of(error), error=one_line(text))
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
         return dataclasses.replace(result, elapsed=time.perf_counter() - start)
 
     def _do(self, job: Job, result: Result, scratch: Path) -> Result:
@@ -123,8 +123,8 @@ class Worker:
                 return dataclasses.replace(result, status="split", pieces=plan)
         task = self._task(args, separator, job, path, scratch)
         if job.pieces:
-            with pieces.Joined(job, separator, self._out, scratch) as joined:
-                outcome, skipped = self._make(args, joined, job, task, progress)
+            joined = pieces.Joined(job, separator, self._out, scratch)
+            outcome, skipped = self._make(args, joined, job, task, progress)
         else:
             outcome, skipped = self._make(args, separator, job, task, progress)
         if job.pieces and outcome.status != "cancelled":
@@ -229,8 +229,10 @@ class Worker:
         found = dict(task.outputs) | ({MIDI: task.midi} if task.midi else {})
         outputs = {}
         for stem, path in found.items():
-            digest, size = sha256_and_size(path)
-            outputs[stem] = Output(self._below(path), size, path.stat().st_mtime_ns, digest)
+            info = path.stat()
+            outputs[stem] = Output(
+                self._below(path), info.st_size, info.st_mtime_ns, sha256_of(path)
+            )
         if is_remote(self._out):
             # The record first, as on a disk: no stem without one.
             for path in (task.record, *found.values()):

@@ -59,17 +59,13 @@ def separate_one(
                 record.write(task.recorded(source.hashed(), written))
     except CancelledError:
         return Outcome(path, "cancelled")
-    except LarsError as error:
-        return Outcome(path, "failed", error=str(error), cause=error)
     except Exception as error:
-        # A bug, or memory ran out: the other files need not suffer from it.
-        log.debug("while separating %s", path, exc_info=True)
-        return Outcome(path, "failed", error=f"internal error: {error!r}", cause=error)
+        return _failed(Outcome(path, "failed"), error)
     return with_midi(args, task, Outcome(path, "done", result=result))
 
 
 def with_midi(args: argparse.Namespace, task: Task, outcome: Outcome) -> Outcome:
-    """With ``--midi``, the MIDI file of stems that are there."""
+    """With ``--midi``, the MIDI file of stems that are there. Raises nothing but interrupts."""
     if task.midi is None:
         return outcome
     from lars_plugin.cli.midi_options import write_midi_of
@@ -79,12 +75,22 @@ def with_midi(args: argparse.Namespace, task: Task, outcome: Outcome) -> Outcome
         write_midi_of(args, task.outputs, task.midi)
         if source is not None:
             task.record_midi(source.hashed())
-    except LarsError as error:
-        return dataclasses.replace(outcome, status="failed", error=str(error), cause=error)
+    except Exception as error:
+        return _failed(outcome, error)
     outputs = {**task.outputs, "midi": task.midi}
     if outcome.result is None:
         return dataclasses.replace(outcome, outputs=outputs)
     return dataclasses.replace(outcome, result=dataclasses.replace(outcome.result, outputs=outputs))
+
+
+def _failed(outcome: Outcome, error: Exception) -> Outcome:
+    """Say why. A bug, or memory that ran out, is told as such: the other files need not suffer
+    from it."""
+    text = str(error)
+    if not isinstance(error, LarsError):
+        log.debug("while working on %s", outcome.path, exc_info=error)
+        text = f"internal error: {error!r}"
+    return dataclasses.replace(outcome, status="failed", error=text, cause=error)
 
 
 def share_cores(model: AnyModel, jobs: int) -> None:

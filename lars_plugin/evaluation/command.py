@@ -160,8 +160,10 @@ def run_evaluate(args: argparse.Namespace) -> int:
     if args.engine == "ray":
         from lars_plugin.evaluation.remote import on_ray
 
-        if args.midi or args.strokes:
-            raise InputError("--engine ray scores stems; leave out --midi and --strokes")
+        if args.midi or args.strokes or args.confidence:
+            raise InputError(
+                "--engine ray scores stems; leave out --midi, --strokes and --confidence"
+            )
         elsewhere = on_ray(
             args.address, cpus=args.cpus_per_worker, gpus=args.gpus_per_worker, jobs=args.jobs
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lars_plugin.cluster import connect, room_for, run_on_workers
+from lars_plugin.cluster import connect, reason_of, room_for, run_on_workers
 from lars_plugin.errors import EngineError, LarsError
 from lars_plugin.evaluation.clips import Clip
 from lars_plugin.evaluation.run import Elsewhere, score_clip
@@ -76,8 +76,7 @@ def on_ray(address: str, *, cpus: float, gpus: float, jobs: int | None) -> Elsew
         items = [(clip, tuple(system.name for system in missing)) for clip, missing in work]
         for (clip, names), result in run_on_workers(ray, start, items, workers=workers):
             if isinstance(result, Exception):
-                reason = " ".join(str(result).split())[:200]
-                lost = EngineError(f"its worker failed each time: {reason}")
+                lost = EngineError(f"its worker failed each time: {reason_of(result)}")
                 yield from ((clip, name, lost) for name in names)
             else:
                 yield from ((clip, name, rows) for name, rows in result)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 from lars_plugin.audio import write_audio
 from lars_plugin.batch.command import LEDGER
@@ -103,6 +105,24 @@ def killing(path: Path, times: int | None = None) -> Iterator[list[int]]:
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def read_only(folder: Path, place: Path) -> Iterator[None]:
+    """A folder at another place, where nothing can be written."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a folder")
+    place.mkdir(exist_ok=True)
+    mounted = subprocess.run(
+        ["mount", "--bind", folder, place], capture_output=True, check=False, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no mounts here: {mounted.stderr}")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 def times(folder: Path) -> dict[str, int]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from lars_plugin.cli import main
+from lars_plugin.errors import DatasetError
 from lars_plugin.training.data.pool import Pool, PoolConfig
 from tests.batch.clusters import Nodes, nodes
 from tests.batch.runs import noise
@@ -80,6 +81,24 @@ def test_excerpts_for_training_are_rendered_by_the_cluster_and_a_worker_that_die
         assert pool.rendered >= before
     finally:
         pool.close()
+
+
+def test_workers_that_cannot_render_are_told_with_the_reason(
+    cluster: Nodes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = PoolConfig(
+        kits=str(tmp_path / "no-kits"), grooves=str(tmp_path), segment=8192, batch=2,
+        pool=8, workers=1, synthetic_kits=0, seed=3, engine="ray", address=cluster.address,
+    )  # fmt: skip
+    pool = Pool(config)
+    try:
+        with pytest.raises(DatasetError, match="a rendering process died"):
+            pool.draw()
+    finally:
+        pool.close()
+    told = [text for text in caplog.messages if text.startswith("a rendering worker is gone: ")]
+    assert told
+    assert all("DatasetError" in text and "no-kits" in text for text in told), told
 
 
 def _renderers() -> list[int]:

@@ -38,6 +38,53 @@ def test_a_name_that_is_not_utf_8_is_told_and_the_others_are_done(
 
 
 @pytest.mark.parametrize(
+    ("inputs", "out"),
+    [
+        (("in",), "in"),
+        (("in/below",), "in"),
+        (("in/below", "other"), "in"),
+        (("in/*.wav",), "in"),
+        (("in/a.wav", "in/b.wav"), "in"),
+        (("in",), "."),
+        (("in",), "link"),
+    ],
+)
+def test_outputs_over_the_inputs_are_refused_in_one_line_before_the_run(
+    inputs: tuple[str, ...], out: str, inline: Batch, tmp_path: Path
+) -> None:
+    for name in ("in/a", "in/b", "in/below/c", "other/d"):
+        noise(f"{name}.wav", 0.1)
+    Path("link").symlink_to("in")
+    before = sorted(tmp_path.rglob("*"))
+    run = inline(*inputs, out=out)
+    assert run.code == 2
+    assert len(run.err.splitlines()) == 1
+    assert f"lars: error: {inputs[0]} lies in the output folder" in run.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["in", "in/**/*.wav"])
+def test_outputs_below_the_inputs_are_no_inputs_of_the_next_run(name: str, inline: Batch) -> None:
+    noise("in/a.wav", 0.1)
+    noise("in/b/c.wav", 0.1)
+    assert inline(name, out="in/stems").code == 0
+    run = inline(name, out="in/stems")
+    assert run.code == 0
+    assert "0 to do, 2 done already" in run.err
+
+
+def test_one_file_in_the_output_folder_does_not_stop_the_others(
+    inline: Batch, tmp_path: Path
+) -> None:
+    noise("in/a.wav", 0.1)
+    noise("o/b.wav", 0.1)
+    run = inline("in", "o/b.wav")
+    assert run.code == 1
+    assert "b.wav lies in the output folder" in run.err
+    assert states(tmp_path / "o") == {"a.wav": "done"}
+
+
+@pytest.mark.parametrize(
     ("name", "data", "code", "said"),
     [
         ("l.csv", b"path,path\na.wav,b.wav\n", 2, "l.csv, line 1: two columns are called 'path'"),
@@ -100,6 +147,24 @@ def test_a_ledger_of_other_remote_outputs_is_not_believed(inline: Batch) -> None
     assert inline("in", "--ledger", "two.sqlite", out="memory://two/stems").code == 0
     assert fsspec.filesystem("memory").exists("/two/stems/a/kick.wav")
     assert inline("in", "--ledger", "two.sqlite").code == 2
+
+
+def test_a_worker_without_a_temporary_folder_says_so_of_its_file(
+    inline: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise("in/a.wav", 0.1)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    run = inline("in")
+    assert run.code == 1
+    assert "No such file or directory" in run.err
+    assert states(tmp_path / "o") == {"a.wav": "failed"}
+
+
+@pytest.mark.parametrize("option", ["--piece-minutes", "--cpus-per-worker", "--memory-per-worker"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "x"])
+def test_amounts_are_0_or_more(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["batch", "in", f"{option}={value}"]) == 2
+    assert f"argument {option}: " in capsys.readouterr().err
 
 
 def test_outputs_in_a_place_that_needs_a_package_are_refused_before_the_run(

@@ -263,3 +263,25 @@ def test_a_bug_in_one_file_is_one_line_and_spares_the_others(
     assert err == "lars: error: a.wav: internal error: ZeroDivisionError('boo')\n"
     assert out.startswith("b.wav: ")
     assert os.listdir("out") == ["b"]
+
+
+def test_a_bug_in_the_midi_of_one_file_is_one_line_and_spares_the_others(
+    lars: Lars, song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lars_plugin.cli import midi_options
+
+    song("a.wav")
+    song("b.wav")
+    write = midi_options.write_midi_of
+
+    def failing(args: Any, stems: Any, path: Path) -> None:
+        if path.name == "a.mid":
+            raise ZeroDivisionError("boo")
+        write(args, stems, path)
+
+    monkeypatch.setattr(midi_options, "write_midi_of", failing)
+    code, out, err = lars("a.wav", "b.wav", "-o", "out", "--midi", "--transcriber", "none")
+    assert code == 1
+    assert err == "lars: error: a.wav: internal error: ZeroDivisionError('boo')\n"
+    assert out.startswith("b.wav: ")
+    assert Path("out/b/b.mid").is_file()

@@ -96,7 +96,12 @@ def test_the_command_prints_both_tables_for_models_nmf_and_variants(
     assert not re.search("^mixture", out, re.MULTILINE)
 
 
-def test_it_makes_tables_only(clips: list[Clip], tmp_path: Path) -> None:
+def test_it_makes_tables_only_and_here(
+    clips: list[Clip], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = str(next(iter(clips[0].stems.values()))[0].parents[1])
-    command = ["evaluate", folder, "--confidence", "--csv", str(tmp_path / "x.csv")]
-    assert main([*command, "--baseline", "none"]) != 0
+    command = ["evaluate", folder, "--confidence", "--baseline", "none"]
+    assert main([*command, "--csv", str(tmp_path / "x.csv")]) == 2
+    assert "--confidence makes tables: leave out --csv" in capsys.readouterr().err
+    assert main([*command, "--engine", "ray"]) == 2
+    assert "leave out --midi, --strokes and --confidence" in capsys.readouterr().err

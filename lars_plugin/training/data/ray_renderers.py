@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lars_plugin.cluster import connect
+from lars_plugin.cluster import connect, reason_of
 
 if TYPE_CHECKING:
     from lars_plugin.training.data.pool import PoolConfig
@@ -92,7 +92,7 @@ class RayRenderers:
         try:
             self._ready.extend(np.array(piece) for piece in self._ray.get(call))
         except self._ray.exceptions.RayError as error:
-            log.warning("a rendering worker is gone: %s", " ".join(str(error).split())[:200])
+            log.warning("a rendering worker is gone: %s", reason_of(error))
             self._deaths += 1
             self._calls = {c: other for c, other in self._calls.items() if other is not actor}
             with contextlib.suppress(Exception):
