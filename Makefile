@@ -33,6 +33,8 @@ npm:
 	else echo "no npm: the page of lars studio is not built, its tests will be skipped, and the"; \
 		echo "workflows and the Dockerfile are not linted"; fi
 
+# A page that cannot be built stops nobody who wants the rest; where npm is, tests/packaging and
+# `make release-check` fail without it.
 studio: $(STAMP) npm
 	@$(BIN)/python scripts/build_studio.py
 
@@ -79,7 +81,6 @@ check: lint
 release-check: $(STAMP) npm
 	$(BIN)/python scripts/build_packages.py --strict build/dist
 	LARS_DIST=build/dist $(BIN)/python -m pytest -q tests/packaging
-
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

@@ -4,7 +4,8 @@
     python scripts/audit.py            # installs pip-audit into build/audit, asks the network
     python scripts/audit.py --list     # only print the command
 
-A finding that does not concern us stands in IGNORED with the reason.
+A finding that does not concern us stands in IGNORED with the reason. A package about which nothing
+could be learned is a failure, too, for instance where the index has no list of vulnerabilities.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ IGNORED: dict[str, str] = {}
 
 def command(python: str) -> list[str]:
     """pip-audit's command line: exact versions, resolved by nobody."""
-    line = [python, "-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner", "off"]
-    line += ["--requirement", str(ROOT / "constraints.txt")]
+    line = [python, "-m", "pip_audit", "--no-deps", "--disable-pip", "--strict"]
+    line += ["--progress-spinner", "off", "--requirement", str(ROOT / "constraints.txt")]
     for number in IGNORED:
         line += ["--ignore-vuln", number]
     return line

@@ -6,7 +6,7 @@
 
 The time in the archives is that of the last commit, or SOURCE_DATE_EPOCH. Then `twine check
 --strict` and `check-wheel-contents` look at them, where they are installed; with ``--strict`` they
-have to be. ``--prepared`` takes what `lars models prepare -o FOLDER` made.
+have to be, and the wheel needs the studio's page, which npm builds. ``--prepared`` takes what `lars models prepare -o FOLDER` made.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# A build without npm leaves the page out and says so where nobody reads it.
+PAGE = "lars_plugin/studio/web/index.html"
 # Modules that look at what was built, and how each is called.
 CHECKS = {
     "twine": ("-m", "twine", "check", "--strict"),
@@ -97,13 +100,22 @@ def main() -> int:
         print(f"two builds differ: {first} and {second}", file=sys.stderr)
         return 1
     paths = [args.out / name for name in first]
+    wheels = [path for path in paths if path.suffix == ".whl"]
+    if not all(PAGE in zipfile.ZipFile(path).namelist() for path in wheels):
+        print(
+            "the page of lars studio is not in the wheel: run scripts/build_studio.py, which says"
+            " why",
+            file=sys.stderr,
+        )
+        if args.strict:
+            return 1
     for module, command in CHECKS.items():
         if importlib.util.find_spec(module) is None:
             print(f"{module} is not installed: not checked", file=sys.stderr)
             if args.strict:
                 return 1
             continue
-        looked_at = [str(path) for path in paths if module == "twine" or path.suffix == ".whl"]
+        looked_at = map(str, paths if module == "twine" else wheels)
         if subprocess.run([sys.executable, *command, *looked_at], cwd=ROOT).returncode:
             return 1
     for path in paths:

@@ -20,6 +20,7 @@ from typing import Any
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ImportError:  # run as a script, where hatchling need not be
+    # A class in the place of another: types have no word for a module that may be missing.
     BuildHookInterface = object  # type: ignore[assignment,misc]
 
 STAMP = ".built-from"
@@ -88,7 +89,9 @@ def _digest(sources: Path) -> str:
     return digest.hexdigest()
 
 
-class StudioHook(BuildHookInterface):  # type: ignore[type-arg,misc]
+# Its parameter is the builder's configuration, which the hook does not read, and which `object` of
+# the line above could not take.
+class StudioHook(BuildHookInterface):  # type: ignore[type-arg]
     """Runs before every build of a wheel, an editable installation or a source archive."""
 
     PLUGIN_NAME = "custom"

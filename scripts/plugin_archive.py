@@ -18,11 +18,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from build_packages import epoch
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from build_packages import epoch  # noqa: E402 # a script beside this one
-
 BUNDLES = ("VST3/LARS.vst3", "AU/LARS.component", "LV2/LARS.lv2", "Standalone")
 TEXTS = ("LICENSE", "THIRD_PARTY.md")
 
@@ -36,8 +34,10 @@ def version() -> str:
 
 
 def system() -> str:
-    """``linux-x86_64``, ``macos-arm64``, ``windows-amd64`` …"""
-    name = {"darwin": "macos", "win32": "windows"}.get(sys.platform, sys.platform)
+    """``linux-x86_64``, ``macos-universal``, ``windows-amd64`` …"""
+    if sys.platform == "darwin":
+        return "macos-universal"  # build_plugin.py builds for both kinds of Macs
+    name = "windows" if sys.platform == "win32" else sys.platform
     return f"{name}-{platform.machine().lower()}"
 
 

@@ -45,5 +45,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    print(page(), end="")
+    sys.stdout.buffer.write(page().encode())

@@ -13,11 +13,9 @@ import re
 import sys
 from pathlib import Path
 
+from plugin_archive import version
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from plugin_archive import version  # noqa: E402 # a script beside this one
-
 _SUMS = "SHA256SUMS"
 
 

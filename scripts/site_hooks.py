@@ -19,24 +19,21 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 
-# Pages outside docs/: path in the checkout, and path in the site.
+# Pages outside docs/ that keep their paths in the site.
+_SAME = (
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "THIRD_PARTY.md",
+    "bridge/README.md",
+    "bridge/PROTOCOL.md",
+    "models/README.md",
+    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("models/*/README.md"))),
+)
+# Path in the checkout, and path in the site.
 _OUTSIDE = {
     "README.md": "index.md",
-    **{
-        name: name
-        for name in (
-            "CONTRIBUTING.md",
-            "CHANGELOG.md",
-            "SECURITY.md",
-            "THIRD_PARTY.md",
-            "bridge/README.md",
-        )
-    },
-    **{name: name for name in ("bridge/PROTOCOL.md", "models/README.md")},
-    **{
-        path.relative_to(ROOT).as_posix(): path.relative_to(ROOT).as_posix()
-        for path in sorted((ROOT / "models").glob("*/README.md"))
-    },
+    **{name: name for name in _SAME},
 }
 _LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s#]+)(#[^)\s]*)?\)")
 

@@ -21,8 +21,9 @@ import venv
 from pathlib import Path
 from typing import Any
 
+from plugin_archive import pack
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
 
 PROGRAM = """
 import sys
@@ -58,7 +59,7 @@ def try_one(package: Path, folder: Path) -> Path:
     """Install a package into an empty environment, and use it; returns its folder of programs."""
     venv.create(folder / "venv", with_pip=True)
     programs = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    pip = [programs / "python", "-m", "pip", "install", "--quiet"]
+    pip: list[str | Path] = [programs / "python", "-m", "pip", "install", "--quiet"]
     constraints = ROOT / "constraints.txt"
     pinned = [
         line for line in constraints.read_text("utf-8").splitlines() if line.startswith("torch==")
@@ -118,8 +119,6 @@ def main() -> int:
                 text = json.dumps(sbom(programs, Path(made)), indent=1) + "\n"
                 args.keep_sbom.write_text(text, "utf-8")
             if kind == "wheel" and args.prepare:
-                from plugin_archive import pack
-
                 out = Path(made) / "prepared"
                 run(programs / "lars", "models", "prepare", "-o", out, cwd=Path(made))
                 version = packages[0].name.split("-")[1]

@@ -55,12 +55,8 @@ def record_installation() -> Path:
     """
     path = installed_file()
     text = json.dumps({"command": own_command(), "version": __version__}, indent=1) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, error=BridgeError, mode=0o600) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BridgeError(f"cannot write {path}: {error.strerror or error}") from error
+    with replacing(path, error=BridgeError, mode=0o600) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return path
 
 

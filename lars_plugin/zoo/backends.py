@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from lars_plugin.backends.openvino.cache import Conversions
 
-__all__ = ["network_backend", "network_prepost", "open_backend"]
+__all__ = ["network_backend", "network_loader", "network_prepost", "open_backend"]
 
 log = logging.getLogger(__name__)
 
@@ -61,18 +61,25 @@ def open_backend(
     if config.architecture == "torchscript":
         raise ModelFormatError(f"model {config.name} is a TorchScript file, but {path} is not one")
 
-    def load() -> nn.Module:
-        require_torch("reading these weights")
-        from lars_plugin.zoo.checkpoints import load_weights
-
-        return load_weights(config, path)[0]
-
+    load = network_loader(config, path)
     digest = ""
     if choice.backend == "openvino":
         digest = config.weights.sha256 or weights_sha256(path)
         if not config.weights.sha256:
             load()  # nothing is known about this file: it should fail now, not at the first chunk
     return network_backend(config, load, choice, device=device, digest=digest)
+
+
+def network_loader(config: ModelConfig, path: Path) -> Callable[[], nn.Module]:
+    """What makes a model's network with the weights of a file, when it is called."""
+
+    def load() -> nn.Module:
+        require_torch("reading these weights")
+        from lars_plugin.zoo.checkpoints import load_weights
+
+        return load_weights(config, path)[0]
+
+    return load
 
 
 def _choice(

