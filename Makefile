@@ -33,8 +33,6 @@ npm:
 	else echo "no npm: the page of lars studio is not built, its tests will be skipped, and the"; \
 		echo "workflows and the Dockerfile are not linted"; fi
 
-# A page that cannot be built stops nobody who wants the rest; where npm is, tests/packaging and
-# `make release-check` fail without it.
 studio: $(STAMP) npm
 	@$(BIN)/python scripts/build_studio.py
 

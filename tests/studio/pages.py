@@ -113,8 +113,8 @@ def add(page: Page, *paths: Path) -> None:
 
 
 def row(page: Page, name: str) -> Any:
-    """The row of a recording in the list."""
-    return page.locator(".queue li").filter(has_text=name)
+    """The row of a recording in the list; not that of its upload, which may still be there."""
+    return page.locator(".queue li[data-status]").filter(has_text=name)
 
 
 def until(page: Page, expression: str) -> None:
