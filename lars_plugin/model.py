@@ -6,15 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    Protocol,
-    SupportsIndex,
-    get_args,
-    runtime_checkable,
-)
+from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsIndex, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -238,12 +230,12 @@ class WeightsFile:
 
     Attributes:
         file: its name, relative to the model's folder or the cache folder.
-        format: ``safetensors`` (ours), ``checkpoint`` (a published ``.ckpt``, ``.th``),
-            ``checkpoints`` (a published folder of them, one for each stem and named after it)
-            or ``torchscript`` (a published ``.pt`` with the network inside).
+        format: ``safetensors`` (ours), or published: ``checkpoint`` (``.ckpt``, ``.th``),
+            ``checkpoints`` (a folder of them, named by stem), ``torchscript`` (``.pt``).
         sha256: of the whole file, lower-case hexadecimal; empty if it was never published.
         size: bytes, or 0 if unknown.
         urls: download addresses, tried in order.
+        of: the model whose weights these are, and in whose folders they lie; empty for its own.
     """
 
     file: str
@@ -251,6 +243,7 @@ class WeightsFile:
     sha256: str = ""
     size: int = 0
     urls: tuple[str, ...] = ()
+    of: str = ""
 
 
 def _no_entries() -> Mapping[str, Any]:

@@ -60,6 +60,7 @@ CASES = (
     Case("lars-mini", "openvino", "bfloat16", "best"),
     Case("lars-live", "torch", "float32", "live"),
     Case("lars-live", "openvino", "float32", "live"),
+    Case("lars-live-low", "openvino", "float32", "live"),
     Case("small", "torchscript", "float32", "paper"),
     Case("small", "openvino", "bfloat16", "paper"),
     Case("small", "openvino", "bfloat16", "balanced"),

@@ -18,7 +18,7 @@ from lars_plugin.options import add_backend_options, add_device_option
 __all__ = ["add_serve_parser", "add_stream_parser", "run_serve", "run_stream"]
 
 _SWITCH_SECONDS = 0.0005
-_LIVE_MODELS = ("lars-mini", "lars-live")  # what people go live with
+_LIVE_MODELS = ("lars-mini", "lars-live", "lars-live-low")  # what people go live with
 
 
 def add_serve_parser(subparsers: Any) -> None:
@@ -40,7 +40,7 @@ def add_serve_parser(subparsers: Any) -> None:
         nargs="*",
         metavar="MODEL",
         help="show what live streams of these models would be late by, term by term, and exit"
-        " (default: lars-mini and lars-live); needs no weights",
+        " (default: lars-mini and the live models); needs no weights",
     )
     parser.add_argument("--socket", type=Path, help="Unix socket (default: in the runtime folder)")
     parser.add_argument(

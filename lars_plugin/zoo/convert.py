@@ -115,6 +115,8 @@ def write_weights(
     config = read_config(path)
     if config.weights is None or config.weights.format != "safetensors":
         raise ModelFormatError(f"{path} does not name a safetensors file under weights")
+    if config.weights.of:
+        raise ModelFormatError(f"the weights that {path} names are those of {config.weights.of}")
     text = path.read_text(encoding="utf-8")
     for key in ("sha256", "size"):
         if not re.search(rf"(?m)^\s+{key}:", text):

@@ -70,7 +70,7 @@ def download(name: str, progress: DownloadProgress | None = None) -> Path:
 def _fetch(
     config: Published, folder: Path | None, weights: WeightsFile, progress: DownloadProgress | None
 ) -> Path:
-    target = cache_folder() / config.name / weights.file
+    target = cache_folder() / (weights.of or config.name) / weights.file
     if not weights.sha256:
         log.warning("%s: no SHA-256 is published, so the download is not checked", config.name)
     failures: list[str] = []

@@ -175,10 +175,13 @@ def missing_weights(config: Published, folder: Path | None = None) -> str:
     return (
         f"the weights of {config.name} are not here: run `lars models download {config.name}`, "
         f"or get it from {' or '.join(urls)} and put it, as {config.weights.file}, into "
-        f"{cache_folder() / config.name}"
+        f"{_weights_folders(config, folder)[-1]}"
     )
 
 
 def _weights_folders(config: Published, folder: Path | None) -> list[Path]:
-    own = folder if folder is not None else model_folders().get(config.name)
-    return [*([own] if own is not None else []), cache_folder() / config.name]
+    name = config.name
+    if config.weights is not None and config.weights.of:
+        name, folder = config.weights.of, None
+    own = folder if folder is not None else model_folders().get(name)
+    return [*([own] if own is not None else []), cache_folder() / name]

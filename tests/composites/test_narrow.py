@@ -56,7 +56,7 @@ def recordings() -> list[Wave]:
     back to all stems alike."""
     rng = np.random.default_rng(0)
     audio = (0.1 * rng.standard_normal((2, 9000))).astype(np.float32)
-    return [audio, audio + np.float32(0.02), audio * np.float32([[1], [0]])]
+    return [audio, audio + np.float32(0.02), audio * np.array([[1], [0]], np.float32)]
 
 
 @pytest.mark.parametrize(

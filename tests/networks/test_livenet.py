@@ -21,13 +21,17 @@ SMALL = LiveNetConfig(**SMALL_LIVENET, levels=True)
 
 
 @functools.cache
-def small(seed: int = 0, levels: bool = True) -> LiveNet:
-    return livenet(seed=seed, levels=levels)
+def small(seed: int = 0, levels: bool = True, hold: int = 1) -> LiveNet:
+    return livenet(seed=seed, levels=levels, hold=hold)
+
+
+holds = pytest.mark.parametrize("hold", [1, 2, 3])
 
 
 def run(network: LiveNet | LiveStepper, wave: Tensor, hops: list[int]) -> Tensor:
     """Stems of a wave given to ``step`` in pieces of so many hops."""
-    state, outs, at = small().initial_state(wave.shape[0]), [], 0
+    like = small(hold=network.config.hold)
+    state, outs, at = like.initial_state(wave.shape[0]), [], 0
     with torch.inference_mode():
         for count in hops:
             end = at + count * SMALL.hop_length
@@ -37,29 +41,33 @@ def run(network: LiveNet | LiveStepper, wave: Tensor, hops: list[int]) -> Tensor
     return torch.cat(outs, dim=-1)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(0, 1000))
-@settings(deadline=None, max_examples=25)
-def test_stepping_in_any_pieces_equals_one_pass_to_rounding(hops: list[int], seed: int) -> None:
-    wave = torch.randn(1, 2, sum(hops) * 64, generator=torch.Generator().manual_seed(seed))
-    network = small()
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(0, 1000), st.integers(1, 4))
+@settings(deadline=None, max_examples=40)
+def test_stepping_in_any_pieces_equals_one_pass_to_rounding(
+    hops: list[int], seed: int, hold: int
+) -> None:
+    wave = torch.randn(2, 2, sum(hops) * 64, generator=torch.Generator().manual_seed(seed))
+    network = small(hold=hold)
     with torch.inference_mode():
         whole = network(wave)
     stepped = run(network, wave, hops)[..., network.delay :]
     torch.testing.assert_close(stepped, whole[..., : stepped.shape[-1]], atol=1e-5, rtol=1e-4)
 
 
+@holds
 @pytest.mark.parametrize("length", [1, 63, 64, 500, 4097])
-def test_stems_sum_to_the_mixture_for_any_length(length: int) -> None:
+def test_stems_sum_to_the_mixture_for_any_length(length: int, hold: int) -> None:
     wave = torch.randn(2, 2, length)
     with torch.inference_mode():
-        stems = small()(wave)
+        stems = small(hold=hold)(wave)
     assert stems.shape == (2, 6, 2, length)
     torch.testing.assert_close(stems.sum(1), wave, atol=1e-5, rtol=0)
 
 
+@holds
 @pytest.mark.parametrize("change", [1000, 1024, 1087, 2048])
-def test_no_output_depends_on_input_later_than_the_window(change: int) -> None:
-    network = small()
+def test_no_output_depends_on_input_later_than_the_window(change: int, hold: int) -> None:
+    network = small(hold=hold)
     wave = torch.randn(1, 2, 4096)
     other = wave.clone()
     other[..., change:] = torch.randn(1, 2, 4096 - change)
@@ -71,8 +79,9 @@ def test_no_output_depends_on_input_later_than_the_window(change: int) -> None:
     assert not torch.equal(a[..., change:], b[..., change:])
 
 
-def test_what_step_returned_cannot_be_changed_by_what_comes_later() -> None:
-    network = small()
+@holds
+def test_what_step_returned_cannot_be_changed_by_what_comes_later(hold: int) -> None:
+    network = small(hold=hold)
     wave = torch.randn(1, 2, 640)
     for count in range(1, 10):
         cut = wave.clone()
@@ -83,8 +92,9 @@ def test_what_step_returned_cannot_be_changed_by_what_comes_later() -> None:
         )
 
 
-def test_an_impulse_comes_out_after_exactly_the_delay() -> None:
-    network = small()
+@holds
+def test_an_impulse_comes_out_after_exactly_the_delay(hold: int) -> None:
+    network = small(hold=hold)
     for at in (0, 17, 63, 64, 200):
         wave = torch.zeros(1, 2, 1024)
         wave[..., at] = 1
@@ -95,8 +105,9 @@ def test_an_impulse_comes_out_after_exactly_the_delay() -> None:
         assert summed.abs().max() < 1e-5
 
 
-def test_the_state_is_explicit_and_not_changed() -> None:
-    network = small()
+@holds
+def test_the_state_is_explicit_and_not_changed(hold: int) -> None:
+    network = small(hold=hold)
     state = network.initial_state()
     blocks = torch.randn(2, 1, 2, 192)
     with torch.inference_mode():
@@ -111,16 +122,31 @@ def test_the_state_is_explicit_and_not_changed() -> None:
     assert [p.shape for p in after] == [p.shape for p in state]
 
 
+@holds
 @pytest.mark.parametrize("levels", [True, False])
-def test_the_quick_stepper_equals_the_network_to_rounding(levels: bool) -> None:
-    network = small(levels=levels)
+def test_the_quick_stepper_equals_the_network_to_rounding(levels: bool, hold: int) -> None:
+    network = small(levels=levels, hold=hold)
     wave = torch.randn(1, 2, 64 * 40) * torch.linspace(0, 1, 64 * 40)
     quick, plain = run(LiveStepper(network), wave, [1] * 40), run(network, wave, [1] * 40)
     torch.testing.assert_close(quick, plain, atol=1e-5, rtol=1e-4)
 
 
-def test_states_of_the_quick_stepper_and_the_network_are_exchangeable() -> None:
-    network = small()
+@holds
+def test_masks_are_made_from_each_hold_th_frame_alone(hold: int) -> None:
+    network = small(hold=hold)
+    spec = network.stft(torch.randn(2, 2, 64 * 12))
+    other = spec.clone()
+    kept = torch.arange(12) % hold == 0
+    other[:, :, ~kept] = torch.randn_like(other[:, :, ~kept])
+    with torch.inference_mode():
+        masks, others = network.band_outputs(spec), network.band_outputs(other)
+    for one, two in zip(masks, others, strict=True):
+        assert torch.equal(one, two)
+
+
+@holds
+def test_states_of_the_quick_stepper_and_the_network_are_exchangeable(hold: int) -> None:
+    network = small(hold=hold)
     stepper = LiveStepper(network)
     state, other = network.initial_state(), network.initial_state()
     wave = torch.randn(1, 2, 64 * 6)
@@ -182,6 +208,8 @@ def test_impossible_shapes_are_refused() -> None:
         LiveNetConfig(n_fft=512)
     with pytest.raises(ValueError, match="dilations"):
         LiveNetConfig(dilations=(1,))
+    with pytest.raises(ValueError, match="hold must be 1 or more, got 0"):
+        LiveNetConfig(hold=0)
 
 
 @pytest.mark.parametrize(

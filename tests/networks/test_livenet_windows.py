@@ -30,11 +30,14 @@ def test_windows_are_those_of_the_network(n_fft: int, hop: int, synthesis: int) 
     np.testing.assert_array_equal(output, stft.output_window.numpy())
 
 
+@pytest.mark.parametrize("hold", [1, 2])
 @pytest.mark.parametrize("levels", [False, True])
-def test_the_first_state_is_that_of_the_network_which_is_not_loaded_for_it(levels: bool) -> None:
-    network = livenet(levels=levels)
+def test_the_first_state_is_that_of_the_network_which_is_not_loaded_for_it(
+    levels: bool, hold: int
+) -> None:
+    network = livenet(levels=levels, hold=hold)
     state = LivePrePost(network.config, lambda: pytest.fail("loaded")).initial_state()
     theirs = network.initial_state()
     np.testing.assert_array_equal(state[0], theirs[0][0].numpy())
     np.testing.assert_array_equal(state[1], theirs[3].numpy())
-    np.testing.assert_array_equal(state[2], LiveCore.pack(theirs).numpy())
+    np.testing.assert_array_equal(state[2], LiveCore.pack(theirs, network.holds).numpy())

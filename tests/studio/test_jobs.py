@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -130,10 +131,14 @@ def test_an_error_that_keeps_coming_back_is_told_once(
     folders = Folders(tmp_path / "LARS")
     ledger = Ledger(folders.jobs, lambda _: None)
     worker = Worker(ledger, folders, Costs(tmp_path / "costs.json", lambda: None))
+
+    def tried(count: int) -> bool:
+        return len(tries) >= count
+
     worker.start()
     try:
         for count in range(1, 4):
-            wait_for(lambda count=count: len(tries) >= count)
+            wait_for(functools.partial(tried, count))
             worker.wake()
     finally:
         worker.stop()

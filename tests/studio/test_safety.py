@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 import stat
@@ -234,12 +235,16 @@ def test_no_more_than_four_uploads_come_in_at_once(client: Client, server: Serve
     ).encode()
     uploads = server.folder / ".studio" / "uploads"
     before = len(list(uploads.glob("*/*")))
+
+    def arrived(count: int) -> bool:
+        return len(list(uploads.glob("*/*"))) == before + count
+
     with contextlib.ExitStack() as stack:
         for count in range(1, 5):
             place = (client.host, client.port)
             connection = stack.enter_context(socket.create_connection(place, timeout=60))
             connection.sendall(head)
-            wait_for(lambda count=count: len(list(uploads.glob("*/*"))) == before + count)
+            wait_for(functools.partial(arrived, count))
         status, message = client.error("POST", "/api/upload?name=a.wav", b"x")
         assert (status, message) == (429, "4 files are coming in already; wait for one")
     wait_for(lambda: len(list(uploads.glob("*/*"))) == before)  # what broke off leaves nothing

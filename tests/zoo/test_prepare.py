@@ -25,7 +25,10 @@ from lars_plugin.zoo.prepare import preparable, prepare
 from tests.field_files import files
 
 ROOT = Path(__file__).parents[2]
-OWN = ["lars-fullmix", "lars-live", "lars-mini", "lars-transcriber", "lars-transcriber-live"]
+OWN = [
+    *("lars-fullmix", "lars-live", "lars-live-low", "lars-mini"),
+    *("lars-transcriber", "lars-transcriber-live"),
+]
 # PyTorch, what needs it, and what would find them by paths of its own.
 HIDDEN = ("torch", "functorch", "torchgen", "nncf", "nvidia", "triton")
 
@@ -105,11 +108,11 @@ def lars(
 def test_all_that_the_package_embeds_can_be_prepared(prepared: Path) -> None:
     assert preparable() == OWN
     folders = sorted((prepared / "prepared").iterdir())
-    assert len(folders) == 3 + 2 + 3  # three networks, and the parts of two transcribers
+    assert len(folders) == 4 + 2 + 3  # four networks, and the parts of two transcribers
     assert all((folder / GRAPH).is_file() for folder in folders)
 
 
-@pytest.mark.parametrize("model", OWN[:3])
+@pytest.mark.parametrize("model", OWN[:4])
 def test_a_prepared_model_separates_where_pytorch_is_not_installed(
     model: str, packages: Path, prepared: Path, drums: Path, tmp_path: Path
 ) -> None:
@@ -178,8 +181,9 @@ def test_some_stems_of_a_prepared_model_need_no_pytorch_either(
     config, weights = files("bsroformer_stereo", tmp_path)
     model = convert(None, tmp_path / "music", weights=weights, config=config)
     prepare(str(model), tmp_path / "prepared")
-    for name, some in {"whole": (), "some": ("--stems", "drums")}.items():
-        lars(packages, tmp_path, "separate", drums, "-o", tmp_path / name, "--model", model, *some)
+    options: dict[str, tuple[str, ...]] = {"whole": (), "some": ("--stems", "drums")}
+    for name, more in options.items():
+        lars(packages, tmp_path, "separate", drums, "-o", tmp_path / name, "--model", model, *more)
     whole, some = (tmp_path / name / "drums" / "drums.wav" for name in ("whole", "some"))
     np.testing.assert_array_equal(read_audio(some)[0], read_audio(whole)[0])
 

@@ -16,11 +16,12 @@ import pytest
 import torch
 from torch import nn
 
-from lars_plugin.errors import ModelError, ModelNotFoundError
+from lars_plugin.errors import ModelError, ModelFormatError, ModelNotFoundError
 from lars_plugin.model import ModelConfig
 from lars_plugin.zoo import find_weights, get_config, list_models, registry
 from lars_plugin.zoo.checkpoints import build_network
 from lars_plugin.zoo.registry import cache_folder, model_folders
+from lars_plugin.zoo.yaml_configs import read_config
 
 DRUMS6 = ("kick", "snare", "toms", "hihat", "ride", "crash")
 DRUMS5 = ("kick", "snare", "toms", "hihat", "cymbals")
@@ -103,6 +104,30 @@ def test_weights_that_are_missing_are_named_with_their_addresses_and_their_place
     assert "\n" not in message
     for part in (config.weights.file, *config.weights.urls, str(cache / "mdx23c-small")):
         assert part in message
+
+
+def test_a_model_may_use_the_weights_of_another_wherever_those_are(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_weights(get_config("lars-live-low")) == find_weights(get_config("lars-live"))
+    folder = tmp_path / "models" / "shorter"
+    folder.mkdir(parents=True)
+    text = (model_folders()["lars-live-low"] / "config.yaml").read_text("utf-8")
+    text = text.replace("name: lars-live-low", "name: shorter")
+    text = text.replace("of: lars-live ", "of: somewhere ")
+    (folder / "config.yaml").write_text(text)
+    monkeypatch.setenv("LARS_MODELS_PATH", str(tmp_path / "models"))
+    shorter = get_config("shorter")
+    with pytest.raises(ModelNotFoundError, match=r"put weights\.safetensors into .*somewhere$"):
+        find_weights(shorter)
+    place = cache / "somewhere" / "weights.safetensors"
+    place.parent.mkdir(parents=True)
+    shutil.copy(find_weights(get_config("lars-live")), place)
+    assert find_weights(shorter) == place
+    # What is no name reaches out of the folders for models.
+    (folder / "config.yaml").write_text(text.replace("of: somewhere", "of: ../somewhere"))
+    with pytest.raises(ModelFormatError, match=r"weights\.of must be a plain name"):
+        read_config(folder / "config.yaml")
 
 
 def test_weights_are_found_in_the_cache_and_before_it_in_the_models_folder(

@@ -23,6 +23,8 @@ class LiveNetConfig(Shape):
         n_fft: analysis window in samples.
         hop_length: samples from frame to frame.
         synthesis: synthesis window in samples: the algorithmic latency.
+        hold: frames for which masks are held: the network looks at each ``hold``-th frame only, so
+            that hops can be short at the cost of long ones.
         band_widths: bins per band, low to high; they sum to ``n_fft // 2``.
         features: feature channels per scale, finest first.
         dilations: time dilation of the blocks at each scale.
@@ -40,6 +42,7 @@ class LiveNetConfig(Shape):
     n_fft: int = 2016
     hop_length: int = 504
     synthesis: int = 1008
+    hold: int = 1
     band_widths: tuple[int, ...] = (
         *(2,) * 16,
         *(4,) * 8,
@@ -63,6 +66,8 @@ class LiveNetConfig(Shape):
         check_bands(self.band_widths, self.n_fft, len(self.features))
         if len(self.dilations) != len(self.features) - 1:
             raise ValueError("dilations must have one entry per scale but the coarsest")
+        if self.hold < 1:
+            raise ValueError(f"hold must be 1 or more, got {self.hold}")
 
     @property
     def delay(self) -> int:

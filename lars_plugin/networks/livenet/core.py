@@ -144,6 +144,8 @@ class LiveCore(nn.Module):
         self.levels = level_count(config.audio_channels) if config.levels else 0
         self.groups = network.groups
         self.fade = network.fade
+        # Where masks are held, they are applied outside, to each frame.
+        self.masks_only = network.holds
         self.power_scale = float(2 / network.stft.window.square().sum())
         self.embed = _PerBand([self._in_planes(weight) for weight in network.embed])
         self.position = _fixed(network.position)
@@ -167,18 +169,18 @@ class LiveCore(nn.Module):
         gates = cast(list[Tensor], network.recurrent.all_weights[0])
         self.from_input, self.from_state, self.input_bias, self.state_bias = map(_fixed, gates)
         self.hidden = _Convolution(network.hidden[0], network.hidden[1])
-        level, recurrent, *past = self._parts(network.initial_state())
+        level, recurrent, *past = self._parts(network.initial_state(), network.holds)
         self.shapes = [tuple(part.shape) for part in (level, recurrent, *past)]
 
     @staticmethod
-    def _parts(state: State) -> list[Tensor]:
-        """What of a ``LiveNet``'s state this graph needs: all but samples."""
-        return [state[1], state[2][0], *state[4:]]
+    def _parts(state: State, holds: bool) -> list[Tensor]:
+        """What of a ``LiveNet``'s state this graph needs: all but samples and held masks."""
+        return [state[1], state[2][0], *(state[4:-2] if holds else state[4:])]
 
     @classmethod
-    def pack(cls, state: State) -> Tensor:
-        """That part of a state as one vector ``(1, N)``."""
-        return torch.cat([part.reshape(1, -1) for part in cls._parts(state)], dim=1)
+    def pack(cls, state: State, holds: bool = False) -> Tensor:
+        """That part of a state as one vector ``(1, N)``; ``holds`` as of the network."""
+        return torch.cat([part.reshape(1, -1) for part in cls._parts(state, holds)], dim=1)
 
     def _in_planes(self, weight: Tensor) -> Tensor:
         """``(bands, (2 C + E) * width, D)`` to ``(bands, D, (2 C + E) * width)``, bins last."""
@@ -193,14 +195,14 @@ class LiveCore(nn.Module):
         return torch.cat([planes, levels.permute(0, 3, 2, 1).reshape(bands, features, -1)], dim=2)
 
     def forward(self, spec: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """The spectra of the stems, and the new state.
+        """The spectra of the stems, or their masks where those are held, and the new state.
 
         Args:
             spec: ``(2, C, F + 1)``, real and imaginary part of the mixture's frame.
             state: ``(1, N)``, see :meth:`pack`.
 
         Returns:
-            Stems ``(2, S, C, F + 1)`` and the state.
+            Stems, or masks, ``(2, S, C, F + 1)`` and the state.
         """
         parts = torch.split(state, [math.prod(shape) for shape in self.shapes], dim=1)
         level, recurrent, *past = [
@@ -280,5 +282,7 @@ class LiveCore(nn.Module):
         masks = torch.cat([*parts, parts[-1][..., -1:]], dim=-1)  # Nyquist: its neighbour's
         real = torch.softmax(masks[0], dim=0)
         imag = masks[1] - masks[1].mean(dim=0, keepdim=True)
+        if self.masks_only:
+            return torch.stack([real, imag])
         a, b = spec[0], spec[1]
         return torch.stack([real * a - imag * b, real * b + imag * a])

@@ -144,8 +144,15 @@ class LiveNet(BandNetwork):
 
     @property
     def fade(self) -> float:
-        """Nepers of power by which the running level falls from frame to frame."""
-        return self.config.hop_length / self.config.sample_rate / self.config.memory
+        """Nepers of power by which the running level falls from a frame that the network looks at
+        to the next."""
+        samples = self.config.hop_length * self.config.hold
+        return samples / self.config.sample_rate / self.config.memory
+
+    @property
+    def holds(self) -> bool:
+        """Whether masks are held for more than a frame."""
+        return self.config.hold > 1
 
     def _blocks(self) -> list[Block]:
         blocks = [*self.encoder, *self.bottom, *reversed(self.decoder)]
@@ -157,20 +164,24 @@ class LiveNet(BandNetwork):
         Returns:
             float32 tensors: past samples ``(B, C, n_fft - hop)``, the running level in nepers of
             power ``(B, 1)``, the recurrent state ``(1, B, R)``, the tail of the output
-            ``(B * S * C, delay)``, then ``(B, D, past, K)`` for each block.
+            ``(B * S * C, delay)``, then ``(B, D, past, K)`` for each block. Where masks are held,
+            also the features ``(K, head, B)`` behind them, and the number of frames ``(1,)`` that
+            they still hold for.
         """
         config, like = self.config, self.position
-        blocks = []
+        blocks, bands = [], len(config.band_widths)
         for block in self._blocks():
             features = block.first.in_channels
             blocks.append(like.new_zeros(batch, features, block.past, block.squeeze.in_features))
         stems = batch * config.stems * config.audio_channels
+        held = (like.new_zeros(bands, self.head, batch), like.new_zeros(1)) if self.holds else ()
         return (
             like.new_zeros(batch, config.audio_channels, self.stft.history),
             like.new_full((batch, 1), math.log(QUIETEST)),
             like.new_zeros(1, batch, config.recurrent),
             like.new_zeros(stems, self.stft.delay),
             *blocks,
+            *held,
         )
 
     def step(self, block: Tensor, state: State) -> tuple[Tensor, State]:
@@ -186,9 +197,7 @@ class LiveNet(BandNetwork):
         batch, channels, length = block.shape
         wave = torch.cat([state[0], block], dim=2)
         spec = self.stft.frames(wave)
-        features, level, recurrent, past = self._stateful_trunk(
-            spec, state[1], state[2], list(state[4:])
-        )
+        features, level, recurrent, past = self._features(spec, state)
         outputs = self.mask_outputs(features, batch, channels)
         stems = apply_masks(spec, outputs, self.config.stems)
         out, tail = self.stft.overlap_add(stems.flatten(0, 2), state[3])
@@ -208,8 +217,28 @@ class LiveNet(BandNetwork):
 
     def _trunk(self, spec: Tensor) -> Tensor:
         """Spectrogram ``(B, C, T, F + 1, 2)``, silence before it, to features."""
-        state = self.initial_state(spec.shape[0])
-        return self._stateful_trunk(spec, state[1], state[2], list(state[4:]))[0]
+        return self._features(spec, self.initial_state(spec.shape[0]))[0]
+
+    def _features(self, spec: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """Features ``(K, head, B * T)`` and what the next frames need: level, recurrent, past."""
+        level, recurrent, past = state[1], state[2], list(state[4:])
+        if not self.holds:
+            return self._stateful_trunk(spec, level, recurrent, past)
+        batch, _, frames = spec.shape[:3]
+        held, left = past[-2:]
+        past = past[:-2]
+        waiting = min(int(left), frames)
+        parts = [held[..., None].expand(-1, -1, -1, waiting)]
+        seen = spec[:, :, waiting :: self.config.hold]
+        if seen.shape[2]:
+            new, level, recurrent, past = self._stateful_trunk(seen, level, recurrent, past)
+            new = new.reshape(*held.shape, -1)
+            parts.append(new.repeat_interleave(self.config.hold, dim=3))
+            held = new[..., -1]
+        every = torch.cat(parts, dim=3)
+        left = left.new_tensor([every.shape[3] - frames if seen.shape[2] else int(left) - frames])
+        features = every[..., :frames].reshape(*held.shape[:2], batch * frames)
+        return features, level, recurrent, [*past, held, left]
 
     def _stateful_trunk(
         self, spec: Tensor, level: Tensor, recurrent: Tensor, past: list[Tensor]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LivePrePost", "State", "live_windows"]
 
-# Past samples (C, n_fft - hop), tail of the output (S * C, delay), the core's vector (1, N).
-State = tuple[Wave, Wave, Wave]
+
+class State(NamedTuple):
+    """What the past leaves behind."""
+
+    history: Wave  # samples (C, n_fft - hop)
+    tail: Wave  # of the output (S * C, delay)
+    vector: Wave  # the core's (1, N)
+    masks: NDArray[np.complex64] | None = None  # held (S, C, F), if they are
+    left: int = 0  # frames that they still hold for
 
 
 class LivePrePost:
@@ -41,13 +48,13 @@ class LivePrePost:
 
     def __init__(self, config: LiveNetConfig, load: Callable[[], LiveNet]) -> None:
         self._load = load
-        self.hop, self.delay = config.hop_length, config.delay
+        self.hop, self.delay, self._hold = config.hop_length, config.delay, config.hold
         self.shape = (config.stems, config.audio_channels)
         self._n_fft, self._synthesis = config.n_fft, config.synthesis
         self._window, self._output_window = live_windows(config)
         vector = np.zeros((1, 1 + config.recurrent + _past(config)), np.float32)
         vector[0, 0] = math.log(QUIETEST)  # the running level; see LiveCore.pack
-        self._start: State = (
+        self._start = State(
             np.zeros((config.audio_channels, config.n_fft - config.hop_length), np.float32),
             np.zeros((config.stems * config.audio_channels, config.delay), np.float32),
             vector,
@@ -67,17 +74,19 @@ class LivePrePost:
         return self._start
 
     def step(self, hop: Wave, state: State, core: CoreInto) -> tuple[Wave, State]:
-        history, tail, vector = state
-        wave = np.concatenate([history, hop], axis=1)
+        wave = np.concatenate([state.history, hop], axis=1)
         mixture = np.fft.rfft(wave * self._window)
-        spec = np.empty((2, *mixture.shape), np.float32)
-        spec[0], spec[1] = mixture.real, mixture.imag
-        # New memory for what comes out: the caller keeps the state, and may go back to one.
-        stems = np.empty((2, *self.shape, mixture.shape[1]), np.float32)
-        new = np.empty_like(vector)
-        core([spec, vector], [stems, new])
-        spectra = np.empty(stems.shape[1:], np.complex64)
-        spectra.real, spectra.imag = stems
+        if self._hold == 1:
+            spectra, vector = self._run(core, mixture, state.vector)
+            masks, left = None, 0
+        elif state.left and state.masks is not None:
+            masks, vector, left = state.masks, state.vector, state.left - 1
+        else:
+            masks, vector = self._run(core, mixture, state.vector)
+            left = self._hold - 1
+        if masks is not None:
+            spectra = masks * mixture.astype(np.complex64)
+        tail = state.tail
         # In float32 since NumPy 2; before, in float64 and back.
         played = np.fft.irfft(spectra, self._n_fft)[..., -self._synthesis :]
         frames: Wave = played.astype(np.float32)
@@ -85,7 +94,21 @@ class LivePrePost:
         frames = frames.reshape(tail.shape[0], self._synthesis)
         frames[:, : self.delay] += tail
         out = frames[:, : self.hop].reshape(*self.shape, self.hop)
-        return out, (wave[:, self.hop :], frames[:, self.hop :], new)
+        return out, State(wave[:, self.hop :], frames[:, self.hop :], vector, masks, left)
+
+    def _run(
+        self, core: CoreInto, mixture: NDArray[np.complexfloating], vector: Wave
+    ) -> tuple[NDArray[np.complex64], Wave]:
+        """What the core makes of a frame, and its vector."""
+        spec = np.empty((2, *mixture.shape), np.float32)
+        spec[0], spec[1] = mixture.real, mixture.imag
+        # New memory for what comes out: the caller keeps the state, and may go back to one.
+        stems = np.empty((2, *self.shape, mixture.shape[1]), np.float32)
+        new = np.empty_like(vector)
+        core([spec, vector], [stems, new])
+        result = np.empty(stems.shape[1:], np.complex64)
+        result.real, result.imag = stems
+        return result, new
 
 
 def _past(config: LiveNetConfig) -> int:

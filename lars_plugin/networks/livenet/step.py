@@ -176,6 +176,21 @@ class LiveStepper:
         """
         wave = torch.cat([state[0], block], dim=2)
         spec = self.stft.frames(wave)  # (1, C, 1, F + 1, 2)
+        if self.config.hold == 1:
+            x, level, recurrent, kept = self._features(spec, state)
+        elif state[-1] > 0:
+            x, level, recurrent = state[-2], state[1], state[2]
+            kept = [*state[4:-1], state[-1] - 1]
+        else:
+            x, level, recurrent, kept = self._features(spec, state)
+            kept += [x, torch.full((1,), float(self.config.hold - 1))]
+        stems = self._apply_masks(x.transpose(1, 2), spec[0, :, 0])
+        out, tail = self.stft.overlap_add(stems.flatten(0, 1)[:, None], state[3])
+        shaped = out.reshape(1, self.config.stems, self.config.audio_channels, -1)
+        return shaped, (wave[..., -self.stft.history :], level, recurrent, tail, *kept)
+
+    def _features(self, spec: Tensor, state: State) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """Features ``(K, head, 1)``, level, recurrent, and past of each block."""
         scale, level = self.running_level(spec, state[1])
         x = spec[0, :, 0, :-1].transpose(0, 1) / scale  # (F, C, 2)
         x = self._split(x)  # (D, K)
@@ -196,11 +211,7 @@ class LiveStepper:
             kept.append(heard[None])
         x = torch.addmm(self.hidden_bias, self.hidden, torch.cat([x, entry]))
         x = functional.silu(x, inplace=True)
-        stems = self._apply_masks(x.t().contiguous()[:, None], spec[0, :, 0])
-        out, tail = self.stft.overlap_add(stems.flatten(0, 1)[:, None], state[3])
-        shaped = out.reshape(1, self.config.stems, self.config.audio_channels, -1)
-        history = wave[..., -self.stft.history :]
-        return shaped, (history, level, recurrent[None], tail, *kept)
+        return x.t().contiguous()[:, :, None], level, recurrent[None], kept
 
     def _split(self, x: Tensor) -> Tensor:
         """``(F, C, 2)`` to ``(D, K)``."""

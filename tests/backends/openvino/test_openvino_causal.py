@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import subprocess
@@ -36,8 +37,8 @@ CLOSE = 2e-5
 
 
 @functools.cache
-def network(levels: bool = True) -> LiveNet:
-    return livenet(levels=levels)
+def network(levels: bool = True, hold: int = 1) -> LiveNet:
+    return livenet(levels=levels, hold=hold)
 
 
 def prepost(made: LiveNet) -> LivePrePost:
@@ -90,6 +91,23 @@ def test_a_network_without_levels_steps_as_in_pytorch(cache: Path) -> None:
     np.testing.assert_allclose(run(backend, audio, [1] * 20), wanted, atol=CLOSE)
 
 
+def test_held_masks_are_those_of_pytorch_however_the_hops_come(cache: Path) -> None:
+    held = network(hold=3)
+    backend = OpenVINOCausalBackend(prepost(held), identity={"weights": "held"}, cache=cache)
+    audio = noise(24 * HOP)
+    made = run(backend, audio, [1] * 24)
+    np.testing.assert_allclose(made, run(TorchCausalBackend(held), audio, [1] * 24), atol=CLOSE)
+    np.testing.assert_allclose(made, run(TorchCausalBackend(held), audio, [5, 19]), atol=CLOSE)
+    np.testing.assert_array_equal(made, run(backend, audio, [1, 2, 7, 14]))
+    other = run(TorchCausalBackend(network()), audio, [1] * 24)
+    assert np.abs(made - other).max() > 0.01
+    # An earlier state may be gone back to, also between two frames with the same masks.
+    _, state = backend.step(audio[:, : 4 * HOP], backend.initial_state())
+    for _ in range(2):
+        again, _ = backend.step(audio[:, 4 * HOP :], state)
+        np.testing.assert_array_equal(again, made[..., 4 * HOP :])
+
+
 @settings(
     deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -124,7 +142,7 @@ def test_the_state_is_explicit_not_changed_and_may_be_gone_back_to(
     backend: OpenVINOCausalBackend,
 ) -> None:
     _, state = backend.step(noise(5 * HOP), backend.initial_state())
-    before = [part.copy() for part in state]
+    before = copy.deepcopy(state)
     first, after = backend.step(noise(HOP, 3), state)
     kept = first.copy()
     backend.step(noise(4 * HOP, 4), after)
@@ -193,9 +211,9 @@ def test_wrong_shapes_are_engine_errors_and_the_next_step_works(
     backend: OpenVINOCausalBackend,
 ) -> None:
     wanted, _ = backend.step(noise(HOP), backend.initial_state())
-    history, tail, vector = backend.initial_state()
+    start = backend.initial_state()
     with pytest.raises(EngineError, match="openvino cpu float32"):
-        backend.step(noise(HOP), (history, tail, vector[:, 1:]))
+        backend.step(noise(HOP), start._replace(vector=start.vector[:, 1:]))
     made, _ = backend.step(noise(HOP), backend.initial_state())
     np.testing.assert_array_equal(made, wanted)
 
