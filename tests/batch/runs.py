@@ -64,6 +64,14 @@ def rows(out: Path) -> dict[str, dict[str, Any]]:
         base.close()
 
 
+def noted(out: Path) -> list[dict[str, Any]]:
+    """The ledger's rows, from beside a run that may not have begun."""
+    try:
+        return [*rows(out).values()]
+    except sqlite3.Error:
+        return []
+
+
 def states(out: Path) -> dict[str, str]:
     """Of each file by its name."""
     return {name: row["state"] for name, row in rows(out).items()}
