@@ -66,6 +66,8 @@ def rows(out: Path) -> dict[str, dict[str, Any]]:
 
 def noted(out: Path) -> list[dict[str, Any]]:
     """The ledger's rows, from beside a run that may not have begun."""
+    if not (out / LEDGER).is_file() and not out.is_file():
+        return []  # SQLite would make a file of that name
     try:
         return [*rows(out).values()]
     except sqlite3.Error:
