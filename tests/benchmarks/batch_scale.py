@@ -284,7 +284,7 @@ def run() -> None:
     parser.add_argument("--preset", default="fast", help="for throughput")
     parser.add_argument("--models", default="lars-mini,lars-live", help="for stemgmd")
     parser.add_argument("--seconds", type=float, default=12.0, help="of each recording")
-    parser.add_argument("--files", type=int, default=24, help="recordings, for throughput")
+    parser.add_argument("--files", type=int, default=16, help="recordings, for throughput")
     parser.add_argument("--engines", default="local,ray")
     args = parser.parse_args()
     if args.what == "ledger":
