@@ -6,7 +6,8 @@
 
 The time in the archives is that of the last commit, or SOURCE_DATE_EPOCH. Then `twine check
 --strict` and `check-wheel-contents` look at them, where they are installed; with ``--strict`` they
-have to be, and the wheel needs the studio's page, which npm builds. ``--prepared`` takes what `lars models prepare -o FOLDER` made.
+have to be, and the wheel needs the studio's page, which npm builds. ``--prepared`` takes what
+`lars models prepare -o FOLDER` made.
 """
 
 from __future__ import annotations

@@ -254,7 +254,8 @@ def test_the_container_is_not_roots_and_takes_any_command() -> None:
 @posix
 def test_a_container_that_is_roots_or_does_not_run_is_a_failure(tmp_path: Path) -> None:
     # scripts/container.sh alone builds it, in the workflows; here docker only says what it got.
-    answers = """echo "$@" >> "$LOG"; case "$*" in $FAILS) exit 1;; *" -u") echo ${USER_ID:-1000};; esac"""
+    answers = """echo "$@" >> "$LOG"
+case "$*" in $FAILS) exit 1;; *" -u") echo ${USER_ID:-1000};; esac"""
     how = stand_in(tmp_path, "docker", answers) | {"LOG": str(tmp_path / "log")}
     command = ("scripts/container.sh", "a-tag")
     done = call(*command, **how)
