@@ -90,4 +90,4 @@ def nodes(count: int) -> Iterator[Nodes]:
             yield found
         finally:
             ray.shutdown()
-            cluster.shutdown()  # type: ignore[no-untyped-call]
+            cluster.shutdown()

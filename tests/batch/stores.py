@@ -58,7 +58,7 @@ class Troubles:
 
     def wait(self) -> None:
         """Until it is well again."""
-        self._over.wait(120)
+        self._over.wait(600)
 
 
 class S3:
@@ -231,7 +231,7 @@ def meanwhile(work: Callable[[], None]) -> Iterator[None]:
         raise wrong[0]
 
 
-def until(true: Callable[[], bool], seconds: float = 120.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 600.0) -> None:
     """Wait for something that must happen."""
     end = time.monotonic() + seconds
     while not true():
