@@ -9,7 +9,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The product, and beside it what tests, checks and documentation need: ten times as much.
+# The product (1.6 GB, most of it PyTorch), and what tests, checks and documentation need beside it.
 STAMP := $(VENV)/.lars-installed
 DEV := $(VENV)/.lars-dev
 EXTRAS := openvino,studio,formats,evaluation
