@@ -33,6 +33,7 @@ _CAUSES = {
     "not a database": "it is something else, or damaged; move it away, or give another --ledger",
     "malformed": "it is damaged; move it away, or give another --ledger",
     "disk is full": "the disk is full; free some space",
+    "disk I/O": "the disk is full or it fails; free some space",
     "readonly": "it or its folder is read-only; change that, or give another --ledger",
     "unable to open": "the system does not let it be opened; look at its folder's permissions, or"
     " give another --ledger",
@@ -64,8 +65,8 @@ class Ledger:
                 raise InputError(
                     f"{printable(path)} is not a ledger of this version; give another --ledger"
                 )
-            self._base.executescript(TABLES)
-            self._base.execute(f"PRAGMA user_version = {VERSION}")
+            # All or nothing, also where the disk is full in the middle.
+            self._base.executescript(f"BEGIN; {TABLES}; PRAGMA user_version = {VERSION}; COMMIT")
         except sqlite3.DatabaseError as error:
             raise ledger_failure(path, error) from error
 

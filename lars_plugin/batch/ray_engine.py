@@ -201,7 +201,7 @@ def _reason(ray: Any, error: Exception) -> tuple[str, bool]:
     """Why a worker is gone, in one line, and whether its file may be the reason."""
     text = " ".join(str(error).split())
     kinds = ray.exceptions
-    if isinstance(error, kinds.OutOfMemoryError) or "memory pressure" in text or "OOM" in text:
+    if isinstance(error, kinds.OutOfMemoryError) or "memory pressure" in text:
         return "its worker was killed, because its node ran out of memory", True
     # Ray's words for a node that was removed, or that nobody hears of any more.
     if "node died" in text.lower() or "node was terminated" in text.lower() or isinstance(
@@ -211,5 +211,6 @@ def _reason(ray: Any, error: Exception) -> tuple[str, bool]:
     if isinstance(error, kinds.ActorUnavailableError):
         return "its worker is out of reach", False
     if isinstance(error, kinds.ActorDiedError) and "creation task" not in text:
-        return "its worker was killed", True
+        # Ray cannot tell who killed it: it names the system, short of memory, among others.
+        return "its worker was killed, perhaps because its node ran out of memory", True
     return f"its worker failed: {reason_of(error)}", True
