@@ -9,7 +9,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The product, and beside it what tests, checks and documentation need: ten times as much.
 STAMP := $(VENV)/.lars-installed
+DEV := $(VENV)/.lars-dev
+EXTRAS := openvino,studio,formats,evaluation
 # An index of torch builds, for instance one without CUDA; empty: pip's own.
 TORCH_INDEX ?=
 
@@ -19,7 +22,7 @@ TORCH_INDEX ?=
 demo: $(STAMP) studio
 	$(BIN)/lars demo -o lars-demo
 
-test: $(STAMP) studio browser jack vst3 formats lint studio-lint hosts
+test: $(DEV) studio browser jack vst3 formats lint studio-lint hosts
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest tests/host
 
@@ -76,11 +79,11 @@ check: lint
 		tests/bridge/client/test_alignment.py \
 		tests/evaluation/test_metrics.py tests/evaluation/test_scoring.py tests/test_public_names.py
 
-release-check: $(STAMP) npm
+release-check: $(DEV) npm
 	$(BIN)/python scripts/build_packages.py --strict build/dist
 	LARS_DIST=build/dist $(BIN)/python -m pytest -q tests/packaging
 
-docs: $(STAMP)
+docs: $(DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo "documentation: build/site/index.html"
 
@@ -96,7 +99,7 @@ formats:
 		apt-get install -y -qq --no-install-recommends ffmpeg sox >/dev/null; \
 	else echo "no ffmpeg or SoX: the tests of the formats they write will be skipped"; fi
 
-lint: $(STAMP)
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -106,11 +109,16 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
 		$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		--editable ".[$(EXTRAS)]"
+	touch $@
+
+$(DEV): $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 # The second half of `make test` alone: the plugin, built into build/juce, in real hosts.
-test-plugin: $(STAMP) hosts
+test-plugin: $(DEV) hosts
 	$(BIN)/python -m pytest tests/host
 
 # After this the plugin works from a desktop: it is where hosts look, and knows where its engine is.

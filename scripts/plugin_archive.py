@@ -22,7 +22,12 @@ from build_packages import epoch
 
 ROOT = Path(__file__).parents[1]
 BUNDLES = ("VST3/LARS.vst3", "AU/LARS.component", "LV2/LARS.lv2", "Standalone")
-TEXTS = ("LICENSE", "THIRD_PARTY.md")
+TEXTS = {
+    "LICENSE": "LICENSE",
+    "THIRD_PARTY.md": "THIRD_PARTY.md",
+    # Of what JUCE takes into an AU.
+    "Apache-2.0.txt": "bridge/licences/Apache-2.0.txt",
+}
 
 
 def version() -> str:
@@ -75,7 +80,7 @@ def main() -> int:
         print(f"no {artefacts / BUNDLES[0]}: build the plugin first", file=sys.stderr)
         return 1
     args.out.mkdir(parents=True, exist_ok=True)
-    found |= {name: ROOT / name for name in TEXTS}
+    found |= {name: ROOT / place for name, place in TEXTS.items()}
     print(pack(args.out / f"LARS-{version()}-{system()}.zip", found))
     return 0
 

@@ -10,6 +10,7 @@ The plugin is asked without an engine, as on a machine where LARS was just insta
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import os
 import shutil
@@ -20,7 +21,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-VERSION = "v1.0.3"
+VERSION = "v1.0.4"
 ADDRESS = "https://github.com/Tracktion/pluginval/releases/download/{}/pluginval_{}.zip"
 STRICTNESS = "10"
 PROGRAMS = {
@@ -28,13 +29,23 @@ PROGRAMS = {
     "darwin": ("macOS", "pluginval.app/Contents/MacOS/pluginval"),
     "win32": ("Windows", "pluginval.exe"),
 }
+# SHA-256 of the archives, as Homebrew (macOS) and several projects on GitHub pin them too.
+SUMS = {
+    "Linux": "c01c49d8063965c4c2dea8324468336768f5c9139e0b1caebde14c2400b55352",
+    "macOS": "3c4c533bda0c5059eea3ddaea752d757ee2025041f0f47e6bcb0e87f6082b29f",
+    "Windows": "c08e61ce3b96db41636f8ec7e76f4c7e2c13ebdac7fa1b5a1f52b4f32ec715ab",
+}
 
 
 def fetch(folder: Path) -> Path:
     """The published program for this system."""
     name, program = PROGRAMS[sys.platform]
     with urllib.request.urlopen(ADDRESS.format(VERSION, name), timeout=120) as answer:
-        archive = zipfile.ZipFile(io.BytesIO(answer.read()))
+        data = answer.read()
+    found = hashlib.sha256(data).hexdigest()
+    if found != SUMS[name]:
+        raise SystemExit(f"pluginval_{name}.zip {VERSION} is not what was pinned: {found}")
+    archive = zipfile.ZipFile(io.BytesIO(data))
     folder.mkdir(parents=True, exist_ok=True)
     archive.extractall(folder)
     (folder / program).chmod(0o755)

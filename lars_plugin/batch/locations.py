@@ -148,6 +148,7 @@ def list_files(location: str, take: Callable[[str], bool]) -> Iterator[Entry]:
         return Entry(url, info.get("size"), changed)
 
     def listed() -> list[Entry]:
+        system.invalidate_cache()  # what it remembers of an earlier listing may have changed
         if any(character in path for character in "*?["):
             found = system.glob(path, detail=True)
             return [entry(name, info) for name, info in sorted(found.items())

@@ -64,6 +64,16 @@ def rows(out: Path) -> dict[str, dict[str, Any]]:
         base.close()
 
 
+def noted(out: Path) -> list[dict[str, Any]]:
+    """The ledger's rows, from beside a run that may not have begun."""
+    if not (out / LEDGER).is_file() and not out.is_file():
+        return []  # SQLite would make a file of that name
+    try:
+        return [*rows(out).values()]
+    except sqlite3.Error:
+        return []
+
+
 def states(out: Path) -> dict[str, str]:
     """Of each file by its name."""
     return {name: row["state"] for name, row in rows(out).items()}

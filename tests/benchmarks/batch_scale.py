@@ -7,9 +7,11 @@
     python tests/benchmarks/batch_scale.py throughput [WORKERS]  # 1 to WORKERS, local and Ray
     python tests/benchmarks/batch_scale.py stemgmd             # core-hours by model and preset
 
-Each prints a Markdown table. `overhead` and `throughput` write recordings and stems into a
-temporary folder: some 100 MB for 10,000 files. What the driver takes of the processor is a figure
-for busy machines, too; where only time on the clock is shown, nothing else must run.
+Each prints a Markdown table. `overhead` separates with a tiny network of random weights, so that
+10,000 files are a matter of minutes, and writes some 500 MB into a temporary folder. `throughput`
+gives N workers N cores, as far as there are so many, and counts what is done while all of them
+work: the ideal is what one does on one core, times the cores. What takes time of the processor is
+a figure for busy machines, too; where only time on the clock is shown, nothing else must run.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import contextlib
 import io
 import os
 import sqlite3
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -162,18 +165,20 @@ def listing(files: int) -> None:
     print(f"| {files:,} | {found[0]} | {found[1]} |")
 
 
-def overhead(files: int, model: str) -> None:
+def overhead(files: int) -> None:
     """What a tiny file costs beyond what its worker does for it."""
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
         library(top, files)
-        common = ("-m", model, "-o", str(top / "out"), "-j", "1", "-q")
+        common = ("-m", str(tiny_model(top)), "-o", str(top / "out"), "-j", "1", "-q")
         took = quietly("batch", str(top / "list.csv"), *common)
         base = sqlite3.connect(top / "out" / LEDGER)
-        work, first, last = base.execute(
-            "SELECT sum(elapsed), min(finished - elapsed), max(finished) FROM files"
+        done, work, first, last = base.execute(
+            "SELECT sum(state = 'done'), sum(elapsed), min(finished - elapsed), max(finished)"
+            " FROM files"
         ).fetchone()
         base.close()
+        assert done == files, done
         resumed = quietly("batch", str(top / "list.csv"), *common)
     print(
         "| files | all, and driver | worker, each | between files, each | driver, each | resume |"
@@ -186,52 +191,88 @@ def overhead(files: int, model: str) -> None:
     )
 
 
-def throughput(most: int, model: str, seconds: float, files: int, engines: list[str]) -> None:
-    """Hours of audio per hour with 1 to so many workers, once all are ready."""
-    print("| engine | workers | audio, s per s | ratio to ideal |")
-    print("|---|---|---|---|")
+def tiny_model(top: Path) -> Path:
+    """A model's folder with a network that takes next to no time."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from lars_plugin.model import Chunking
+    from tests.models import config, model_folder
+
+    return model_folder(top / "model", config(chunking=Chunking(4096, 1.25)))
+
+
+def throughput(most: int, model: str, preset: str, seconds: float, files: int,
+               engines: list[str]) -> None:  # fmt: skip
+    """Audio per second with 1 to so many workers, while all of them work."""
+    cores = sorted(os.sched_getaffinity(0))
+    print("| engine | workers | cores | audio, s per s | ratio to ideal |")
+    print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
         for index in range(files):
-            noise(top / f"in/{index}.wav", seconds, index)
+            noise(top / f"in/{index:03d}.wav", seconds, index)
         for engine in engines:
             one = 0.0
             for workers in range(1, most + 1):
                 out = top / f"{engine}{workers}"
                 more = ["--address", "local", "--cpus-per-worker", "0"] if engine == "ray" else []
+                os.sched_setaffinity(0, cores[:workers])  # processes started here inherit it
                 quietly("batch", str(top / "in"), "-o", str(out), "-m", model, "-j", str(workers),
-                        "-q", "--engine", engine, *more)  # fmt: skip
-                base = sqlite3.connect(out / LEDGER)
-                first, last, audio = base.execute(
-                    "SELECT min(finished - elapsed), max(finished), sum(seconds) FROM files"
-                ).fetchone()
-                base.close()
-                speed = audio / (last - first)
+                        "--preset", preset, "-q", "--engine", engine, *more)  # fmt: skip
+                speed = speed_together(out / LEDGER, workers)
+                used = min(workers, len(cores))
                 one = one or speed
-                ideal = one * min(workers, len(os.sched_getaffinity(0)))
-                print(f"| {engine} | {workers} | {speed:.2f} | {speed / ideal:.2f} |", flush=True)
+                ratio = f"{speed / one / used:.2f}" if one and speed else "too few files: --files"
+                print(f"| {engine} | {workers} | {used} | {speed:.2f} | {ratio} |", flush=True)
+    os.sched_setaffinity(0, cores)
+
+
+def speed_together(path: Path, workers: int) -> float:
+    """Seconds of audio per second from when the last worker began until the first ended; 0 where
+    there is no such time."""
+    base = sqlite3.connect(path)
+    rows = base.execute(
+        "SELECT worker, finished - elapsed, finished, seconds FROM files"
+    ).fetchall()
+    base.close()
+    names = {row[0] for row in rows}
+    if len(names) < workers:
+        return 0.0
+    begin = max(min(row[1] for row in rows if row[0] == name) for name in names)
+    end = min(max(row[2] for row in rows if row[0] == name) for name in names)
+    # Of a file that was begun before or ended after, its part.
+    parts = [
+        (max(0.0, min(end, last) - max(begin, first)) / (last - first)) * seconds
+        for _, first, last, seconds in rows
+    ]
+    return sum(parts) / (end - begin) if end > begin else 0.0
 
 
 def stemgmd(models: list[str], seconds: float) -> None:
-    """Core-hours for StemGMD, from the processor time of one excerpt on one core."""
+    """Core-hours for StemGMD, from the processor time of one excerpt on one core, with what reads
+    and writes the files left out."""
+    core = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})  # before anything counts them
     import torch
 
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     wave = (rng.standard_normal((2, round(seconds * RATE))) * 0.1).astype(np.float32)
-    print("| model | preset | core-seconds per second | core-hours for 1,224 h |")
-    print("|---|---|---|---|")
+    print("| model | preset | backend | core-seconds per second | core-hours for 1,224 h |")
+    print("|---|---|---|---|---|")
     for model in models:
-        presets = ("fast", "balanced", "best") if model == "lars-mini" else ("",)
+        presets: list[str | None] = list(Separator(model).model.config.presets) or [None]
         for preset in presets:
-            separator = Separator(model, preset=preset or None, precision="auto")
+            separator = Separator(model, preset=preset, precision="auto")
             separator.separate(wave[:, : RATE * 2], RATE)
             # Processor time, not time on the clock: others may use the core meanwhile.
             start = time.process_time()
             separator.separate(wave, RATE)
             ratio = (time.process_time() - start) / seconds
-            hours = STEMGMD_HOURS * ratio
-            print(f"| {model} | {preset or '-'} | {ratio:.3f} | {hours:.0f} |", flush=True)
+            print(
+                f"| {model} | {preset or '-'} | {separator.model.backend_name} | {ratio:.3f}"
+                f" | {STEMGMD_HOURS * ratio:,.0f} |",
+                flush=True,
+            )
 
 
 def run() -> None:
@@ -239,21 +280,22 @@ def run() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=("ledger", "overhead", "listing", "throughput", "stemgmd"))
     parser.add_argument("count", nargs="?", type=int)
-    parser.add_argument("--model", default="lars-live")
-    parser.add_argument("--models", default="lars-live,lars-mini")
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each recording")
+    parser.add_argument("--model", default="lars-mini", help="for throughput")
+    parser.add_argument("--preset", default="fast", help="for throughput")
+    parser.add_argument("--models", default="lars-mini,lars-live", help="for stemgmd")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of each recording")
     parser.add_argument("--files", type=int, default=24, help="recordings, for throughput")
     parser.add_argument("--engines", default="local,ray")
     args = parser.parse_args()
     if args.what == "ledger":
         ledger(args.count or 10**6)
     elif args.what == "overhead":
-        overhead(args.count or 10_000, args.model)
+        overhead(args.count or 10_000)
     elif args.what == "listing":
         listing(args.count or 100_000)
     elif args.what == "throughput":
         engines = args.engines.split(",")
-        throughput(args.count or 4, args.model, args.seconds, args.files, engines)
+        throughput(args.count or 4, args.model, args.preset, args.seconds, args.files, engines)
     else:
         stemgmd(args.models.split(","), args.seconds)
 

@@ -179,7 +179,7 @@ def test_a_plugin_archive_has_the_bundle_and_licences_and_is_the_same_twice(
     assert archives[0].name.startswith(f"LARS-{lars_plugin.__version__}-")
     names = zipfile.ZipFile(archives[0]).namelist()
     assert "VST3/LARS.vst3/Contents/x86_64-linux/LARS.so" in names
-    assert {"LICENSE", "THIRD_PARTY.md"} <= set(names)
+    assert {"LICENSE", "THIRD_PARTY.md", "Apache-2.0.txt"} <= set(names)
     assert call(sys.executable, SCRIPTS / "plugin_archive.py", tmp_path, tmp_path).returncode == 1
 
 
