@@ -32,7 +32,7 @@ def test_ardour_exports_the_stems_it_was_routed_to_the_bit(
         session.script("create.lua")
         session.put(wav, "Drums")
         said = session.script("route.lua")
-        assert "outputs 14" in said.replace("\t", " "), said
+        assert "outputs 16" in said.replace("\t", " "), said
         made = [soundfile.read(session.export(), dtype="float32", always_2d=True)[0].T]
         made.append(soundfile.read(session.export(), dtype="float32", always_2d=True)[0].T)
     np.testing.assert_array_equal(made[0], made[1], err_msg="the export is repeatable")

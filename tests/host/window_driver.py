@@ -36,6 +36,10 @@ PLACES = {
     "files model": (600, 42),
     "download": (722, 42),
     "mute kick": (144, 370),
+    "mute snare": (144, 410),
+    "wave kick": (620, 370),
+    "midi kick": (872, 370),
+    "save midi": (840, 612),
 }
 WAVE_LEFT, WAVE_RIGHT, WAVE_Y = 22, 898, 171
 CONTENTS = (4, 60)  # below the title bar and the line that says that the input is muted

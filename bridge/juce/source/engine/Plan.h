@@ -17,6 +17,9 @@ constexpr int busCount = 6;
 constexpr std::array<const char*, busCount> busStems = {"kick",  "snare", "toms",
                                                         "hihat", "ride",  "crash"};
 
+// The bus of what no stem has, behind those of the stems.
+constexpr auto residualName = "residual";
+
 // The model where nobody has chosen one: what the engine brings with it for this purpose, for
 // others may not be downloaded; else its first. Empty where there is none.
 inline std::string defaultModel(const std::vector<std::string>& models, bool live) {

@@ -246,8 +246,8 @@ bool StreamSession::moveDown() {
                                        given,
                                    frames, std::size_t{line} * frames);
         shared.downAudio.commit(samples);
-        shared.down.write(
-            {life, static_cast<std::int64_t>(coming.position) + given, frames, lines});
+        shared.down.write({life, static_cast<std::int64_t>(coming.position) + given, frames, lines,
+                           (coming.flags & protocol::Stems::replaced) != 0});
         given += frames;
         shared.tellRenderer();
     }

@@ -88,17 +88,19 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
     layout.add(std::make_unique<juce::AudioParameterFloat>(
         ParameterID{ids::mix, version}, "Dry/wet", tenths(0.0f, 100.0f, 100.0f), 100.0f,
         juce::AudioParameterFloatAttributes().withLabel("%")));
-    for (const juce::String stem : busStems) {
+    const auto addFader = [&layout](const juce::String& stem, int since) {
         const auto title = stemTitle(stem);
         layout.add(std::make_unique<juce::AudioParameterFloat>(
-            ParameterID{ids::gain(stem), version}, title + " gain",
+            ParameterID{ids::gain(stem), since}, title + " gain",
             tenths(leastGainDb, mostGainDb, 0.0f), 0.0f,
             juce::AudioParameterFloatAttributes().withLabel("dB")));
-        layout.add(std::make_unique<Switch>(ParameterID{ids::mute(stem), version}, title + " mute",
+        layout.add(std::make_unique<Switch>(ParameterID{ids::mute(stem), since}, title + " mute",
                                             false));
-        layout.add(std::make_unique<Switch>(ParameterID{ids::solo(stem), version}, title + " solo",
+        layout.add(std::make_unique<Switch>(ParameterID{ids::solo(stem), since}, title + " solo",
                                             false));
-    }
+    };
+    for (const auto* stem : busStems)
+        addFader(stem, version);
     layout.add(std::make_unique<Switch>(ParameterID{ids::bypass, version}, "Bypass", false));
     layout.add(chooseModel(ids::filesModel, 2, "Model for files"));
     layout.add(std::make_unique<Switch>(ParameterID{ids::midi, 2}, "MIDI out", false));
@@ -113,6 +115,7 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
             ParameterID{ids::sensitivity(stem), 2}, stemTitle(stem) + " sensitivity",
             tenths(0.0f, 100.0f, 50.0f), 50.0f, juce::AudioParameterFloatAttributes().withLabel("%")));
     }
+    addFader(residualName, 3);
     return layout;
 }
 

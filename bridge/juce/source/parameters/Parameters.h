@@ -19,7 +19,7 @@ inline constexpr auto fallback = "fallback"; // dry, silent
 inline constexpr auto mix = "mix";           // of the main output: 0 dry, 100 the stems
 inline constexpr auto bypass = "bypass";
 inline constexpr auto midi = "midi"; // hits in the input are played as notes
-// Per stem: <stem>_gain in dB, <stem>_mute, <stem>_solo.
+// Per stem, and for what no stem has: <stem>_gain in dB, <stem>_mute, <stem>_solo.
 inline juce::String gain(const juce::String& stem) {
     return stem + "_gain";
 }

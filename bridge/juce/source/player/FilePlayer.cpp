@@ -9,10 +9,6 @@ constexpr double fadeSeconds = 0.005;
 constexpr double wholeSeconds = 1e-3;      // what is nearer to the end is at the end
 constexpr double longestBlockRatio = 24.0; // of a file's rate to the device's
 
-float toFactor(float decibels) noexcept {
-    return decibels > leastGainDb ? std::pow(10.0f, decibels / 20.0f) : 0.0f;
-}
-
 float towards(float from, float to, float step) noexcept {
     return from < to ? juce::jmin(to, from + step) : juce::jmax(to, from - step);
 }
@@ -20,12 +16,8 @@ float towards(float from, float to, float step) noexcept {
 } // namespace
 
 FilePlayer::FilePlayer(const juce::AudioProcessorValueTreeState& state)
-    : Thread("lars file reader") {
+    : Thread("lars file reader"), faders(fadersOf(state)) {
     formats.registerBasicFormats();
-    for (std::size_t i = 0; i < faders.size(); ++i)
-        faders[i] = {state.getRawParameterValue(ids::gain(busStems[i])),
-                     state.getRawParameterValue(ids::mute(busStems[i])),
-                     state.getRawParameterValue(ids::solo(busStems[i]))};
     for (auto& one : bus)
         one.store(-1);
 }
@@ -303,19 +295,20 @@ void FilePlayer::weigh(int count, Weights& goal) const noexcept {
     if (!stems)
         return;
     std::array<Fader, mostStems> used{};
-    bool anySolo = false;
+    const auto& rest = faders[residualFader];
+    bool anySolo = rest.isSolo();
     const auto present = static_cast<std::size_t>(count - 1);
     for (std::size_t i = 0; i < present; ++i) {
         const int which = bus[i].load();
         const auto& own = ownFaders[i];
         used[i] = which >= 0 ? faders[static_cast<std::size_t>(which)]
                              : Fader{&own.gain, &own.mute, &own.solo};
-        anySolo = anySolo || used[i].solo->load() > 0.5f;
+        anySolo = anySolo || used[i].isSolo();
     }
-    for (std::size_t i = 0; i < present; ++i) {
-        const bool heard = used[i].mute->load() < 0.5f && (!anySolo || used[i].solo->load() > 0.5f);
-        goal[i + 1] = heard ? toFactor(used[i].gain->load()) : 0.0f;
-    }
+    // What no stem has is the file less the stems.
+    goal[0] = rest.factor(anySolo);
+    for (std::size_t i = 0; i < present; ++i)
+        goal[i + 1] = used[i].factor(anySolo) - goal[0];
 }
 
 void FilePlayer::add(juce::AudioBuffer<float>& buffer, int channels) noexcept {

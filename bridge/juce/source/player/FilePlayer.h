@@ -9,7 +9,7 @@
 
 #include <juce_audio_formats/juce_audio_formats.h>
 
-#include "parameters/Parameters.h"
+#include "parameters/Faders.h"
 
 namespace lars {
 
@@ -76,12 +76,6 @@ private:
         double seconds = 0.0; // where its first frame comes from
         std::array<std::array<std::array<float, blockFrames>, 2>, mostStems + 1> samples;
     };
-    struct Fader {
-        const std::atomic<float>* gain;
-        const std::atomic<float>* mute;
-        const std::atomic<float>* solo;
-    };
-
     using Weights = std::array<float, mostStems + 1>;
 
     std::unique_ptr<juce::AudioFormatReader> open(const juce::File& file, juce::String& problem);
@@ -97,7 +91,7 @@ private:
              int count, float goal) noexcept;
 
     juce::AudioFormatManager formats;
-    std::array<Fader, busCount> faders{};
+    const Faders faders;
     std::array<OwnFader, mostStems> ownFaders;
     std::array<std::atomic<int>, mostStems> bus; // of each stem; -1: its own fader
 

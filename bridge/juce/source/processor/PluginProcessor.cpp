@@ -20,6 +20,7 @@ juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
     result.addBus(false, "Main", juce::AudioChannelSet::stereo(), true);
     for (const auto* stem : busStems)
         result.addBus(false, stemTitle(stem), juce::AudioChannelSet::stereo(), false);
+    result.addBus(false, stemTitle(residualName), juce::AudioChannelSet::stereo(), false);
     return result;
 }
 
@@ -28,9 +29,10 @@ PluginProcessor::PluginProcessor()
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
       fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), mixer(state), midiOut(state),
       link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
-      session(files, job, conversion) {
+      session(files, job, conversion),
+      fileMidi(session, transcription, [this] { return hostTempo.load(); }) {
     settings->refresh();
-    for (auto* one : {&job, &conversion, &fetch})
+    for (auto* one : {&job, &conversion, &fetch, &transcription})
         one->whyNoEngine = [this](int tries) { return whyNoEngine(tries); };
     applyUserSettings();
     configure();
@@ -44,7 +46,7 @@ PluginProcessor::PluginProcessor()
 
 PluginProcessor::~PluginProcessor() {
     stopTimer();
-    for (auto* one : {&job, &conversion, &fetch})
+    for (auto* one : {&job, &conversion, &fetch, &transcription})
         one->stop(); // their threads look at what goes before they do
 }
 
@@ -147,11 +149,14 @@ void PluginProcessor::prepareToPlay(double rate, int block) {
     constexpr std::size_t mostLines = 2 * protocol::maxNames;
     stemSamples.assign(mostLines * longest, 0.0f);
     mixtureSamples.assign(2 * longest, 0.0f);
+    residualSamples.assign(2 * longest, 0.0f);
     stemLines.resize(mostLines);
     for (std::size_t line = 0; line < mostLines; ++line)
         stemLines[line] = stemSamples.data() + line * longest;
-    for (std::size_t line = 0; line < 2; ++line)
+    for (std::size_t line = 0; line < 2; ++line) {
         mixtureLines[line] = mixtureSamples.data() + line * longest;
+        residualLines[line] = residualSamples.data() + line * longest;
+    }
 }
 
 // Hosts may call this on the audio thread.
@@ -174,6 +179,9 @@ void PluginProcessor::process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer
                               bool bypassed) {
     const juce::ScopedNoDenormals noDenormals;
     midi.clear(); // what comes in is nobody's here
+    if (const auto* head = getPlayHead())
+        if (const auto place = head->getPosition())
+            hostTempo.store(place->getBpm().orFallback(0.0));
     const bool wait = isNonRealtime() || renders.load();
     if (wait && choicesChanged())
         settle(renderMilliseconds); // a renderer can wait for what was changed since the last block
@@ -211,6 +219,7 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
     }
     const bool dry = fallbackValue->load() < 0.5f && !link.exchange().refused.load();
     player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
+    plan->aligner.residual(stemLines.data(), mixtureLines.data(), count, dry, residualLines.data());
     player.hits(count, [&](const HitPiece& hit, int sample) {
         if (!bypassed)
             midiOut.hit(hit, start + sample, midi);
@@ -228,26 +237,27 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
                 mixtureLines[static_cast<std::size_t>(juce::jmin(channel, channels - 1))], count);
         mixer.snap();
     } else {
-        mixer.process(stemLines.data(), plan->bus, channels, mixtureLines.data(), main,
-                      mainChannels, count);
+        mixer.process(stemLines.data(), plan->bus, channels, residualLines.data(),
+                      mixtureLines.data(), main, mainChannels, count);
     }
 
     int line = mainChannels;
     for (int bus = 1; bus < getBusCount(false); ++bus) {
         const int wide = getChannelCountOfBus(false, bus);
-        int stem = -1;
+        const float* const* source = nullptr;
         for (std::size_t i = 0; i < plan->bus.size() && !bypassed; ++i)
             if (plan->bus[i] == bus - 1)
-                stem = static_cast<int>(i);
+                source = stemLines.data() + static_cast<int>(i) * channels;
+        if (bus - 1 == busCount && !bypassed)
+            source = residualLines.data();
         for (int channel = 0; channel < wide; ++channel, ++line) {
             if (line >= buffer.getNumChannels())
                 return;
             auto* target = buffer.getWritePointer(line, start);
-            if (stem < 0) {
+            if (source == nullptr) {
                 juce::FloatVectorOperations::clear(target, count);
                 continue;
             }
-            const auto* source = stemLines.data() + stem * channels;
             if (wide == 1 && channels == 2) {
                 juce::FloatVectorOperations::copyWithMultiply(target, source[0], 0.5f, count);
                 juce::FloatVectorOperations::addWithMultiply(target, source[1], 0.5f, count);

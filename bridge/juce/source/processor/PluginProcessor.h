@@ -7,7 +7,7 @@
 #include "engine/FileJob.h"
 #include "engine/StemPlayer.h"
 #include "parameters/StreamChoices.h"
-#include "player/FileSession.h"
+#include "player/MidiFiles.h"
 #include "processor/MidiOut.h"
 #include "processor/Mixer.h"
 #include "processor/ModelChoice.h"
@@ -31,6 +31,7 @@ public:
     FileJob& fileJob() { return job; }
     FilePlayer& filePlayer() { return files; }
     FileSession& fileSession() { return session; }
+    MidiFiles& midiFiles() { return fileMidi; }
     // The user's settings, for all sessions. The failure says why they were not written.
     UserSettings& userSettings() { return *settings; }
     juce::Result setEngineCommand(const juce::String& command, bool startByItself);
@@ -94,9 +95,11 @@ private:
     MidiOut midiOut;
     EngineLink link;
     StemPlayer player;
-    FileJob job, conversion, fetch;
+    FileJob job, conversion, fetch, transcription;
     FilePlayer files;
     FileSession session;
+    std::atomic<double> hostTempo{0.0}; // BPM; 0: the host says none
+    MidiFiles fileMidi;
 
     juce::SharedResourcePointer<UserSettings> settings;
 
@@ -111,9 +114,9 @@ private:
     std::atomic<bool> renders{false}, restartAsked{false}, prepared{false};
 
     // Of the audio thread.
-    std::vector<float> stemSamples, mixtureSamples;
+    std::vector<float> stemSamples, mixtureSamples, residualSamples;
     std::vector<float*> stemLines;
-    std::array<float*, 2> mixtureLines{};
+    std::array<float*, 2> mixtureLines{}, residualLines{};
 };
 
 } // namespace lars

@@ -60,6 +60,13 @@ void splitModel(SavedState& state) {
         state.filesModel = std::exchange(state.model, {});
 }
 
+// Earlier versions left out of the main output what no stem has: their sessions stay as they were.
+void muteResidual(SavedState& state) {
+    const auto id = ids::mute(residualName);
+    if (state.parameters.isValid() && !state.parameters.getChildWithProperty("id", id).isValid())
+        state.parameters.appendChild(juce::ValueTree("PARAM", {{"id", id}, {"value", 1.0}}), nullptr);
+}
+
 } // namespace
 
 void saveState(const SavedState& state, juce::MemoryBlock& data) {
@@ -108,6 +115,7 @@ std::optional<SavedState> loadState(const void* data, int size,
         }
     if (!root->hasAttribute("filesModel"))
         splitModel(result);
+    muteResidual(result);
     return result;
 }
 

@@ -6,7 +6,7 @@ namespace {
 
 constexpr int ticksPerSecond = 30;
 constexpr int ticksPerLook = 3; // between looks at the engine, which change slower than the cursor
-constexpr int bestWidth = 920, bestHeight = 870;
+constexpr int bestWidth = 920, bestHeight = 906;
 constexpr int leastWidth = 720, leastFileHeight = 190;
 constexpr int margin = 10, headHeight = ModelMenu::height;
 constexpr double jumpSeconds = 5.0;
@@ -23,7 +23,8 @@ Editor::Editor(PluginProcessor& processor)
     : AudioProcessorEditor(processor), plugin(processor), liveModel(processor, Task::live),
       filesModel(processor, Task::files),
       file(processor.fileSession(), processor.filePlayer(), cache),
-      stems(processor.fileSession(), processor.filePlayer(), processor.parameters(), cache),
+      stems(processor.fileSession(), processor.midiFiles(), processor.filePlayer(),
+            processor.parameters(), cache),
       live(processor) {
     setLookAndFeel(&look.get());
     juce::LookAndFeel::setDefaultLookAndFeel(&look.get()); // of dialogs, which are windows of their own

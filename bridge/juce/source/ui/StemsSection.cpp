@@ -23,7 +23,7 @@ StemLane::StemLane(const juce::String& stem, int index, juce::AudioProcessorValu
     const auto name = stemTitle(stem);
     setTitle(name);
     for (auto* part :
-         std::initializer_list<juce::Component*>{&select, &mute, &solo, &gain, &wave}) {
+         std::initializer_list<juce::Component*>{&select, &mute, &solo, &gain, &wave, &midi}) {
         addAndMakeVisible(part);
         part->setMouseClickGrabsKeyboardFocus(false);
     }
@@ -115,17 +115,24 @@ void StemLane::resized() {
     gain.setBounds(area.removeFromLeft(juce::jlimit(150, 260, getWidth() / 4))
                        .withSizeKeepingCentre(juce::jlimit(150, 260, getWidth() / 4), 28));
     area.removeFromLeft(10);
+    midi.setBounds(area.removeFromRight(MidiHandle::width)
+                       .withSizeKeepingCentre(MidiHandle::width, 24));
+    area.removeFromRight(8);
     wave.setBounds(area);
 }
 
-StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
+StemsSection::StemsSection(FileSession& fileSession, MidiFiles& midiFiles, FilePlayer& filePlayer,
                            juce::AudioProcessorValueTreeState& parameters, WaveCache& waves)
-    : session(fileSession), player(filePlayer), state(parameters), cache(waves) {
+    : session(fileSession), midi(midiFiles), player(filePlayer), state(parameters), cache(waves),
+      residual(parameters) {
     setTitle("Stems");
     for (auto* part :
-         std::initializer_list<juce::Component*>{&title, &info, &format, &saveSelected, &saveAll})
+         std::initializer_list<juce::Component*>{&title, &info, &format, &saveSelected, &saveAll,
+                                             &saveMidiButton})
         addAndMakeVisible(part);
     addChildComponent(openFolder);
+    addAndMakeVisible(residual, 0); // behind the button at its end
+    residual.setExplicitFocusOrder(FilePlayer::mostStems + 1);
     for (std::size_t i = 0; i < saveFormatNames.size(); ++i)
         format.addItem(saveFormatNames[i], static_cast<int>(i) + 1);
     format.setSelectedId(1, juce::dontSendNotification);
@@ -139,7 +146,7 @@ StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
     title.setFont(Look::font(16.0f, true));
     info.setFont(Look::font(13.0f));
     info.setColour(juce::Label::textColourId, palette::quiet);
-    for (auto* button : {&saveSelected, &saveAll})
+    for (auto* button : {&saveSelected, &saveAll, &saveMidiButton})
         button->setMouseClickGrabsKeyboardFocus(false);
     saveSelected.onClick = [this] { save(selected()); };
     saveAll.onClick = [this] {
@@ -148,15 +155,18 @@ StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
         save(all);
     };
     // In the order they are heard of: the lanes, then what is done with them.
-    format.setExplicitFocusOrder(FilePlayer::mostStems + 1);
-    saveSelected.setExplicitFocusOrder(FilePlayer::mostStems + 2);
-    saveAll.setExplicitFocusOrder(FilePlayer::mostStems + 3);
-    openFolder.setExplicitFocusOrder(FilePlayer::mostStems + 4);
+    format.setExplicitFocusOrder(FilePlayer::mostStems + 2);
+    saveSelected.setExplicitFocusOrder(FilePlayer::mostStems + 3);
+    saveAll.setExplicitFocusOrder(FilePlayer::mostStems + 4);
+    openFolder.setExplicitFocusOrder(FilePlayer::mostStems + 5);
+    saveMidiButton.setExplicitFocusOrder(FilePlayer::mostStems + 6);
+    saveMidiButton.onClick = [this] { saveMidi(); };
     showChange();
 }
 
 int StemsSection::bestHeight() const {
-    return 2 * padding + headHeight + 4 + laneHeight * static_cast<int>(lanes.size());
+    return 2 * padding + headHeight + 4 + laneHeight * static_cast<int>(lanes.size()) +
+           ResidualLane::height;
 }
 
 void StemsSection::makeLanes(const juce::StringArray& wanted) {
@@ -166,6 +176,8 @@ void StemsSection::makeLanes(const juce::StringArray& wanted) {
         auto lane = std::make_unique<StemLane>(names[i], i, state, player, cache);
         lane->onSelect = [this] { saveSelected.setEnabled(!selected().empty()); };
         lane->onDragOut = [this, i] { dragOut(static_cast<std::size_t>(i)); };
+        lane->midi.onDragOut = [this, i] { dragMidi(static_cast<std::size_t>(i)); };
+        lane->midi.onClick = [this] { midi.retry(); };
         lane->setExplicitFocusOrder(i + 1);
         addAndMakeVisible(*lane);
         lanes.push_back(std::move(lane));
@@ -202,6 +214,7 @@ void StemsSection::update() {
         showChange();
     for (auto& lane : lanes)
         lane->update(player.hearsStems());
+    updateMidi();
     saveAll.setEnabled(!session.stems().empty() && !session.isSaving());
     if (const bool saved = session.savedFolder() != juce::File() && !session.isSaving();
         saved != openFolder.isVisible()) {
@@ -239,12 +252,62 @@ void StemsSection::save(const std::vector<std::size_t>& which) {
 void StemsSection::dragOut(std::size_t lane) {
     if (lane >= session.stems().size())
         return;
-    std::vector<std::size_t> which{lane};
-    if (lanes[lane]->isSelected())
-        which = selected();
-    const auto paths = session.copiesForDragging(which);
+    const auto paths = session.copiesForDragging(dragged(lane));
     if (!paths.isEmpty())
-        juce::DragAndDropContainer::performExternalDragDropOfFiles(paths, false, lanes[lane].get());
+        dragFilesOut(paths, *lanes[lane]);
+}
+
+std::vector<std::size_t> StemsSection::dragged(std::size_t lane) const {
+    return lanes[lane]->isSelected() ? selected() : std::vector<std::size_t>{lane};
+}
+
+void StemsSection::dragMidi(std::size_t lane) {
+    if (lane >= session.stems().size())
+        return;
+    juce::StringArray which;
+    for (const auto i : dragged(lane))
+        which.add(session.stems()[i].name);
+    const auto paths = midi.copiesForDragging(which);
+    if (!paths.isEmpty())
+        dragFilesOut(paths, *lanes[lane]);
+}
+
+void StemsSection::updateMidi() {
+    midi.update();
+    saveMidiButton.setEnabled(midi.isReady());
+    const auto& problem = midi.problem();
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        const bool there = i < session.stems().size();
+        const bool hits = there && midi.has(session.stems()[i].name);
+        juce::String tip;
+        if (hits)
+            tip = "Drag this stem's hits into your DAW as MIDI";
+        else if (there && midi.isReady())
+            tip = "No hits";
+        else if (there && problem.isNotEmpty())
+            tip = "No MIDI: " + problem + "; click to try again";
+        else if (there)
+            tip = "The hits are being heard";
+        lanes[i]->midi.show(hits, tip);
+    }
+}
+
+void StemsSection::saveMidi() {
+    const auto name = session.file().getFileNameWithoutExtension() + ".mid";
+    chooser = std::make_unique<juce::FileChooser>(
+        "Save the hits as MIDI", session.file().getSiblingFile(name), "*.mid", false);
+    const auto flags = juce::FileBrowserComponent::saveMode |
+                       juce::FileBrowserComponent::canSelectFiles |
+                       juce::FileBrowserComponent::warnAboutOverwriting;
+    chooser->launchAsync(flags, [safe = SafePointer<StemsSection>(this)](const auto& chosen) {
+        if (safe == nullptr || chosen.getResult() == juce::File())
+            return;
+        const auto target = chosen.getResult().withFileExtension("mid");
+        const auto result = safe->midi.save(target);
+        safe->info.setText(result.wasOk() ? "Saved " + target.getFileName()
+                                          : result.getErrorMessage(),
+                           juce::dontSendNotification);
+    });
 }
 
 void StemsSection::paint(juce::Graphics& g) {
@@ -268,6 +331,9 @@ void StemsSection::resized() {
     title.setBounds(top.removeFromLeft(64));
     info.setBounds(top);
     area.removeFromTop(4);
+    auto low = area.removeFromBottom(ResidualLane::height);
+    saveMidiButton.setBounds(low.removeFromRight(110).withSizeKeepingCentre(110, 28));
+    residual.setBounds(area.withY(area.getBottom()).withHeight(ResidualLane::height));
     if (lanes.empty())
         return;
     const int each = area.getHeight() / static_cast<int>(lanes.size());

@@ -3,7 +3,9 @@
 // the live stems as for the file's.
 #pragma once
 
-#include "player/FileSession.h"
+#include "player/MidiFiles.h"
+#include "ui/MidiHandle.h"
+#include "ui/ResidualLane.h"
 #include "ui/WaveView.h"
 
 namespace lars {
@@ -19,6 +21,7 @@ public:
     void setSelected(bool selected);
     std::function<void()> onSelect;
     std::function<void()> onDragOut;
+    MidiHandle midi;
 
     void resized() override;
     void paint(juce::Graphics& graphics) override;
@@ -35,7 +38,7 @@ private:
 
 class StemsSection : public juce::Component {
 public:
-    StemsSection(FileSession& session, FilePlayer& player,
+    StemsSection(FileSession& session, MidiFiles& midi, FilePlayer& player,
                  juce::AudioProcessorValueTreeState& state, WaveCache& cache);
 
     void update();
@@ -51,17 +54,23 @@ private:
     std::vector<std::size_t> selected() const;
     void save(const std::vector<std::size_t>& which);
     void dragOut(std::size_t lane);
+    void dragMidi(std::size_t lane);
+    void updateMidi();
+    void saveMidi();
+    std::vector<std::size_t> dragged(std::size_t lane) const;
 
     FileSession& session;
+    MidiFiles& midi;
     FilePlayer& player;
     juce::AudioProcessorValueTreeState& state;
     WaveCache& cache;
     juce::Label title, info;
     juce::TextButton saveSelected{"Save selected..."}, saveAll{"Save all tracks..."},
-        openFolder{"Open folder"};
+        openFolder{"Open folder"}, saveMidiButton{"Save MIDI..."};
     juce::ComboBox format;
     juce::StringArray names;
     std::vector<std::unique_ptr<StemLane>> lanes;
+    ResidualLane residual;
     std::unique_ptr<juce::FileChooser> chooser;
     int shown = -1;
 };

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/ResidualLane.h"
+
+#include "parameters/Parameters.h"
+#include "ui/Look.h"
+
+namespace lars {
+
+ResidualLane::ResidualLane(juce::AudioProcessorValueTreeState& state) {
+    const auto title = stemTitle(residualName);
+    setTitle(title);
+    for (auto* part : std::initializer_list<juce::Component*>{&name, &mute, &solo, &gain, &info}) {
+        addAndMakeVisible(part);
+        part->setMouseClickGrabsKeyboardFocus(false);
+    }
+    int order = 1;
+    for (auto* part : std::initializer_list<juce::Component*>{&mute, &solo, &gain})
+        part->setExplicitFocusOrder(order++);
+    name.setText(title, juce::dontSendNotification);
+    name.setFont(Look::font(14.0f));
+    info.setText("What no stem has: with every fader at 0 dB the mix is the track.",
+                 juce::dontSendNotification);
+    info.setFont(Look::font(13.0f));
+    info.setColour(juce::Label::textColourId, palette::quiet);
+    mute.setTitle("Mute " + title);
+    mute.setTooltip("Mute");
+    mute.setColour(juce::TextButton::buttonOnColourId, palette::bad);
+    solo.setTitle("Solo " + title);
+    solo.setTooltip("Solo");
+    solo.setColour(juce::TextButton::buttonOnColourId, palette::warn);
+    for (auto* button : {&mute, &solo})
+        button->setClickingTogglesState(true);
+    gain.setTitle(title + " gain");
+    gain.setSliderStyle(juce::Slider::LinearHorizontal);
+    gain.setTextBoxStyle(juce::Slider::TextBoxRight, false, 62, 22);
+    gain.setWantsKeyboardFocus(true);
+    gain.setColour(juce::Slider::trackColourId, palette::quiet);
+    gainTie = std::make_unique<State::SliderAttachment>(state, ids::gain(residualName), gain);
+    muteTie = std::make_unique<State::ButtonAttachment>(state, ids::mute(residualName), mute);
+    soloTie = std::make_unique<State::ButtonAttachment>(state, ids::solo(residualName), solo);
+    gain.setDoubleClickReturnValue(true, 0.0);
+}
+
+void ResidualLane::paint(juce::Graphics& g) {
+    g.setColour(palette::quiet);
+    g.fillRoundedRectangle(0.0f, 4.0f, 4.0f, static_cast<float>(getHeight()) - 8.0f, 2.0f);
+}
+
+// As the lanes of the stems.
+void ResidualLane::resized() {
+    auto area = getLocalBounds().reduced(0, 3);
+    area.removeFromLeft(10);
+    name.setBounds(area.removeFromLeft(92));
+    area.removeFromLeft(4);
+    mute.setBounds(area.removeFromLeft(32).withSizeKeepingCentre(32, 28));
+    area.removeFromLeft(4);
+    solo.setBounds(area.removeFromLeft(32).withSizeKeepingCentre(32, 28));
+    area.removeFromLeft(8);
+    const int wide = juce::jlimit(150, 260, getWidth() / 4);
+    gain.setBounds(area.removeFromLeft(wide).withSizeKeepingCentre(wide, 28));
+    area.removeFromLeft(10);
+    info.setBounds(area.withTrimmedRight(118)); // where the section has a button
+}
+
+} // namespace lars

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The fader of what no stem has, below the lanes of the stems.
+#pragma once
+
+#include <juce_audio_processors/juce_audio_processors.h>
+
+namespace lars {
+
+class ResidualLane : public juce::Component {
+public:
+    static constexpr int height = 36;
+
+    explicit ResidualLane(juce::AudioProcessorValueTreeState& state);
+
+    void resized() override;
+    void paint(juce::Graphics& graphics) override;
+
+private:
+    using State = juce::AudioProcessorValueTreeState;
+
+    juce::Label name, info;
+    juce::TextButton mute{"M"}, solo{"S"};
+    juce::Slider gain;
+    std::unique_ptr<State::SliderAttachment> gainTie;
+    std::unique_ptr<State::ButtonAttachment> muteTie, soloTie;
+};
+
+} // namespace lars
