@@ -26,12 +26,14 @@ juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
 PluginProcessor::PluginProcessor()
     : AudioProcessor(buses()), state(*this, nullptr, "lars", makeParameters(modelNames)),
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
-      fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), mixer(state), midiOut(state),
+      fallbackValue(state.getRawParameterValue(ids::fallback)),
+      captureValue(state.getRawParameterValue(ids::capture)), choices(state), mixer(state), midiOut(state),
       link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
       session(files, job, conversion) {
     settings->refresh();
     for (auto* one : {&job, &conversion, &fetch})
         one->whyNoEngine = [this](int tries) { return whyNoEngine(tries); };
+    once.whyNoEngine = job.whyNoEngine;
     applyUserSettings();
     configure();
     // Hosts ask for the latency before they prepare.
@@ -44,6 +46,7 @@ PluginProcessor::PluginProcessor()
 
 PluginProcessor::~PluginProcessor() {
     stopTimer();
+    once.stop();
     for (auto* one : {&job, &conversion, &fetch})
         one->stop(); // their threads look at what goes before they do
 }
@@ -73,6 +76,7 @@ StreamSettings PluginProcessor::streamSettings() const {
     StreamSettings result;
     const auto chosen = choices.now();
     result.offline = chosen.mode == 1;
+    result.idle = chosen.mode == 2;
     result.model = modelName(result.offline ? Task::files : Task::live).toStdString();
     constexpr const char* presets[] = {"", "fast", "balanced", "best"};
     result.preset = result.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
@@ -106,6 +110,7 @@ void PluginProcessor::timerCallback() {
         configure();
     showLatency();
     showModels();
+    followCapture();
     if (++ticks % ticksPerRefresh == 0)
         settings->refresh();
     applyUserSettings();
@@ -141,6 +146,9 @@ void PluginProcessor::prepareToPlay(double rate, int block) {
     restartAsked.store(false);
     mixer.snap();
     midiOut.prepare(rate);
+    once.prepare(rate, currentChannels.load());
+    if (isNonRealtime() && streamSettings().idle)
+        once.waitUntilDone(renderMilliseconds);
     showLatency();
 
     const auto longest = static_cast<std::size_t>(currentBlock.load());
@@ -183,6 +191,14 @@ void PluginProcessor::process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer
         midiOut.stop(midi);
     }
     const auto* plan = player.plan();
+    if (plan != nullptr && plan->idle) {
+        if (wait) {
+            followCapture();
+            once.waitUntilDone(-1); // a renderer waits for stems that are on their way
+        }
+        once.player().adopt();
+        blockPosition = hostPosition();
+    }
     if (plan == nullptr || stemLines.empty() ||
         plan->aligner.channels() != juce::jlimit(1, 2, getMainBusNumInputChannels())) {
         buffer.clear(); // not prepared for this
@@ -210,8 +226,12 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
         in[channel] = samples;
     }
     const bool dry = fallbackValue->load() < 0.5f && !link.exchange().refused.load();
-    player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
-    player.hits(count, [&](const HitPiece& hit, int sample) {
+    if (plan->idle)
+        processRendered(in, channels, start, count, dry, wait);
+    else
+        player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
+    const auto& stemBus = plan->idle ? once.player().bus() : plan->bus;
+    player.hits(plan->idle ? 0 : count, [&](const HitPiece& hit, int sample) {
         if (!bypassed)
             midiOut.hit(hit, start + sample, midi);
     });
@@ -228,7 +248,7 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
                 mixtureLines[static_cast<std::size_t>(juce::jmin(channel, channels - 1))], count);
         mixer.snap();
     } else {
-        mixer.process(stemLines.data(), plan->bus, channels, mixtureLines.data(), main,
+        mixer.process(stemLines.data(), stemBus, channels, mixtureLines.data(), main,
                       mainChannels, count);
     }
 
@@ -236,8 +256,8 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
     for (int bus = 1; bus < getBusCount(false); ++bus) {
         const int wide = getChannelCountOfBus(false, bus);
         int stem = -1;
-        for (std::size_t i = 0; i < plan->bus.size() && !bypassed; ++i)
-            if (plan->bus[i] == bus - 1)
+        for (std::size_t i = 0; i < stemBus.size() && !bypassed; ++i)
+            if (stemBus[i] == bus - 1)
                 stem = static_cast<int>(i);
         for (int channel = 0; channel < wide; ++channel, ++line) {
             if (line >= buffer.getNumChannels())
