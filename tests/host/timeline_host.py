@@ -47,8 +47,11 @@ class TimelineHost:
     def close(self) -> None:
         """End the host; it must have ended well."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
-        assert self.process.wait(timeout=60) == 0
+        assert self.process.stdout is not None
+        with self.process.stdin, self.process.stdout:
+            self.process.stdin.close()
+            ended = self.process.wait(timeout=60)
+        assert ended == 0, ended
 
     def prepare(self, rate: int = 44100, block: int = 512, mode: str = "offline") -> int:
         """Set it up; the plugin's latency."""
