@@ -125,6 +125,7 @@ private:
     std::vector<float*> stemLines;
     std::array<float*, 2> mixtureLines{};
     std::optional<std::int64_t> blockPosition; // of the host, while it plays
+    int untilSettled = 0;                      // samples, since the transport has started
 };
 
 } // namespace lars

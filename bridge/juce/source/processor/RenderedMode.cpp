@@ -46,8 +46,13 @@ void PluginProcessor::processRendered(const float* const* in, int channels, int 
     for (int channel = 0; channel < channels; ++channel)
         juce::FloatVectorOperations::copy(mixtureLines[static_cast<std::size_t>(channel)],
                                           in[channel], count);
+    // Hosts may fade in when the transport starts; what was captured there before is better. No
+    // renderer does so.
+    constexpr double fadeSeconds = 0.1;
     if (at)
-        once.add(in, channels, count, *at, wait);
+        once.add(in, channels, count, *at, wait, !wait && untilSettled > 0);
+    untilSettled = at ? juce::jmax(0, untilSettled - count)
+                      : juce::roundToInt(fadeSeconds * currentRate.load());
     once.player().give(in, channels, at, count, stemLines.data(), dry);
 }
 

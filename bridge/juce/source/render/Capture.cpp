@@ -43,7 +43,7 @@ std::vector<Span> Capture::spans() const {
 }
 
 void Capture::add(const float* const* in, int channels, int count, std::int64_t position,
-                  bool wait) noexcept {
+                  bool wait, bool yields) noexcept {
     const auto number = active.load();
     auto* const to = queue.load();
     if (number == 0 || to == nullptr)
@@ -62,7 +62,7 @@ void Capture::add(const float* const* in, int channels, int count, std::int64_t 
             to->audio.stage(in[channel] + done, static_cast<std::size_t>(part),
                             static_cast<std::size_t>(channel) * static_cast<std::size_t>(part));
         to->audio.commit(size);
-        to->heads.write({number, position + done, part, channels});
+        to->heads.write({number, position + done, part, channels, yields});
         done += part;
     }
 }
@@ -91,7 +91,7 @@ void Capture::drain() {
         for (std::size_t channel = 0; channel < channels; ++channel)
             for (std::size_t i = 0; i < part; ++i)
                 frames[i * channels + channel] = planes[channel * part + i];
-        if (!take->put(head.position, frames.data(), head.frames))
+        if (!take->put(head.position, frames.data(), head.frames, head.yields))
             lostSamples.fetch_add(part);
     }
 }

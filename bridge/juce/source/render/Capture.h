@@ -35,15 +35,16 @@ public:
     std::uint64_t lost() const { return lostSamples.load(); }
 
     // The audio thread: `count` samples of a track of so many channels, from this place on. Only a
-    // renderer may `wait` until there is room.
-    void add(const float* const* in, int channels, int count, std::int64_t position,
-             bool wait) noexcept;
+    // renderer may `wait` until there is room. `yields`: what was captured before stays.
+    void add(const float* const* in, int channels, int count, std::int64_t position, bool wait,
+             bool yields = false) noexcept;
 
 private:
     struct Piece {
         std::uint32_t take = 0;
         std::int64_t position = 0;
         int frames = 0, channels = 0;
+        bool yields = false;
     };
     static constexpr int pieceFrames = 2048;
     static constexpr std::size_t pieces = 4096, samples = 1 << 21;

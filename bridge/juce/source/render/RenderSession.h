@@ -72,9 +72,9 @@ public:
     RenderStatus status() const;
 
     // The audio thread; see Capture.
-    void add(const float* const* in, int channels, int count, std::int64_t position,
-             bool wait) noexcept {
-        capture.add(in, channels, count, position, wait);
+    void add(const float* const* in, int channels, int count, std::int64_t position, bool wait,
+             bool yields = false) noexcept {
+        capture.add(in, channels, count, position, wait, yields);
     }
 
 private:

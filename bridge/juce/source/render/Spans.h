@@ -33,6 +33,22 @@ public:
         byBegin.emplace(span.begin, span.end);
     }
 
+    // The parts of a span that nothing was added for.
+    std::vector<Span> missing(Span span) const {
+        std::vector<Span> result;
+        auto next = byBegin.upper_bound(span.begin);
+        if (next != byBegin.begin())
+            --next;
+        for (; next != byBegin.end() && next->first < span.end; ++next) {
+            if (next->first > span.begin)
+                result.push_back({span.begin, next->first});
+            span.begin = next->second > span.begin ? next->second : span.begin;
+        }
+        if (span.begin < span.end)
+            result.push_back(span);
+        return result;
+    }
+
     bool empty() const { return byBegin.empty(); }
     // From the first sample to the last; not of none.
     Span whole() const { return {byBegin.begin()->first, byBegin.rbegin()->second}; }

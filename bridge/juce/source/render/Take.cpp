@@ -35,13 +35,23 @@ juce::int64 Take::placeOf(std::int64_t page, bool make) {
     return place;
 }
 
-bool Take::put(std::int64_t position, const float* frames, int count) {
+bool Take::put(std::int64_t position, const float* frames, int count, bool yields) {
     if (out == nullptr || count <= 0)
         return count <= 0;
+    const Span span{position, position + count};
     Spans then = heard;
-    then.add({position, position + count});
+    then.add(span);
     if (static_cast<double>(then.whole().end - then.whole().begin) > longest * sampleRate)
         return false;
+    for (const auto& part : yields ? heard.missing(span) : std::vector<Span>{span})
+        if (!write(part.begin, frames + (part.begin - position) * channelCount,
+                   static_cast<int>(part.end - part.begin)))
+            return false;
+    heard = std::move(then);
+    return true;
+}
+
+bool Take::write(std::int64_t position, const float* frames, int count) {
     const auto frameBytes = static_cast<juce::int64>(sizeof(float)) * channelCount;
     for (int done = 0; done < count;) {
         const auto now = position + done;
@@ -56,7 +66,6 @@ bool Take::put(std::int64_t position, const float* frames, int count) {
             return false;
         done += part;
     }
-    heard = std::move(then);
     return true;
 }
 

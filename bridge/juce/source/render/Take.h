@@ -25,7 +25,8 @@ public:
     const Spans& spans() const { return heard; }
 
     // Interleaved frames. Whether they were taken: the disk may be full, or the place too far off.
-    bool put(std::int64_t position, const float* frames, int count);
+    // `yields`: what is there already stays.
+    bool put(std::int64_t position, const float* frames, int count, bool yields = false);
 
     // All of it, from the first sample to the last, as a WAV file of floats; silence between. By a
     // temporary name first.
@@ -33,6 +34,7 @@ public:
 
 private:
     static constexpr std::int64_t pageFrames = 1 << 16;
+    bool write(std::int64_t position, const float* frames, int count);
     juce::int64 placeOf(std::int64_t page, bool make);
 
     juce::File file;

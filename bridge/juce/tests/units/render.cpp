@@ -47,6 +47,13 @@ TEST_CASE("Spans are the places that were added, in order, and none touches anot
             last = span.end;
         }
         CHECK(found == places);
+        const Span whole{-35, 40};
+        std::set<std::int64_t> missing;
+        for (const auto& span : spans.missing(whole))
+            for (auto at = span.begin; at < span.end; ++at)
+                missing.insert(at);
+        for (auto at = whole.begin; at < whole.end; ++at)
+            CHECK(missing.count(at) + places.count(at) == 1);
     }
 }
 
@@ -89,6 +96,22 @@ TEST_CASE("A take has what was put last at each place, and silence where there w
             same = same && sample == wanted;
         }
     CHECK(same);
+    // What yields fills gaps only.
+    Spans before = take.spans();
+    const std::vector<float> more(static_cast<std::size_t>(4096 * channels), -1.0f);
+    const auto middle = (take.spans().whole().begin + take.spans().whole().end) / 2;
+    REQUIRE(take.put(middle - 2048, more.data(), 4096, true));
+    REQUIRE(take.write(wav).wasOk());
+    const auto filled = MappedWav::open(wav, problem);
+    REQUIRE(filled != nullptr);
+    for (std::int64_t at = middle - 2048; at < middle + 2048; ++at) {
+        float sample = 0.0f;
+        filled->read(channels - 1, at - begin, 1, &sample);
+        const auto found = heard.find(at);
+        if (sample != (found == heard.end() ? -1.0f : sampleAt(at, channels - 1, found->second)))
+            FAIL("at " << at);
+    }
+    CHECK(take.spans().list().size() <= before.list().size() + 1);
     // What is too far off is refused, and what is there stays.
     const float one[2] = {1.0f, 1.0f};
     CHECK_FALSE(take.put(std::int64_t{1} << 40, one, 1));
