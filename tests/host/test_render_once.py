@@ -46,7 +46,8 @@ def host(
     def start() -> Any:
         folder = tmp_path / f"host{len(started)}"
         folder.mkdir()
-        environment = {**os.environ, "LARS_TEST_VST3": str(library)}
+        # No screen: JUCE would take another test's, and end with it.
+        environment = {**os.environ, "LARS_TEST_VST3": str(library), "DISPLAY": ":9999"}
         started.append(module.TimelineHost(build / "tests" / "lars_timeline", environment, folder))
         return started[-1]
 
