@@ -78,7 +78,7 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
     };
     layout.add(chooseModel(ids::model, version, "Model"));
     layout.add(std::make_unique<juce::AudioParameterChoice>(
-        ParameterID{ids::mode, version}, "Mode", juce::StringArray{"Live", "Offline"}, 0));
+        ParameterID{ids::mode, version}, "Mode", juce::StringArray{"Live", "Offline", "Rendered"}, 0));
     layout.add(std::make_unique<juce::AudioParameterChoice>(
         ParameterID{ids::quality, version}, "Offline quality",
         juce::StringArray{"Model's own", "Fast", "Balanced", "Best"}, 0));
@@ -116,6 +116,7 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
             tenths(0.0f, 100.0f, 50.0f), 50.0f, juce::AudioParameterFloatAttributes().withLabel("%")));
     }
     addFader(residualName, 3);
+    layout.add(std::make_unique<Switch>(ParameterID{ids::capture, 3}, "Capture", false));
     return layout;
 }
 

@@ -13,12 +13,13 @@ namespace lars {
 namespace ids {
 inline constexpr auto model = "model";       // of the live stream: place in the engine's list
 inline constexpr auto filesModel = "files_model"; // likewise, of files and of offline mode
-inline constexpr auto mode = "mode";         // live, offline
+inline constexpr auto mode = "mode";         // live, offline, rendered
 inline constexpr auto quality = "quality";   // offline: the model's own, fast, balanced, best
 inline constexpr auto fallback = "fallback"; // dry, silent
 inline constexpr auto mix = "mix";           // of the main output: 0 dry, 100 the stems
 inline constexpr auto bypass = "bypass";
 inline constexpr auto midi = "midi"; // hits in the input are played as notes
+inline constexpr auto capture = "capture"; // mode rendered: the track is captured while it plays
 // Per stem, and for what no stem has: <stem>_gain in dB, <stem>_mute, <stem>_solo.
 inline juce::String gain(const juce::String& stem) {
     return stem + "_gain";

@@ -27,13 +27,15 @@ juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
 PluginProcessor::PluginProcessor()
     : AudioProcessor(buses()), state(*this, nullptr, "lars", makeParameters(modelNames)),
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
-      fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), mixer(state), midiOut(state),
+      fallbackValue(state.getRawParameterValue(ids::fallback)),
+      captureValue(state.getRawParameterValue(ids::capture)), choices(state), mixer(state), midiOut(state),
       link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
       session(files, job, conversion),
       fileMidi(session, transcription, [this] { return hostTempo.load(); }) {
     settings->refresh();
     for (auto* one : {&job, &conversion, &fetch, &transcription})
         one->whyNoEngine = [this](int tries) { return whyNoEngine(tries); };
+    once.whyNoEngine = job.whyNoEngine;
     applyUserSettings();
     configure();
     // Hosts ask for the latency before they prepare.
@@ -46,6 +48,7 @@ PluginProcessor::PluginProcessor()
 
 PluginProcessor::~PluginProcessor() {
     stopTimer();
+    once.stop();
     for (auto* one : {&job, &conversion, &fetch, &transcription})
         one->stop(); // their threads look at what goes before they do
 }
@@ -75,6 +78,7 @@ StreamSettings PluginProcessor::streamSettings() const {
     StreamSettings result;
     const auto chosen = choices.now();
     result.offline = chosen.mode == 1;
+    result.idle = chosen.mode == 2;
     result.model = modelName(result.offline ? Task::files : Task::live).toStdString();
     constexpr const char* presets[] = {"", "fast", "balanced", "best"};
     result.preset = result.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
@@ -108,6 +112,7 @@ void PluginProcessor::timerCallback() {
         configure();
     showLatency();
     showModels();
+    followCapture();
     if (++ticks % ticksPerRefresh == 0)
         settings->refresh();
     applyUserSettings();
@@ -143,6 +148,9 @@ void PluginProcessor::prepareToPlay(double rate, int block) {
     restartAsked.store(false);
     mixer.snap();
     midiOut.prepare(rate);
+    once.prepare(rate, currentChannels.load());
+    if (isNonRealtime() && streamSettings().idle)
+        once.waitUntilDone(renderMilliseconds);
     showLatency();
 
     const auto longest = static_cast<std::size_t>(currentBlock.load());
@@ -191,6 +199,14 @@ void PluginProcessor::process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer
         midiOut.stop(midi);
     }
     const auto* plan = player.plan();
+    if (plan != nullptr && plan->idle) {
+        if (wait) {
+            followCapture();
+            once.waitUntilDone(-1); // a renderer waits for stems that are on their way
+        }
+        once.player().adopt();
+        blockPosition = hostPosition();
+    }
     if (plan == nullptr || stemLines.empty() ||
         plan->aligner.channels() != juce::jlimit(1, 2, getMainBusNumInputChannels())) {
         buffer.clear(); // not prepared for this
@@ -218,9 +234,18 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
         in[channel] = samples;
     }
     const bool dry = fallbackValue->load() < 0.5f && !link.exchange().refused.load();
-    player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
-    plan->aligner.residual(stemLines.data(), mixtureLines.data(), count, dry, residualLines.data());
-    player.hits(count, [&](const HitPiece& hit, int sample) {
+    if (plan->idle) {
+        processRendered(in, channels, start, count, dry, wait);
+        // Offline, the stems add up at every rate.
+        for (auto* line : residualLines)
+            juce::FloatVectorOperations::clear(line, count);
+    } else {
+        player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
+        plan->aligner.residual(stemLines.data(), mixtureLines.data(), count, dry,
+                               residualLines.data());
+    }
+    const auto& stemBus = plan->idle ? once.player().bus() : plan->bus;
+    player.hits(plan->idle ? 0 : count, [&](const HitPiece& hit, int sample) {
         if (!bypassed)
             midiOut.hit(hit, start + sample, midi);
     });
@@ -237,7 +262,7 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
                 mixtureLines[static_cast<std::size_t>(juce::jmin(channel, channels - 1))], count);
         mixer.snap();
     } else {
-        mixer.process(stemLines.data(), plan->bus, channels, residualLines.data(),
+        mixer.process(stemLines.data(), stemBus, channels, residualLines.data(),
                       mixtureLines.data(), main, mainChannels, count);
     }
 
@@ -245,8 +270,8 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
     for (int bus = 1; bus < getBusCount(false); ++bus) {
         const int wide = getChannelCountOfBus(false, bus);
         const float* const* source = nullptr;
-        for (std::size_t i = 0; i < plan->bus.size() && !bypassed; ++i)
-            if (plan->bus[i] == bus - 1)
+        for (std::size_t i = 0; i < stemBus.size() && !bypassed; ++i)
+            if (stemBus[i] == bus - 1)
                 source = stemLines.data() + static_cast<int>(i) * channels;
         if (bus - 1 == busCount && !bypassed)
             source = residualLines.data();

@@ -12,6 +12,7 @@
 #include "processor/Mixer.h"
 #include "processor/ModelChoice.h"
 #include "processor/UserSettings.h"
+#include "render/RenderSession.h"
 
 namespace lars {
 
@@ -32,6 +33,9 @@ public:
     FilePlayer& filePlayer() { return files; }
     FileSession& fileSession() { return session; }
     MidiFiles& midiFiles() { return fileMidi; }
+    RenderSession& renderOnce() { return once; }
+    // How a file or a capture is separated now.
+    RenderMeans renderMeans() const;
     // The user's settings, for all sessions. The failure says why they were not written.
     UserSettings& userSettings() { return *settings; }
     juce::Result setEngineCommand(const juce::String& command, bool startByItself);
@@ -79,17 +83,22 @@ private:
     ModelChoice& choice(Task task) { return wanted[static_cast<std::size_t>(task)]; }
     const ModelChoice& choice(Task task) const { return wanted[static_cast<std::size_t>(task)]; }
     void applyUserSettings();
+    void followCapture();
     std::string whyNoEngine(int tries);
     juce::ValueTree parameterValues() const;
     void process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi, bool bypassed);
     void processPart(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi, int start, int count,
                      bool bypassed, bool wait);
+    std::optional<std::int64_t> hostPosition();
+    void processRendered(const float* const* in, int channels, int start, int count, bool dry,
+                         bool wait);
 
     ModelNames modelNames;
     juce::AudioProcessorValueTreeState state;
     juce::AudioProcessorParameter* bypass;
     std::atomic<float>* const bypassValue;
     std::atomic<float>* const fallbackValue;
+    std::atomic<float>* const captureValue;
     StreamParameters choices; // taken under the mutex: what the stream was configured with
     Mixer mixer;
     MidiOut midiOut;
@@ -100,6 +109,7 @@ private:
     FileSession session;
     std::atomic<double> hostTempo{0.0}; // BPM; 0: the host says none
     MidiFiles fileMidi;
+    RenderSession once;
 
     juce::SharedResourcePointer<UserSettings> settings;
 
@@ -117,6 +127,8 @@ private:
     std::vector<float> stemSamples, mixtureSamples, residualSamples;
     std::vector<float*> stemLines;
     std::array<float*, 2> mixtureLines{}, residualLines{};
+    std::optional<std::int64_t> blockPosition; // of the host, while it plays
+    int untilSettled = 0;                      // samples, since the transport has started
 };
 
 } // namespace lars

@@ -2,6 +2,7 @@
 #include "processor/State.h"
 
 #include "parameters/Parameters.h"
+#include "render/Store.h"
 
 namespace lars {
 namespace {
@@ -53,6 +54,12 @@ ModelChoice read(const juce::XmlElement& root, const juce::String& key) {
     return choice;
 }
 
+// A render's number, which names no path: anything else is none.
+juce::String readRender(const juce::XmlElement& root, const char* key) {
+    const auto id = root.getStringAttribute(key);
+    return store::isId(id) ? id : juce::String();
+}
+
 // Earlier versions had one model for everything: it was chosen for the mode that the state has.
 void splitModel(SavedState& state) {
     const auto mode = state.parameters.getChildWithProperty("id", ids::mode);
@@ -75,6 +82,10 @@ void saveState(const SavedState& state, juce::MemoryBlock& data) {
     write(root, "model", state.model);
     write(root, "filesModel", state.filesModel);
     root.setAttribute("zoom", state.zoom);
+    if (state.render.isNotEmpty())
+        root.setAttribute("render", state.render);
+    if (state.take.isNotEmpty())
+        root.setAttribute("take", state.take);
     for (const auto& [key, latency] : state.latencies) {
         auto* entry = root.createNewChildElement("latency");
         entry->setAttribute("stream", juce::String::fromUTF8(key.c_str()));
@@ -101,6 +112,8 @@ std::optional<SavedState> loadState(const void* data, int size,
     result.model = read(*root, "model");
     result.filesModel = read(*root, "filesModel");
     result.zoom = root->getIntAttribute("zoom", result.zoom);
+    result.render = readRender(*root, "render");
+    result.take = readRender(*root, "take");
     for (const auto* entry : root->getChildWithTagNameIterator("latency")) {
         const int samples = entry->getIntAttribute("samples", -1);
         if (samples >= 0 && samples <= mostLatency &&

@@ -18,6 +18,7 @@ struct SavedState {
 
     juce::ValueTree parameters; // invalid where there were none
     ModelChoice model, filesModel; // of the live stream; of files and of offline mode
+    juce::String render, take;            // numbers of renders; empty: none
     int zoom = 100;                       // of the window, per cent
     std::map<std::string, int> latencies; // of streams by their settings, in samples
 };

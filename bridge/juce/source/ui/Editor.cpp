@@ -25,7 +25,7 @@ Editor::Editor(PluginProcessor& processor)
       file(processor.fileSession(), processor.filePlayer(), cache),
       stems(processor.fileSession(), processor.midiFiles(), processor.filePlayer(),
             processor.parameters(), cache),
-      live(processor) {
+      live(processor), render(processor) {
     setLookAndFeel(&look.get());
     juce::LookAndFeel::setDefaultLookAndFeel(&look.get()); // of dialogs, which are windows of their own
     setTitle("LARS");
@@ -53,9 +53,10 @@ Editor::Editor(PluginProcessor& processor)
     zoom.setMouseClickGrabsKeyboardFocus(false);
     file.onSeparate = [this](bool all) { separate(all); };
     stems.onLanesChanged = [this] { resized(); };
+    page.addChildComponent(render);
     int order = 1;
     for (auto* part : std::initializer_list<juce::Component*>{&liveModel, &filesModel, &zoom, &file, &stems,
-                                                              &live})
+                                                              &render, &live})
         part->setExplicitFocusOrder(order++);
 
     setResizable(true, true);
@@ -95,7 +96,8 @@ void Editor::resized() {
     const float scale = static_cast<float>(percent) / 100.0f;
     // A window too low for everything scrolls.
     const int least =
-        5 * margin + headHeight + leastFileHeight + stems.bestHeight() + LiveSection::bestHeight;
+        5 * margin + headHeight + leastFileHeight + stems.bestHeight() + LiveSection::bestHeight +
+        render.bestHeight() + (render.isVisible() ? margin : 0);
     const int height = juce::jmax(least, static_cast<int>(static_cast<float>(getHeight()) / scale));
     const bool scrolls = height > static_cast<int>(static_cast<float>(getHeight()) / scale);
     const float bar = scrolls ? static_cast<float>(viewport.getScrollBarThickness()) : 0.0f;
@@ -118,6 +120,10 @@ void Editor::layOut() {
     area.removeFromTop(margin);
     live.setBounds(area.removeFromBottom(LiveSection::bestHeight));
     area.removeFromBottom(margin);
+    if (render.isVisible()) {
+        render.setBounds(area.removeFromBottom(render.bestHeight()));
+        area.removeFromBottom(margin);
+    }
     // What is left over goes to the waveforms: two fifths to the file's.
     const int spare =
         juce::jmax(0, area.getHeight() - margin - leastFileHeight - stems.bestHeight());
@@ -206,6 +212,8 @@ void Editor::timerCallback() {
     stems.update();
     if (++ticks % ticksPerLook == 1) {
         live.update();
+        if (render.update())
+            resized();
         const auto status = plugin.engine().status();
         liveModel.update(status);
         filesModel.update(status);

@@ -7,6 +7,7 @@
 #include "ui/LiveSection.h"
 #include "ui/Look.h"
 #include "ui/ModelMenu.h"
+#include "ui/RenderSection.h"
 #include "ui/StemsSection.h"
 
 namespace lars {
@@ -51,6 +52,7 @@ private:
     FileSection file;
     StemsSection stems;
     LiveSection live;
+    RenderSection render;
     juce::TooltipWindow tooltips{this, 600};
     int percent = 100, ticks = 0;
 };

@@ -125,10 +125,16 @@ void LiveSection::show(const LinkStatus& now) {
         colour = palette::bad;
         break;
     }
+    // What is rendered plays by itself.
+    const bool unneeded = now.state == LinkState::away && mode.getSelectedItemIndex() == 2;
+    if (unneeded) {
+        line = "No engine, and none is needed to play";
+        colour = palette::quiet;
+    }
     if (std::exchange(dot, colour) != colour)
         repaint();
     say(state, line);
-    message.say(now.message.empty() ? problem : text(now.message),
+    message.say(now.message.empty() || unneeded ? problem : text(now.message),
                 now.state == LinkState::ready ? palette::quiet : palette::warn);
 
     const double rate = now.rate > 0.0 ? now.rate : juce::jmax(1.0, plugin.getSampleRate());
@@ -168,7 +174,7 @@ void LiveSection::update() {
     if (!command.hasKeyboardFocus(true) && command.getText() != settings.command)
         command.setText(settings.command, false);
     automatic.setToggleState(settings.automatic, juce::dontSendNotification);
-    quality.setEnabled(mode.getSelectedItemIndex() == 1);
+    quality.setEnabled(mode.getSelectedItemIndex() >= 1);
 }
 
 void LiveSection::paint(juce::Graphics& g) {
