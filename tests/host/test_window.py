@@ -24,11 +24,6 @@ SECONDS = 8
 
 
 @pytest.fixture(scope="session")
-def standalone(build: Path) -> Path:
-    return build / "LARS_artefacts" / "Release" / "Standalone" / "LARS"
-
-
-@pytest.fixture(scope="session")
 def song(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Wave]:
     """A file of hits in noise, which nowhere repeats itself."""
     rng = np.random.default_rng(3)

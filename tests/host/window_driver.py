@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageGrab
 
-__all__ = ["Listener", "Window", "place_of", "screen", "wait_for"]
+__all__ = ["Listener", "Window", "place_of", "screen", "wait_for", "window_manager"]
 
 Wave = NDArray[np.float32]
 RATE = 44100
@@ -42,11 +42,11 @@ CONTENTS = (4, 60)  # below the title bar and the line that says that the input 
 
 
 @contextmanager
-def screen() -> Iterator[str]:
-    """An X server of our own, of 2200 x 2000 pixels and no monitor; its display."""
+def screen(size: str = "2200x2000") -> Iterator[str]:
+    """An X server of our own, of so many pixels and no monitor; its display."""
     read, write = os.pipe()
     server = subprocess.Popen(
-        ("Xvfb", "-displayfd", str(write), "-screen", "0", "2200x2000x24", "-nolisten", "tcp"),
+        ("Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp"),
         pass_fds=[write],
         stderr=subprocess.DEVNULL,
     )
@@ -59,6 +59,30 @@ def screen() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+@contextmanager
+def window_manager(display: str, home: Path) -> Iterator[None]:
+    """Openbox on a display: windows get the keyboard as on a desktop."""
+    environment = os.environ | {"DISPLAY": display, "HOME": str(home)}
+    manager = subprocess.Popen(
+        ("openbox", "--sm-disable"),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def manages() -> bool:
+        asked = ("xdotool", "get_num_desktops")
+        done = subprocess.run(asked, env=environment, capture_output=True, check=False)
+        return done.returncode == 0
+
+    try:
+        wait_for(manages, "the window manager")
+        yield
+    finally:
+        manager.terminate()
+        manager.wait()
 
 
 def wait_for(holds: Callable[[], object], what: str) -> None:
@@ -212,6 +236,14 @@ class Window:
         self.do("mousemove", "--sync", str(place[0]), str(place[1]))
         time.sleep(0.1)
         self.do("click", "1")
+
+    def has_keyboard(self) -> bool:
+        """Whether a window manager has given it the keyboard."""
+        return self.do("getwindowfocus", "getwindowname") == "LARS"
+
+    def dialogs(self, name: str) -> list[str]:
+        """The windows of this name that are to be seen."""
+        return self.do("search", "--onlyvisible", "--name", name).split()
 
     def press(self, name: str) -> None:
         """Click on one of `PLACES`."""

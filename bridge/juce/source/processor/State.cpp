@@ -12,9 +12,32 @@ constexpr int mostLatency = 1 << 26;
 constexpr int mostElements = 1024; // what we write has about a hundred
 constexpr int mostName = 128;
 
+// A choice under its name and, if it has none yet, its place.
+void write(juce::XmlElement& root, const juce::String& key, const ModelChoice& choice) {
+    root.setAttribute(key, choice.name);
+    if (choice.place >= 0)
+        root.setAttribute(key + "Place", choice.place);
+}
+
+ModelChoice read(const juce::XmlElement& root, const juce::String& key) {
+    ModelChoice choice;
+    choice.name = root.getStringAttribute(key).substring(0, mostName);
+    choice.place = juce::jlimit(-1, mostModels - 1, root.getIntAttribute(key + "Place", -1));
+    return choice;
+}
+
+// Earlier versions had one model for everything: it was chosen for the mode that the state has.
+void splitModel(SavedState& state) {
+    const auto mode = state.parameters.getChildWithProperty("id", ids::mode);
+    if (mode.isValid() && static_cast<float>(mode.getProperty("value", 0.0)) > 0.5f)
+        state.filesModel = std::exchange(state.model, {});
+}
+
+} // namespace
+
 // JUCE's parser expands entities without a limit and descends as deep as the text does; what we
 // write has no declarations, and few elements.
-bool isHarmless(const char* text, int size) {
+bool isHarmlessXml(const char* text, int size) {
     int elements = 0;
     for (int i = 0; i < size; ++i)
         if (text[i] == '<' && (++elements > 2 * mostElements || (i + 1 < size && text[i + 1] == '!')))
@@ -39,29 +62,6 @@ juce::ValueTree readParameters(const juce::ValueTree& read) {
     return result;
 }
 
-// A choice under its name and, if it has none yet, its place.
-void write(juce::XmlElement& root, const juce::String& key, const ModelChoice& choice) {
-    root.setAttribute(key, choice.name);
-    if (choice.place >= 0)
-        root.setAttribute(key + "Place", choice.place);
-}
-
-ModelChoice read(const juce::XmlElement& root, const juce::String& key) {
-    ModelChoice choice;
-    choice.name = root.getStringAttribute(key).substring(0, mostName);
-    choice.place = juce::jlimit(-1, mostModels - 1, root.getIntAttribute(key + "Place", -1));
-    return choice;
-}
-
-// Earlier versions had one model for everything: it was chosen for the mode that the state has.
-void splitModel(SavedState& state) {
-    const auto mode = state.parameters.getChildWithProperty("id", ids::mode);
-    if (mode.isValid() && static_cast<float>(mode.getProperty("value", 0.0)) > 0.5f)
-        state.filesModel = std::exchange(state.model, {});
-}
-
-} // namespace
-
 void saveState(const SavedState& state, juce::MemoryBlock& data) {
     juce::XmlElement root("LARS");
     root.setAttribute("version", SavedState::newest);
@@ -84,7 +84,7 @@ std::optional<SavedState> loadState(const void* data, int size,
     if (data == nullptr || size <= 0 || size > mostBytes)
         return std::nullopt;
     const auto* text = static_cast<const char*>(data);
-    if (!juce::CharPointer_UTF8::isValidString(text, size) || !isHarmless(text, size))
+    if (!juce::CharPointer_UTF8::isValidString(text, size) || !isHarmlessXml(text, size))
         return std::nullopt;
     const auto root = juce::parseXML(juce::String::fromUTF8(text, size));
     // A newer version's state is read for what this one knows of it.
