@@ -28,16 +28,23 @@ PATIENCE = 300.0
 
 # Where things are in the window's contents at 100 %, from their upper left corner.
 PLACES = {
-    "empty": (556, 299),
+    "settings": (866, -15),  # in the line that says that the input is muted
+    "presets": (72, 57),
+    "undo": (847, 58),
+    "files model": (560, 42),
+    "download": (718, 42),
+    "empty": (556, 328),
     "separate": (846, 113),
-    "loop": (90, 229),
-    "save all": (830, 329),
-    "format": (546, 329),
-    "files model": (600, 42),
-    "download": (722, 42),
-    "mute kick": (144, 370),
+    "loop": (90, 258),
+    "equal": (681, 258),
+    "original": (784, 258),
+    "stems": (861, 258),
+    "save all": (830, 358),
+    "format": (546, 358),
+    "mute kick": (138, 420),
+    "solo kick": (169, 420),
 }
-WAVE_LEFT, WAVE_RIGHT, WAVE_Y = 22, 898, 171
+WAVE_LEFT, WAVE_RIGHT, WAVE_Y, RULER_Y = 22, 898, 193, 142
 CONTENTS = (4, 60)  # below the title bar and the line that says that the input is muted
 
 
@@ -244,6 +251,16 @@ class Window:
     def dialogs(self, name: str) -> list[str]:
         """The windows of this name that are to be seen."""
         return self.do("search", "--onlyvisible", "--name", name).split()
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Press at a point of the screen, move to another, and release."""
+        self.do("mousemove", "--sync", str(start[0]), str(start[1]), "mousedown", "1")
+        for share in (0.25, 0.5, 0.75, 1.0):
+            time.sleep(0.1)
+            x, y = (round(a + share * (b - a)) for a, b in zip(start, end, strict=True))
+            self.do("mousemove", "--sync", str(x), str(y))
+        time.sleep(0.1)
+        self.do("mouseup", "1")
 
     def press(self, name: str) -> None:
         """Click on one of `PLACES`."""

@@ -6,7 +6,6 @@ namespace {
 
 constexpr int ticksPerSecond = 30;
 constexpr int ticksPerLook = 3; // between looks at the engine, which change slower than the cursor
-constexpr int bestWidth = 920, bestHeight = 870;
 constexpr int leastWidth = 780, leastFileHeight = 206, sideWidth = 124;
 constexpr int margin = 10, headHeight = ModelMenu::height;
 constexpr double jumpSeconds = 5.0;
@@ -74,10 +73,7 @@ Editor::Editor(PluginProcessor& processor)
     if (std::find(zooms.begin(), zooms.end(), percent) == zooms.end())
         percent = 100;
     zoom.setSelectedId(percent, juce::dontSendNotification);
-    const auto most = room();
-    setResizeLimits(juce::jmin(leastWidth * percent / 100, most.getWidth()), 360, 8192, 8192);
-    setSize(juce::jmin(bestWidth * percent / 100, most.getWidth()),
-            juce::jmin(bestHeight * percent / 100, most.getHeight()));
+    applySize();
     sendLookAndFeelChange();
     timerCallback();
     startTimerHz(ticksPerSecond);
@@ -129,6 +125,8 @@ void Editor::paint(juce::Graphics& graphics) {
 
 void Editor::resized() {
     viewport.setBounds(getLocalBounds());
+    if (!sizing)
+        natural = {getWidth() * 100 / percent, getHeight() * 100 / percent};
     const float scale = static_cast<float>(percent) / 100.0f;
     // A window too low or too narrow for everything scrolls.
     const auto inside = [scale](int length) {
@@ -183,18 +181,22 @@ void Editor::layOut() {
 void Editor::zoomTo(int wanted) {
     if (wanted == percent || wanted <= 0)
         return;
-    const double factor = static_cast<double>(wanted) / percent;
     percent = wanted;
     plugin.setWindowZoom(percent);
     zoom.setSelectedId(percent, juce::dontSendNotification);
-    // What is larger than the screen scrolls.
-    const auto most = room();
-    setResizeLimits(juce::jmin(leastWidth * percent / 100, most.getWidth()), 360, 8192, 8192);
-    setSize(juce::jmin(juce::roundToInt(getWidth() * factor), most.getWidth()),
-            juce::jmin(juce::roundToInt(getHeight() * factor), most.getHeight()));
+    applySize();
     resized();
     if (auto* window = dynamic_cast<juce::ResizableWindow*>(getTopLevelComponent()))
         window->setBoundsConstrained(window->getBounds()); // with all of it on the screen
+}
+
+// What is larger than the screen scrolls; smaller again, the window is as large as it was.
+void Editor::applySize() {
+    const juce::ScopedValueSetter<bool> mine(sizing, true);
+    const auto most = room();
+    setResizeLimits(juce::jmin(leastWidth * percent / 100, most.getWidth()), 360, 8192, 8192);
+    setSize(juce::jmin(natural.x * percent / 100, most.getWidth()),
+            juce::jmin(natural.y * percent / 100, most.getHeight()));
 }
 
 void Editor::zoomBy(int steps) {

@@ -50,6 +50,7 @@ private:
         int share;
     };
     int leastHeight() const;
+    void applySize();
     void zoomTo(int percent);
     void zoomBy(int steps);
     void separate(bool all);
@@ -71,6 +72,8 @@ private:
     std::vector<Section> sections;
     juce::TooltipWindow tooltips{this, 600};
     int percent = 100, ticks = 0;
+    juce::Point<int> natural{920, 870}; // the size at 100 % that the user has given the window
+    bool sizing = false;
 };
 
 } // namespace lars
