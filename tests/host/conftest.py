@@ -200,9 +200,7 @@ def display(driver: ModuleType) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def managed_display(
-    driver: ModuleType, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def managed_display(driver: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A virtual screen of the usual size, with a window manager; skips where there is none."""
     if shutil.which("openbox") is None:
         pytest.skip("no openbox: no window manager; apt-get install openbox")

@@ -26,7 +26,11 @@ PROGRAM = Path(__file__).parents[2] / "build/juce/LARS_artefacts/Release/Standal
 
 def main(target: Path) -> None:
     """Write window.png and window-200.png into a folder."""
-    with tempfile.TemporaryDirectory() as name, screen("1920x1080") as display, EngineProcess() as engine:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        screen("1920x1080") as display,
+        EngineProcess() as engine,
+    ):
         folder = Path(name)
         drums = perform(7)
         song = folder / "drums.wav"

@@ -7,6 +7,7 @@ every dialog.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -29,9 +30,7 @@ def window(
     tmp_path: Path,
 ) -> Iterator[Any]:
     """The program, just started."""
-    environment = program_environment(
-        runtime=engine.runtime, TMPDIR=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "data")
-    )
+    environment = program_environment(runtime=engine.runtime, TMPDIR=str(tmp_path))
     window = driver.Window(standalone, managed_display, tmp_path / "home", environment)
     try:
         yield window
@@ -91,16 +90,24 @@ def test_200_percent_fits_the_screen(window: Any, driver: ModuleType, tmp_path: 
 def test_undo_and_presets_work_in_the_window(
     window: Any, driver: ModuleType, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "data" / "lars" / "presets"
+    folder = tmp_path / "home" / ".local" / "share" / "lars" / "presets"
 
     def kick_is_muted(name: str) -> bool:
         """Save the mix as a preset of this name, and look into it."""
         driver.wait_for(window.has_keyboard, "the keyboard")
         # Saving is the last entry of the menu; above the one for deleting where there are some.
         entries = ("Up", "Up") if folder.is_dir() else ("Up",)
+        before = len(window.dialogs(".*"))
         window.press("presets")
-        window.key(*entries, "Return")
-        driver.wait_for(lambda: not window.has_keyboard(), "the question for a name")
+        driver.wait_for(lambda: len(window.dialogs(".*")) > before, "the menu")
+        window.key(*entries)
+
+        def asked() -> bool:
+            window.key("Return")
+            time.sleep(1.0)
+            return not window.has_keyboard()
+
+        driver.wait_for(asked, "the question for a name")
         window.do("type", "--delay", "30", name)
         window.key("Return")
         driver.wait_for((folder / f"{name}.xml").exists, "the preset")
