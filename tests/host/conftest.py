@@ -200,6 +200,24 @@ def display(driver: ModuleType) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def managed_display(driver: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A virtual screen of the usual size, with a window manager; skips where there is none."""
+    if shutil.which("openbox") is None:
+        pytest.skip("no openbox: no window manager; apt-get install openbox")
+    with (
+        driver.screen("1920x1080") as display,
+        driver.window_manager(display, tmp_path_factory.mktemp("openbox")),
+    ):
+        yield display
+
+
+@pytest.fixture(scope="session")
+def standalone(build: Path) -> Path:
+    """The standalone program."""
+    return build / "LARS_artefacts" / "Release" / "Standalone" / "LARS"
+
+
+@pytest.fixture(scope="session")
 def start_engine() -> Callable[[], EngineProcess]:
     """Starts ``lars serve`` with the models of ``host_models.py``; the caller closes it."""
 

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <atomic>
-#include <cmath>
 
 #include "parameters/Parameters.h"
 
@@ -14,16 +13,19 @@ struct Fader {
     const std::atomic<float>* gain; // dB
     const std::atomic<float>* mute;
     const std::atomic<float>* solo;
+    const std::atomic<float>* pan; // -100 to 100; none: always in the centre
 
     bool isSolo() const noexcept { return solo->load() > 0.5f; }
     // The factor that it stands for, where some fader is solo, or none is.
     float factor(bool anySolo) const noexcept {
-        const float decibels = gain->load();
-        // 0 for what is no number, which hosts can set as well; exactly 1 at 0 dB, where a
-        // parameter's own arithmetic may be a little off.
-        if (!(mute->load() < 0.5f) || (anySolo && !isSolo()) || !(decibels > leastGainDb))
-            return 0.0f;
-        return std::abs(decibels) < 0.01f ? 1.0f : std::pow(10.0f, decibels / 20.0f);
+        const bool heard = mute->load() < 0.5f && (!anySolo || isSolo());
+        return heard ? gainFactor(gain->load()) : 0.0f;
+    }
+    // Likewise on the left and on the right.
+    std::array<float, 2> sides(bool anySolo) const noexcept {
+        const auto shares = balance(pan == nullptr ? 0.0f : pan->load());
+        const float both = factor(anySolo);
+        return {both * shares[0], both * shares[1]};
     }
 };
 
@@ -37,7 +39,8 @@ inline Faders fadersOf(const juce::AudioProcessorValueTreeState& state) {
         const juce::String name = i == residualFader ? residualName : busStems[i];
         result[i] = {state.getRawParameterValue(ids::gain(name)),
                      state.getRawParameterValue(ids::mute(name)),
-                     state.getRawParameterValue(ids::solo(name))};
+                     state.getRawParameterValue(ids::solo(name)),
+                     i == residualFader ? nullptr : state.getRawParameterValue(ids::pan(name))};
     }
     return result;
 }

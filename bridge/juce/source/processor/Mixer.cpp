@@ -27,10 +27,14 @@ void Mixer::process(const float* const* stems, const std::vector<int>& bus, int 
     bool anySolo = false;
     for (const auto& fader : faders)
         anySolo = anySolo || fader.isSolo();
-    std::array<float, busCount + 2> goal{};
-    for (std::size_t i = 0; i < faders.size(); ++i)
-        goal[i] = wetShare * faders[i].factor(anySolo);
-    goal[noFader] = anySolo ? 0.0f : wetShare;
+    std::array<Sides, busCount + 2> goal{};
+    for (std::size_t i = 0; i < faders.size(); ++i) {
+        const float middle = faders[i].factor(anySolo);
+        // A mono output has no sides.
+        const auto sides = mainChannels > 1 ? faders[i].sides(anySolo) : Sides{middle, middle};
+        goal[i] = {wetShare * sides[0], wetShare * sides[1]};
+    }
+    goal[noFader].fill(anySolo ? 0.0f : wetShare);
     const float dryGoal = 1.0f - wetShare;
     if (snapping) {
         wet = goal;
@@ -41,12 +45,15 @@ void Mixer::process(const float* const* stems, const std::vector<int>& bus, int 
         auto* target = main[channel];
         const int from = juce::jmin(channel, channels - 1); // mono goes to both sides
         juce::FloatVectorOperations::clear(target, count);
+        const auto side = static_cast<std::size_t>(juce::jmin(channel, 1));
         for (std::size_t stem = 0; stem < bus.size(); ++stem) {
             const auto which = bus[stem] < 0 ? noFader : static_cast<std::size_t>(bus[stem]);
-            add(target, stems[static_cast<int>(stem) * channels + from], wet[which], goal[which],
-                count);
+            const auto* source = stems[static_cast<int>(stem) * channels + from];
+            add(target, source, wet[which][side], goal[which][side], count);
+            if (which < meters.size())
+                meters[which].tell(channel, source, count, goal[which][side]);
         }
-        add(target, residual[from], wet[residualFader], goal[residualFader], count);
+        add(target, residual[from], wet[residualFader][side], goal[residualFader][side], count);
         add(target, mixture[from], dry, dryGoal, count);
     }
     wet = goal;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The main output: the stems and what none of them has by their gains, mutes and solos, and some of
-// the mixture.
+// The main output: the stems and what none of them has by their gains, pans, mutes and solos, and some
+// of the mixture.
 #pragma once
 
 #include "parameters/Faders.h"
+#include "player/PeakMeter.h"
 
 namespace lars {
 
@@ -21,12 +22,17 @@ public:
                  const float* const* residual, const float* const* mixture, float* const* main,
                  int mainChannels, int count);
 
+    // Of a bus, behind its fader.
+    PeakMeter& meter(int bus) { return meters[static_cast<std::size_t>(bus)]; }
+
 private:
     static constexpr std::size_t noFader = busCount + 1;
+    using Sides = std::array<float, 2>;
 
     const Faders faders;
     const std::atomic<float>* mix;
-    std::array<float, busCount + 2> wet{}; // the last is for stems without a bus
+    std::array<PeakMeter, busCount> meters;
+    std::array<Sides, busCount + 2> wet{}; // the last is for stems without a bus
     float dry = 0.0f;
     bool snapping = true;
 };

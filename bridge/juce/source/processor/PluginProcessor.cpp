@@ -28,7 +28,8 @@ PluginProcessor::PluginProcessor()
     : AudioProcessor(buses()), state(*this, nullptr, "lars", makeParameters(modelNames)),
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
       fallbackValue(state.getRawParameterValue(ids::fallback)),
-      captureValue(state.getRawParameterValue(ids::capture)), choices(state), mixer(state), midiOut(state),
+      captureValue(state.getRawParameterValue(ids::capture)), choices(state),
+      past(*this, {ids::capture}), mixer(state), midiOut(state),
       link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
       session(files, job, conversion),
       fileMidi(session, transcription, [this] { return hostTempo.load(); }) {
@@ -176,6 +177,8 @@ void PluginProcessor::processBlock(juce::AudioBuffer<float>& buffer, juce::MidiB
     process(buffer, midi, bypassValue->load() > 0.5f);
     if (!isNonRealtime() && !renders.load()) // auditioned files are not part of a bounce
         files.add(buffer, juce::jmin(2, getMainBusNumOutputChannels()));
+    for (int side = 0; side < juce::jmin(2, getMainBusNumOutputChannels()); ++side)
+        mainLevel.tell(side, buffer.getReadPointer(side), buffer.getNumSamples(), 1.0f);
 }
 
 void PluginProcessor::processBlockBypassed(juce::AudioBuffer<float>& buffer,

@@ -8,6 +8,7 @@
 #include "engine/StemPlayer.h"
 #include "parameters/StreamChoices.h"
 #include "player/MidiFiles.h"
+#include "processor/History.h"
 #include "processor/MidiOut.h"
 #include "processor/Mixer.h"
 #include "processor/ModelChoice.h"
@@ -36,6 +37,10 @@ public:
     RenderSession& renderOnce() { return once; }
     // How a file or a capture is separated now.
     RenderMeans renderMeans() const;
+    History& history() { return past; }
+    // Behind the faders: of a live stem's bus, and of the main output with everything in it.
+    PeakMeter& busMeter(int bus) { return mixer.meter(bus); }
+    PeakMeter& mainMeter() { return mainLevel; }
     // The user's settings, for all sessions. The failure says why they were not written.
     UserSettings& userSettings() { return *settings; }
     juce::Result setEngineCommand(const juce::String& command, bool startByItself);
@@ -100,7 +105,9 @@ private:
     std::atomic<float>* const fallbackValue;
     std::atomic<float>* const captureValue;
     StreamParameters choices; // taken under the mutex: what the stream was configured with
+    History past;
     Mixer mixer;
+    PeakMeter mainLevel;
     MidiOut midiOut;
     EngineLink link;
     StemPlayer player;

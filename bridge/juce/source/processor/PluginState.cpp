@@ -189,6 +189,7 @@ void PluginProcessor::setStateInformation(const void* data, int size) {
     auto saved = loadState(data, size, state.state.getType());
     if (!saved)
         return; // damaged: better what there is than half of something
+    past.forget();
     link.addLatencies(saved->latencies);
     zoom.store(saved->zoom);
     {

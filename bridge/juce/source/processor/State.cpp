@@ -13,33 +13,6 @@ constexpr int mostLatency = 1 << 26;
 constexpr int mostElements = 1024; // what we write has about a hundred
 constexpr int mostName = 128;
 
-// JUCE's parser expands entities without a limit and descends as deep as the text does; what we
-// write has no declarations, and few elements.
-bool isHarmless(const char* text, int size) {
-    int elements = 0;
-    for (int i = 0; i < size; ++i)
-        if (text[i] == '<' && (++elements > 2 * mostElements || (i + 1 < size && text[i + 1] == '!')))
-            return false;
-    return true;
-}
-
-// The parameters and nothing else. One whose number is damaged gets its default.
-juce::ValueTree readParameters(const juce::ValueTree& read) {
-    juce::ValueTree result(read.getType());
-    for (const auto& parameter : read) {
-        const auto id = parameter.getProperty("id").toString();
-        if (!parameter.hasType("PARAM") || result.getChildWithProperty("id", id).isValid())
-            continue;
-        juce::ValueTree kept("PARAM");
-        kept.setProperty("id", id.substring(0, mostName), nullptr);
-        const auto value = static_cast<float>(parameter.getProperty("value", 0.0));
-        if (parameter.hasProperty("value") && std::isfinite(value))
-            kept.setProperty("value", value, nullptr);
-        result.appendChild(kept, nullptr);
-    }
-    return result;
-}
-
 // A choice under its name and, if it has none yet, its place.
 void write(juce::XmlElement& root, const juce::String& key, const ModelChoice& choice) {
     root.setAttribute(key, choice.name);
@@ -76,6 +49,33 @@ void muteResidual(SavedState& state) {
 
 } // namespace
 
+// JUCE's parser expands entities without a limit and descends as deep as the text does; what we
+// write has no declarations, and few elements.
+bool isHarmlessXml(const char* text, int size) {
+    int elements = 0;
+    for (int i = 0; i < size; ++i)
+        if (text[i] == '<' && (++elements > 2 * mostElements || (i + 1 < size && text[i + 1] == '!')))
+            return false;
+    return true;
+}
+
+// The parameters and nothing else. One whose number is damaged gets its default.
+juce::ValueTree readParameters(const juce::ValueTree& read) {
+    juce::ValueTree result(read.getType());
+    for (const auto& parameter : read) {
+        const auto id = parameter.getProperty("id").toString();
+        if (!parameter.hasType("PARAM") || result.getChildWithProperty("id", id).isValid())
+            continue;
+        juce::ValueTree kept("PARAM");
+        kept.setProperty("id", id.substring(0, mostName), nullptr);
+        const auto value = static_cast<float>(parameter.getProperty("value", 0.0));
+        if (parameter.hasProperty("value") && std::isfinite(value))
+            kept.setProperty("value", value, nullptr);
+        result.appendChild(kept, nullptr);
+    }
+    return result;
+}
+
 void saveState(const SavedState& state, juce::MemoryBlock& data) {
     juce::XmlElement root("LARS");
     root.setAttribute("version", SavedState::newest);
@@ -102,7 +102,7 @@ std::optional<SavedState> loadState(const void* data, int size,
     if (data == nullptr || size <= 0 || size > mostBytes)
         return std::nullopt;
     const auto* text = static_cast<const char*>(data);
-    if (!juce::CharPointer_UTF8::isValidString(text, size) || !isHarmless(text, size))
+    if (!juce::CharPointer_UTF8::isValidString(text, size) || !isHarmlessXml(text, size))
         return std::nullopt;
     const auto root = juce::parseXML(juce::String::fromUTF8(text, size));
     // A newer version's state is read for what this one knows of it.

@@ -23,6 +23,11 @@ struct SavedState {
     std::map<std::string, int> latencies; // of streams by their settings, in samples
 };
 
+// Whether it is safe to have JUCE parse this: it has no declarations and not too many elements.
+bool isHarmlessXml(const char* text, int size);
+// The parameters of a tree and nothing else, each once.
+juce::ValueTree readParameters(const juce::ValueTree& read);
+
 void saveState(const SavedState& state, juce::MemoryBlock& data);
 
 // Nothing if the bytes are not a state of this plugin. What is missing, from another version or

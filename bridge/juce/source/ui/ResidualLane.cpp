@@ -3,6 +3,7 @@
 
 #include "parameters/Parameters.h"
 #include "ui/Look.h"
+#include "ui/StemLane.h"
 
 namespace lars {
 
@@ -32,17 +33,31 @@ ResidualLane::ResidualLane(juce::AudioProcessorValueTreeState& state) {
         button->setClickingTogglesState(true);
     gain.setTitle(title + " gain");
     gain.setSliderStyle(juce::Slider::LinearHorizontal);
-    gain.setTextBoxStyle(juce::Slider::TextBoxRight, false, 62, 22);
+    gain.setTextBoxStyle(juce::Slider::TextBoxRight, false, 62, 20);
     gain.setWantsKeyboardFocus(true);
     gain.setColour(juce::Slider::trackColourId, palette::quiet);
     gainTie = std::make_unique<State::SliderAttachment>(state, ids::gain(residualName), gain);
     muteTie = std::make_unique<State::ButtonAttachment>(state, ids::mute(residualName), mute);
     soloTie = std::make_unique<State::ButtonAttachment>(state, ids::solo(residualName), solo);
+    // After the ties, which bring texts of their own.
+    gain.textFromValueFunction = decibelText;
+    gain.valueFromTextFunction = decibelsOf;
     gain.setDoubleClickReturnValue(true, 0.0);
+    gain.updateText();
+}
+
+void ResidualLane::update(bool anySolo) {
+    const bool silent = mute.getToggleState() || (anySolo && !solo.getToggleState());
+    if (std::exchange(grey, silent) == silent)
+        return;
+    gain.setColour(juce::Slider::trackColourId,
+                   grey ? palette::line.brighter(0.2f) : palette::quiet);
+    name.setColour(juce::Label::textColourId, grey ? palette::quiet.darker(0.4f) : palette::text);
+    repaint();
 }
 
 void ResidualLane::paint(juce::Graphics& g) {
-    g.setColour(palette::quiet);
+    g.setColour(grey ? palette::quiet.withMultipliedAlpha(0.35f) : palette::quiet);
     g.fillRoundedRectangle(0.0f, 4.0f, 4.0f, static_cast<float>(getHeight()) - 8.0f, 2.0f);
 }
 
@@ -50,14 +65,14 @@ void ResidualLane::paint(juce::Graphics& g) {
 void ResidualLane::resized() {
     auto area = getLocalBounds().reduced(0, 3);
     area.removeFromLeft(10);
-    name.setBounds(area.removeFromLeft(92));
+    name.setBounds(area.removeFromLeft(88));
     area.removeFromLeft(4);
-    mute.setBounds(area.removeFromLeft(32).withSizeKeepingCentre(32, 28));
-    area.removeFromLeft(4);
-    solo.setBounds(area.removeFromLeft(32).withSizeKeepingCentre(32, 28));
-    area.removeFromLeft(8);
-    const int wide = juce::jlimit(150, 260, getWidth() / 4);
-    gain.setBounds(area.removeFromLeft(wide).withSizeKeepingCentre(wide, 28));
+    mute.setBounds(area.removeFromLeft(28).withSizeKeepingCentre(28, 28));
+    area.removeFromLeft(3);
+    solo.setBounds(area.removeFromLeft(28).withSizeKeepingCentre(28, 28));
+    area.removeFromLeft(40); // it has no pan
+    const int wide = juce::jlimit(190, 280, getWidth() / 4);
+    gain.setBounds(area.removeFromLeft(wide).withSizeKeepingCentre(wide, 22));
     area.removeFromLeft(10);
     info.setBounds(area.withTrimmedRight(118)); // where the section has a button
 }

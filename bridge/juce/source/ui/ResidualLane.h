@@ -12,6 +12,10 @@ public:
 
     explicit ResidualLane(juce::AudioProcessorValueTreeState& state);
 
+    // Many times a second. It is grey while it is not heard.
+    void update(bool anySolo);
+    bool isSoloed() const { return solo.getToggleState(); }
+
     void resized() override;
     void paint(juce::Graphics& graphics) override;
 
@@ -21,6 +25,7 @@ private:
     juce::Label name, info;
     juce::TextButton mute{"M"}, solo{"S"};
     juce::Slider gain;
+    bool grey = false;
     std::unique_ptr<State::SliderAttachment> gainTie;
     std::unique_ptr<State::ButtonAttachment> muteTie, soloTie;
 };
