@@ -102,15 +102,23 @@ def test_undo_and_presets_work_in_the_window(
         driver.wait_for(lambda: len(window.dialogs(".*")) > before, "the menu")
         window.key(*entries)
 
-        def asked() -> bool:
-            window.key("Return")
-            time.sleep(1.0)
+        def is_away() -> bool:
+            time.sleep(0.7)
             return not window.has_keyboard()
 
+        def asked() -> bool:
+            window.key("Return")
+            return is_away() and is_away()  # between the menu and the question nobody has it
+
+        def answered() -> bool:
+            window.key("ctrl+a")
+            window.do("type", "--delay", "30", name)
+            window.key("Return")
+            time.sleep(1.0)
+            return (folder / f"{name}.xml").exists()
+
         driver.wait_for(asked, "the question for a name")
-        window.do("type", "--delay", "30", name)
-        window.key("Return")
-        driver.wait_for((folder / f"{name}.xml").exists, "the preset")
+        driver.wait_for(answered, "the preset")
         return '<PARAM id="kick_mute" value="1.0"/>' in (folder / f"{name}.xml").read_text("utf-8")
 
     assert not kick_is_muted("plain")

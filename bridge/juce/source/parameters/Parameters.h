@@ -53,7 +53,7 @@ inline constexpr float leastGainDb = -60.0f; // and this is silence
 inline constexpr float mostGainDb = 12.0f;
 
 // A gain as a factor: exactly 1 at 0 dB, where a parameter's own arithmetic may be a little off; 0
-// for what is no number, which hosts can set as well.
+// for what is not a number, which hosts can set as well.
 inline float gainFactor(float decibels) noexcept {
     if (!(decibels > leastGainDb))
         return 0.0f;
@@ -61,7 +61,7 @@ inline float gainFactor(float decibels) noexcept {
 }
 
 // The law of pan is balance, as stems are stereo: the side that it turns away from gets quieter in a
-// line, the other stays as it is. In the centre, and for what is no number, both are exactly 1.
+// line, the other stays as it is. In the centre, and where it is not a number, both are exactly 1.
 inline std::array<float, 2> balance(float pan) noexcept {
     if (!(std::abs(pan) >= 0.05f))
         return {1.0f, 1.0f};

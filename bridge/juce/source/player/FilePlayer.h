@@ -40,8 +40,8 @@ public:
     bool isPlaying() const { return playing.load(); }
     void setLooping(bool loops);
     bool isLooping() const { return looping.load(); }
-    // The part that loops, in seconds; an empty one is the whole file. Playing from behind it goes on
-    // to the file's end first.
+    // The part that loops, in seconds; an empty one is the whole file. Playing from behind it goes
+    // on to the file's end first.
     void setLoopRegion(juce::Range<double> region);
     juce::Range<double> loopRegion() const;
     static constexpr double shortestLoop = 0.02; // seconds

@@ -58,8 +58,8 @@ public:
     // How far a separation is, in words, with the time that is left as soon as that is known.
     juce::String progressText() const;
 
-    // The original and the stems as the faders have them are heard equally loud: whichever is louder
-    // is turned down, at most by 24 dB. Measured in the background when there are stems.
+    // The original and the stems as the faders have them are heard equally loud: whichever is
+    // louder is turned down, at most by 24 dB. Measured in the background when there are stems.
     void setEqualLoudness(bool on);
     bool isEqualLoudness() const { return equal; }
     bool canEqualLoudness() const { return loudness.table() != nullptr; }

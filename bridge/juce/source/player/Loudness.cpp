@@ -99,8 +99,7 @@ void LoudnessMeter::start(const juce::File& original, std::vector<juce::File> st
     if (stems.empty() || original == juce::File())
         return;
     stop.store(false);
-    thread = std::thread(
-        [this, original, files = std::move(stems)] { measure(original, files); });
+    thread = std::thread([this, original, files = std::move(stems)] { measure(original, files); });
 }
 
 void LoudnessMeter::measure(const juce::File& original, const std::vector<juce::File>& stems) {
@@ -113,7 +112,8 @@ void LoudnessMeter::measure(const juce::File& original, const std::vector<juce::
         if (line.reader == nullptr || line.reader->sampleRate <= 0.0)
             return;
         for (std::size_t side = 0; side < 2; ++side) {
-            line.filters[side] = {shelf(line.reader->sampleRate), highPass(line.reader->sampleRate)};
+            const double rate = line.reader->sampleRate;
+            line.filters[side] = {shelf(rate), highPass(rate)};
             line.heard[side].resize(blockFrames);
         }
         if (std::abs(line.reader->sampleRate - lines.front().reader->sampleRate) > 0.5)
@@ -128,7 +128,7 @@ void LoudnessMeter::measure(const juce::File& original, const std::vector<juce::
         if (stop.load())
             return;
         for (auto& line : lines) {
-            line.reader->read(&line.samples, 0, blockFrames, at, true, true); // zeros behind the end
+            line.reader->read(&line.samples, 0, blockFrames, at, true, true); // zeros after the end
             for (std::size_t side = 0; side < 2; ++side) {
                 const auto* in = line.samples.getReadPointer(static_cast<int>(side));
                 auto& filters = line.filters[side];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How long a separation will still take: from how fast it goes, and for the first part, before that is
-// known, nothing. It never says 0 while there is something to do.
+// How long a separation will still take: from how fast it goes, and nothing during the first part,
+// before that is known. It never says 0 while there is something to do.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The standalone program: JUCE's player of a plugin in a window that looks like the plugin's, with a
-// menu, and a line that says when the input is muted.
+// The standalone program: JUCE's player of a plugin in a window that looks like the plugin's, with
+// a menu, and a line that says when the input is muted.
 #include <juce_audio_devices/juce_audio_devices.h>
 #include <juce_audio_utils/juce_audio_utils.h>
 #include <juce_gui_extra/juce_gui_extra.h>

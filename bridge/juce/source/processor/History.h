@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Undo and redo of what the window changes. A step is what one gesture did to parameters: a drag from
-// press to release, a switch, a preset. What hosts automate and sessions restore is no step, nor is what
-// does something rather than to set it: of a capture, undo would make another.
+// Undo and redo of what the window changes. A step is what one gesture did to parameters: a drag
+// from press to release, a switch, a preset. What hosts automate and sessions restore are not steps,
+// nor is a capture, which is done and not set: undo would make another.
 //
 // JUCE's own history of a parameter tree would take automation for the user's, and is written by
 // whichever thread loads a state.

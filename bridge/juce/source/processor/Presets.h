@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Presets of the mix: gains, pans, mutes, solos and dry/wet. Some are the plugin's, the others are the
-// user's, a file each. Files come from anywhere: of one that is read, only the numbers of these
+// Presets of the mix: gains, pans, mutes, solos and dry/wet. Some are the plugin's, the others are
+// the user's, a file each. Files come from anywhere: of one that is read, only the numbers of these
 // parameters count, within their ranges.
 #pragma once
 
@@ -34,14 +34,14 @@ void apply(const Preset& preset, juce::AudioProcessorValueTreeState& state, Hist
 bool isNow(const Preset& preset, const juce::AudioProcessorValueTreeState& state);
 
 juce::String write(const Preset& preset);
-// Nothing if the text is no preset.
+// Nothing if the text is not a preset.
 std::optional<Preset> read(const juce::String& text, const juce::String& name);
 
 // lars/presets in the user's data folder, beside installed.json.
 juce::File folder();
 // The user's, by name.
 std::vector<Preset> user();
-// Complete or not at all; one of this name is replaced. The name may change to one that a file can have.
+// Complete or not at all; one of this name is replaced. The name may change to what a file can have.
 juce::Result save(Preset preset);
 juce::Result remove(const juce::String& name);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The window: presets and models, file, stems, live; top to bottom, in the order of working with it.
+// The window: presets and models, file, stems, live, in the order of working with it.
 #pragma once
 
 #include "processor/PluginProcessor.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The time above waveforms, and the loop in it: a drag makes a region, a drag at an end moves that end,
-// a double-click takes it away, a click jumps.
+// The time above waveforms, and the loop in it: a drag makes a region, a drag at an end moves that
+// end, a double-click takes it away, a click jumps.
 #pragma once
 
 #include "ui/TimeView.h"

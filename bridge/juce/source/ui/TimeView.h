@@ -23,14 +23,14 @@ public:
     void scroll(double seconds);
     // Turns the page when the place that plays has left it.
     void follow();
-    // Sets the loop by a gesture: loops from now on, and plays from its beginning if it was outside.
+    // Sets the loop by a gesture: loops from now on, and from its beginning if it played elsewhere.
     void loopOver(juce::Range<double> region);
 
     // A region that is being drawn, not heard yet.
     juce::Range<double> drawn;
     juce::Range<double> region() const { return drawn.isEmpty() ? player.loopRegion() : drawn; }
 
-    // The wheel over a waveform or a ruler: with Ctrl closer or wider, with Shift or sideways along.
+    // The wheel over a waveform or ruler: with Ctrl closer or wider, with Shift or sideways along.
     // Whether that was meant.
     bool wheel(const juce::MouseEvent& event, const juce::MouseWheelDetails& details, int width);
 

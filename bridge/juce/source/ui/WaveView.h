@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A file's waveform, both channels, with the place that is playing and the loop, as much of it as the
-// window's TimeView shows. A click goes there, a double-click to the beginning; where it is wanted, a
-// drag takes the file out of the window.
+// A file's waveform, both channels, with the place that is playing and the loop, as much of it as
+// the window's TimeView shows. A click goes there, a double-click to the beginning; where it is
+// wanted, a drag takes the file out of the window.
 #pragma once
 
 #include <juce_audio_utils/juce_audio_utils.h>
