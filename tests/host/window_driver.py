@@ -39,7 +39,7 @@ PLACES = {
     "mute snare": (144, 410),
     "wave kick": (620, 370),
     "midi kick": (872, 370),
-    "save midi": (840, 612),
+    "save midi": (842, 632),
 }
 WAVE_LEFT, WAVE_RIGHT, WAVE_Y = 22, 898, 171
 CONTENTS = (4, 60)  # below the title bar and the line that says that the input is muted

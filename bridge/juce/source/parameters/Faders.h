@@ -19,7 +19,7 @@ struct Fader {
     // The factor that it stands for, where some fader is solo, or none is.
     float factor(bool anySolo) const noexcept {
         const float decibels = gain->load();
-        // 0 for what is no number, which hosts can set as well; exactly 1 at 0 dB, where a
+        // 0 for NaN, which hosts can set as well; exactly 1 at 0 dB, where a
         // parameter's own arithmetic may be a little off.
         if (!(mute->load() < 0.5f) || (anySolo && !isSolo()) || !(decibels > leastGainDb))
             return 0.0f;
