@@ -83,7 +83,7 @@ def test_the_file_of_all_drums_is_that_of_lars_midi_to_the_byte(
     parts = {path.stem: notes(path) for path in made[1:]}
     assert {"kick", "snare"} <= set(parts) <= {path.stem for path in stems}
     assert min(map(len, parts.values())) > 0
-    assert sorted(sum(parts.values(), [])) == sorted(notes(wanted))
+    assert sorted(note for part in parts.values() for note in part) == sorted(notes(wanted))
     assert {note for _, note, _ in parts["kick"]} == {36}  # General MIDI's
     assert sorted(path.name for path in (tmp_path / "midi").iterdir()) == sorted(
         path.name for path in made

@@ -109,7 +109,12 @@ def build() -> Path:
         launcher = [f"-DCMAKE_{kind}_COMPILER_LAUNCHER=ccache" for kind in ("C", "CXX")]
     juce = os.environ.get("LARS_JUCE_DIR")
     where = [f"-DLARS_JUCE_DIR={juce}"] if juce else []
-    wanted = ["-DCMAKE_BUILD_TYPE=Release", "-DLARS_TESTS=ON", "-DLARS_SANITIZE=ON", "-DLARS_LV2=ON"]
+    wanted = [
+        "-DCMAKE_BUILD_TYPE=Release",
+        "-DLARS_TESTS=ON",
+        "-DLARS_SANITIZE=ON",
+        "-DLARS_LV2=ON",
+    ]
     source = ROOT / "bridge" / "juce"
     _run("cmake", "-S", source, "-B", folder, *wanted, *launcher, *where)
     jobs = os.environ.get("LARS_PLUGIN_JOBS", str(os.cpu_count() or 1))

@@ -214,8 +214,8 @@ class EngineClient:
             folder=str(Path(folder).absolute()),
             stems=tuple(path.stem for path in paths),
         )
-        made = self._job(request, messages.Transcribed, progress)
-        return [Path(made.folder) / name for name in made.files]
+        answer = self._job(request, messages.Transcribed, progress)
+        return [Path(answer.folder) / name for name in answer.files]
 
     # Messages.
 

@@ -51,16 +51,16 @@ class TranscribeJob(BackgroundJob):
         stems = self._stems()
         hits = transcribe(stems, transcriber=load_transcriber(DEFAULT))
         self._check()
-        made = {ALL_DRUMS: hits}
+        by_file = {ALL_DRUMS: hits}
         for name in stems:
             if of_stem := [hit for hit in hits if hit.stem == name]:
-                made[f"{name}.mid"] = of_stem
+                by_file[f"{name}.mid"] = of_stem
         with folder_made(folder), AtomicFiles() as files:
-            for file, what in made.items():
-                files.create(folder / file).write(_bytes(what, tempo))
+            for file, those in by_file.items():
+                files.create(folder / file).write(_bytes(those, tempo))
         self._progress(stems.samples, stems.samples)
         return messages.Transcribed(
-            request=requested.request, hits=len(hits), folder=str(folder), files=tuple(made)
+            request=requested.request, hits=len(hits), folder=str(folder), files=tuple(by_file)
         )
 
     def _stems(self) -> Stems:

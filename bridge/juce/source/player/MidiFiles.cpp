@@ -40,7 +40,7 @@ MidiFiles::Order MidiFiles::wanted() {
         seenTempo = said;
         seenSince = now;
     }
-    // A tempo that goes up and down is no reason to begin anew every time.
+    // Not for every step of a tempo that goes up and down.
     if (all.empty() || now - seenSince >= tempoMilliseconds)
         tempo = seenTempo >= leastTempo && seenTempo <= mostTempo ? seenTempo : 0.0;
     if (session.stems().empty())

@@ -124,7 +124,7 @@ TEST_CASE("A hostile state does no harm") {
     REQUIRE(odd);
     CHECK(odd->model.place == mostModels - 1);
     CHECK(odd->model.name == "<x>");
-    REQUIRE(odd->parameters.getNumChildren() == 1);
+    REQUIRE(odd->parameters.getNumChildren() == 2); // with the residual's
     CHECK(odd->parameters.getNumProperties() == 0);
     CHECK(odd->parameters.getChild(0).getNumProperties() == 2);
 }
