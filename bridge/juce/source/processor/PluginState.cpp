@@ -158,7 +158,8 @@ std::string PluginProcessor::whyNoEngine(int tries) {
 juce::ValueTree PluginProcessor::parameterValues() const {
     juce::ValueTree result(state.state.getType());
     for (const auto* parameter : getParameters())
-        if (const auto* ranged = dynamic_cast<const juce::RangedAudioParameter*>(parameter))
+        if (const auto* ranged = dynamic_cast<const juce::RangedAudioParameter*>(parameter);
+            ranged != nullptr && ranged->paramID != ids::capture) // that is no session's
             result.appendChild(
                 juce::ValueTree("PARAM", {{"id", ranged->paramID},
                                           {"value", ranged->convertFrom0to1(ranged->getValue())}}),

@@ -35,7 +35,7 @@ void RenderSession::stop() {
 
 // The orders.
 
-void RenderSession::order(std::function<void()> task) {
+void RenderSession::order(Task task) {
     {
         const Guard lock(mutex);
         if (quit)
@@ -63,7 +63,7 @@ void RenderSession::prepare(double rate, int channels) {
     if (another && capture.isOn()) // the places that it has are others now
         capture.begin(store::folderOf(captureId).getChildFile("track.part"), rate, channels);
     if (toLoad)
-        order([this] { load(); });
+        order({[this] { load(); }, nullptr});
 }
 
 void RenderSession::setCapturing(bool on, const RenderMeans& means) {
@@ -80,11 +80,11 @@ void RenderSession::setCapturing(bool on, const RenderMeans& means) {
             tell(juce::Result::fail("nothing was captured: the track is captured while it plays"));
             return;
         }
-        order([this, take, id, means]() mutable {
-            writeTake(*take, id);
-            take.reset();
-            separateNow(means);
-        });
+        order({[this, take, id, means] {
+                   if (writeTake(*take, id))
+                       separateNow(means);
+               },
+               [id] { store::remove(id); }});
         return;
     }
     double rate = 0.0;
@@ -101,7 +101,7 @@ void RenderSession::setCapturing(bool on, const RenderMeans& means) {
 }
 
 void RenderSession::separate(const RenderMeans& means) {
-    order([this, means] { separateNow(means); });
+    order({[this, means] { separateNow(means); }, nullptr});
 }
 
 void RenderSession::cancel() {
@@ -116,11 +116,13 @@ void RenderSession::useFile(const juce::String& name, const Files& from, const j
         const Guard lock(mutex);
         rate = hostRate > 0.0 ? hostRate : 44100.0;
     }
-    order([this, name, from, model, start, rate] { copyFile(name, from, model, start, rate); });
+    order({[this, name, from, model, start, rate] { copyFile(name, from, model, start, rate); },
+           nullptr});
 }
 
 void RenderSession::restore(const juce::String& render, const juce::String& take) {
     const auto valid = [](const juce::String& id) { return store::isId(id) ? id : juce::String(); };
+    std::deque<Task> dropped;
     {
         const Guard capturingLock(capturing);
         {
@@ -129,7 +131,7 @@ void RenderSession::restore(const juce::String& render, const juce::String& take
                 return;
             ++restores;
             cancelled = true;
-            tasks.clear();
+            dropped.swap(tasks);
             shown.render = valid(render);
             shown.take = valid(take);
             shown.captured.clear();
@@ -139,11 +141,14 @@ void RenderSession::restore(const juce::String& render, const juce::String& take
         if (capture.end() != nullptr)
             store::remove(std::exchange(captureId, {}));
     }
-    order([this] { load(); });
+    for (const auto& task : dropped)
+        if (task.dropped)
+            task.dropped();
+    order({[this] { load(); }, nullptr});
 }
 
 void RenderSession::remove() {
-    order([this] { removeNow(); });
+    order({[this] { removeNow(); }, nullptr});
 }
 
 bool RenderSession::waitUntilDone(int milliseconds) {
@@ -200,10 +205,11 @@ void RenderSession::run() {
         }
         const auto task = std::move(tasks.front());
         tasks.pop_front();
+        session = restores;
         busy = true;
         cancelled = false;
         lock.unlock();
-        task();
+        task.run();
         show(Work::none);
         lock.lock();
         busy = false;
@@ -224,7 +230,8 @@ void RenderSession::publish(std::unique_ptr<Rendering> next) {
     stems.publish(std::move(next));
 }
 
-void RenderSession::writeTake(Take& take, const juce::String& id) {
+// Whether there is a take now, in this session.
+bool RenderSession::writeTake(Take& take, const juce::String& id) {
     show(Work::writing);
     RenderRecord record;
     record.rate = record.startRate = take.rate();
@@ -237,15 +244,18 @@ void RenderSession::writeTake(Take& take, const juce::String& id) {
     auto done = take.write(store::sourceOf(id));
     if (done.wasOk())
         done = store::write(id, record);
-    if (done.failed())
-        store::remove(id);
     tell(done);
-    if (done.failed())
-        return;
-    const Guard lock(mutex);
-    shown.take = id;
-    shown.captured = onTimeline(record);
-    shown.rate = record.startRate;
+    {
+        const Guard lock(mutex);
+        if (done.wasOk() && !isStale()) {
+            shown.take = id;
+            shown.captured = onTimeline(record);
+            shown.rate = record.startRate;
+            return true;
+        }
+    }
+    store::remove(id);
+    return false;
 }
 
 // Loading.
@@ -264,6 +274,8 @@ void RenderSession::load() {
     if (take.isNotEmpty()) {
         const auto record = store::read(take, problem);
         const Guard lock(mutex);
+        if (isStale())
+            return; // the other session's is loaded next
         if (record) {
             shown.captured = onTimeline(*record);
             shown.rate = record->startRate;
@@ -293,11 +305,6 @@ void RenderSession::playNothing() {
 
 juce::Result RenderSession::loadAt(const juce::String& id, const RenderRecord& record,
                                    double rate) {
-    std::uint32_t session = 0;
-    {
-        const Guard lock(mutex);
-        session = restores;
-    }
     if (record.stems.empty())
         return juce::Result::fail("the track was captured and not separated yet");
     const bool own = juce::approximatelyEqual(rate, record.rate);
@@ -331,7 +338,7 @@ juce::Result RenderSession::loadAt(const juce::String& id, const RenderRecord& r
     for (auto& span : next->spans)
         span.end = juce::jmin(span.end, frames);
     const Guard lock(mutex);
-    if (restores != session)
+    if (isStale())
         return juce::Result::ok(); // it is another session's by now, which loads its own
     publish(std::move(next));
     loadedId = id;

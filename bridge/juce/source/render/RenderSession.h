@@ -81,11 +81,17 @@ private:
     using Work = RenderStatus::Work;
     using Guard = std::lock_guard<std::mutex>;
 
-    void order(std::function<void()> task);
+    // `dropped` is called instead where another session is restored before its turn comes.
+    struct Task {
+        std::function<void()> run, dropped;
+    };
+    void order(Task task);
     void run();
     void tend();
     void publish(std::unique_ptr<Rendering> next);
-    void writeTake(Take& take, const juce::String& id);
+    bool writeTake(Take& take, const juce::String& id);
+    // With the mutex held: whether another session was restored since the task began.
+    bool isStale() const { return restores != session; }
     void separateNow(const RenderMeans& means);
     juce::Result separateInto(const juce::String& id, RenderRecord record,
                               const RenderMeans& means);
@@ -110,10 +116,11 @@ private:
     // Of the thread.
     FileJob job;
     const Rendering* published = nullptr; // the newest; it is freed by this thread alone
+    std::uint32_t session = 0; // that the task is for: `restores` when it began
 
     mutable std::mutex mutex; // of all that follows
     std::condition_variable changed;
-    std::deque<std::function<void()>> tasks;
+    std::deque<Task> tasks;
     bool busy = false, cancelled = false, quit = false;
     std::uint32_t restores = 0; // what began before the newest is not that session's
     RenderStatus shown;

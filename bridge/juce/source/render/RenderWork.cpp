@@ -76,7 +76,7 @@ void RenderSession::separateNow(const RenderMeans& means) {
         const Guard lock(mutex);
         take = shown.take;
         render = shown.render;
-        if (cancelled)
+        if (cancelled || isStale())
             return;
     }
     auto id = take.isNotEmpty() ? take : render;
@@ -110,12 +110,7 @@ void RenderSession::separateNow(const RenderMeans& means) {
 
 juce::Result RenderSession::separateInto(const juce::String& id, RenderRecord record,
                                          const RenderMeans& means) {
-    std::uint32_t session = 0;
     double rate = 0.0;
-    {
-        const Guard lock(mutex);
-        session = restores;
-    }
     FileJobRequest request;
     request.source = path(store::sourceOf(id));
     request.folder = path(store::stemsOf(id, record, record.rate));
@@ -146,7 +141,7 @@ juce::Result RenderSession::separateInto(const juce::String& id, RenderRecord re
         return done;
     {
         const Guard lock(mutex);
-        if (restores != session)
+        if (isStale())
             return done;
         shown.render = id;
         shown.take.clear();
@@ -184,12 +179,7 @@ juce::Result RenderSession::describe(const Files& files, RenderRecord& record) {
 void RenderSession::copyFile(const juce::String& name, const Files& from,
                              const juce::String& model, std::int64_t start, double rate) {
     show(Work::copying);
-    std::uint32_t session = 0;
     double playRate = 0.0;
-    {
-        const Guard lock(mutex);
-        session = restores;
-    }
     RenderRecord record;
     record.source = name;
     record.model = model;
@@ -215,7 +205,7 @@ void RenderSession::copyFile(const juce::String& name, const Files& from,
     }
     {
         const Guard lock(mutex);
-        if (restores != session)
+        if (isStale())
             return;
         shown.render = id;
         shown.take.clear();

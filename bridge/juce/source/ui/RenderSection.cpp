@@ -108,10 +108,13 @@ RenderSection::RenderSection(PluginProcessor& processor)
     captureTie = std::make_unique<juce::AudioProcessorValueTreeState::ButtonAttachment>(
         plugin.parameters(), ids::capture, capture);
     separate.onClick = [this] {
-        if (session.status().work == RenderStatus::Work::none)
-            session.separate(plugin.renderMeans());
-        else
+        const auto now = session.status();
+        if (now.work != RenderStatus::Work::none)
             session.cancel();
+        else if (now.capturing)
+            capture.setToggleState(false, juce::sendNotification); // which has it separated
+        else
+            session.separate(plugin.renderMeans());
     };
     use.setTooltip("The stems of the file above become this track's");
     use.onClick = [this] { askForPlace(); };
@@ -174,7 +177,8 @@ bool RenderSection::update() {
     message.setVisible(!works);
     message.say(now.message, now.failed ? palette::bad : palette::quiet);
     separate.setButtonText(works ? "Cancel" : "Separate");
-    separate.setEnabled(works || now.take.isNotEmpty() || now.render.isNotEmpty());
+    separate.setEnabled(works || (now.capturing && !now.captured.empty()) ||
+                        (!now.capturing && (now.take.isNotEmpty() || now.render.isNotEmpty())));
     use.setEnabled(!works && !plugin.fileSession().stems().empty());
     erase.setEnabled(!works && now.render.isNotEmpty());
     return another;

@@ -169,3 +169,51 @@ TEST_CASE("At another rate a capture begins anew, and stems wait for the engine"
     CHECK(store::remove(made.render).wasOk());
     CHECK(store::remove(now.take).wasOk());
 }
+
+TEST_CASE("The track plays and is captured while sessions come and go and the window looks on") {
+    const Stem stem;
+    Session session;
+    session.useFile("a.wav", {{"kick", stem.wav}}, "", 0);
+    const auto first = session.settled().render;
+    session.useFile("a.wav", {{"kick", stem.wav}, {"snare", stem.wav}}, "", 0);
+    const auto second = session.settled().render;
+    std::atomic<bool> stop{false}, wrong{false};
+    std::thread audio([&] {
+        for (std::int64_t at = 0; !stop.load(); at = (at + 100) % 900) {
+            session.player().follow(at, true);
+            // A stem's sample, or a share of silence.
+            const float sample = session.heard(at + 1);
+            if (sample != 0.0f && sample != static_cast<float>(at + 1))
+                wrong.store(true);
+            session.play(at, 0.5f, 64);
+            std::this_thread::sleep_for(std::chrono::microseconds(200));
+        }
+    });
+    std::thread window([&] {
+        while (!stop.load()) {
+            session.status();
+            session.cancel();
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    });
+    std::vector<juce::String> takes;
+    for (int turn = 0; turn < 40; ++turn) {
+        session.restore(turn % 3 == 0 ? juce::String() : turn % 3 == 1 ? first : second, "");
+        session.setCapturing(true, {});
+        session.prepare(turn % 5 == 0 ? 48000.0 : 44100.0, 2);
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        session.setCapturing(false, {});
+        if (turn % 2 == 0)
+            takes.push_back(session.settled().take);
+        CHECK(store::isId(session.status().render) == (turn % 3 != 0));
+    }
+    stop.store(true);
+    audio.join();
+    window.join();
+    CHECK_FALSE(wrong.load());
+    takes.push_back(session.settled().take);
+    for (const auto& id : takes)
+        CHECK(store::remove(id).wasOk());
+    CHECK(store::remove(first).wasOk());
+    CHECK(store::remove(second).wasOk());
+}
