@@ -26,7 +26,8 @@ juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
 PluginProcessor::PluginProcessor()
     : AudioProcessor(buses()), state(*this, nullptr, "lars", makeParameters(modelNames)),
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
-      fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), past(*this), mixer(state), midiOut(state),
+      fallbackValue(state.getRawParameterValue(ids::fallback)),
+      choices(state), past(*this), mixer(state), midiOut(state),
       link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
       session(files, job, conversion) {
     settings->refresh();
