@@ -102,23 +102,17 @@ def test_undo_and_presets_work_in_the_window(
         driver.wait_for(lambda: len(window.dialogs(".*")) > before, "the menu")
         window.key(*entries)
 
-        def is_away() -> bool:
-            time.sleep(0.7)
-            return not window.has_keyboard()
-
-        def asked() -> bool:
-            window.key("Return")
-            return is_away() and is_away()  # between the menu and the question nobody has it
-
         def answered() -> bool:
+            window.key("Return")  # on the entry; an empty name is refused
+            time.sleep(1.2)
             window.key("ctrl+a")
             window.do("type", "--delay", "30", name)
             window.key("Return")
-            time.sleep(1.0)
+            time.sleep(1.2)
             return (folder / f"{name}.xml").exists()
 
-        driver.wait_for(asked, "the question for a name")
         driver.wait_for(answered, "the preset")
+        driver.wait_for(lambda: len(window.dialogs(".*")) == before, "the end of the question")
         return '<PARAM id="kick_mute" value="1.0"/>' in (folder / f"{name}.xml").read_text("utf-8")
 
     assert not kick_is_muted("plain")

@@ -88,7 +88,8 @@ TEST_CASE("A loop of a part goes round without a gap, sample for sample") {
     player.prepare(rate);
     REQUIRE(player.load(file.getFile()).wasOk());
     // Shorter than what is read ahead, and than a block of it; and one that ends with the file.
-    const std::pair<int, int> regions[] = {{0, 44100}, {22050, 50000}, {30000, 31001}, {100000, 132300}};
+    const std::pair<int, int> regions[] = {
+        {0, 44100}, {22050, 50000}, {30000, 31001}, {100000, 132300}};
     for (const auto& [start, end] : regions) {
         CAPTURE(start, end);
         player.stop();
@@ -134,7 +135,8 @@ TEST_CASE("Playing from behind the loop goes on to the file's end and then into 
     player.play();
     const auto heard = hear(player, 3000);
     for (int i = 300; i < 3000; ++i)
-        REQUIRE(heard.getSample(0, i) == audio.getSample(0, i < 1100 ? 43000 + i : 10000 + i - 1100));
+        REQUIRE(heard.getSample(0, i) ==
+                audio.getSample(0, i < 1100 ? 43000 + i : 10000 + i - 1100));
     player.setLoopRegion({0.5, 0.505}); // too short for one: none
     CHECK(player.loopRegion().isEmpty());
     player.setLoopRegion({std::nan(""), 0.5});
@@ -204,7 +206,7 @@ TEST_CASE("Stems in the centre add up to the bit, and a pan turns one side down"
     CHECK(compare({1.0f, 1.0f}, {1.0f, 1.0f}) <= 0.0f);
 }
 
-TEST_CASE("A file's mix with all faders at 0 dB is the file to the bit, and a pan takes of its stem alone") {
+TEST_CASE("A file's mix at default faders is the file to the bit, and a pan takes of its stem alone") {
     PluginProcessor plugin;
     auto& player = plugin.filePlayer();
     const juce::TemporaryFile file("track.wav"), kick("kick.wav"), more("more.wav");
@@ -248,7 +250,7 @@ TEST_CASE("A file's mix with all faders at 0 dB is the file to the bit, and a pa
           }) <= 1e-6f);
 }
 
-TEST_CASE("The live mix at default pans is the sum of the stems to the bit, and pans are as in files") {
+TEST_CASE("The live mix at default pans is its stems' sum to the bit, and a pan is a balance") {
     PluginProcessor plugin;
     Mixer mixer(plugin.parameters());
     const auto one = noise(512, 5), two = noise(512, 6), dry = noise(512, 7), rest = noise(512, 8);
@@ -257,8 +259,8 @@ TEST_CASE("The live mix at default pans is the sum of the stems to the bit, and 
     const auto mix = [&] {
         juce::AudioBuffer<float> main(2, 512);
         mixer.snap();
-        mixer.process(stems, {0, -1}, 2, rest.getArrayOfReadPointers(), dry.getArrayOfReadPointers(),
-                      main.getArrayOfWritePointers(), 2, 512);
+        mixer.process(stems, {0, -1}, 2, rest.getArrayOfReadPointers(),
+                      dry.getArrayOfReadPointers(), main.getArrayOfWritePointers(), 2, 512);
         return main;
     };
     juce::AudioBuffer<float> wanted(2, 512);

@@ -27,7 +27,8 @@ juce::NormalisableRange<float> stepped(float least, float most, float normal, fl
             return juce::jlimit(0.0f, 1.0f, (value - start) / (end - start));
         },
         [step](float start, float end, float value) {
-            return juce::jlimit(start, end, start + step * std::floor((value - start) / step + 0.5f));
+            return juce::jlimit(start, end,
+                                start + step * std::floor((value - start) / step + 0.5f));
         });
     result.interval = step; // for the texts
     return result;
@@ -75,7 +76,8 @@ float panOf(const juce::String& text) {
     const auto trimmed = text.trim().toUpperCase();
     const float share = trimmed.retainCharacters("0123456789.").getFloatValue();
     const bool left = trimmed.startsWithChar('L') || trimmed.startsWithChar('-');
-    return trimmed.startsWithChar('C') ? 0.0f : juce::jlimit(-100.0f, 100.0f, left ? -share : share);
+    return trimmed.startsWithChar('C') ? 0.0f
+                                       : juce::jlimit(-100.0f, 100.0f, left ? -share : share);
 }
 
 juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNames& names) {

@@ -60,8 +60,8 @@ inline float gainFactor(float decibels) noexcept {
     return std::abs(decibels) < 0.01f ? 1.0f : std::pow(10.0f, decibels / 20.0f);
 }
 
-// The law of pan is balance, as stems are stereo: the side that it turns away from gets quieter in a
-// line, the other stays as it is. In the centre, and where it is not a number, both are exactly 1.
+// The law of pan is balance, as stems are stereo: the side that it turns away from gets quieter in
+// a line, the other stays. In the centre, and where it is not a number, both are exactly 1.
 inline std::array<float, 2> balance(float pan) noexcept {
     if (!(std::abs(pan) >= 0.05f))
         return {1.0f, 1.0f};

@@ -6,7 +6,8 @@ namespace lars {
 
 juce::String FileSession::progressText() const {
     const auto status = job.status();
-    auto line = status.progress > 0.0 ? juce::String(juce::roundToInt(100.0 * status.progress)) + " %"
+    auto line = status.progress > 0.0
+                ? juce::String(juce::roundToInt(100.0 * status.progress)) + " %"
                                       : juce::String("Separating");
     line << ", " << remaining.text(Remaining::clock());
     if (waiting() > 0)

@@ -298,7 +298,8 @@ FilePlayer::Lap FilePlayer::lapOf(const Track& track) const {
     const double rate = track.reader->sampleRate;
     lap.whole = track.reader->lengthInSamples;
     lap.start = juce::jlimit<juce::int64>(0, lap.whole - 1, std::llround(loop.getStart() * rate));
-    lap.end = loop.getEnd() >= lengthSeconds.load() ? lap.whole : std::llround(loop.getEnd() * rate);
+    lap.end = loop.getEnd() >= lengthSeconds.load() ? lap.whole
+                                                    : std::llround(loop.getEnd() * rate);
     lap.end = juce::jlimit<juce::int64>(lap.start + 1, lap.whole, lap.end);
     return lap;
 }

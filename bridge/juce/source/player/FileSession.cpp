@@ -238,7 +238,7 @@ void FileSession::start(std::size_t place) {
     startTimer(pollMilliseconds);
 }
 
-// Answers at once; the engine takes away what it has begun to write, and its folder goes when it has.
+// Answers at once; the engine takes away what it has begun to write, and then its folder goes.
 void FileSession::cancel() {
     queue.clear();
     if (!isSeparating())

@@ -2,8 +2,9 @@
 // How loud a file is, and how loud its stems are together whatever their faders say.
 //
 // Loudness is the mean power behind the K filter of ITU-R BS.1770, over the whole file and without
-// its gate: both sides of the comparison have the same pauses. The stems are measured by the products
-// of each with each and with the file, so that the power of any mix of them is a sum of a few terms.
+// its gate: both sides of the comparison have the same pauses. The stems are measured by the
+// products of each with each and with the file, so that the power of any mix of them is a sum of
+// a few terms.
 #pragma once
 
 #include <array>

@@ -11,7 +11,7 @@ namespace lars {
 
 class PeakMeter {
 public:
-    // The audio thread. What it tells while the window takes may be lost; the next block tells more.
+    // The audio thread. What it tells while the window takes may be lost; the next block tells.
     void tell(int channel, float peak) noexcept {
         auto& most = peaks[static_cast<std::size_t>(channel & 1)];
         if (peak > most.load(std::memory_order_relaxed))

@@ -56,7 +56,7 @@ private:
     juce::TextButton unmute{"Unmute"}, settings{"Settings..."};
 };
 
-// The notice, where there is something to say, above the plugin's window, whose size is what counts.
+// The notice, where there is something to say, above the plugin's window, whose size counts.
 class Contents : public juce::Component,
                  private juce::ComponentListener,
                  private juce::Value::Listener {
@@ -118,12 +118,14 @@ public:
         setResizable(true, false);
         setConstrainer(&limits);
         const auto* display = juce::Desktop::getInstance().getDisplays().getPrimaryDisplay();
-        auto place = display != nullptr ? display->userArea.withSizeKeepingCentre(getWidth(), getHeight())
+        auto place = display != nullptr
+                          ? display->userArea.withSizeKeepingCentre(getWidth(), getHeight())
                                         : getBounds();
         if (kept->containsKey("windowX") && kept->containsKey("windowY"))
             place.setPosition(kept->getIntValue("windowX"), kept->getIntValue("windowY"));
         if (display != nullptr)
-            if (const auto* there = juce::Desktop::getInstance().getDisplays().getDisplayForRect(place))
+            if (const auto* there =
+                    juce::Desktop::getInstance().getDisplays().getDisplayForRect(place))
                 place = place.constrainedWithin(there->userArea);
         setBoundsConstrained(place);
     }
@@ -160,7 +162,8 @@ private:
                                    own->getMinimumHeight() + border.getTopAndBottom() +
                                        inside->extra());
                 }
-            ComponentBoundsConstrainer::checkBounds(bounds, before, screen, top, left, bottom, right);
+            ComponentBoundsConstrainer::checkBounds(bounds, before, screen, top, left, bottom,
+                                                    right);
         }
     };
 

@@ -56,7 +56,8 @@ void History::add(Change change) {
     if (place > 0 && place == steps.size()) {
         auto& last = steps.back();
         if (last.changes.size() == 1 && last.changes.front().index == change.index &&
-            !parameter->isBoolean() && !parameter->isDiscrete() && now - last.when < sameMilliseconds) {
+            !parameter->isBoolean() && !parameter->isDiscrete() &&
+            now - last.when < sameMilliseconds) {
             last.changes.front().after = change.after;
             last.when = now;
             return;

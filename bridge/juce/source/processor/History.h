@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Undo and redo of what the window changes. A step is what one gesture did to parameters: a drag
-// from press to release, a switch, a preset. What hosts automate and sessions restore are not steps,
+// from press to release, a switch, a preset. What hosts automate and sessions restore is not one,
 // nor is a capture, which is done and not set: undo would make another.
 //
 // JUCE's own history of a parameter tree would take automation for the user's, and is written by

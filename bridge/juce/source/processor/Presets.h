@@ -41,7 +41,7 @@ std::optional<Preset> read(const juce::String& text, const juce::String& name);
 juce::File folder();
 // The user's, by name.
 std::vector<Preset> user();
-// Complete or not at all; one of this name is replaced. The name may change to what a file can have.
+// Complete or not at all; one of this name is replaced. What a file cannot be called is left out.
 juce::Result save(Preset preset);
 juce::Result remove(const juce::String& name);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What is the user's and no session's: which command starts an engine, whether the plugin runs it
-// by itself, and how the window is folded. Sessions and presets come from anywhere; they neither hold nor change this.
+// by itself, and how the window is folded.
+// Sessions and presets come from anywhere; they neither hold nor change this.
 #pragma once
 
 #include <mutex>

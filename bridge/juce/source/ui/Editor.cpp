@@ -19,7 +19,8 @@ juce::AudioProcessorEditor* PluginProcessor::createEditor() {
 }
 
 Editor::Editor(PluginProcessor& processor)
-    : AudioProcessorEditor(processor), plugin(processor), view(processor.filePlayer()), liveModel(processor, Task::live),
+    : AudioProcessorEditor(processor), plugin(processor), view(processor.filePlayer()),
+      liveModel(processor, Task::live),
       filesModel(processor, Task::files),
       file(processor.fileSession(), view, cache), stems(processor, view, cache), live(processor),
       render(processor), presetMenu(processor) {
@@ -87,8 +88,8 @@ Editor::~Editor() {
     setLookAndFeel(nullptr);
 }
 
-// What the screen has for the window's contents: all of it where the screen is not known. The frame,
-// the title bar and the line about the muted input take something.
+// What the screen has for the window's contents: all of it where the screen is not known. The
+// frame, the title bar and the line about the muted input take something.
 juce::Rectangle<int> Editor::room() const {
     constexpr int frame = 16, bars = 76;
     const auto& displays = juce::Desktop::getInstance().getDisplays();

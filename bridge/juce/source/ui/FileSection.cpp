@@ -25,7 +25,8 @@ FileSection::FileSection(FileSession& fileSession, TimeView& timeView, WaveCache
     setTitle("File");
     setFocusContainerType(FocusContainerType::none);
     for (auto* part : std::initializer_list<juce::Component*>{
-             &list, &info, &loadButton, &remove, &separate, &separateAll, &ruler, &wave, &play, &loop,
+             &list, &info, &loadButton, &remove, &separate, &separateAll, &ruler,
+             &wave, &play, &loop,
              &clock, &transport, &closer, &wider, &equal, &original, &stems, &bar, &message})
         addAndMakeVisible(part);
     for (auto* part : std::initializer_list<juce::Component*>{&list, &loadButton, &remove, &separate,
@@ -67,7 +68,8 @@ FileSection::FileSection(FileSession& fileSession, TimeView& timeView, WaveCache
     };
     play.setTooltip("Play or stop (space)");
     play.onClick = [this] { togglePlay(); };
-    loop.setTooltip("Loop the part that is marked in the ruler, or the whole file (L); I and O mark "
+    loop.setTooltip(
+        "Loop the part that is marked in the ruler, or the whole file (L); I and O mark "
                     "where the part begins and ends");
     loop.setClickingTogglesState(true);
     loop.setToggleState(player.isLooping(), juce::dontSendNotification);
@@ -77,7 +79,8 @@ FileSection::FileSection(FileSession& fileSession, TimeView& timeView, WaveCache
     wider.setTooltip("Show more time (-); 0 for the whole file");
     wider.onClick = [this] { view.zoom(0.5, player.position()); };
     equal.setClickingTogglesState(true);
-    equal.setTooltip("Original and stems equally loud, by turning the louder one down: for comparing");
+    equal.setTooltip(
+        "Original and stems equally loud, by turning the louder one down: for comparing");
     equal.setToggleState(session.isEqualLoudness(), juce::dontSendNotification);
     equal.onClick = [this] { session.setEqualLoudness(equal.getToggleState()); };
     transport.setTitle("Position");

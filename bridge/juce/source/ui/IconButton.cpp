@@ -63,7 +63,8 @@ void IconButton::paintSign(juce::Graphics& g, juce::Rectangle<float> area) const
     head.addTriangle(left + 4.0f, top - 4.0f, left + 4.0f, top + 4.0f, left - 1.0f, top);
     if (icon == Icon::redo)
         for (auto* path : {&line, &head})
-            path->applyTransform(juce::AffineTransform::scale(-1.0f, 1.0f, area.getCentreX(), 0.0f));
+            path->applyTransform(
+                juce::AffineTransform::scale(-1.0f, 1.0f, area.getCentreX(), 0.0f));
     g.strokePath(line, juce::PathStrokeType(2.0f));
     g.fillPath(head);
 }

@@ -118,7 +118,8 @@ void PresetMenu::chosen(int id) {
 }
 
 void PresetMenu::askName() {
-    auto panel = std::make_unique<NamePanel>([safe = SafePointer<PresetMenu>(this)](const auto& name) {
+    auto panel =
+        std::make_unique<NamePanel>([safe = SafePointer<PresetMenu>(this)](const auto& name) {
         return safe == nullptr ? juce::Result::ok()
                                : presets::save(presets::now(safe->plugin.parameters(), name));
     });

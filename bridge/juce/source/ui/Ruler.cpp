@@ -27,7 +27,8 @@ double rulerStep(double seconds, int most) {
 
 Ruler::Ruler(TimeView& timeView) : view(timeView) {
     setTitle("Time ruler");
-    setTooltip("Drag to loop a part, double-click for the whole file again; Ctrl and wheel to zoom");
+    setTooltip(
+        "Drag to loop a part, double-click for the whole file again; Ctrl and wheel to zoom");
     setMouseClickGrabsKeyboardFocus(false);
 }
 

@@ -65,7 +65,8 @@ StemLane::StemLane(const juce::String& stem, int place, PluginProcessor& process
     meter.setColour(colour);
     meter.setTooltip(name + " level behind its fader, peaks in dB below full scale");
     meter.place = [this](float decibels) {
-        return (static_cast<float>(gain.getPositionOfValue(decibels)) + static_cast<float>(gain.getX()) -
+        return (static_cast<float>(gain.getPositionOfValue(decibels)) +
+                static_cast<float>(gain.getX()) -
                 static_cast<float>(meter.getX())) /
                static_cast<float>(juce::jmax(1, meter.getWidth()));
     };

@@ -227,7 +227,8 @@ void StemsSection::paint(juce::Graphics& g) {
     g.drawText("dB", row.getX() + lanes.front()->xOf(mostGainDb) + 14, row.getY(), 30,
                row.getHeight(), juce::Justification::centredLeft);
     const auto pan = lanes.front()->panBounds();
-    g.drawText("L  R", pan.withX(pan.getX() + row.getX()).withY(row.getY()).withHeight(row.getHeight()),
+    g.drawText("L  R",
+               pan.withX(pan.getX() + row.getX()).withY(row.getY()).withHeight(row.getHeight()),
                juce::Justification::centred);
 }
 

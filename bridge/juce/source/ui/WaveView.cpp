@@ -10,7 +10,8 @@ constexpr int dragPixels = 6;
 } // namespace
 
 WaveView::WaveView(TimeView& timeView, WaveCache& cache)
-    : view(timeView), player(timeView.player), thumbnail(samplesPerPoint, cache.formats, cache.thumbnails),
+    : view(timeView), player(timeView.player),
+      thumbnail(samplesPerPoint, cache.formats, cache.thumbnails),
       colour(palette::accent) {
     thumbnail.addChangeListener(this);
     setMouseClickGrabsKeyboardFocus(false);

@@ -87,10 +87,12 @@ TEST_CASE("Loudness is BS.1770's, and a mix's follows from its stems'") {
     std::vector<float> noise(2 * frames);
     for (auto& value : noise)
         value = 0.2f * random.nextFloat() - 0.1f;
-    const auto rest = [&](int i, int side) { return noise[static_cast<std::size_t>(2 * i + side)]; };
+    const auto rest = [&](int i, int side) {
+        return noise[static_cast<std::size_t>(2 * i + side)]; };
     writeWav(one.getFile(), frames, sine);
     writeWav(other.getFile(), frames, rest);
-    writeWav(both.getFile(), frames, [&](int i, int side) { return sine(i, side) + rest(i, side); });
+    writeWav(both.getFile(), frames,
+             [&](int i, int side) { return sine(i, side) + rest(i, side); });
 
     LoudnessMeter meter;
     meter.start(one.getFile(), {one.getFile()});
