@@ -206,7 +206,7 @@ TEST_CASE("Stems in the centre add up to the bit, and a pan turns one side down"
     CHECK(compare({1.0f, 1.0f}, {1.0f, 1.0f}) <= 0.0f);
 }
 
-TEST_CASE("A file's mix at default faders is the file to the bit, and a pan takes of its stem alone") {
+TEST_CASE("A file's mix at default faders is the file to the bit, and a pan is its stem's alone") {
     PluginProcessor plugin;
     auto& player = plugin.filePlayer();
     const juce::TemporaryFile file("track.wav"), kick("kick.wav"), more("more.wav");
@@ -282,7 +282,8 @@ TEST_CASE("The live mix at default pans is its stems' sum to the bit, and a pan 
     const auto whole = mix();
     for (int side = 0; side < 2; ++side)
         for (int i = 0; i < 512; ++i)
-            REQUIRE(whole.getSample(side, i) == panned.getSample(side, i) + rest.getSample(side, i));
+            wanted.setSample(side, i, panned.getSample(side, i) + rest.getSample(side, i));
+    CHECK(difference(whole, wanted) <= 0.0f);
 }
 
 TEST_CASE("A state keeps the pans, and one from before there were pans has them in the centre") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The main output: the stems and what none of them has by their gains, pans, mutes and solos, and some
-// of the mixture.
+// The main output: the stems and what none of them has by their gains, pans, mutes and solos, and
+// some of the mixture.
 #pragma once
 
 #include "parameters/Faders.h"

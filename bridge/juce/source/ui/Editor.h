@@ -43,8 +43,8 @@ private:
     bool pressTime(const juce::KeyPress& key);
     bool pressWithCtrl(const juce::KeyPress& key);
     void showHistory();
-    // What is stacked below the head, from the top. A section that is visible takes its height, and of
-    // what is left over its share; a new one is a row here.
+    // What is stacked below the head, from the top. A section that is visible takes its height, and
+    // of what is left over its share; a new one is a row here.
     struct Section {
         juce::Component* part;
         std::function<int()> height;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A stem's lane: select, mute, solo, pan, fader with its meter, waveform, and the handle of its hits.
-// The faders are the plugin's, so they hold for the live stems as for the file's.
+// A stem's lane: select, mute, solo, pan, fader with its meter, waveform, and its hits' handle. The
+// faders are the plugin's, so they hold for the live stems as for the file's.
 #pragma once
 
 #include "processor/PluginProcessor.h"

@@ -257,8 +257,7 @@ void StemsSection::resized() {
     for (auto& lane : lanes)
         lane->setBounds(area.removeFromTop(each));
     const auto wave = lanes.front()->waveBounds();
-    ruler.setBounds(
-        scale.withX(scale.getX() + wave.getX()).withWidth(wave.getWidth()).withHeight(Ruler::height));
+    ruler.setBounds(scale.getX() + wave.getX(), scale.getY(), wave.getWidth(), Ruler::height);
     repaint();
 }
 

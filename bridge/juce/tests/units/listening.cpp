@@ -118,7 +118,8 @@ TEST_CASE("Loudness is BS.1770's, and a mix's follows from its stems'") {
     CHECK(table->trims({{0.0f, 0.001f}, {0.0f, 0.001f}})[0] == LoudnessTable::least);
     // With the file in it, for what no stem has: the file less a stem is the rest.
     CHECK(table->mix({{0.0f, 0.0f}, {0.0f, 0.0f}, {1.0f, 1.0f}}) == Approx(table->original));
-    CHECK(table->trims({{0.0f, 0.0f}, {0.0f, 0.0f}, {1.0f, 1.0f}}) == std::array<float, 2>{1.0f, 1.0f});
+    CHECK(table->trims({{0.0f, 0.0f}, {0.0f, 0.0f}, {1.0f, 1.0f}}) ==
+          std::array<float, 2>{1.0f, 1.0f});
     CHECK(table->mix({{-1.0f, -1.0f}, {0.0f, 0.0f}, {1.0f, 1.0f}}) ==
           Approx(table->mix({{0.0f, 0.0f}, {1.0f, 1.0f}})).epsilon(1e-4));
     // The sine is on the left alone: a mix of the right sides has none of it.
