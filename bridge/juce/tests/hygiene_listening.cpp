@@ -5,6 +5,9 @@
 #include "Catch.h"
 #include "processor/PluginProcessor.h"
 #include "processor/Presets.h"
+#include "ui/Ruler.h"
+#include "ui/StemLane.h"
+#include "ui/TimeView.h"
 
 using namespace lars;
 
@@ -203,6 +206,68 @@ TEST_CASE("Stems in the centre add up to the bit, and a pan turns one side down"
     set(plugin, ids::pan("kick"), 0.0f);
     player.ownFader(1).pan.store(0.0f);
     CHECK(compare({1.0f, 1.0f}, {1.0f, 1.0f}) <= 0.0f);
+}
+
+TEST_CASE("Original and stems are trimmed by the factors that make them equally loud") {
+    PluginProcessor plugin;
+    auto& player = plugin.filePlayer();
+    const juce::TemporaryFile file("trim.wav");
+    const auto audio = noise(10000, 8);
+    writeWav(file.getFile(), audio);
+    player.prepare(rate);
+    REQUIRE(player.load(file.getFile()).wasOk());
+    REQUIRE(player.setStems({{"kick", file.getFile()}}).wasOk());
+    player.setTrims(0.5f, 0.25f);
+    for (const bool stems : {true, false}) {
+        player.hearStems(stems);
+        player.setPosition(0.0);
+        player.play();
+        const auto heard = hear(player, 2000);
+        player.stop();
+        hear(player, 600);
+        for (int i = 0; i < 2000; ++i)
+            REQUIRE(heard.getSample(0, i) ==
+                    Approx((stems ? 0.25f : 0.5f) * audio.getSample(0, i)).margin(1e-7));
+    }
+}
+
+TEST_CASE("Zoom keeps its place, ends at the file's ends, and goes with a shorter file") {
+    PluginProcessor plugin;
+    auto& player = plugin.filePlayer();
+    const juce::TemporaryFile file("zoom.wav"), shorter("shorter.wav");
+    writeWav(file.getFile(), noise(4 * 44100, 9));
+    writeWav(shorter.getFile(), noise(22050, 9));
+    player.prepare(rate);
+    TimeView view(player);
+    view.zoom(2.0, 1.0); // there is no file yet
+    CHECK(view.shown().isEmpty());
+    REQUIRE(player.load(file.getFile()).wasOk());
+    CHECK(view.shown() == juce::Range<double>(0.0, 4.0));
+    view.zoom(2.0, 1.0);
+    CHECK(view.shown() == juce::Range<double>(0.5, 2.5));
+    CHECK(view.x(1.0, 400) == Approx(100.0)); // where it was before
+    CHECK(view.at(100.0, 400) == Approx(1.0));
+    view.scroll(10.0);
+    CHECK(view.shown() == juce::Range<double>(2.0, 4.0));
+    for (int i = 0; i < 50; ++i)
+        view.zoom(2.0, 3.0);
+    CHECK(view.shown().getLength() == Approx(TimeView::closest));
+    view.loopOver({1.0, 2.0}); // plays from its beginning, as it was elsewhere
+    CHECK(player.isLooping());
+    CHECK(player.position() == Approx(1.0));
+    REQUIRE(player.load(shorter.getFile()).wasOk());
+    CHECK(view.shown() == juce::Range<double>(0.0, 0.5));
+    CHECK(player.loopRegion().isEmpty());
+    for (const double seconds : {0.1, 1.0, 12.0, 300.0, 7200.0})
+        CHECK(seconds / rulerStep(seconds, 10) <= 10.0);
+}
+
+TEST_CASE("Gains are read as they are written") {
+    for (const double gain : {-59.9, -6.0, -0.1, 0.0, 0.1, 12.0})
+        CHECK(decibelsOf(decibelText(gain)) == Approx(gain).margin(1e-9));
+    CHECK(decibelText(-60.0) == "-inf dB");
+    CHECK(decibelsOf("-inf dB") == Approx(-60.0));
+    CHECK(decibelText(3.0) == "+3.0 dB");
 }
 
 TEST_CASE("The live mix at default pans is its stems' sum to the bit, and a pan is a balance") {
