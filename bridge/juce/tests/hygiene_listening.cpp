@@ -2,82 +2,13 @@
 // What is heard of a file, its stems and their faders, sample by sample; undo; presets.
 #include <cstdlib>
 
-#include "Catch.h"
-#include "processor/PluginProcessor.h"
+#include "Listening.h"
 #include "processor/Presets.h"
+#include "ui/Ruler.h"
+#include "ui/StemLane.h"
+#include "ui/TimeView.h"
 
 using namespace lars;
-
-namespace {
-
-constexpr double rate = 44100.0;
-
-void writeWav(const juce::File& file, const juce::AudioBuffer<float>& audio, double ofRate = rate) {
-    juce::WavAudioFormat wav;
-    auto stream = file.createOutputStream();
-    REQUIRE(stream != nullptr);
-    const std::unique_ptr<juce::AudioFormatWriter> writer(
-        wav.createWriterFor(stream.get(), ofRate, 2, 32, {}, 0));
-    REQUIRE(writer != nullptr);
-    stream.release();
-    REQUIRE(writer->writeFromAudioSampleBuffer(audio, 0, audio.getNumSamples()));
-}
-
-juce::AudioBuffer<float> noise(int frames, int seed) {
-    juce::AudioBuffer<float> audio(2, frames);
-    juce::Random random(seed);
-    for (int i = 0; i < frames; ++i)
-        for (int side = 0; side < 2; ++side)
-            audio.setSample(side, i, 0.5f * random.nextFloat() - 0.25f);
-    return audio;
-}
-
-// As many frames as these, from where it plays; waits for the reading thread.
-juce::AudioBuffer<float> hear(FilePlayer& player, int frames, int pause = 0) {
-    juce::AudioBuffer<float> all(2, frames);
-    all.clear();
-    for (int done = 0, still = 0; done < frames && still < 5000;) {
-        const int part = juce::jmin(64, frames - done);
-        juce::AudioBuffer<float> block(2, part);
-        block.clear();
-        player.add(block, 2);
-        if (done == 0 && block.getMagnitude(0, part) <= 0.0f) {
-            ++still;
-            juce::Thread::sleep(2);
-            continue;
-        }
-        for (int side = 0; side < 2; ++side)
-            all.copyFrom(side, done, block, side, 0, part);
-        done += part;
-        if (pause > 0 || done % 512 == 0)
-            juce::Thread::sleep(pause > 0 ? pause : 1); // the thread reads on
-    }
-    return all;
-}
-
-float difference(const juce::AudioBuffer<float>& one, const juce::AudioBuffer<float>& other) {
-    float most = 0.0f;
-    for (int side = 0; side < 2; ++side)
-        for (int i = 0; i < one.getNumSamples(); ++i)
-            most = juce::jmax(most, std::abs(one.getSample(side, i) - other.getSample(side, i)));
-    return most;
-}
-
-void set(PluginProcessor& plugin, const juce::String& id, float value) {
-    auto* parameter = plugin.parameters().getParameter(id);
-    REQUIRE(parameter != nullptr);
-    parameter->beginChangeGesture();
-    parameter->setValueNotifyingHost(parameter->convertTo0to1(value));
-    parameter->endChangeGesture();
-}
-
-float get(PluginProcessor& plugin, const juce::String& id) {
-    const auto* parameter = plugin.parameters().getParameter(id);
-    REQUIRE(parameter != nullptr);
-    return parameter->convertFrom0to1(parameter->getValue());
-}
-
-} // namespace
 
 TEST_CASE("A loop of a part goes round without a gap, sample for sample") {
     PluginProcessor plugin;
@@ -206,84 +137,66 @@ TEST_CASE("Stems in the centre add up to the bit, and a pan turns one side down"
     CHECK(compare({1.0f, 1.0f}, {1.0f, 1.0f}) <= 0.0f);
 }
 
-TEST_CASE("A file's mix at default faders is the file to the bit, and a pan is its stem's alone") {
+TEST_CASE("Original and stems are trimmed by the factors that make them equally loud") {
     PluginProcessor plugin;
     auto& player = plugin.filePlayer();
-    const juce::TemporaryFile file("track.wav"), kick("kick.wav"), more("more.wav");
-    auto track = noise(20000, 8);
-    const auto one = noise(20000, 9), two = noise(20000, 10);
-    track.applyGain(3.0f);
-    writeWav(file.getFile(), track);
-    writeWav(kick.getFile(), one);
-    writeWav(more.getFile(), two);
+    const juce::TemporaryFile file("trim.wav");
+    const auto audio = noise(10000, 8);
+    writeWav(file.getFile(), audio);
     player.prepare(rate);
     REQUIRE(player.load(file.getFile()).wasOk());
-    REQUIRE(player.setStems({{"kick", kick.getFile()}, {"more", more.getFile()}}).wasOk());
-    const auto listen = [&] {
+    REQUIRE(player.setStems({{"kick", file.getFile()}}).wasOk());
+    player.setTrims(0.5f, 0.25f);
+    for (const bool stems : {true, false}) {
+        player.hearStems(stems);
         player.setPosition(0.0);
         player.play();
-        auto heard = hear(player, 4000);
+        const auto heard = hear(player, 2000);
         player.stop();
         hear(player, 600);
-        return heard;
-    };
-    const auto compare = [&](const juce::AudioBuffer<float>& heard, auto wanted) {
-        float most = 0.0f;
-        for (int side = 0; side < 2; ++side)
-            for (int i = 0; i < 4000; ++i)
-                most = juce::jmax(most, std::abs(heard.getSample(side, i) - wanted(side, i)));
-        return most;
-    };
-    CHECK(compare(listen(), [&](int side, int i) { return track.getSample(side, i); }) <= 0.0f);
-    CHECK(player.meter(0).take(0) == Approx(0.25f).margin(0.01)); // the stem's, and not the file's
-    set(plugin, ids::pan("kick"), 100.0f);
-    CHECK(compare(listen(), [&](int side, int i) {
-              return track.getSample(side, i) - (side == 0 ? one.getSample(0, i) : 0.0f);
-          }) <= 1e-6f);
-    player.meter(0).take(0);
-    listen();
-    CHECK(player.meter(0).take(0) <= 0.0f);
-    // What no stem has, alone: it stays where it is.
-    set(plugin, ids::solo(residualName), 1.0f);
-    CHECK(compare(listen(), [&](int side, int i) {
-              return track.getSample(side, i) - one.getSample(side, i) - two.getSample(side, i);
-          }) <= 1e-6f);
+        for (int i = 0; i < 2000; ++i)
+            REQUIRE(heard.getSample(0, i) ==
+                    Approx((stems ? 0.25f : 0.5f) * audio.getSample(0, i)).margin(1e-7));
+    }
 }
 
-TEST_CASE("The live mix at default pans is its stems' sum to the bit, and a pan is a balance") {
+TEST_CASE("Zoom keeps its place, ends at the file's ends, and goes with a shorter file") {
     PluginProcessor plugin;
-    Mixer mixer(plugin.parameters());
-    const auto one = noise(512, 5), two = noise(512, 6), dry = noise(512, 7), rest = noise(512, 8);
-    const float* stems[] = {one.getReadPointer(0), one.getReadPointer(1), two.getReadPointer(0),
-                            two.getReadPointer(1)};
-    const auto mix = [&] {
-        juce::AudioBuffer<float> main(2, 512);
-        mixer.snap();
-        mixer.process(stems, {0, -1}, 2, rest.getArrayOfReadPointers(),
-                      dry.getArrayOfReadPointers(), main.getArrayOfWritePointers(), 2, 512);
-        return main;
-    };
-    juce::AudioBuffer<float> wanted(2, 512);
-    for (int side = 0; side < 2; ++side)
-        for (int i = 0; i < 512; ++i)
-            wanted.setSample(side, i, one.getSample(side, i) + two.getSample(side, i));
-    set(plugin, ids::mute(residualName), 1.0f);
-    CHECK(difference(mix(), wanted) <= 0.0f);
-    CHECK(mixer.meter(0).take(1) == Approx(one.getMagnitude(1, 0, 512)));
-    CHECK(mixer.meter(0).take(1) <= 0.0f); // it was taken
-    set(plugin, ids::pan("kick"), 25.0f);
-    const auto panned = mix();
-    for (int i = 0; i < 512; ++i) {
-        REQUIRE(panned.getSample(1, i) == wanted.getSample(1, i));
-        REQUIRE(panned.getSample(0, i) ==
-                Approx(0.75f * one.getSample(0, i) + two.getSample(0, i)).margin(1e-6));
-    }
-    set(plugin, ids::mute(residualName), 0.0f); // in the centre, whatever the pans are
-    const auto whole = mix();
-    for (int side = 0; side < 2; ++side)
-        for (int i = 0; i < 512; ++i)
-            wanted.setSample(side, i, panned.getSample(side, i) + rest.getSample(side, i));
-    CHECK(difference(whole, wanted) <= 0.0f);
+    auto& player = plugin.filePlayer();
+    const juce::TemporaryFile file("zoom.wav"), shorter("shorter.wav");
+    writeWav(file.getFile(), noise(4 * 44100, 9));
+    writeWav(shorter.getFile(), noise(22050, 9));
+    player.prepare(rate);
+    TimeView view(player);
+    view.zoom(2.0, 1.0); // there is no file yet
+    CHECK(view.shown().isEmpty());
+    REQUIRE(player.load(file.getFile()).wasOk());
+    CHECK(view.shown() == juce::Range<double>(0.0, 4.0));
+    view.zoom(2.0, 1.0);
+    CHECK(view.shown() == juce::Range<double>(0.5, 2.5));
+    CHECK(view.x(1.0, 400) == Approx(100.0)); // where it was before
+    CHECK(view.at(100.0, 400) == Approx(1.0));
+    view.scroll(10.0);
+    CHECK(view.shown() == juce::Range<double>(2.0, 4.0));
+    for (int i = 0; i < 50; ++i)
+        view.zoom(2.0, 3.0);
+    CHECK(view.shown().getLength() == Approx(TimeView::closest));
+    view.loopOver({1.0, 2.0}); // plays from its beginning, as it was elsewhere
+    CHECK(player.isLooping());
+    CHECK(player.position() == Approx(1.0));
+    REQUIRE(player.load(shorter.getFile()).wasOk());
+    CHECK(view.shown() == juce::Range<double>(0.0, 0.5));
+    CHECK(player.loopRegion().isEmpty());
+    for (const double seconds : {0.1, 1.0, 12.0, 300.0, 7200.0})
+        CHECK(seconds / rulerStep(seconds, 10) <= 10.0);
+}
+
+TEST_CASE("Gains are read as they are written") {
+    for (const double gain : {-59.9, -6.0, -0.1, 0.0, 0.1, 12.0})
+        CHECK(decibelsOf(decibelText(gain)) == Approx(gain).margin(1e-9));
+    CHECK(decibelText(-60.0) == "-inf dB");
+    CHECK(decibelsOf("-inf dB") == Approx(-60.0));
+    CHECK(decibelText(3.0) == "+3.0 dB");
 }
 
 TEST_CASE("A state keeps the pans, and one from before there were pans has them in the centre") {
