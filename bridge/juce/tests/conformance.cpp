@@ -119,7 +119,7 @@ TEST_CASE("Parameters have names, ranges and texts, and one is the bypass") {
         }
     }
     check(bypasses == 1, "one bypass", bypasses);
-    check(controller.getParameterCount() == 38, "parameters", controller.getParameterCount());
+    check(controller.getParameterCount() == 39, "parameters", controller.getParameterCount());
     CHECK(findings.take() == "");
 }
 
