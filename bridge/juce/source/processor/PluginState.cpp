@@ -159,7 +159,7 @@ juce::ValueTree PluginProcessor::parameterValues() const {
     juce::ValueTree result(state.state.getType());
     for (const auto* parameter : getParameters())
         if (const auto* ranged = dynamic_cast<const juce::RangedAudioParameter*>(parameter);
-            ranged != nullptr && ranged->paramID != ids::capture) // that is no session's
+            ranged != nullptr && ranged->paramID != ids::capture) // no session keeps it
             result.appendChild(
                 juce::ValueTree("PARAM", {{"id", ranged->paramID},
                                           {"value", ranged->convertFrom0to1(ranged->getValue())}}),
