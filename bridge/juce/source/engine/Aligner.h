@@ -39,7 +39,7 @@ public:
     int give(float* const* out, float* const* mixtureOut, int count, bool dry);
 
     // What the stems do not have of the mixture, per channel, for the `count` samples that `give`
-    // gave last. Where stems were replaced there is none: they are the mixture, or silence is wanted.
+    // gave last. Where stems were replaced there is none: they are the mixture then, or silence.
     void residual(const float* const* stems, const float* const* mixture, int count, bool dry,
                   float* const* out) const;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The hits of the selected file's stems as MIDI files, for dragging and saving: the engine makes them
-// once the stems are there, and anew when the host has another tempo. Message thread.
+// The hits of the selected file's stems as MIDI files, for dragging and saving: the engine makes
+// them once the stems are there, and anew when the host has another tempo. Message thread.
 #pragma once
 
 #include <functional>

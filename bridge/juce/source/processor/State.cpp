@@ -44,7 +44,8 @@ void splitModel(SavedState& state) {
 void muteResidual(SavedState& state) {
     const auto id = ids::mute(residualName);
     if (state.parameters.isValid() && !state.parameters.getChildWithProperty("id", id).isValid())
-        state.parameters.appendChild(juce::ValueTree("PARAM", {{"id", id}, {"value", 1.0}}), nullptr);
+        state.parameters.appendChild(juce::ValueTree("PARAM", {{"id", id}, {"value", 1.0}}),
+                                     nullptr);
 }
 
 } // namespace
