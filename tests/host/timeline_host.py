@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BUSES", "MODES", "TimelineHost"]
+__all__ = ["BUSES", "TimelineHost"]
 
 Wave = NDArray[np.float32]
 BUSES = ("main", "kick", "snare", "toms", "hihat", "ride", "crash")
-MODES = {"live": 0.0, "offline": 0.5, "rendered": 1.0}
 
 
 class TimelineHost:
