@@ -147,16 +147,17 @@ juce:
 	else echo "no JUCE: apt-get install --no-install-recommends $(BUILD_PACKAGES);" \
 		"the tests of the plugin in hosts will be skipped"; fi
 
-# What the plugin is tried in: a screen that needs no monitor, hands for it, and Ardour; and what
-# the C++ tests are written with.
-HOST_PACKAGES := ardour xvfb xdotool catch2
+# What the plugin is tried in: a screen that needs no monitor, hands for it, a window manager, Ardour,
+# and what reads LV2 bundles; and what the C++ tests are written with.
+HOST_PACKAGES := ardour xvfb xdotool openbox catch2 lilv-utils
 hosts: juce
-	@{ $(call have,ardour7-lua Xvfb xdotool) && \
+	@{ $(call have,ardour7-lua Xvfb xdotool openbox lv2info) && \
 	find /usr/lib /usr/local -name Catch2Config.cmake 2>/dev/null | grep -q .; } || \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends $(HOST_PACKAGES) >/dev/null; \
-	else echo "no Ardour, Xvfb, xdotool or Catch2: apt-get install --no-install-recommends" \
+	else echo "no Ardour, Xvfb, xdotool, openbox, lv2info or Catch2:" \
+		"apt-get install --no-install-recommends" \
 		"$(HOST_PACKAGES); the tests that need them will be skipped"; fi
 
 clean:

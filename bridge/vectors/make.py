@@ -83,6 +83,13 @@ FRAMES: dict[str, m.Message] = {
         target="/tmp/lars/drums.wav",
     ),
     "converted": m.Converted(request=14, sample_rate=48000, channels=2, frames=9876543210),
+    "transcribe": m.Transcribe(
+        request=16, tempo=97.5, source="/home/me/stems", folder="/tmp/lars/midi",
+        stems=("kick", "snare"),
+    ),
+    "transcribed": m.Transcribed(
+        request=16, hits=321, folder="/tmp/lars/midi", files=("drums.mid", "kick.mid"),
+    ),
     "status": m.Status(request=12),
     "status_report": m.StatusReport(request=12, report=b'{"engine": "lars 0.1.0"}'),
 }  # fmt: skip

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from lars_plugin.backends.errors import require_torch
 from lars_plugin.backends.transcription import OpenVINOParts, PartRunner, TorchParts
+from lars_plugin.dsp.parallel import stop_check
 from lars_plugin.errors import InputError, ModelFormatError, NonFiniteError
 from lars_plugin.midi.mel import (
     FIRST_REFERENCE_DB,
@@ -213,7 +214,9 @@ class LarsTranscriber(Transcriber):
     def hear_levels(self, levels: Floats) -> Activations:
         """The same for levels ``(frames, bands)`` of :func:`levels_for`."""
         parts: list[list[Floats]] = []
+        check = stop_check()
         for heard, inside in pieces(len(levels), _CHUNK, _CONTEXT):
+            check()
             part = levels[heard]
             features = [
                 self.run("listen", part[more][None])[0][:, kept]

@@ -94,9 +94,9 @@ class ArdourSession:
         time.sleep(1.2)  # a scan counts only if it is newer than the file, to the second
         return self._run(LIBRARY / "ardour-vst3-scanner", "-f", target)
 
-    def script(self, name: str) -> str:
+    def script(self, name: str, *more: str | Path) -> str:
         """Run one of our scripts on the session; what it printed."""
-        return self._run("ardour7-lua", SCRIPTS / name, self.folder / "sessions", self.name)
+        return self._run("ardour7-lua", SCRIPTS / name, self.folder / "sessions", self.name, *more)
 
     @property
     def file(self) -> Path:

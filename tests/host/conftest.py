@@ -109,7 +109,12 @@ def build() -> Path:
         launcher = [f"-DCMAKE_{kind}_COMPILER_LAUNCHER=ccache" for kind in ("C", "CXX")]
     juce = os.environ.get("LARS_JUCE_DIR")
     where = [f"-DLARS_JUCE_DIR={juce}"] if juce else []
-    wanted = ["-DCMAKE_BUILD_TYPE=Release", "-DLARS_TESTS=ON", "-DLARS_SANITIZE=ON"]
+    wanted = [
+        "-DCMAKE_BUILD_TYPE=Release",
+        "-DLARS_TESTS=ON",
+        "-DLARS_SANITIZE=ON",
+        "-DLARS_LV2=ON",
+    ]
     source = ROOT / "bridge" / "juce"
     _run("cmake", "-S", source, "-B", folder, *wanted, *launcher, *where)
     jobs = os.environ.get("LARS_PLUGIN_JOBS", str(os.cpu_count() or 1))
@@ -197,6 +202,24 @@ def display(driver: ModuleType) -> Iterator[str]:
     """A virtual screen."""
     with driver.screen() as display:
         yield display
+
+
+@pytest.fixture(scope="session")
+def managed_display(driver: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A virtual screen of the usual size, with a window manager; skips where there is none."""
+    if shutil.which("openbox") is None:
+        pytest.skip("no openbox: no window manager; apt-get install openbox")
+    with (
+        driver.screen("1920x1080") as display,
+        driver.window_manager(display, tmp_path_factory.mktemp("openbox")),
+    ):
+        yield display
+
+
+@pytest.fixture(scope="session")
+def standalone(build: Path) -> Path:
+    """The standalone program."""
+    return build / "LARS_artefacts" / "Release" / "Standalone" / "LARS"
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from window_driver import Window, screen, wait_for
+from window_driver import RULER_Y, Window, screen, wait_for
 
 from lars_plugin.audio import write_audio
 from lars_plugin.bridge import EngineProcess
@@ -26,7 +26,11 @@ PROGRAM = Path(__file__).parents[2] / "build/juce/LARS_artefacts/Release/Standal
 
 def main(target: Path) -> None:
     """Write window.png and window-200.png into a folder."""
-    with tempfile.TemporaryDirectory() as name, screen() as display, EngineProcess() as engine:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        screen("1920x1080") as display,
+        EngineProcess() as engine,
+    ):
         folder = Path(name)
         drums = perform(7)
         song = folder / "drums.wav"
@@ -40,6 +44,7 @@ def main(target: Path) -> None:
             wait_for(lambda: len(list(folder.glob("lars-*/stems/*.wav"))) == 6, "the stems")
             time.sleep(3.0)  # until the waveforms are drawn
             window.press("mute kick")
+            window.drag(window.at(350, RULER_Y), window.at(750, RULER_Y))
             window.take_keyboard()
             window.key("space")
             time.sleep(5.0)

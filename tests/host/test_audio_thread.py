@@ -71,6 +71,17 @@ def test_silence_towards_the_system_without_an_engine(
     assert found["missing"] == found["played"], "all of it was the fallback"
 
 
+def test_silence_towards_the_system_while_a_render_plays_and_the_track_is_captured(
+    run_program: Run, watch: dict[str, str], nobody: Path
+) -> None:
+    found = numbers(run_program("lars_realtime", "3", "rendered", runtime=nobody, **watch))
+    assert found["calls"] == 0, found
+    assert found["latency"] == 0
+    assert found["seen"] == 1, "no stem was played"
+    assert found["captured"] > 44100
+    assert found["lost"] == 0
+
+
 def test_silence_towards_the_system_with_a_slow_engine_that_dies(
     build: Path,
     program_environment: Callable[..., dict[str, str]],
@@ -102,7 +113,7 @@ def test_the_whole_vst3_allocates_nothing_and_fills_every_bus(
 ) -> None:
     library = next(vst3.glob("Contents/*/LARS.so"))
     found = numbers(run_program("lars_vst3", library, "2", runtime=engine.runtime, **watch))
-    assert found["buses"] == 7
+    assert found["buses"] == 8
     assert found["latency"] > 0
     # JUCE's wrapper takes its own lock, which nobody holds for long, once in each block.
     wrapper = found.pop("pthread_mutex_lock", 0)

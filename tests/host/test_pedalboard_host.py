@@ -45,6 +45,7 @@ def load(vst3: Path, model: str, mode: str = "Live") -> Any:
     task = "model_for_files" if mode == "Offline" else "model"
     plugin.parameters[task].raw_value = ORDER.index(model) / 31
     plugin.mode = mode
+    plugin.residual_mute = True  # the stems alone; test_residual.py has the rest
     return plugin
 
 
@@ -210,6 +211,33 @@ def test_a_render_survives_its_engine(own_engine: EngineProcess, vst3: Path) -> 
     # No sample is missing, moved or dry: the new engine goes on where the old one was.
     np.testing.assert_array_equal(made[:, :latency], 0)
     np.testing.assert_allclose(made[:, latency:], audio[:, :-latency], rtol=0, atol=CLOSE)
+
+
+def test_in_mode_rendered_there_is_neither_latency_nor_a_stream(
+    engine: EngineProcess, vst3: Path
+) -> None:
+    plugin = load(vst3, "live")
+    audio = noise(9000)
+    solo(plugin, "kick")
+    np.testing.assert_allclose(offline(plugin, audio, 44100), audio, rtol=0, atol=CLOSE)
+    assert plugin.reported_latency_samples > 0
+
+    def streams() -> int:
+        with engine.client() as client:
+            return len(client.status()["sessions"])
+
+    open_before = streams()
+    plugin.mode = "Rendered"
+    # This host tells no position: a stem is its share.
+    np.testing.assert_allclose(offline(plugin, audio, 44100), audio / 6, rtol=0, atol=CLOSE)
+    assert plugin.reported_latency_samples == 0
+    end = time.monotonic() + 10
+    while streams() >= open_before:
+        assert time.monotonic() < end, "the stream was not closed"
+        time.sleep(0.1)
+    plugin.mode = "Live"
+    np.testing.assert_allclose(offline(plugin, audio, 44100), audio, rtol=0, atol=CLOSE)
+    assert plugin.reported_latency_samples > 0
 
 
 def test_without_an_engine_the_track_is_dry_or_silent(

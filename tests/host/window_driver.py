@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageGrab
 
-__all__ = ["Listener", "Window", "place_of", "screen", "wait_for"]
+__all__ = ["Listener", "Window", "place_of", "screen", "wait_for", "window_manager"]
 
 Wave = NDArray[np.float32]
 RATE = 44100
@@ -28,25 +28,36 @@ PATIENCE = 300.0
 
 # Where things are in the window's contents at 100 %, from their upper left corner.
 PLACES = {
-    "empty": (556, 299),
+    "settings": (866, -15),  # in the line that says that the input is muted
+    "presets": (72, 57),
+    "undo": (847, 58),
+    "files model": (560, 42),
+    "download": (718, 42),
+    "empty": (556, 328),
     "separate": (846, 113),
-    "loop": (90, 229),
-    "save all": (830, 329),
-    "format": (546, 329),
-    "files model": (600, 42),
-    "download": (722, 42),
-    "mute kick": (144, 370),
+    "loop": (90, 258),
+    "equal": (681, 258),
+    "original": (784, 258),
+    "stems": (861, 258),
+    "save all": (830, 358),
+    "format": (546, 358),
+    "mute kick": (138, 420),
+    "solo kick": (169, 420),
+    "mute snare": (138, 467),
+    "wave kick": (620, 420),
+    "midi kick": (875, 420),
+    "save midi": (843, 699),
 }
-WAVE_LEFT, WAVE_RIGHT, WAVE_Y = 22, 898, 171
+WAVE_LEFT, WAVE_RIGHT, WAVE_Y, RULER_Y = 22, 898, 193, 142
 CONTENTS = (4, 60)  # below the title bar and the line that says that the input is muted
 
 
 @contextmanager
-def screen() -> Iterator[str]:
-    """An X server of our own, of 2200 x 2000 pixels and no monitor; its display."""
+def screen(size: str = "2200x2000") -> Iterator[str]:
+    """An X server of our own, of so many pixels and no monitor; its display."""
     read, write = os.pipe()
     server = subprocess.Popen(
-        ("Xvfb", "-displayfd", str(write), "-screen", "0", "2200x2000x24", "-nolisten", "tcp"),
+        ("Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp"),
         pass_fds=[write],
         stderr=subprocess.DEVNULL,
     )
@@ -59,6 +70,30 @@ def screen() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+@contextmanager
+def window_manager(display: str, home: Path) -> Iterator[None]:
+    """Openbox on a display: windows get the keyboard as on a desktop."""
+    environment = os.environ | {"DISPLAY": display, "HOME": str(home)}
+    manager = subprocess.Popen(
+        ("openbox", "--sm-disable"),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def manages() -> bool:
+        asked = ("xdotool", "get_num_desktops")
+        done = subprocess.run(asked, env=environment, capture_output=True, check=False)
+        return done.returncode == 0
+
+    try:
+        wait_for(manages, "the window manager")
+        yield
+    finally:
+        manager.terminate()
+        manager.wait()
 
 
 def wait_for(holds: Callable[[], object], what: str) -> None:
@@ -212,6 +247,24 @@ class Window:
         self.do("mousemove", "--sync", str(place[0]), str(place[1]))
         time.sleep(0.1)
         self.do("click", "1")
+
+    def has_keyboard(self) -> bool:
+        """Whether a window manager has given it the keyboard."""
+        return self.do("getwindowfocus", "getwindowname") == "LARS"
+
+    def dialogs(self, name: str) -> list[str]:
+        """The windows of this name that are to be seen."""
+        return self.do("search", "--onlyvisible", "--name", name).split()
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Press at a point of the screen, move to another, and release."""
+        self.do("mousemove", "--sync", str(start[0]), str(start[1]), "mousedown", "1")
+        for share in (0.25, 0.5, 0.75, 1.0):
+            time.sleep(0.1)
+            x, y = (round(a + share * (b - a)) for a, b in zip(start, end, strict=True))
+            self.do("mousemove", "--sync", str(x), str(y))
+        time.sleep(0.1)
+        self.do("mouseup", "1")
 
     def press(self, name: str) -> None:
         """Click on one of `PLACES`."""

@@ -45,14 +45,14 @@ TEST_CASE("Classes have names and ids, and instances begin, end and begin again"
     CHECK(findings.take() == "");
 }
 
-TEST_CASE("Buses are seven outputs and one input, mono or stereo") {
+TEST_CASE("Buses are eight outputs and one input, mono or stereo") {
     const auto& module = loadModule();
     Plugin plugin(module);
     auto& component = *plugin.component;
     Vst::BusInfo info{};
     for (const auto direction : {Vst::kInput, Vst::kOutput}) {
         const auto count = component.getBusCount(Vst::kAudio, direction);
-        check(count == (direction == Vst::kInput ? 1 : 7), "the number of buses", count);
+        check(count == (direction == Vst::kInput ? 1 : 8), "the number of buses", count);
         for (const int32 beyond : {-1, count, 1000}) {
             check(component.getBusInfo(Vst::kAudio, direction, beyond, info) != kResultOk &&
                       component.activateBus(Vst::kAudio, direction, beyond, true) != kResultOk,
@@ -119,7 +119,7 @@ TEST_CASE("Parameters have names, ranges and texts, and one is the bypass") {
         }
     }
     check(bypasses == 1, "one bypass", bypasses);
-    check(controller.getParameterCount() == 38, "parameters", controller.getParameterCount());
+    check(controller.getParameterCount() == 48, "parameters", controller.getParameterCount());
     CHECK(findings.take() == "");
 }
 

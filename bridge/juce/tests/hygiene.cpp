@@ -50,6 +50,8 @@ constexpr const char* states[] = {
     R"(<PARAM id="nonsense"/></lars></parameters></LARS>)",
     R"(<LARS version="1" zoom="-5"><latency stream="x" samples="-1"/></LARS>)",
     R"(<LARS version="1"><parameters><lars>)",
+    R"(<LARS version="1" render="0123456789abcdef0123456789abcdef" take="../../../etc"><parameters>)"
+    R"(<lars><PARAM id="mode" value="2.0"/><PARAM id="capture" value="1.0"/></lars></parameters></LARS>)",
     "",
 };
 

@@ -68,6 +68,11 @@ private:
             session.select(0);
             check(session.isPlayable() && plugin.filePlayer().hearsStems(), "the first is back");
             session.separate(model, {});
+            session.cancel(); // answers at once, and another may begin
+            check(!session.isSeparating() && session.message() == "Cancelled", "it is cancelled");
+            check(!session.stems().empty(), "the stems from before are still there");
+            session.separate(model, {});
+            check(session.isSeparating(), "another is on its way");
             session.remove(); // in the middle of it
             break;
         default:

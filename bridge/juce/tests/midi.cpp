@@ -7,13 +7,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <thread>
 
 #include <pluginterfaces/vst/ivstevents.h>
 
-#include "Vst3Plugin.h"
+#include "Vst3Audio.h"
 
 using namespace Steinberg;
 
@@ -46,37 +44,8 @@ public:
     }
 };
 
-std::string titleOf(const Vst::ParameterInfo& info) {
-    std::string title;
-    for (const auto* letter = info.title; *letter != 0; ++letter)
-        title += static_cast<char>(*letter);
-    return title;
-}
-
-lars::Point valueOf(lars::Plugin& plugin, const std::string& title, double value) {
-    for (int32 i = 0; i < plugin.controller->getParameterCount(); ++i) {
-        Vst::ParameterInfo info{};
-        plugin.controller->getParameterInfo(i, info);
-        if (titleOf(info) == title) {
-            lars::Point point;
-            point.id = info.id;
-            point.value = value;
-            return point;
-        }
-    }
-    throw std::runtime_error("no parameter " + title);
-}
-
-std::vector<float> readFloats(const char* file) {
-    std::ifstream stream(file, std::ios::binary);
-    std::vector<char> bytes(std::istreambuf_iterator<char>(stream), {});
-    std::vector<float> result(bytes.size() / sizeof(float));
-    std::memcpy(result.data(), bytes.data(), result.size() * sizeof(float));
-    return result;
-}
-
 int play(char** arguments, int count) {
-    const auto audio = readFloats(arguments[1]);
+    const auto audio = lars::readFloats(arguments[1]);
     const double rate = std::atof(arguments[2]);
     const int32 block = std::atoi(arguments[3]);
     const bool live = std::strcmp(arguments[4], "live") == 0;
@@ -87,13 +56,9 @@ int play(char** arguments, int count) {
     plugin.component->activateBus(Vst::kEvent, Vst::kOutput, 0, true);
 
     lars::Changes changes;
-    changes.points.push_back(valueOf(plugin, "MIDI out", 1.0));
-    for (int i = 5; i < count; ++i) {
-        const std::string pair(arguments[i]);
-        const auto at = pair.find('=');
-        changes.points.push_back(
-            valueOf(plugin, pair.substr(0, at), std::atof(pair.c_str() + at + 1)));
-    }
+    changes.points.push_back(lars::valueOf(plugin, "MIDI out", 1.0));
+    for (int i = 5; i < count; ++i)
+        changes.points.push_back(lars::valueOf(plugin, arguments[i]));
     Events events;
     Vst::ProcessData data;
     data.symbolicSampleSize = Vst::kSample32;
@@ -104,22 +69,10 @@ int play(char** arguments, int count) {
     data.outputEvents = &events;
     data.numSamples = block;
 
-    // A render settles what was changed, and so the latency.
-    for (const bool renders : {true, !live}) {
-        if (!plugin.prepare(rate, block, renders ? Vst::kOffline : Vst::kRealtime) ||
-            plugin.component->setActive(true) != kResultOk)
-            return 4;
-        if (!renders || data.inputParameterChanges != nullptr)
-            break;
-        plugin.processor->setProcessing(true);
-        data.processMode = Vst::kOffline;
-        data.inputParameterChanges = &changes;
-        in.fill(0.0f);
-        plugin.processor->process(data);
-        plugin.processor->setProcessing(false);
-        plugin.component->setActive(false);
-    }
-    data.inputParameterChanges = nullptr;
+    if (!lars::settle(plugin, in, data, changes, rate, block) ||
+        !plugin.prepare(rate, block, live ? Vst::kRealtime : Vst::kOffline) ||
+        plugin.component->setActive(true) != kResultOk)
+        return 4;
     data.processMode = live ? Vst::kRealtime : Vst::kOffline;
     plugin.processor->setProcessing(true);
     const auto latency = static_cast<long>(plugin.processor->getLatencySamples());
@@ -133,12 +86,7 @@ int play(char** arguments, int count) {
     for (long done = 0;
          done < frames + latency + block || (notes < most && done < longest); done += block) {
         events.list.clear();
-        for (std::size_t channel = 0; channel < 2; ++channel)
-            for (int32 i = 0; i < block; ++i)
-                in.samples[channel][static_cast<std::size_t>(i)] =
-                    done + i < frames
-                        ? audio[static_cast<std::size_t>(2 * (done + i)) + channel]
-                        : 0.0f;
+        lars::fillFrom(in, audio, done, block);
         plugin.processor->process(data);
         for (const auto& event : events.list) {
             const long at = done + event.sampleOffset - latency;

@@ -9,6 +9,8 @@
 //   midi:<model>     likewise, with MIDI out, until there were notes
 //   dies:<model>     goes on until an engine that was there is there no more
 //   start:<command>  the plugin starts its engine
+//   rendered         there is no engine; a render plays, while the transport jumps and the track is
+//                    captured
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -27,15 +29,50 @@ constexpr int prepared = 512;
 constexpr double longest = 120.0; // seconds
 constexpr int patience = 180000;  // milliseconds
 
+constexpr std::int64_t renderFrames = 5 * 44100;
+
+struct Transport : juce::AudioPlayHead {
+    std::int64_t at = 0;
+
+    juce::Optional<PositionInfo> getPosition() const override {
+        PositionInfo result;
+        result.setTimeInSamples(at);
+        result.setIsPlaying(true);
+        return result;
+    }
+};
+
+// Stems of ones, from the beginning of the timeline.
+bool makeRender(PluginProcessor& plugin) {
+    const auto folder = juce::File::getSpecialLocation(juce::File::tempDirectory)
+                            .getChildFile("lars-realtime-" + juce::Uuid().toString());
+    folder.createDirectory();
+    const auto wav = folder.getChildFile("ones.wav");
+    Take take(folder.getChildFile("scratch"), rate, 2);
+    const std::vector<float> ones(2 * renderFrames, 1.0f);
+    take.put(0, ones.data(), static_cast<int>(renderFrames));
+    auto& once = plugin.renderOnce();
+    bool made = take.write(wav).wasOk();
+    once.useFile("ones.wav", {{"kick", wav}, {"snare", wav}}, "none", 0);
+    made = made && once.waitUntilDone(patience) && once.status().record.has_value();
+    once.setCapturing(true, {});
+    folder.deleteRecursively();
+    return made && once.wantsCapture();
+}
+
 struct Player {
     PluginProcessor& plugin;
     const Watch& watch;
     const juce::String what;
     std::int64_t done = 0;
     int notes = 0;
+    Transport transport;
+    std::int64_t stems = 0; // samples of the snare's bus that were a stem's
 
     bool seen() {
         const auto status = plugin.engine().status();
+        if (what == "rendered")
+            return stems > 0;
         if (what == "midi")
             return notes > 4;
         if (what == "up")
@@ -60,6 +97,11 @@ struct Player {
         }
         juce::MidiBuffer midi;
         midi.ensureSize(2048); // as wrappers do
+        // On, back by a second, and now and then to where nothing is.
+        transport.at = turn % 40 == 39 ? renderFrames - 100
+                                       : (done - (turn % 7 == 0 ? 44100 : 0)) % renderFrames;
+        const bool inside = what == "rendered" && transport.at >= 0 &&
+                            transport.at + size <= renderFrames;
         watch.arm(true);
         plugin.processBlock(part, midi);
         if (what == "control") {
@@ -76,6 +118,11 @@ struct Player {
             for (int i = 0; i < size; ++i)
                 if (!std::isfinite(part.getSample(channel, i)))
                     std::abort();
+        if (inside) {
+            if (part.findMinMax(4, 0, size) != juce::Range<float>(1.0f, 1.0f) && size > 0)
+                std::abort(); // the snare's bus is its stem
+            stems += size;
+        }
         done += size;
     }
 
@@ -102,7 +149,8 @@ struct Player {
         std::printf("state %d missing %llu latency %d played %lld calls %d seen %d "
                     "notes %d\n",
                     static_cast<int>(status.state), static_cast<unsigned long long>(status.missing),
-                    status.latency, static_cast<long long>(done), watch.calls(), seen() ? 1 : 0, notes);
+                    status.latency, static_cast<long long>(done), watch.calls(), seen() ? 1 : 0,
+                    notes);
     }
 };
 
@@ -125,6 +173,8 @@ int main(int count, char** arguments) {
         plugin.setEngineCommand(which, true);
     else if (which.isNotEmpty())
         plugin.setModel(Task::live, which);
+    if (what == "rendered")
+        plugin.parameters().getParameter(ids::mode)->setValueNotifyingHost(1.0f);
     if (what == "midi")
         plugin.parameters().getParameter(ids::midi)->setValueNotifyingHost(1.0f);
     plugin.setRateAndBufferSizeDetails(rate, prepared);
@@ -142,7 +192,11 @@ int main(int count, char** arguments) {
         files.setLooping(true);
         files.play();
     }
-    Player player{plugin, watch, what};
+    if (what == "rendered" && !makeRender(plugin))
+        return 5;
+    Player player{plugin, watch, what, 0, 0, {}, 0};
+    if (what == "rendered")
+        plugin.setPlayHead(&player.transport);
     std::atomic<bool> ended{false};
     std::thread audio([&] {
         player.play(std::atof(arguments[1]));
@@ -158,5 +212,12 @@ int main(int count, char** arguments) {
             parameter->setValueNotifyingHost(0.01f * static_cast<float>(turn % 100));
     }
     audio.join();
+    if (what == "rendered") {
+        std::int64_t captured = 0;
+        for (const auto& span : plugin.renderOnce().status().captured)
+            captured += span.end - span.begin;
+        std::printf("captured %lld lost %llu\n", static_cast<long long>(captured),
+                    static_cast<unsigned long long>(plugin.renderOnce().status().lost));
+    }
     return 0;
 }

@@ -16,7 +16,7 @@ from lars_plugin.bridge.client.link import Address, Link, resolve
 from lars_plugin.bridge.protocol import messages
 from lars_plugin.bridge.protocol.codes import exception_of
 from lars_plugin.bridge.protocol.messages import Message
-from lars_plugin.errors import BridgeError, ConnectionLostError, LarsError
+from lars_plugin.errors import BridgeError, ConnectionLostError, InputError, LarsError
 
 __all__ = ["EngineClient"]
 
@@ -182,6 +182,40 @@ class EngineClient:
             target=str(Path(target).absolute()),
         )
         return self._job(request, messages.Converted, progress)
+
+    def transcribe_stems(
+        self,
+        stems: Sequence[str | os.PathLike[str]],
+        folder: str | os.PathLike[str],
+        *,
+        tempo: float = 0.0,
+        progress: Callable[[int, int], bool | None] | None = None,
+    ) -> list[Path]:
+        """Have the engine write MIDI files of stems, as ``lars midi`` does of their recording.
+
+        Args:
+            stems: ``<stem>.wav`` of one folder, in the order of :meth:`separate_file`'s answer.
+            folder: made if only its last part is missing; files in the way are replaced.
+            tempo: BPM that the files say; 0 for 120. It does not move notes.
+            progress: called with (frames done, frames in all); returning False cancels.
+
+        Returns:
+            ``drums.mid`` with all hits, then ``<stem>.mid`` for each stem that has any.
+
+        Raises:
+            LarsError: what went wrong; CancelledError when cancelled. No file is left then.
+        """
+        paths = [Path(stem).absolute() for stem in stems]
+        if len({path.parent for path in paths}) != 1:
+            raise InputError("give the stems of one folder")
+        request = messages.Transcribe(
+            tempo=tempo,
+            source=str(paths[0].parent),
+            folder=str(Path(folder).absolute()),
+            stems=tuple(path.stem for path in paths),
+        )
+        answer = self._job(request, messages.Transcribed, progress)
+        return [Path(answer.folder) / name for name in answer.files]
 
     # Messages.
 

@@ -187,7 +187,9 @@ class Dispatcher:
             self.end_stream(connection)
             connection.ended_by = None
             connection.send(messages.Closed(request=message.request))
-        elif isinstance(message, messages.Job | messages.Fetch | messages.Convert):
+        elif isinstance(
+            message, messages.Job | messages.Fetch | messages.Convert | messages.Transcribe
+        ):
             self._jobs.start(connection, message, self._roots(connection))
         elif isinstance(message, messages.JobCancel):
             self._jobs.cancel(connection, message.request)

@@ -13,6 +13,7 @@ from lars_plugin.audio import AudioReader, AudioWriter
 from lars_plugin.bridge.engine.background import BackgroundJob
 from lars_plugin.bridge.engine.jobs import FileJob, check_path, check_source
 from lars_plugin.bridge.engine.model_thread import ModelThread
+from lars_plugin.bridge.engine.transcribing import TranscribeJob
 from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.bridge.protocol.messages import Message
 from lars_plugin.errors import InputError
@@ -27,7 +28,7 @@ _LEAST_RATE, _MOST_RATE = 1000.0, 768000.0
 
 
 def background_job(
-    requested: messages.Job | messages.Fetch | messages.Convert,
+    requested: messages.Job | messages.Fetch | messages.Convert | messages.Transcribe,
     model_thread: ModelThread | None,
     fetch: FetchWeights,
     *,
@@ -47,6 +48,8 @@ def background_job(
         return FetchJob(requested, fetch, send, finished)
     if isinstance(requested, messages.Convert):
         return ConvertJob(requested, send, finished, roots)
+    if isinstance(requested, messages.Transcribe):
+        return TranscribeJob(requested, send, finished, roots)
     assert model_thread is not None
     return FileJob(requested, model_thread, send, finished, roots)
 

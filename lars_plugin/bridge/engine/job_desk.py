@@ -38,7 +38,7 @@ class JobDesk:
     def start(
         self,
         connection: Connection,
-        message: messages.Job | messages.Fetch | messages.Convert,
+        message: messages.Job | messages.Fetch | messages.Convert | messages.Transcribe,
         roots: Sequence[Path] | None,
     ) -> None:
         """Begin a job; its thread sends the answer.

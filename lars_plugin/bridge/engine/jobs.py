@@ -19,7 +19,7 @@ from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.separation.files import separate_file
 from lars_plugin.separation.separator import Separator
 
-__all__ = ["FileJob", "check_path", "check_source"]
+__all__ = ["FileJob", "check_path", "check_source", "folder_made"]
 
 
 def check_path(text: str, roots: Sequence[Path] | None) -> Path:
@@ -91,7 +91,7 @@ class FileJob(BackgroundJob):
         existing = [str(path) for path in outputs.values() if os.path.lexists(path)]
         if existing and not requested.overwrite:
             raise InputError(f"{existing[0]} exists; choose another folder, or overwrite")
-        with _folder_made(folder):
+        with folder_made(folder):
             separate_file(
                 separator,
                 source,
@@ -105,7 +105,7 @@ class FileJob(BackgroundJob):
 
 
 @contextlib.contextmanager
-def _folder_made(folder: Path) -> Iterator[None]:
+def folder_made(folder: Path) -> Iterator[None]:
     """Make a folder, if it is missing; it goes again if the block fails.
 
     Raises:

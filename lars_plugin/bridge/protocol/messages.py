@@ -24,6 +24,8 @@ from lars_plugin.bridge.protocol.version2 import (
     Heard,
     Hearing,
     Hit,
+    Transcribe,
+    Transcribed,
 )
 from lars_plugin.errors import InputError
 
@@ -65,6 +67,8 @@ __all__ = [
     "Status",
     "StatusReport",
     "Stems",
+    "Transcribe",
+    "Transcribed",
     "Welcome",
 ]
 
@@ -371,11 +375,11 @@ class StatusReport(Message):
 
 FROM_CLIENT: frozenset[type[Message]] = frozenset(
     {Hello, Ping, Open, Close, Reset, Audio, Flush, Parameter, Stats, Job, JobCancel, Status}
-    | {Fetch, Convert, Hear}
+    | {Fetch, Convert, Hear, Transcribe}
 )
 FROM_ENGINE: frozenset[type[Message]] = frozenset(
     {Welcome, Error, Pong, Opened, Closed, ResetDone, Stems, Flushed, ParameterSet, Statistics}
-    | {JobProgress, JobDone, StatusReport, Fetched, Converted}
+    | {JobProgress, JobDone, StatusReport, Fetched, Converted, Transcribed}
     | {Hearing, Hit, Heard}
 )
 BY_TYPE: dict[int, type[Message]] = {kind.TYPE: kind for kind in FROM_CLIENT | FROM_ENGINE}

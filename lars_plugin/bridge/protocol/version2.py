@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from lars_plugin.bridge.protocol import fields, limits
 from lars_plugin.bridge.protocol.base import Message
 
-__all__ = ["Convert", "Converted", "Fetch", "Fetched", "Hear", "Heard", "Hearing", "Hit"]
+__all__ = [
+    "Convert",
+    "Converted",
+    "Fetch",
+    "Fetched",
+    "Hear",
+    "Heard",
+    "Hearing",
+    "Hit",
+    "Transcribe",
+    "Transcribed",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,3 +105,29 @@ class Converted(Message):
     channels: int = fields.u16(limits.MAX_CHANNELS, 2)
     reserved: int = fields.u16(0)
     frames: int = fields.number("u64")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcribe(Message):
+    """Makes MIDI files of the stems in a folder. Told of and cancelled like a JOB.
+
+    ``stems`` are in the order of the model. A ``tempo`` of 0 is 120 BPM.
+    """
+
+    TYPE = 56
+    SINCE = 2
+    tempo: float = fields.number("f64")
+    source: str = fields.text(limits.MAX_PATH)
+    folder: str = fields.text(limits.MAX_PATH)
+    stems: tuple[str, ...] = fields.names()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcribed(Message):
+    """The MIDI files are written: that of all drums, then one per stem that has hits."""
+
+    TYPE = 57
+    SINCE = 2
+    hits: int = fields.u32()
+    folder: str = fields.text(limits.MAX_PATH)
+    files: tuple[str, ...] = fields.names()

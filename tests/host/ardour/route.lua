@@ -9,7 +9,7 @@ assert(not plugin:isnil(), "Ardour does not know the plugin")
 drums:set_strict_io(false)
 assert(drums:add_processor_by_index(plugin, 0, nil, true) == 0, "the plugin cannot be inserted")
 local audio = ARDOUR.DataType("audio")
-local wide = ARDOUR.ChanCount(audio, 14)
+local wide = ARDOUR.ChanCount(audio, 16)
 assert(drums:customize_plugin_insert(plugin, 1, wide, wide), "no output per channel of each bus")
 plugin:activate()
 sleep(1) -- latency settles in another thread

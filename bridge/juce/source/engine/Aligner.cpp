@@ -35,7 +35,7 @@ void Aligner::take(const float* const* mixture, int count) {
     }
 }
 
-void Aligner::store(std::int64_t position, const float* samples, int count) {
+void Aligner::store(std::int64_t position, const float* samples, int count, bool replaced) {
     const auto first = std::max(position, next);
     const auto last = std::min(position + count, taken);
     lateSamples += static_cast<std::uint64_t>(std::clamp<std::int64_t>(first - position, 0, count));
@@ -46,7 +46,7 @@ void Aligner::store(std::int64_t position, const float* samples, int count) {
         for (int line = 0; line < stemCount * channelCount; ++line)
             std::copy_n(samples + static_cast<std::ptrdiff_t>(line) * count + (now - position),
                         part, ring.data() + static_cast<std::size_t>(line) * size + place);
-        std::fill_n(have.data() + place, part, std::uint8_t{1});
+        std::fill_n(have.data() + place, part, static_cast<std::uint8_t>(replaced ? 2 : 1));
         now += part;
     }
 }
@@ -92,6 +92,26 @@ int Aligner::give(float* const* out, float* const* mixtureOut, int count, bool d
     next += count;
     settled = std::max(settled, std::max<std::int64_t>(next, 0));
     return replaced;
+}
+
+void Aligner::residual(const float* const* stems, const float* const* mixture, int count, bool dry,
+                       float* const* out) const {
+    const auto there = [&](int i) {
+        const auto what = have[at(next - count + i)];
+        return what == 1 || (what == 2 && dry);
+    };
+    for (int channel = 0; channel < channelCount; ++channel) {
+        auto* target = out[channel];
+        std::copy_n(mixture[channel], count, target);
+        for (int stem = 0; stem < stemCount; ++stem) {
+            const auto* part = stems[stem * channelCount + channel];
+            for (int i = 0; i < count; ++i)
+                target[i] -= part[i];
+        }
+        for (int i = 0; i < count; ++i)
+            if (!there(i))
+                target[i] = 0.0f;
+    }
 }
 
 int Aligner::mixtureAt(std::int64_t position, int count, const float** channelsOut) const {

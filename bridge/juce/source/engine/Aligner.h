@@ -26,8 +26,9 @@ public:
     // The next samples of the mixture; `give` of as many must follow.
     void take(const float* const* mixture, int count);
 
-    // Stems that have come: planar, stem by stem, channel by channel.
-    void store(std::int64_t position, const float* samples, int count);
+    // Stems that have come: planar, stem by stem, channel by channel. `replaced`: some of them are
+    // the engine's fallback.
+    void store(std::int64_t position, const float* samples, int count, bool replaced = false);
 
     // Whether nothing that is still to come would change the next `count` samples. An engine
     // sends stems in order.
@@ -36,6 +37,11 @@ public:
     // The next samples of each stem's channels and, if wanted, of the delayed mixture. Returns how
     // many were replaced: by an equal share of the mixture if `dry`, else by silence.
     int give(float* const* out, float* const* mixtureOut, int count, bool dry);
+
+    // What the stems do not have of the mixture, per channel, for the `count` samples that `give`
+    // gave last. Where stems were replaced there is none: they are the mixture then, or silence.
+    void residual(const float* const* stems, const float* const* mixture, int count, bool dry,
+                  float* const* out) const;
 
     // A run of the mixture that is still in the ring, from `position` on, at most `count` samples:
     // sets a pointer per channel and returns its length.
@@ -58,7 +64,7 @@ private:
     int stemCount, channelCount, delay, most;
     std::size_t size; // of each ring; a power of two
     std::vector<float> ring, mixtureRing;
-    std::vector<std::uint8_t> have; // whether the stems of this place have come
+    std::vector<std::uint8_t> have; // 1: the stems of this place have come; 2: partly replaced
     std::int64_t next = 0;          // position to give next; negative before the stream's start
     std::int64_t taken = 0;
     std::int64_t settled = 0;

@@ -39,7 +39,7 @@ void Connector::run() {
             return;
         } catch (const EngineError& error) {
             const auto now = Clock::now();
-            const auto decision = launch.decide(board.newest() != 0, error.what(), now);
+            const auto decision = launch.decide(board.wantsStream(), error.what(), now);
             shared.hopeful.store(launch.isHopeful(now));
             board.tell(decision.starting ? LinkState::starting : LinkState::away, decision.problem);
         } catch (const protocol::ProtocolError& error) {

@@ -43,6 +43,7 @@ struct StemsPiece {
     std::int64_t position = 0;
     std::uint32_t frames = 0;
     std::uint32_t lines = 0; // stems times channels
+    bool replaced = false;   // by the engine's fallback, in part or all of it
 };
 
 // A hit in the input; or, with stem -1, that all hits before this position have come.

@@ -95,6 +95,16 @@ std::uint32_t ask(Connection& connection, const FetchRequest& request) {
     return connection.ask(fetch);
 }
 
+std::uint32_t ask(Connection& connection, const TranscribeRequest& request) {
+    needNewEngine(connection, "make MIDI files");
+    protocol::Transcribe transcribe;
+    transcribe.tempo = request.tempo;
+    transcribe.source = request.source;
+    transcribe.folder = request.folder;
+    transcribe.stems = request.stems;
+    return connection.ask(transcribe);
+}
+
 } // namespace
 
 // Whether this was the answer.
@@ -113,9 +123,14 @@ bool FileJob::take(const protocol::Message& message, const EngineRequest& reques
                                            : 0.0;
         return false;
     }
+    const auto add = [this](const std::string& folder, const std::vector<std::string>& files) {
+        for (const auto& file : files)
+            now.files.push_back(folder + "/" + file);
+    };
     if (const auto* done = std::get_if<protocol::JobDone>(&message)) {
-        for (const auto& file : done->files)
-            now.files.push_back(done->folder + "/" + file);
+        add(done->folder, done->files);
+    } else if (const auto* made = std::get_if<protocol::Transcribed>(&message)) {
+        add(made->folder, made->files);
     } else if (std::holds_alternative<protocol::Converted>(message)) {
         now.files.push_back(std::get<ConvertRequest>(request).target);
     } else if (const auto* fetched = std::get_if<protocol::Fetched>(&message)) {

@@ -35,7 +35,15 @@ struct FetchRequest {
     std::string model;
 };
 
-using EngineRequest = std::variant<FileJobRequest, ConvertRequest, FetchRequest>;
+// The hits in the stems of a folder, as MIDI files.
+struct TranscribeRequest {
+    std::string source, folder;     // absolute paths
+    std::vector<std::string> stems; // <stem>.wav in `source`, in the order of the job's files
+    double tempo = 0.0;             // BPM that the files say; 0: 120
+};
+
+using EngineRequest =
+    std::variant<FileJobRequest, ConvertRequest, FetchRequest, TranscribeRequest>;
 
 struct FileJobStatus {
     enum class State { idle, running, done, failed, cancelled };

@@ -32,7 +32,10 @@ void LinkBoard::order(const StreamSettings& settings) {
     ordered = settings;
     ++number;
     const bool fits = plans != 0 && planSettings.channels == settings.channels &&
-                      planSettings.block == settings.block;
+                      planSettings.block == settings.block &&
+                      planSettings.idle == settings.idle;
+    if (settings.idle)
+        return orderNone(settings, fits);
     const int guess = guessLatency(settings);
     if (shown.state == LinkState::away)
         shown.message.clear(); // it looks again
@@ -42,10 +45,30 @@ void LinkBoard::order(const StreamSettings& settings) {
                                   : planStems);
 }
 
+// With the mutex held. Nobody has to answer this: there is no latency, and nothing to wait for.
+void LinkBoard::orderNone(const StreamSettings& settings, bool fits) {
+    answered = number;
+    shared.refused.store(false);
+    if (!fits || newestLatency.load() != 0)
+        publish(0, settings, std::vector<std::string>(busStems.begin(), busStems.end()));
+    if (shown.state == LinkState::opening || shown.state == LinkState::refused) {
+        shown.state = LinkState::ready;
+        shown.message.clear();
+    }
+    changed.notify_all();
+}
+
 void LinkBoard::orderAgain() {
     const Guard lock(mutex);
     if (number != 0)
         ++number;
+    if (ordered.idle)
+        answered = number;
+}
+
+bool LinkBoard::wantsStream() const {
+    const Guard lock(mutex);
+    return number != 0 && !ordered.idle;
 }
 
 bool LinkBoard::waitUntilReady(int limit) {
@@ -56,7 +79,7 @@ bool LinkBoard::waitUntilReady(int limit) {
             return true;
         return shown.state == LinkState::away && !shared.hopeful.load() && !shown.message.empty();
     });
-    return answered == number && shown.state == LinkState::ready;
+    return answered == number && (shown.state == LinkState::ready || ordered.idle);
 }
 
 LinkStatus LinkBoard::status() const {
@@ -238,6 +261,7 @@ void LinkBoard::publish(int latency, const StreamSettings& settings,
     auto result = std::make_unique<Plan>(++plans, latency, settings.channels,
                                        std::max(settings.block, 1), std::move(stems));
     result->hears = hears;
+    result->idle = settings.idle;
     newestLatency.store(latency);
     delete shared.pending.exchange(result.release()); // one that nobody has adopted
 }

@@ -43,6 +43,8 @@ public:
     void askForOffers() { offersWanted.store(true); }
     // The newest order's number; 0 before the first.
     std::uint32_t newest() const;
+    // Whether the newest order is for a stream, and not for none.
+    bool wantsStream() const;
 
     // The engine's thread.
 
@@ -79,6 +81,7 @@ private:
     void publish(int latency, const StreamSettings& settings, std::vector<std::string> stems,
                  bool hears = false);
     int guessLatency(const StreamSettings& settings) const;
+    void orderNone(const StreamSettings& settings, bool fits);
 
     Exchange& shared;
     mutable std::mutex mutex; // of all that follows

@@ -17,6 +17,9 @@ constexpr int busCount = 6;
 constexpr std::array<const char*, busCount> busStems = {"kick",  "snare", "toms",
                                                         "hihat", "ride",  "crash"};
 
+// The bus of what no stem has, behind those of the stems.
+constexpr auto residualName = "residual";
+
 // The model where nobody has chosen one: what the engine brings with it for this purpose, for
 // others may not be downloaded; else its first. Empty where there is none.
 inline std::string defaultModel(const std::vector<std::string>& models, bool live) {
@@ -31,6 +34,7 @@ struct StreamSettings {
     std::string model;  // empty: the default
     std::string preset; // offline: fast, balanced, best; empty: the model's own
     bool offline = false;
+    bool idle = false;    // no stream is wanted
     bool silence = false; // the engine's fallback; may change while the stream goes on
     bool hears = false;   // the hits in the input are wanted
     bool waits = false;   // the host renders: nothing may be replaced
@@ -39,9 +43,9 @@ struct StreamSettings {
     double rate = 44100.0;
 
     bool operator==(const StreamSettings& other) const {
-        return std::tie(model, preset, offline, hears, waits, channels, block, rate) ==
-               std::tie(other.model, other.preset, other.offline, other.hears, other.waits,
-                        other.channels, other.block, other.rate);
+        return std::tie(model, preset, offline, idle, hears, waits, channels, block, rate) ==
+               std::tie(other.model, other.preset, other.offline, other.idle, other.hears,
+                        other.waits, other.channels, other.block, other.rate);
     }
     bool operator!=(const StreamSettings& other) const { return !(*this == other); }
 
@@ -75,6 +79,7 @@ struct Plan {
     std::vector<std::string> stems;
     std::vector<int> bus;
     bool hears = false; // hits come, in time for this latency
+    bool idle = false;  // no stems come: there is no stream
     Aligner aligner;
 };
 

@@ -107,7 +107,8 @@ void StemPlayer::receive() {
             head.lines == static_cast<std::uint32_t>(aligner.stems() * aligner.channels());
         shared.downAudio.read(ours ? piece.data() : nullptr, samples);
         if (ours)
-            aligner.store(head.position, piece.data(), static_cast<int>(head.frames));
+            aligner.store(head.position, piece.data(), static_cast<int>(head.frames),
+                          head.replaced);
     }
     shared.late.fetch_add(aligner.late() - lateBefore, std::memory_order_relaxed);
 }

@@ -66,6 +66,8 @@ int StreamSession::waitTime() {
 
 void StreamSession::open() {
     const auto& settings = order.settings;
+    if (settings.idle)
+        return close();
     protocol::Open wanted;
     wanted.mode = settings.offline ? protocol::Open::offline : protocol::Open::live;
     wanted.fallback = settings.silence ? protocol::Open::silence : protocol::Open::dry;
@@ -85,7 +87,18 @@ void StreamSession::open() {
     hearRequest = 0;
     dropStems();
     openRequest = connection.ask(wanted);
+    asked = true;
     board.opening(wanted.model, settings.rate);
+}
+
+// No stream is wanted: the engine's ends, and what comes of it is nobody's.
+void StreamSession::close() {
+    plan = openRequest = hearRequest = 0;
+    ++epoch;
+    dropStems();
+    if (std::exchange(asked, false))
+        connection.ask(protocol::Close{});
+    board.tell(LinkState::ready, "");
 }
 
 void StreamSession::handle(protocol::Message& message) {
@@ -163,6 +176,8 @@ void StreamSession::hit(const protocol::Hit& message) {
 }
 
 void StreamSession::failed(const protocol::Error& error) {
+    if (order.settings.idle)
+        return;
     if (plan == 0 && error.request == openRequest) {
         board.refused(order, error.message);
         return;
@@ -246,8 +261,8 @@ bool StreamSession::moveDown() {
                                        given,
                                    frames, std::size_t{line} * frames);
         shared.downAudio.commit(samples);
-        shared.down.write(
-            {life, static_cast<std::int64_t>(coming.position) + given, frames, lines});
+        shared.down.write({life, static_cast<std::int64_t>(coming.position) + given, frames, lines,
+                           (coming.flags & protocol::Stems::replaced) != 0});
         given += frames;
         shared.tellRenderer();
     }

@@ -25,6 +25,7 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
     void open();
+    void close();
     void handle(protocol::Message& message);
     void opened(const protocol::Opened& message);
     void openedAndHears(std::uint32_t latency);
@@ -42,6 +43,7 @@ private:
 
     LinkBoard::Order order;        // that this stream carries out
     std::uint32_t openRequest = 0; // of its OPEN
+    bool asked = false;            // OPEN was sent, and no CLOSE
     std::uint32_t hearRequest = 0; // of its HEAR; 0: none is on its way
     protocol::Opened answer;       // to OPEN, until HEAR is answered
     std::uint32_t plan = 0;        // 0: not open

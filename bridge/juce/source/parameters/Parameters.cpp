@@ -16,8 +16,8 @@ private:
     float getValue() const override { return get() ? 1.0f : 0.0f; }
 };
 
-// Steps of 0.1. Text that is not a number becomes the default, as in a state.
-juce::NormalisableRange<float> tenths(float least, float most, float normal) {
+// Even steps. Text that is not a number becomes the default, as in a state.
+juce::NormalisableRange<float> stepped(float least, float most, float normal, float step) {
     juce::NormalisableRange<float> result(
         least, most,
         [normal](float start, float end, float share) {
@@ -26,11 +26,16 @@ juce::NormalisableRange<float> tenths(float least, float most, float normal) {
         [](float start, float end, float value) {
             return juce::jlimit(0.0f, 1.0f, (value - start) / (end - start));
         },
-        [](float start, float end, float value) {
-            return juce::jlimit(start, end, start + 0.1f * std::floor((value - start) / 0.1f + 0.5f));
+        [step](float start, float end, float value) {
+            return juce::jlimit(start, end,
+                                start + step * std::floor((value - start) / step + 0.5f));
         });
-    result.interval = 0.1f; // for the texts
+    result.interval = step; // for the texts
     return result;
+}
+
+juce::NormalisableRange<float> tenths(float least, float most, float normal) {
+    return stepped(least, most, normal, 0.1f);
 }
 
 } // namespace
@@ -60,6 +65,21 @@ juce::String stemTitle(const juce::String& stem) {
                            : stem.substring(0, 1).toUpperCase() + stem.substring(1);
 }
 
+juce::String panText(float pan) {
+    const int share = juce::roundToInt(pan);
+    if (share == 0)
+        return "C";
+    return (share < 0 ? "L " : "R ") + juce::String(std::abs(share));
+}
+
+float panOf(const juce::String& text) {
+    const auto trimmed = text.trim().toUpperCase();
+    const float share = trimmed.retainCharacters("0123456789.").getFloatValue();
+    const bool left = trimmed.startsWithChar('L') || trimmed.startsWithChar('-');
+    return trimmed.startsWithChar('C') ? 0.0f
+                                       : juce::jlimit(-100.0f, 100.0f, left ? -share : share);
+}
+
 juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNames& names) {
     juce::AudioProcessorValueTreeState::ParameterLayout layout;
     // A choice and no integer, which hosts would be told is continuous.
@@ -78,7 +98,7 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
     };
     layout.add(chooseModel(ids::model, version, "Model"));
     layout.add(std::make_unique<juce::AudioParameterChoice>(
-        ParameterID{ids::mode, version}, "Mode", juce::StringArray{"Live", "Offline"}, 0));
+        ParameterID{ids::mode, version}, "Mode", juce::StringArray{"Live", "Offline", "Rendered"}, 0));
     layout.add(std::make_unique<juce::AudioParameterChoice>(
         ParameterID{ids::quality, version}, "Offline quality",
         juce::StringArray{"Model's own", "Fast", "Balanced", "Best"}, 0));
@@ -88,17 +108,19 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
     layout.add(std::make_unique<juce::AudioParameterFloat>(
         ParameterID{ids::mix, version}, "Dry/wet", tenths(0.0f, 100.0f, 100.0f), 100.0f,
         juce::AudioParameterFloatAttributes().withLabel("%")));
-    for (const juce::String stem : busStems) {
+    const auto addFader = [&layout](const juce::String& stem, int since) {
         const auto title = stemTitle(stem);
         layout.add(std::make_unique<juce::AudioParameterFloat>(
-            ParameterID{ids::gain(stem), version}, title + " gain",
+            ParameterID{ids::gain(stem), since}, title + " gain",
             tenths(leastGainDb, mostGainDb, 0.0f), 0.0f,
             juce::AudioParameterFloatAttributes().withLabel("dB")));
-        layout.add(std::make_unique<Switch>(ParameterID{ids::mute(stem), version}, title + " mute",
+        layout.add(std::make_unique<Switch>(ParameterID{ids::mute(stem), since}, title + " mute",
                                             false));
-        layout.add(std::make_unique<Switch>(ParameterID{ids::solo(stem), version}, title + " solo",
+        layout.add(std::make_unique<Switch>(ParameterID{ids::solo(stem), since}, title + " solo",
                                             false));
-    }
+    };
+    for (const auto* stem : busStems)
+        addFader(stem, version);
     layout.add(std::make_unique<Switch>(ParameterID{ids::bypass, version}, "Bypass", false));
     layout.add(chooseModel(ids::filesModel, 2, "Model for files"));
     layout.add(std::make_unique<Switch>(ParameterID{ids::midi, 2}, "MIDI out", false));
@@ -113,6 +135,15 @@ juce::AudioProcessorValueTreeState::ParameterLayout makeParameters(const ModelNa
             ParameterID{ids::sensitivity(stem), 2}, stemTitle(stem) + " sensitivity",
             tenths(0.0f, 100.0f, 50.0f), 50.0f, juce::AudioParameterFloatAttributes().withLabel("%")));
     }
+    addFader(residualName, 3);
+    layout.add(std::make_unique<Switch>(ParameterID{ids::capture, 3}, "Capture", false));
+    for (const juce::String stem : busStems)
+        layout.add(std::make_unique<juce::AudioParameterFloat>(
+            ParameterID{ids::pan(stem), 3}, stemTitle(stem) + " pan",
+            stepped(-100.0f, 100.0f, 0.0f, 1.0f), 0.0f,
+            juce::AudioParameterFloatAttributes()
+                .withStringFromValueFunction([](float value, int) { return panText(value); })
+                .withValueFromStringFunction(panOf)));
     return layout;
 }
 

@@ -11,7 +11,7 @@ namespace lars {
 struct StreamChoices {
     int model = 0;    // of the live stream: place in the engine's list
     int files = 0;    // likewise, of offline mode and of files
-    int mode = 0;     // 0 live, 1 offline
+    int mode = 0;     // 0 live, 1 offline, 2 rendered
     int quality = 0;  // of offline: 0 the model's own, 1 fast, 2 balanced, 3 best
     int fallback = 0; // 0 dry, 1 silent
     int midi = 0;     // 1: hits are played as MIDI

@@ -9,23 +9,11 @@ constexpr double fadeSeconds = 0.005;
 constexpr double wholeSeconds = 1e-3;      // what is nearer to the end is at the end
 constexpr double longestBlockRatio = 24.0; // of a file's rate to the device's
 
-float toFactor(float decibels) noexcept {
-    return decibels > leastGainDb ? std::pow(10.0f, decibels / 20.0f) : 0.0f;
-}
-
-float towards(float from, float to, float step) noexcept {
-    return from < to ? juce::jmin(to, from + step) : juce::jmax(to, from - step);
-}
-
 } // namespace
 
 FilePlayer::FilePlayer(const juce::AudioProcessorValueTreeState& state)
-    : Thread("lars file reader") {
+    : Thread("lars file reader"), faders(fadersOf(state)) {
     formats.registerBasicFormats();
-    for (std::size_t i = 0; i < faders.size(); ++i)
-        faders[i] = {state.getRawParameterValue(ids::gain(busStems[i])),
-                     state.getRawParameterValue(ids::mute(busStems[i])),
-                     state.getRawParameterValue(ids::solo(busStems[i]))};
     for (auto& one : bus)
         one.store(-1);
 }
@@ -77,6 +65,7 @@ juce::Result FilePlayer::load(const juce::File& file) {
         nextSource = std::move(track);
         nextStems.clear();
         newStems = true;
+        orderedLoop = {};
     }
     jump(0.0);
     return juce::Result::ok();
@@ -87,6 +76,10 @@ void FilePlayer::unload() {
     stemsHeard.store(false);
     fileRate.store(0.0);
     lengthSeconds.store(0.0);
+    {
+        const std::lock_guard<std::mutex> lock(mutex);
+        orderedLoop = {};
+    }
     jump(0.0);
 }
 
@@ -107,6 +100,7 @@ juce::Result FilePlayer::setStems(const std::vector<StemFile>& stems) {
         ownFaders[i].gain.store(0.0f);
         ownFaders[i].mute.store(0.0f);
         ownFaders[i].solo.store(0.0f);
+        ownFaders[i].pan.store(0.0f);
     }
     stemsHeard.store(!stems.empty());
     {
@@ -134,10 +128,46 @@ void FilePlayer::stop() {
 void FilePlayer::setLooping(bool loops) {
     if (looping.exchange(loops) == loops || length() <= 0.0)
         return;
-    // What was read ahead may have been read over the end, or not over it.
+    const auto region = loopRegion();
+    readAgain({region.isEmpty() ? length() : region.getEnd(), length()});
+}
+
+juce::Range<double> FilePlayer::loopRegion() const {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return orderedLoop;
+}
+
+void FilePlayer::setLoopRegion(juce::Range<double> region) {
+    const double rate = sampleRate();
+    const auto onSample = [&](double at) { // so that each turn has the same samples
+        return std::round(juce::jlimit(0.0, length(), at) * rate) / rate;
+    };
+    juce::Range<double> wanted;
+    if (rate > 0.0 && std::isfinite(region.getStart()) && std::isfinite(region.getEnd()))
+        wanted = {onSample(region.getStart()), onSample(region.getEnd())};
+    if (wanted.getLength() < shortestLoop)
+        wanted = {};
+    juce::Range<double> before;
+    {
+        const std::lock_guard<std::mutex> lock(mutex);
+        before = std::exchange(orderedLoop, wanted);
+    }
+    if (before == wanted || length() <= 0.0)
+        return;
+    if (isLooping())
+        readAgain({before.isEmpty() ? length() : before.getEnd(),
+                   wanted.isEmpty() ? length() : wanted.getEnd()});
+    notify();
+}
+
+// What was read ahead may have been read over these places, or not over them.
+void FilePlayer::readAgain(std::initializer_list<double> ends) {
     const double ahead = 2.0 * ringBlocks * blockFrames / 44100.0;
     const double now = position();
-    if (!isPlaying() || now < ahead || now > length() - ahead)
+    bool again = !isPlaying() || now < ahead || now > length() - ahead;
+    for (const double end : ends)
+        again = again || (now - ahead < end && end < now + ahead);
+    if (again)
         jump(now);
 }
 
@@ -195,6 +225,7 @@ void FilePlayer::takeOrders() {
         stems = std::exchange(nextStems, {});
         stemsToo = std::exchange(newStems, false);
         moved = orderedEpoch != readEpoch;
+        loop = orderedLoop.isEmpty() ? juce::Range<double>(0.0, lengthSeconds.load()) : orderedLoop;
         if (moved) {
             seconds = orderedSeconds;
             readEpoch = orderedEpoch;
@@ -231,7 +262,7 @@ void FilePlayer::place(Track& track) {
     int late = juce::roundToInt(juce::WindowedSincInterpolator::getBaseLatency() / ratio);
     for (int count; late > 0; late -= count) {
         count = juce::jmin(late, blockFrames);
-        read(track, ratio, count, {unused[0].data(), unused[1].data()}, false);
+        read(track, ratio, count, {unused[0].data(), unused[1].data()}, looping.load());
     }
 }
 
@@ -244,160 +275,64 @@ void FilePlayer::fill(Block& block) {
     const auto left = std::llround(juce::jmax(0.0, whole - seconds) * deviceRate);
     block.last = !loops && left <= blockFrames;
     block.frames = block.last ? static_cast<int>(left) : blockFrames;
+    // Half a sample before the end is the end: seconds are added up, samples are counted.
+    const double half = 0.5 / juce::jmax(1.0, fileRate.load());
+    const bool within = seconds < loop.getEnd() - half;
+    block.wrapAt = !loops || whole <= 0.0 ? 0.0 : within ? loop.getEnd() : whole;
+    block.wrapTo = loop.getStart();
     for (std::size_t i = 0; i < tracks.size(); ++i) {
         auto& to = block.samples[i];
         read(*tracks[i], tracks[i]->reader->sampleRate / deviceRate, block.frames,
              {to[0].data(), to[1].data()}, loops);
     }
     seconds += block.frames / deviceRate;
-    if (loops && whole > 0.0)
-        while (seconds >= whole)
-            seconds -= whole;
+    if (block.wrapAt > 0.0 && seconds >= block.wrapAt - half)
+        for (seconds -= block.wrapAt - block.wrapTo;
+             loop.getLength() > half && seconds >= loop.getEnd() - half;)
+            seconds -= loop.getLength();
     ended = block.last;
+}
+
+FilePlayer::Lap FilePlayer::lapOf(const Track& track) const {
+    Lap lap;
+    const double rate = track.reader->sampleRate;
+    lap.whole = track.reader->lengthInSamples;
+    lap.start = juce::jlimit<juce::int64>(0, lap.whole - 1, std::llround(loop.getStart() * rate));
+    lap.end = loop.getEnd() >= lengthSeconds.load() ? lap.whole
+                                                    : std::llround(loop.getEnd() * rate);
+    lap.end = juce::jlimit<juce::int64>(lap.start + 1, lap.whole, lap.end);
+    return lap;
 }
 
 void FilePlayer::read(Track& track, double ratio, int frames, std::array<float*, 2> to,
                       bool loops) {
-    const auto whole = track.reader->lengthInSamples;
+    const auto lap = lapOf(track);
+    if (loops && track.next >= lap.whole)
+        track.next = lap.start;
     const auto copy = [&](juce::AudioBuffer<float>& target, int count) {
         auto from = track.next;
-        for (int done = 0, part = 0; done < count; done += part, from += part) {
-            if (loops)
-                from %= whole;
-            part = loops ? static_cast<int>(juce::jmin<juce::int64>(count - done, whole - from))
+        for (int done = 0, part = 0; done < count; done += part) {
+            part = loops ? static_cast<int>(juce::jmin<juce::int64>(count - done, lap.left(from)))
                          : count - done;
             track.reader->read(&target, done, part, from, true, true);
+            from = loops ? lap.advance(from, part) : from + part;
         }
     };
+    int used = frames;
     if (juce::approximatelyEqual(ratio, 1.0)) {
         juce::AudioBuffer<float> target(to.data(), 2, frames);
         copy(target, frames);
-        track.next += frames;
     } else {
         const int needed =
             static_cast<int>(std::ceil(frames * juce::jmin(ratio, longestBlockRatio))) + 2;
         readBuffer.setSize(2, needed, false, false, true);
         copy(readBuffer, needed);
-        int used = 0;
         for (int channel = 0; channel < 2; ++channel)
             used = track.resamplers[static_cast<std::size_t>(channel)].process(
                 ratio, readBuffer.getReadPointer(channel), to[static_cast<std::size_t>(channel)],
                 frames);
-        track.next += used;
     }
-    if (loops)
-        track.next %= whole;
-}
-
-// The audio thread.
-
-const FilePlayer::Block* FilePlayer::front() const noexcept {
-    const auto first = taken.load();
-    return written.load() == first ? nullptr : &ring[first % ringBlocks];
-}
-
-void FilePlayer::weigh(int count, Weights& goal) const noexcept {
-    goal = {};
-    const bool stems = stemsHeard.load() && count > 1;
-    goal[0] = stems ? 0.0f : 1.0f;
-    if (!stems)
-        return;
-    std::array<Fader, mostStems> used{};
-    bool anySolo = false;
-    const auto present = static_cast<std::size_t>(count - 1);
-    for (std::size_t i = 0; i < present; ++i) {
-        const int which = bus[i].load();
-        const auto& own = ownFaders[i];
-        used[i] = which >= 0 ? faders[static_cast<std::size_t>(which)]
-                             : Fader{&own.gain, &own.mute, &own.solo};
-        anySolo = anySolo || used[i].solo->load() > 0.5f;
-    }
-    for (std::size_t i = 0; i < present; ++i) {
-        const bool heard = used[i].mute->load() < 0.5f && (!anySolo || used[i].solo->load() > 0.5f);
-        goal[i + 1] = heard ? toFactor(used[i].gain->load()) : 0.0f;
-    }
-}
-
-void FilePlayer::add(juce::AudioBuffer<float>& buffer, int channels) noexcept {
-    const auto wanted = epoch.load();
-    const bool plays = playing.load();
-    const int count = buffer.getNumSamples();
-    for (int done = 0; done < count;) {
-        const auto* block = front();
-        if (envelope <= 0.0f) {
-            // Silent: on to where the last jump went.
-            while (block != nullptr && block->epoch != wanted) {
-                taken.fetch_add(1);
-                block = front();
-            }
-            if (heardEpoch != wanted)
-                offset = 0;
-            if (block != nullptr)
-                heardEpoch = wanted;
-            if (block == nullptr || !plays)
-                return;
-            weigh(block->tracks, weights);
-            // The file's first attack is its own; anywhere else a fade begins.
-            envelope = block->seconds <= 0.0 && offset == 0 ? 1.0f : fadeStep;
-        }
-        const float goal = plays && heardEpoch == wanted ? 1.0f : 0.0f;
-        if (block == nullptr || block->epoch != heardEpoch) {
-            envelope = 0.0f; // the reading thread is behind, or has gone on to another place
-            if (heardEpoch == wanted)
-                return;
-            continue;
-        }
-        int part = juce::jmin(count - done, block->frames - offset);
-        if (goal < envelope)
-            part =
-                juce::jmin(part, juce::jmax(1, static_cast<int>(std::ceil(envelope / fadeStep))));
-        mix(*block, buffer, channels, done, part, goal);
-        done += part;
-        offset += part;
-        if (heardEpoch == wanted) {
-            const double now = block->seconds + offset / heardRate, whole = lengthSeconds.load();
-            heardSeconds.store(now > whole && looping.load() ? now - whole
-                                                             : juce::jmin(now, whole));
-        }
-        if (offset < block->frames)
-            continue;
-        const bool last = block->last;
-        taken.fetch_add(1);
-        offset = 0;
-        if (last) {
-            envelope = 0.0f;
-            if (epoch.load() == heardEpoch) {
-                playing.store(false);
-                heardSeconds.store(lengthSeconds.load());
-            }
-            return;
-        }
-    }
-}
-
-void FilePlayer::mix(const Block& block, juce::AudioBuffer<float>& buffer, int channels, int start,
-                     int count, float goal) noexcept {
-    Weights goals;
-    weigh(block.tracks, goals);
-    std::array<float, blockFrames> fade;
-    for (int i = 0; i < count; ++i)
-        fade[static_cast<std::size_t>(i)] = envelope = towards(envelope, goal, fadeStep);
-    const auto first = static_cast<std::size_t>(offset);
-    for (std::size_t track = 0; track < static_cast<std::size_t>(block.tracks); ++track) {
-        const float from = weights[track], to = goals[track];
-        float weight = from;
-        for (int channel = 0; channel < channels; ++channel) {
-            const auto* source =
-                block.samples[track][static_cast<std::size_t>(channel)].data() + first;
-            auto* target = buffer.getWritePointer(channel, start);
-            weight = from;
-            for (int i = 0; i < count; ++i) {
-                weight = towards(weight, to, fadeStep);
-                target[i] += weight * fade[static_cast<std::size_t>(i)] * source[i];
-            }
-        }
-        weights[track] = weight;
-    }
+    track.next = loops ? lap.advance(track.next, used) : track.next + used;
 }
 
 } // namespace lars

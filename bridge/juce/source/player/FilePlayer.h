@@ -9,7 +9,8 @@
 
 #include <juce_audio_formats/juce_audio_formats.h>
 
-#include "parameters/Parameters.h"
+#include "parameters/Faders.h"
+#include "player/PeakMeter.h"
 
 namespace lars {
 
@@ -39,6 +40,11 @@ public:
     bool isPlaying() const { return playing.load(); }
     void setLooping(bool loops);
     bool isLooping() const { return looping.load(); }
+    // The part that loops, in seconds; an empty one is the whole file. Playing from behind it goes
+    // on to the file's end first.
+    void setLoopRegion(juce::Range<double> region);
+    juce::Range<double> loopRegion() const;
+    static constexpr double shortestLoop = 0.02; // seconds
     // In seconds from the beginning.
     void setPosition(double seconds);
     double position() const { return heardSeconds.load(); }
@@ -47,10 +53,21 @@ public:
     // Whether the stems are heard, or the file that they came from.
     void hearStems(bool stems) { stemsHeard.store(stems); }
     bool hearsStems() const { return stemsHeard.load(); }
+    // Factors for the file and for its stems, by which they are equally loud; both 1 to leave them.
+    void setTrims(float ofFile, float ofStems) {
+        fileTrim.store(ofFile);
+        stemsTrim.store(ofStems);
+    }
+    // What the faders make of each of so many stems now, and last of the file: left and right. The
+    // file is heard by the fader of what no stem has, less the stems by the same.
+    std::vector<std::array<float, 2>> mixGains(int count) const;
+    // Of a stem of the loaded file, behind its fader.
+    PeakMeter& meter(int stem) { return meters[static_cast<std::size_t>(stem)]; }
 
     // The fader of a stem of the loaded file that none of the plugin's buses is for.
     struct OwnFader {
         std::atomic<float> gain{0.0f}, mute{0.0f}, solo{0.0f}; // dB; 0 or 1
+        std::atomic<float> pan{0.0f};                          // -100 to 100
     };
     OwnFader& ownFader(int stem) { return ownFaders[static_cast<std::size_t>(stem)]; }
 
@@ -74,15 +91,21 @@ private:
         int frames = 0, tracks = 0;
         bool last = false;    // the file's end
         double seconds = 0.0; // where its first frame comes from
+        double wrapAt = 0.0, wrapTo = 0.0; // seconds; the first is 0 where it does not loop
         std::array<std::array<std::array<float, blockFrames>, 2>, mostStems + 1> samples;
     };
-    struct Fader {
-        const std::atomic<float>* gain;
-        const std::atomic<float>* mute;
-        const std::atomic<float>* solo;
+    // The way round the loop, in a track's frames.
+    struct Lap {
+        juce::int64 start = 0, end = 0, whole = 0;
+        juce::int64 left(juce::int64 from) const { return (from < end ? end : whole) - from; }
+        juce::int64 advance(juce::int64 from, juce::int64 count) const {
+            const auto rest = left(from);
+            return count < rest ? from + count : start + (count - rest) % (end - start);
+        }
     };
 
-    using Weights = std::array<float, mostStems + 1>;
+    // Of the file and its stems: left and right.
+    using Weights = std::array<std::array<float, 2>, mostStems + 1>;
 
     std::unique_ptr<juce::AudioFormatReader> open(const juce::File& file, juce::String& problem);
     void jump(double to);
@@ -91,30 +114,38 @@ private:
     void place(Track& track);
     void fill(Block& block);
     void read(Track& track, double ratio, int frames, std::array<float*, 2> to, bool loops);
+    Lap lapOf(const Track& track) const;
+    void readAgain(std::initializer_list<double> ends);
     const Block* front() const noexcept;
-    void weigh(int count, Weights& goal) const noexcept;
+    // Whether the stems are heard.
+    bool weigh(int count, Weights& goal) const noexcept;
+    void weighStems(int count, Weights& goal) const noexcept;
     void mix(const Block& block, juce::AudioBuffer<float>& buffer, int channels, int start,
              int count, float goal) noexcept;
 
     juce::AudioFormatManager formats;
-    std::array<Fader, busCount> faders{};
+    const Faders faders;
     std::array<OwnFader, mostStems> ownFaders;
     std::array<std::atomic<int>, mostStems> bus; // of each stem; -1: its own fader
 
     std::atomic<bool> playing{false}, looping{false}, stemsHeard{false};
     std::atomic<std::uint32_t> epoch{1}; // one more with every jump
+    std::atomic<float> fileTrim{1.0f}, stemsTrim{1.0f};
+    std::array<PeakMeter, mostStems> meters;
     std::atomic<double> heardSeconds{0.0}, lengthSeconds{0.0}, fileRate{0.0};
 
-    std::mutex mutex; // of what the reading thread is to do
+    mutable std::mutex mutex; // of what the reading thread is to do
     double orderedSeconds = 0.0, orderedRate = 0.0;
     std::uint32_t orderedEpoch = 1;
     bool newStems = false;
+    juce::Range<double> orderedLoop;
     std::unique_ptr<Track> nextSource;
     std::vector<std::unique_ptr<Track>> nextStems;
 
     // Of the reading thread.
     std::vector<std::unique_ptr<Track>> tracks; // the file, then its stems
     double seconds = 0.0, deviceRate = 0.0;
+    juce::Range<double> loop; // never empty while there is a file
     std::uint32_t readEpoch = 0;
     bool ended = true;
     juce::AudioBuffer<float> readBuffer;

@@ -37,6 +37,9 @@ FileSession::~FileSession() {
         conversion.stop();
     if (isSeparating())
         job.stop();
+    if (!cancelled.isEmpty())
+        job.stop();
+    discardCancelled();
     jobFolder.deleteRecursively();
     readFolder.deleteRecursively();
     for (auto& file : list)
@@ -78,6 +81,7 @@ void FileSession::select(std::size_t place) {
         return;
     current = static_cast<int>(place);
     const auto result = show();
+    measure();
     tell(result.getErrorMessage(), result.failed());
 }
 
@@ -111,8 +115,7 @@ void FileSession::remove() {
     // What the engine has begun for it ends, and goes.
     if (separating == place) {
         job.cancel();
-        jobFolder.deleteRecursively();
-        jobFolder = juce::File();
+        cancelled.add(std::exchange(jobFolder, juce::File()));
     }
     auto& file = list[static_cast<std::size_t>(place)];
     queue.erase(std::remove(queue.begin(), queue.end(), file.source), queue.end());
@@ -122,6 +125,7 @@ void FileSession::remove() {
         readFolder = juce::File();
     }
     player.unload();
+    loudness.start({}, {});
     discard(file);
     list.erase(list.begin() + place);
     const auto shift = [place](int& one) {
@@ -222,7 +226,11 @@ void FileSession::start(std::size_t place) {
     request.model = askedModel.toStdString();
     request.preset = askedPreset.toStdString();
     request.bits = bits;
-    // The stems that are there stay until the new ones come.
+    // The stems that are there stay until the new ones come. What was cancelled ends here.
+    if (!cancelled.isEmpty())
+        job.stop();
+    discardCancelled();
+    remaining.start(Remaining::clock());
     jobFolder = folder;
     separating = static_cast<int>(place);
     tell({}, false);
@@ -230,20 +238,31 @@ void FileSession::start(std::size_t place) {
     startTimer(pollMilliseconds);
 }
 
-// Answers at once; the engine takes away what it has begun to write.
+// Answers at once; the engine takes away what it has begun to write, and then its folder goes.
 void FileSession::cancel() {
     queue.clear();
     if (!isSeparating())
         return;
     job.cancel();
-    tell("Cancelling", false);
+    cancelled.add(std::exchange(jobFolder, juce::File()));
+    separating = -1;
+    tell("Cancelled", false);
+}
+
+void FileSession::discardCancelled() {
+    for (const auto& folder : cancelled)
+        folder.deleteRecursively();
+    cancelled.clear();
 }
 
 void FileSession::timerCallback() {
     if (isSeparating()) {
         const auto status = job.status();
+        remaining.at(status.progress, Remaining::clock());
         if (status.state != FileJobStatus::State::running)
             finish(status);
+    } else if (!cancelled.isEmpty() && job.status().state != FileJobStatus::State::running) {
+        discardCancelled();
     }
     if (isReading()) {
         const auto status = conversion.status();
@@ -253,7 +272,7 @@ void FileSession::timerCallback() {
     if (!saver.isSaving())
         if (const auto result = saver.takeResult())
             tell(result->first, result->second);
-    if (!isSeparating() && !isReading() && !saver.isSaving())
+    if (!isSeparating() && !isReading() && !saver.isSaving() && cancelled.isEmpty())
         stopTimer();
 }
 
@@ -285,11 +304,15 @@ void FileSession::finish(const FileJobStatus& status) {
             return;
         }
     }
+    if (static_cast<int>(place) == current)
+        loudness.start({}, {}); // of the stems that go
     if (file.folder != juce::File())
         file.folder.deleteRecursively();
     file.folder = std::exchange(jobFolder, juce::File());
     file.stems = std::move(stems);
     file.madeBy = askedModel;
+    if (static_cast<int>(place) == current)
+        measure();
     tell(juce::String(static_cast<int>(file.stems.size())) + " stems", false);
     startNext();
 }

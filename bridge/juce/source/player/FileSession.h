@@ -5,6 +5,8 @@
 
 #include "engine/FileJob.h"
 #include "player/FilePlayer.h"
+#include "player/Loudness.h"
+#include "player/Remaining.h"
 #include "player/StemSaver.h"
 
 namespace lars {
@@ -53,6 +55,16 @@ public:
     int separatingPlace() const { return separating; }
     int waiting() const { return static_cast<int>(queue.size()); }
     double progress() const { return isSeparating() ? job.status().progress : 0.0; }
+    // How far a separation is, in words, with the time that is left as soon as that is known.
+    juce::String progressText() const;
+
+    // The original and the stems as the faders have them are heard equally loud: whichever is
+    // louder is turned down, at most by 24 dB. Measured in the background when there are stems.
+    void setEqualLoudness(bool on);
+    bool isEqualLoudness() const { return equal; }
+    bool canEqualLoudness() const { return loudness.table() != nullptr; }
+    // By the faders as they are now; often.
+    void updateLoudness();
 
     // Writes stems, by their places in `stems()`, into a folder, as <file>_<stem>.<ending>, in the
     // background. Each file appears complete or not at all; one that is there stays, and the new
@@ -84,12 +96,18 @@ private:
     juce::Result show();
     static void discard(SessionFile& file);
     juce::String nameOf(const StemFile& stem) const;
+    void measure();
+    void discardCancelled();
     FilePlayer& player;
     FileJob &job, &conversion;
     std::vector<SessionFile> list;
     int current = -1, separating = -1, reading = -1; // places; -1: none
     std::vector<juce::File> queue;                   // sources that wait to be separated
     juce::File jobFolder, readFolder;
+    juce::Array<juce::File> cancelled; // folders that the engine may still write into
+    Remaining remaining;
+    LoudnessMeter loudness;
+    bool equal = false;
     juce::String askedModel, askedPreset, text;
     bool bad = false;
     int changes = 0;

@@ -4,14 +4,6 @@
 namespace lars {
 namespace {
 
-// Exactly 1 at 0 dB, where a parameter's own arithmetic may be a little off; 0 for what is no
-// number, which hosts can set as well.
-float toFactor(float decibels) {
-    if (!(decibels > leastGainDb))
-        return 0.0f;
-    return std::abs(decibels) < 0.01f ? 1.0f : std::pow(10.0f, decibels / 20.0f);
-}
-
 void add(float* target, const float* source, float from, float to, int count) {
     if (!(from < to) && !(to < from)) {
         juce::FloatVectorOperations::addWithMultiply(target, source, to, count);
@@ -25,27 +17,24 @@ void add(float* target, const float* source, float from, float to, int count) {
 } // namespace
 
 Mixer::Mixer(const juce::AudioProcessorValueTreeState& state)
-    : mix(state.getRawParameterValue(ids::mix)) {
-    for (std::size_t i = 0; i < faders.size(); ++i)
-        faders[i] = {state.getRawParameterValue(ids::gain(busStems[i])),
-                     state.getRawParameterValue(ids::mute(busStems[i])),
-                     state.getRawParameterValue(ids::solo(busStems[i]))};
-}
+    : faders(fadersOf(state)), mix(state.getRawParameterValue(ids::mix)) {}
 
 void Mixer::process(const float* const* stems, const std::vector<int>& bus, int channels,
-                    const float* const* mixture, float* const* main, int mainChannels, int count) {
+                    const float* const* residual, const float* const* mixture,
+                    float* const* main, int mainChannels, int count) {
     const float percent = mix->load();
     const float wetShare = percent > 99.99f ? 1.0f : percent > 0.0f ? percent / 100.0f : 0.0f;
     bool anySolo = false;
     for (const auto& fader : faders)
-        anySolo = anySolo || fader.solo->load() > 0.5f;
-    std::array<float, busCount + 1> goal{};
+        anySolo = anySolo || fader.isSolo();
+    std::array<Sides, busCount + 2> goal{};
     for (std::size_t i = 0; i < faders.size(); ++i) {
-        const auto& fader = faders[i];
-        const bool heard = fader.mute->load() < 0.5f && (!anySolo || fader.solo->load() > 0.5f);
-        goal[i] = heard ? wetShare * toFactor(fader.gain->load()) : 0.0f;
+        const float middle = faders[i].factor(anySolo);
+        // A mono output has no sides.
+        const auto sides = mainChannels > 1 ? faders[i].sides(anySolo) : Sides{middle, middle};
+        goal[i] = {wetShare * sides[0], wetShare * sides[1]};
     }
-    goal[busCount] = anySolo ? 0.0f : wetShare;
+    goal[noFader].fill(anySolo ? 0.0f : wetShare);
     const float dryGoal = 1.0f - wetShare;
     if (snapping) {
         wet = goal;
@@ -56,11 +45,15 @@ void Mixer::process(const float* const* stems, const std::vector<int>& bus, int 
         auto* target = main[channel];
         const int from = juce::jmin(channel, channels - 1); // mono goes to both sides
         juce::FloatVectorOperations::clear(target, count);
+        const auto side = static_cast<std::size_t>(juce::jmin(channel, 1));
         for (std::size_t stem = 0; stem < bus.size(); ++stem) {
-            const auto which = static_cast<std::size_t>(bus[stem] < 0 ? busCount : bus[stem]);
-            add(target, stems[static_cast<int>(stem) * channels + from], wet[which], goal[which],
-                count);
+            const auto which = bus[stem] < 0 ? noFader : static_cast<std::size_t>(bus[stem]);
+            const auto* source = stems[static_cast<int>(stem) * channels + from];
+            add(target, source, wet[which][side], goal[which][side], count);
+            if (which < meters.size())
+                meters[which].tell(channel, source, count, goal[which][side]);
         }
+        add(target, residual[from], wet[residualFader][side], goal[residualFader][side], count);
         add(target, mixture[from], dry, dryGoal, count);
     }
     wet = goal;

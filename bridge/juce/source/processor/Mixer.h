@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The main output: the stems by their gains, mutes and solos, and some of the mixture.
+// The main output: the stems and what none of them has by their gains, pans, mutes and solos, and
+// some of the mixture.
 #pragma once
 
-#include <array>
-#include <atomic>
-
-#include "parameters/Parameters.h"
+#include "parameters/Faders.h"
+#include "player/PeakMeter.h"
 
 namespace lars {
 
@@ -17,19 +16,23 @@ public:
     void snap() { snapping = true; }
 
     // Adds up `count` samples. `stems` are the plan's, channel by channel; `bus` says whose gain
-    // each has, -1 for none. `main` is overwritten. Between blocks gains move in a line.
+    // each has, -1 for none; `residual` is what no stem has. `main` is overwritten. Between blocks
+    // gains move in a line.
     void process(const float* const* stems, const std::vector<int>& bus, int channels,
-                 const float* const* mixture, float* const* main, int mainChannels, int count);
+                 const float* const* residual, const float* const* mixture, float* const* main,
+                 int mainChannels, int count);
+
+    // Of a bus, behind its fader.
+    PeakMeter& meter(int bus) { return meters[static_cast<std::size_t>(bus)]; }
 
 private:
-    struct Fader {
-        const std::atomic<float>* gain;
-        const std::atomic<float>* mute;
-        const std::atomic<float>* solo;
-    };
-    std::array<Fader, busCount> faders{};
+    static constexpr std::size_t noFader = busCount + 1;
+    using Sides = std::array<float, 2>;
+
+    const Faders faders;
     const std::atomic<float>* mix;
-    std::array<float, busCount + 1> wet{}; // the last is for stems without a bus
+    std::array<PeakMeter, busCount> meters;
+    std::array<Sides, busCount + 2> wet{}; // the last is for stems without a bus
     float dry = 0.0f;
     bool snapping = true;
 };

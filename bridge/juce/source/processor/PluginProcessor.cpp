@@ -20,18 +20,23 @@ juce::AudioProcessor::BusesProperties PluginProcessor::buses() {
     result.addBus(false, "Main", juce::AudioChannelSet::stereo(), true);
     for (const auto* stem : busStems)
         result.addBus(false, stemTitle(stem), juce::AudioChannelSet::stereo(), false);
+    result.addBus(false, stemTitle(residualName), juce::AudioChannelSet::stereo(), false);
     return result;
 }
 
 PluginProcessor::PluginProcessor()
     : AudioProcessor(buses()), state(*this, nullptr, "lars", makeParameters(modelNames)),
       bypass(state.getParameter(ids::bypass)), bypassValue(state.getRawParameterValue(ids::bypass)),
-      fallbackValue(state.getRawParameterValue(ids::fallback)), choices(state), mixer(state), midiOut(state),
+      fallbackValue(state.getRawParameterValue(ids::fallback)),
+      captureValue(state.getRawParameterValue(ids::capture)), choices(state),
+      past(*this, {ids::capture}), mixer(state), midiOut(state),
       link("lars plugin " LARS_VERSION), player(link.exchange()), files(state),
-      session(files, job, conversion) {
+      session(files, job, conversion),
+      fileMidi(session, transcription, [this] { return hostTempo.load(); }) {
     settings->refresh();
-    for (auto* one : {&job, &conversion, &fetch})
+    for (auto* one : {&job, &conversion, &fetch, &transcription})
         one->whyNoEngine = [this](int tries) { return whyNoEngine(tries); };
+    once.whyNoEngine = job.whyNoEngine;
     applyUserSettings();
     configure();
     // Hosts ask for the latency before they prepare.
@@ -44,7 +49,8 @@ PluginProcessor::PluginProcessor()
 
 PluginProcessor::~PluginProcessor() {
     stopTimer();
-    for (auto* one : {&job, &conversion, &fetch})
+    once.stop();
+    for (auto* one : {&job, &conversion, &fetch, &transcription})
         one->stop(); // their threads look at what goes before they do
 }
 
@@ -73,6 +79,7 @@ StreamSettings PluginProcessor::streamSettings() const {
     StreamSettings result;
     const auto chosen = choices.now();
     result.offline = chosen.mode == 1;
+    result.idle = chosen.mode == 2;
     result.model = modelName(result.offline ? Task::files : Task::live).toStdString();
     constexpr const char* presets[] = {"", "fast", "balanced", "best"};
     result.preset = result.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
@@ -106,6 +113,7 @@ void PluginProcessor::timerCallback() {
         configure();
     showLatency();
     showModels();
+    followCapture();
     if (++ticks % ticksPerRefresh == 0)
         settings->refresh();
     applyUserSettings();
@@ -141,17 +149,23 @@ void PluginProcessor::prepareToPlay(double rate, int block) {
     restartAsked.store(false);
     mixer.snap();
     midiOut.prepare(rate);
+    once.prepare(rate, currentChannels.load());
+    if (isNonRealtime() && streamSettings().idle)
+        once.waitUntilDone(renderMilliseconds);
     showLatency();
 
     const auto longest = static_cast<std::size_t>(currentBlock.load());
     constexpr std::size_t mostLines = 2 * protocol::maxNames;
     stemSamples.assign(mostLines * longest, 0.0f);
     mixtureSamples.assign(2 * longest, 0.0f);
+    residualSamples.assign(2 * longest, 0.0f);
     stemLines.resize(mostLines);
     for (std::size_t line = 0; line < mostLines; ++line)
         stemLines[line] = stemSamples.data() + line * longest;
-    for (std::size_t line = 0; line < 2; ++line)
+    for (std::size_t line = 0; line < 2; ++line) {
         mixtureLines[line] = mixtureSamples.data() + line * longest;
+        residualLines[line] = residualSamples.data() + line * longest;
+    }
 }
 
 // Hosts may call this on the audio thread.
@@ -163,6 +177,8 @@ void PluginProcessor::processBlock(juce::AudioBuffer<float>& buffer, juce::MidiB
     process(buffer, midi, bypassValue->load() > 0.5f);
     if (!isNonRealtime() && !renders.load()) // auditioned files are not part of a bounce
         files.add(buffer, juce::jmin(2, getMainBusNumOutputChannels()));
+    for (int side = 0; side < juce::jmin(2, getMainBusNumOutputChannels()); ++side)
+        mainLevel.tell(side, buffer.getReadPointer(side), buffer.getNumSamples(), 1.0f);
 }
 
 void PluginProcessor::processBlockBypassed(juce::AudioBuffer<float>& buffer,
@@ -174,6 +190,9 @@ void PluginProcessor::process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer
                               bool bypassed) {
     const juce::ScopedNoDenormals noDenormals;
     midi.clear(); // what comes in is nobody's here
+    if (const auto* head = getPlayHead())
+        if (const auto place = head->getPosition())
+            hostTempo.store(place->getBpm().orFallback(0.0));
     const bool wait = isNonRealtime() || renders.load();
     if (wait && choicesChanged())
         settle(renderMilliseconds); // a renderer can wait for what was changed since the last block
@@ -183,6 +202,14 @@ void PluginProcessor::process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer
         midiOut.stop(midi);
     }
     const auto* plan = player.plan();
+    if (plan != nullptr && plan->idle) {
+        if (wait) {
+            followCapture();
+            once.waitUntilDone(-1); // a renderer waits for stems that are on their way
+        }
+        once.player().adopt();
+        blockPosition = hostPosition();
+    }
     if (plan == nullptr || stemLines.empty() ||
         plan->aligner.channels() != juce::jlimit(1, 2, getMainBusNumInputChannels())) {
         buffer.clear(); // not prepared for this
@@ -210,8 +237,18 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
         in[channel] = samples;
     }
     const bool dry = fallbackValue->load() < 0.5f && !link.exchange().refused.load();
-    player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
-    player.hits(count, [&](const HitPiece& hit, int sample) {
+    if (plan->idle) {
+        processRendered(in, channels, start, count, dry, wait);
+        // Offline, the stems add up at every rate.
+        for (auto* line : residualLines)
+            juce::FloatVectorOperations::clear(line, count);
+    } else {
+        player.process(in, count, stemLines.data(), mixtureLines.data(), dry, wait);
+        plan->aligner.residual(stemLines.data(), mixtureLines.data(), count, dry,
+                               residualLines.data());
+    }
+    const auto& stemBus = plan->idle ? once.player().bus() : plan->bus;
+    player.hits(plan->idle ? 0 : count, [&](const HitPiece& hit, int sample) {
         if (!bypassed)
             midiOut.hit(hit, start + sample, midi);
     });
@@ -228,26 +265,27 @@ void PluginProcessor::processPart(juce::AudioBuffer<float>& buffer, juce::MidiBu
                 mixtureLines[static_cast<std::size_t>(juce::jmin(channel, channels - 1))], count);
         mixer.snap();
     } else {
-        mixer.process(stemLines.data(), plan->bus, channels, mixtureLines.data(), main,
-                      mainChannels, count);
+        mixer.process(stemLines.data(), stemBus, channels, residualLines.data(),
+                      mixtureLines.data(), main, mainChannels, count);
     }
 
     int line = mainChannels;
     for (int bus = 1; bus < getBusCount(false); ++bus) {
         const int wide = getChannelCountOfBus(false, bus);
-        int stem = -1;
-        for (std::size_t i = 0; i < plan->bus.size() && !bypassed; ++i)
-            if (plan->bus[i] == bus - 1)
-                stem = static_cast<int>(i);
+        const float* const* source = nullptr;
+        for (std::size_t i = 0; i < stemBus.size() && !bypassed; ++i)
+            if (stemBus[i] == bus - 1)
+                source = stemLines.data() + static_cast<int>(i) * channels;
+        if (bus - 1 == busCount && !bypassed)
+            source = residualLines.data();
         for (int channel = 0; channel < wide; ++channel, ++line) {
             if (line >= buffer.getNumChannels())
                 return;
             auto* target = buffer.getWritePointer(line, start);
-            if (stem < 0) {
+            if (source == nullptr) {
                 juce::FloatVectorOperations::clear(target, count);
                 continue;
             }
-            const auto* source = stemLines.data() + stem * channels;
             if (wide == 1 && channels == 2) {
                 juce::FloatVectorOperations::copyWithMultiply(target, source[0], 0.5f, count);
                 juce::FloatVectorOperations::addWithMultiply(target, source[1], 0.5f, count);

@@ -7,11 +7,13 @@
 #include "engine/FileJob.h"
 #include "engine/StemPlayer.h"
 #include "parameters/StreamChoices.h"
-#include "player/FileSession.h"
+#include "player/MidiFiles.h"
+#include "processor/History.h"
 #include "processor/MidiOut.h"
 #include "processor/Mixer.h"
 #include "processor/ModelChoice.h"
 #include "processor/UserSettings.h"
+#include "render/RenderSession.h"
 
 namespace lars {
 
@@ -31,6 +33,14 @@ public:
     FileJob& fileJob() { return job; }
     FilePlayer& filePlayer() { return files; }
     FileSession& fileSession() { return session; }
+    MidiFiles& midiFiles() { return fileMidi; }
+    RenderSession& renderOnce() { return once; }
+    // How a file or a capture is separated now.
+    RenderMeans renderMeans() const;
+    History& history() { return past; }
+    // Behind the faders: of a live stem's bus, and of the main output with everything in it.
+    PeakMeter& busMeter(int bus) { return mixer.meter(bus); }
+    PeakMeter& mainMeter() { return mainLevel; }
     // The user's settings, for all sessions. The failure says why they were not written.
     UserSettings& userSettings() { return *settings; }
     juce::Result setEngineCommand(const juce::String& command, bool startByItself);
@@ -78,25 +88,35 @@ private:
     ModelChoice& choice(Task task) { return wanted[static_cast<std::size_t>(task)]; }
     const ModelChoice& choice(Task task) const { return wanted[static_cast<std::size_t>(task)]; }
     void applyUserSettings();
+    void followCapture();
     std::string whyNoEngine(int tries);
     juce::ValueTree parameterValues() const;
     void process(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi, bool bypassed);
     void processPart(juce::AudioBuffer<float>& buffer, juce::MidiBuffer& midi, int start, int count,
                      bool bypassed, bool wait);
+    std::optional<std::int64_t> hostPosition();
+    void processRendered(const float* const* in, int channels, int start, int count, bool dry,
+                         bool wait);
 
     ModelNames modelNames;
     juce::AudioProcessorValueTreeState state;
     juce::AudioProcessorParameter* bypass;
     std::atomic<float>* const bypassValue;
     std::atomic<float>* const fallbackValue;
+    std::atomic<float>* const captureValue;
     StreamParameters choices; // taken under the mutex: what the stream was configured with
+    History past;
     Mixer mixer;
+    PeakMeter mainLevel;
     MidiOut midiOut;
     EngineLink link;
     StemPlayer player;
-    FileJob job, conversion, fetch;
+    FileJob job, conversion, fetch, transcription;
     FilePlayer files;
     FileSession session;
+    std::atomic<double> hostTempo{0.0}; // BPM; 0: the host says none
+    MidiFiles fileMidi;
+    RenderSession once;
 
     juce::SharedResourcePointer<UserSettings> settings;
 
@@ -111,9 +131,11 @@ private:
     std::atomic<bool> renders{false}, restartAsked{false}, prepared{false};
 
     // Of the audio thread.
-    std::vector<float> stemSamples, mixtureSamples;
+    std::vector<float> stemSamples, mixtureSamples, residualSamples;
     std::vector<float*> stemLines;
-    std::array<float*, 2> mixtureLines{};
+    std::array<float*, 2> mixtureLines{}, residualLines{};
+    std::optional<std::int64_t> blockPosition; // of the host, while it plays
+    int untilSettled = 0;                      // samples, since the transport has started
 };
 
 } // namespace lars

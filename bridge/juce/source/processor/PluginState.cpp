@@ -136,7 +136,8 @@ juce::Result PluginProcessor::setEngineCommand(const juce::String& line, bool st
 // The engine starts by itself where it is needed: not for a host that only looks at its plugins.
 void PluginProcessor::applyUserSettings() {
     const auto values = settings->get();
-    link.setCommand(values.command.toStdString(), values.automatic && prepared.load());
+    link.setCommand(values.command.toStdString(),
+                    values.automatic && prepared.load() && !streamSettings().idle);
 }
 
 // On a file job's thread: an engine is started for it, too, if the user lets it.
@@ -157,7 +158,8 @@ std::string PluginProcessor::whyNoEngine(int tries) {
 juce::ValueTree PluginProcessor::parameterValues() const {
     juce::ValueTree result(state.state.getType());
     for (const auto* parameter : getParameters())
-        if (const auto* ranged = dynamic_cast<const juce::RangedAudioParameter*>(parameter))
+        if (const auto* ranged = dynamic_cast<const juce::RangedAudioParameter*>(parameter);
+            ranged != nullptr && ranged->paramID != ids::capture) // in no session
             result.appendChild(
                 juce::ValueTree("PARAM", {{"id", ranged->paramID},
                                           {"value", ranged->convertFrom0to1(ranged->getValue())}}),
@@ -176,6 +178,9 @@ void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
         saved.filesModel = choice(Task::files);
     }
     saved.zoom = zoom.load();
+    const auto rendered = once.status();
+    saved.render = rendered.render;
+    saved.take = rendered.take;
     for (const auto& [key, latency] : link.latencies())
         saved.latencies[key] = latency;
     saveState(saved, data);
@@ -185,16 +190,26 @@ void PluginProcessor::setStateInformation(const void* data, int size) {
     auto saved = loadState(data, size, state.state.getType());
     if (!saved)
         return; // damaged: better what there is than half of something
+    past.forget();
     link.addLatencies(saved->latencies);
     zoom.store(saved->zoom);
     {
         const Following following(*this, {Task::live, Task::files}); // the name counts, not its place in a list
-        if (saved->parameters.isValid())
+        if (saved->parameters.isValid()) {
+            // Nobody captures because a session says so; without a value it gets its default.
+            auto kept = saved->parameters.getChildWithProperty("id", ids::capture);
+            if (!kept.isValid()) {
+                kept = juce::ValueTree("PARAM", {{"id", ids::capture}});
+                saved->parameters.appendChild(kept, nullptr);
+            }
+            kept.removeProperty("value", nullptr);
             state.replaceState(saved->parameters);
+        }
         const std::lock_guard<std::mutex> lock(mutex);
         choice(Task::live) = saved->model;
         choice(Task::files) = saved->filesModel;
     }
+    once.restore(saved->render, saved->take);
     configure();
     for (const auto task : tasks)
         showModel(task);

@@ -2,6 +2,7 @@
 #include "processor/State.h"
 
 #include "parameters/Parameters.h"
+#include "render/Store.h"
 
 namespace lars {
 namespace {
@@ -12,9 +13,46 @@ constexpr int mostLatency = 1 << 26;
 constexpr int mostElements = 1024; // what we write has about a hundred
 constexpr int mostName = 128;
 
+// A choice under its name and, if it has none yet, its place.
+void write(juce::XmlElement& root, const juce::String& key, const ModelChoice& choice) {
+    root.setAttribute(key, choice.name);
+    if (choice.place >= 0)
+        root.setAttribute(key + "Place", choice.place);
+}
+
+ModelChoice read(const juce::XmlElement& root, const juce::String& key) {
+    ModelChoice choice;
+    choice.name = root.getStringAttribute(key).substring(0, mostName);
+    choice.place = juce::jlimit(-1, mostModels - 1, root.getIntAttribute(key + "Place", -1));
+    return choice;
+}
+
+// A render's number, which names no path: anything else is none.
+juce::String readRender(const juce::XmlElement& root, const char* key) {
+    const auto id = root.getStringAttribute(key);
+    return store::isId(id) ? id : juce::String();
+}
+
+// Earlier versions had one model for everything: it was chosen for the mode that the state has.
+void splitModel(SavedState& state) {
+    const auto mode = state.parameters.getChildWithProperty("id", ids::mode);
+    if (mode.isValid() && static_cast<float>(mode.getProperty("value", 0.0)) > 0.5f)
+        state.filesModel = std::exchange(state.model, {});
+}
+
+// Earlier versions left out of the main output what no stem has: their sessions stay as they were.
+void muteResidual(SavedState& state) {
+    const auto id = ids::mute(residualName);
+    if (state.parameters.isValid() && !state.parameters.getChildWithProperty("id", id).isValid())
+        state.parameters.appendChild(juce::ValueTree("PARAM", {{"id", id}, {"value", 1.0}}),
+                                     nullptr);
+}
+
+} // namespace
+
 // JUCE's parser expands entities without a limit and descends as deep as the text does; what we
 // write has no declarations, and few elements.
-bool isHarmless(const char* text, int size) {
+bool isHarmlessXml(const char* text, int size) {
     int elements = 0;
     for (int i = 0; i < size; ++i)
         if (text[i] == '<' && (++elements > 2 * mostElements || (i + 1 < size && text[i + 1] == '!')))
@@ -39,35 +77,16 @@ juce::ValueTree readParameters(const juce::ValueTree& read) {
     return result;
 }
 
-// A choice under its name and, if it has none yet, its place.
-void write(juce::XmlElement& root, const juce::String& key, const ModelChoice& choice) {
-    root.setAttribute(key, choice.name);
-    if (choice.place >= 0)
-        root.setAttribute(key + "Place", choice.place);
-}
-
-ModelChoice read(const juce::XmlElement& root, const juce::String& key) {
-    ModelChoice choice;
-    choice.name = root.getStringAttribute(key).substring(0, mostName);
-    choice.place = juce::jlimit(-1, mostModels - 1, root.getIntAttribute(key + "Place", -1));
-    return choice;
-}
-
-// Earlier versions had one model for everything: it was chosen for the mode that the state has.
-void splitModel(SavedState& state) {
-    const auto mode = state.parameters.getChildWithProperty("id", ids::mode);
-    if (mode.isValid() && static_cast<float>(mode.getProperty("value", 0.0)) > 0.5f)
-        state.filesModel = std::exchange(state.model, {});
-}
-
-} // namespace
-
 void saveState(const SavedState& state, juce::MemoryBlock& data) {
     juce::XmlElement root("LARS");
     root.setAttribute("version", SavedState::newest);
     write(root, "model", state.model);
     write(root, "filesModel", state.filesModel);
     root.setAttribute("zoom", state.zoom);
+    if (state.render.isNotEmpty())
+        root.setAttribute("render", state.render);
+    if (state.take.isNotEmpty())
+        root.setAttribute("take", state.take);
     for (const auto& [key, latency] : state.latencies) {
         auto* entry = root.createNewChildElement("latency");
         entry->setAttribute("stream", juce::String::fromUTF8(key.c_str()));
@@ -84,7 +103,7 @@ std::optional<SavedState> loadState(const void* data, int size,
     if (data == nullptr || size <= 0 || size > mostBytes)
         return std::nullopt;
     const auto* text = static_cast<const char*>(data);
-    if (!juce::CharPointer_UTF8::isValidString(text, size) || !isHarmless(text, size))
+    if (!juce::CharPointer_UTF8::isValidString(text, size) || !isHarmlessXml(text, size))
         return std::nullopt;
     const auto root = juce::parseXML(juce::String::fromUTF8(text, size));
     // A newer version's state is read for what this one knows of it.
@@ -94,6 +113,8 @@ std::optional<SavedState> loadState(const void* data, int size,
     result.model = read(*root, "model");
     result.filesModel = read(*root, "filesModel");
     result.zoom = root->getIntAttribute("zoom", result.zoom);
+    result.render = readRender(*root, "render");
+    result.take = readRender(*root, "take");
     for (const auto* entry : root->getChildWithTagNameIterator("latency")) {
         const int samples = entry->getIntAttribute("samples", -1);
         if (samples >= 0 && samples <= mostLatency &&
@@ -108,6 +129,7 @@ std::optional<SavedState> loadState(const void* data, int size,
         }
     if (!root->hasAttribute("filesModel"))
         splitModel(result);
+    muteResidual(result);
     return result;
 }
 

@@ -18,9 +18,15 @@ struct SavedState {
 
     juce::ValueTree parameters; // invalid where there were none
     ModelChoice model, filesModel; // of the live stream; of files and of offline mode
+    juce::String render, take;            // numbers of renders; empty: none
     int zoom = 100;                       // of the window, per cent
     std::map<std::string, int> latencies; // of streams by their settings, in samples
 };
+
+// Whether it is safe to have JUCE parse this: it has no declarations and not too many elements.
+bool isHarmlessXml(const char* text, int size);
+// The parameters of a tree and nothing else, each once.
+juce::ValueTree readParameters(const juce::ValueTree& read);
 
 void saveState(const SavedState& state, juce::MemoryBlock& data);
 

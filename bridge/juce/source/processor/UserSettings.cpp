@@ -8,6 +8,7 @@ namespace {
 
 constexpr auto commandKey = "engineCommand";
 constexpr auto automaticKey = "startEngine";
+constexpr auto advancedKey = "showAdvanced";
 
 juce::PropertiesFile::Options options() {
     juce::PropertiesFile::Options result;
@@ -54,6 +55,7 @@ void UserSettings::read() {
     if (command.isNotEmpty())
         values.command = command;
     values.automatic = kept.getBoolValue(automaticKey, true);
+    values.advanced = kept.getBoolValue(advancedKey, false);
 }
 
 void UserSettings::refresh() {
@@ -71,6 +73,7 @@ juce::Result UserSettings::set(const Values& wanted) {
     juce::PropertiesFile kept(where, options());
     kept.setValue(commandKey, values.command);
     kept.setValue(automaticKey, values.automatic);
+    kept.setValue(advancedKey, values.advanced);
     const bool written = where.getParentDirectory().createDirectory().wasOk() && kept.save();
     readAt = where.getLastModificationTime();
     if (!written)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What is the user's and no session's: which command starts an engine, and whether the plugin runs
-// it by itself. Sessions and presets come from anywhere; they neither hold nor change this.
+// What is the user's and no session's: which command starts an engine, whether the plugin runs it
+// by itself, and how the window is folded.
+// Sessions and presets come from anywhere; they neither hold nor change this.
 #pragma once
 
 #include <mutex>
@@ -16,9 +17,11 @@ public:
     struct Values {
         juce::String command{defaultCommand};
         bool automatic = true;
+        bool advanced = false; // the window shows the engine's figures
 
         bool operator==(const Values& other) const {
-            return command == other.command && automatic == other.automatic;
+            return command == other.command && automatic == other.automatic &&
+                   advanced == other.advanced;
         }
         bool operator!=(const Values& other) const { return !(*this == other); }
     };

@@ -3,35 +3,11 @@
 // decoder and everything that looks at a message go through that.
 #pragma once
 
-#include <string>
 #include <variant>
-#include <vector>
 
-#include "protocol/Limits.h"
+#include "protocol/Version2.h"
 
 namespace lars::protocol {
-
-using Names = std::vector<std::string>;
-using Bytes = std::vector<std::uint8_t>;
-
-// What lies in the header.
-struct Head {
-    static constexpr std::uint8_t since = oldest; // the version that has the message first
-    std::uint64_t position = 0; // of the first sample, for audio and stems
-    std::uint32_t epoch = 0;
-    std::uint32_t request = 0; // an answer repeats that of its question
-    std::uint16_t flags = 0;
-};
-
-// A message type without payload.
-template <std::uint8_t number, bool engine>
-struct Empty : Head {
-    static constexpr std::uint8_t type = number;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = engine;
-    template <typename Self, typename Visitor>
-    static void fields(Self&, Visitor&) {}
-};
 
 struct Hello : Head {
     static constexpr std::uint8_t type = 1;
@@ -265,117 +241,6 @@ struct JobDone : Head {
     }
 };
 
-// Version 2.
-
-struct Hear : Head {
-    static constexpr std::uint8_t type = 30;
-    static constexpr std::uint8_t since = 2;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = false;
-    std::uint16_t on = 0, reserved = 0;
-    template <typename Self, typename Visitor>
-    static void fields(Self& self, Visitor& see) {
-        see.number("on", self.on, 1);
-        see.number("reserved", self.reserved, 0);
-    }
-};
-
-struct Hearing : Head {
-    static constexpr std::uint8_t type = 31;
-    static constexpr std::uint8_t since = 2;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = true;
-    std::uint32_t latency = 0;
-    template <typename Self, typename Visitor>
-    static void fields(Self& self, Visitor& see) {
-        see.number("latency", self.latency);
-    }
-};
-
-struct Hit : Head {
-    static constexpr std::uint8_t type = 32;
-    static constexpr std::uint8_t since = 2;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = true;
-    std::uint16_t velocity = 100, reserved = 0;
-    double confidence = 0.0;
-    std::string stem, articulation;
-    template <typename Self, typename Visitor>
-    static void fields(Self& self, Visitor& see) {
-        see.number("velocity", self.velocity, 127);
-        see.number("reserved", self.reserved, 0);
-        see.number("confidence", self.confidence);
-        see.text("stem", self.stem, maxName);
-        see.text("articulation", self.articulation, maxName);
-    }
-};
-
-struct Heard : Head {
-    static constexpr std::uint8_t type = 33;
-    static constexpr std::uint8_t since = 2;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = true;
-    template <typename Self, typename Visitor>
-    static void fields(Self&, Visitor&) {}
-};
-
-struct Fetch : Head {
-    static constexpr std::uint8_t type = 52;
-    static constexpr std::uint8_t since = 2;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = false;
-    std::string model;
-    template <typename Self, typename Visitor>
-    static void fields(Self& self, Visitor& see) {
-        see.text("model", self.model, maxName);
-    }
-};
-
-struct Fetched : Head {
-    static constexpr std::uint8_t type = 53;
-    static constexpr std::uint8_t since = 2;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = true;
-    std::string file;
-    template <typename Self, typename Visitor>
-    static void fields(Self& self, Visitor& see) {
-        see.text("file", self.file, maxPath);
-    }
-};
-
-struct Convert : Head {
-    static constexpr std::uint8_t type = 54;
-    static constexpr std::uint8_t since = 2;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = false;
-    double sampleRate = 0.0;
-    std::string bits, source, target;
-    template <typename Self, typename Visitor>
-    static void fields(Self& self, Visitor& see) {
-        see.number("sample_rate", self.sampleRate);
-        see.text("bits", self.bits, maxName);
-        see.text("source", self.source, maxPath);
-        see.text("target", self.target, maxPath);
-    }
-};
-
-struct Converted : Head {
-    static constexpr std::uint8_t type = 55;
-    static constexpr std::uint8_t since = 2;
-    static constexpr std::uint16_t knownFlags = 0;
-    static constexpr bool fromEngine = true;
-    std::uint32_t sampleRate = 0;
-    std::uint16_t channels = 2, reserved = 0;
-    std::uint64_t frames = 0;
-    template <typename Self, typename Visitor>
-    static void fields(Self& self, Visitor& see) {
-        see.number("sample_rate", self.sampleRate);
-        see.number("channels", self.channels, maxChannels);
-        see.number("reserved", self.reserved, 0);
-        see.number("frames", self.frames);
-    }
-};
-
 using Status = Empty<64, false>;
 
 struct StatusReport : Head {
@@ -392,7 +257,7 @@ struct StatusReport : Head {
 using Message =
     std::variant<Hello, Welcome, Error, Ping, Pong, Open, Opened, Close, Closed, Reset, ResetDone,
                  Audio, Stems, Flush, Flushed, Parameter, ParameterSet, Stats, Statistics, Job,
-                 JobProgress, JobCancel, JobDone, Fetch, Fetched, Convert, Converted, Hear, Hearing, Hit, Heard,
-                 Status, StatusReport>;
+                 JobProgress, JobCancel, JobDone, Fetch, Fetched, Convert, Converted, Transcribe,
+                 Transcribed, Hear, Hearing, Hit, Heard, Status, StatusReport>;
 
 } // namespace lars::protocol

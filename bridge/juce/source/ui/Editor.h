@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The window: models, file, stems, live; top to bottom, in the order of working with it.
+// The window: presets and models, file, stems, live, in the order of working with it.
 #pragma once
 
 #include "processor/PluginProcessor.h"
@@ -7,6 +7,8 @@
 #include "ui/LiveSection.h"
 #include "ui/Look.h"
 #include "ui/ModelMenu.h"
+#include "ui/PresetMenu.h"
+#include "ui/RenderSection.h"
 #include "ui/StemsSection.h"
 
 namespace lars {
@@ -36,6 +38,20 @@ private:
 
     void timerCallback() override;
     void layOut();
+    void takeKeyboard();
+    juce::Rectangle<int> room() const;
+    bool pressTime(const juce::KeyPress& key);
+    bool pressWithCtrl(const juce::KeyPress& key);
+    void showHistory();
+    // What is stacked below the head, from the top. A section that is visible takes its height, and
+    // of what is left over its share; a new one is a row here.
+    struct Section {
+        juce::Component* part;
+        std::function<int()> height;
+        int share;
+    };
+    int leastHeight() const;
+    void applySize();
     void zoomTo(int percent);
     void zoomBy(int steps);
     void separate(bool all);
@@ -43,6 +59,7 @@ private:
     PluginProcessor& plugin;
     juce::SharedResourcePointer<Look> look;
     WaveCache cache;
+    TimeView view;
     juce::Viewport viewport;
     Page page;
     juce::Label name, zoomLabel;
@@ -51,8 +68,14 @@ private:
     FileSection file;
     StemsSection stems;
     LiveSection live;
+    RenderSection render;
+    PresetMenu presetMenu;
+    IconButton undo{"Undo", IconButton::Icon::undo}, redo{"Redo", IconButton::Icon::redo};
+    std::vector<Section> sections;
     juce::TooltipWindow tooltips{this, 600};
     int percent = 100, ticks = 0;
+    juce::Point<int> natural{920, 906}; // the size at 100 % that the user has given the window
+    bool sizing = false;
 };
 
 } // namespace lars

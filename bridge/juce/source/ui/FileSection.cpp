@@ -19,22 +19,25 @@ juce::String clockText(double seconds) {
            "." + juce::String(tenths % 10);
 }
 
-FileSection::FileSection(FileSession& fileSession, FilePlayer& filePlayer, WaveCache& cache)
-    : session(fileSession), player(filePlayer), wave(filePlayer, cache) {
+FileSection::FileSection(FileSession& fileSession, TimeView& timeView, WaveCache& cache)
+    : session(fileSession), view(timeView), player(timeView.player), ruler(timeView),
+      wave(timeView, cache) {
     setTitle("File");
     setFocusContainerType(FocusContainerType::none);
     for (auto* part : std::initializer_list<juce::Component*>{
-             &list, &info, &loadButton, &remove, &separate, &separateAll, &wave, &play, &loop, &clock, &transport,
-             &original, &stems, &bar, &message})
+             &list, &info, &loadButton, &remove, &separate, &separateAll, &ruler,
+             &wave, &play, &loop,
+             &clock, &transport, &closer, &wider, &equal, &original, &stems, &bar, &message})
         addAndMakeVisible(part);
     for (auto* part : std::initializer_list<juce::Component*>{&list, &loadButton, &remove, &separate,
-                                                              &separateAll, &transport, &original,
-                                                              &stems})
+                                                              &separateAll, &transport, &equal,
+                                                              &original, &stems})
         part->setMouseClickGrabsKeyboardFocus(false);
     int order = 1;
     for (auto* part : std::initializer_list<juce::Component*>{&list, &loadButton, &remove, &separate,
                                                               &separateAll, &play, &loop,
-                                                              &transport, &original, &stems})
+                                                              &transport, &closer, &wider, &equal,
+                                                              &original, &stems})
         part->setExplicitFocusOrder(order++);
     list.setTitle("Files");
     list.setTextWhenNothingSelected("No file");
@@ -65,10 +68,21 @@ FileSection::FileSection(FileSession& fileSession, FilePlayer& filePlayer, WaveC
     };
     play.setTooltip("Play or stop (space)");
     play.onClick = [this] { togglePlay(); };
-    loop.setTooltip("Go on from the beginning at the end");
+    loop.setTooltip(
+        "Loop the part that is marked in the ruler, or the whole file (L); I and O mark "
+                    "where the part begins and ends");
     loop.setClickingTogglesState(true);
     loop.setToggleState(player.isLooping(), juce::dontSendNotification);
     loop.onClick = [this] { player.setLooping(loop.getToggleState()); };
+    closer.setTooltip("Show less time (+)");
+    closer.onClick = [this] { view.zoom(2.0, player.position()); };
+    wider.setTooltip("Show more time (-); 0 for the whole file");
+    wider.onClick = [this] { view.zoom(0.5, player.position()); };
+    equal.setClickingTogglesState(true);
+    equal.setTooltip(
+        "Original and stems equally loud, by turning the louder one down: for comparing");
+    equal.setToggleState(session.isEqualLoudness(), juce::dontSendNotification);
+    equal.onClick = [this] { session.setEqualLoudness(equal.getToggleState()); };
     transport.setTitle("Position");
     transport.setSliderStyle(juce::Slider::LinearHorizontal);
     transport.setTextBoxStyle(juce::Slider::NoTextBox, true, 0, 0);
@@ -150,7 +164,7 @@ void FileSection::showChange() {
     message.say(session.message(), session.failed() ? palette::bad : palette::quiet);
     for (auto* part : std::initializer_list<juce::Component*>{&separate, &remove})
         part->setEnabled(loaded);
-    for (auto* part : std::initializer_list<juce::Component*>{&play, &transport})
+    for (auto* part : std::initializer_list<juce::Component*>{&play, &transport, &closer, &wider})
         part->setEnabled(playable);
     if (const bool several = session.files().size() > 1; several != separateAll.isVisible()) {
         separateAll.setVisible(several);
@@ -172,10 +186,17 @@ void FileSection::update() {
     const bool stemsHeard = player.hearsStems();
     original.setToggleState(!stemsHeard && original.isEnabled(), juce::dontSendNotification);
     stems.setToggleState(stemsHeard, juce::dontSendNotification);
+    view.follow();
+    ruler.update();
     wave.setHeard(!stemsHeard);
     wave.update();
+    loop.setToggleState(player.isLooping(), juce::dontSendNotification);
+    session.updateLoudness();
+    equal.setEnabled(session.canEqualLoudness() || session.isEqualLoudness());
     const bool running = session.isSeparating();
     progress = session.progress();
+    if (running)
+        bar.setTextToDisplay(session.progressText());
     bar.setVisible(running);
     message.setVisible(!running);
     separateAll.setEnabled(!running);
@@ -210,7 +231,7 @@ void FileSection::resized() {
     info.setBounds(top.removeFromRight(130));
     info.setJustificationType(juce::Justification::centredRight);
     list.setBounds(top.withSizeKeepingCentre(top.getWidth(), 28));
-    area.removeFromTop(8);
+    area.removeFromTop(4);
     auto bottom = area.removeFromBottom(36);
     bar.setBounds(bottom.withSizeKeepingCentre(bottom.getWidth(), 20));
     message.setBounds(bottom);
@@ -223,9 +244,16 @@ void FileSection::resized() {
     clock.setBounds(row.removeFromLeft(64));
     stems.setBounds(row.removeFromRight(74));
     original.setBounds(row.removeFromRight(80));
+    row.removeFromRight(6);
+    equal.setBounds(row.removeFromRight(114));
+    row.removeFromRight(8);
+    closer.setBounds(row.removeFromRight(28).withSizeKeepingCentre(28, 28));
+    row.removeFromRight(2);
+    wider.setBounds(row.removeFromRight(28).withSizeKeepingCentre(28, 28));
     row.removeFromRight(8);
     transport.setBounds(row);
     area.removeFromBottom(8);
+    ruler.setBounds(area.removeFromTop(Ruler::height));
     wave.setBounds(area);
 }
 

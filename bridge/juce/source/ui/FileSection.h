@@ -5,13 +5,14 @@
 #include "player/FileSession.h"
 #include "ui/IconButton.h"
 #include "ui/MessageText.h"
+#include "ui/Ruler.h"
 #include "ui/WaveView.h"
 
 namespace lars {
 
 class FileSection : public juce::Component {
 public:
-    FileSection(FileSession& session, FilePlayer& player, WaveCache& cache);
+    FileSection(FileSession& session, TimeView& view, WaveCache& cache);
 
     void load(const juce::Array<juce::File>& files);
     void chooseFile();
@@ -27,6 +28,7 @@ private:
     void showChange();
 
     FileSession& session;
+    TimeView& view;
     FilePlayer& player;
     void fill();
 
@@ -38,9 +40,13 @@ private:
         stems{"Stems"};
     IconButton play{"Play or stop", IconButton::Icon::play};
     IconButton loop{"Loop at the end", IconButton::Icon::loop};
+    IconButton closer{"Closer in time", IconButton::Icon::closer};
+    IconButton wider{"Wider in time", IconButton::Icon::wider};
+    juce::TextButton equal{"Equal loudness"};
     juce::Slider transport;
     double progress = 0.0;
     juce::ProgressBar bar{progress};
+    Ruler ruler;
     WaveView wave;
     std::unique_ptr<juce::FileChooser> chooser;
     bool dropping = false;

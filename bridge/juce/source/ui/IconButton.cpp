@@ -16,6 +16,10 @@ void IconButton::paintButton(juce::Graphics& g, bool over, bool down) {
         g.fillRect(area.reduced(1.0f));
         return;
     }
+    if (icon != Icon::play && icon != Icon::loop) {
+        paintSign(g, area);
+        return;
+    }
     juce::Path path;
     if (icon == Icon::play) {
         path.addTriangle(area.getX() + 2.0f, area.getY(), area.getX() + 2.0f, area.getBottom(),
@@ -39,6 +43,30 @@ void IconButton::paintButton(juce::Graphics& g, bool over, bool down) {
         line.applyTransform(turn);
         head.applyTransform(turn);
     }
+}
+
+// An arrow that bends back, its mirror image, and plus and minus.
+void IconButton::paintSign(juce::Graphics& g, juce::Rectangle<float> area) const {
+    if (icon == Icon::closer || icon == Icon::wider) {
+        g.fillRect(area.withSizeKeepingCentre(12.0f, 2.0f));
+        if (icon == Icon::closer)
+            g.fillRect(area.withSizeKeepingCentre(2.0f, 12.0f));
+        return;
+    }
+    juce::Path line, head;
+    const float left = area.getX(), top = area.getY() + 4.0f;
+    line.startNewSubPath(left + 3.0f, top);
+    line.lineTo(area.getRight() - 5.0f, top);
+    line.quadraticTo(area.getRight(), top, area.getRight(), top + 4.0f);
+    line.quadraticTo(area.getRight(), top + 8.0f, area.getRight() - 5.0f, top + 8.0f);
+    line.lineTo(left + 4.0f, top + 8.0f);
+    head.addTriangle(left + 4.0f, top - 4.0f, left + 4.0f, top + 4.0f, left - 1.0f, top);
+    if (icon == Icon::redo)
+        for (auto* path : {&line, &head})
+            path->applyTransform(
+                juce::AffineTransform::scale(-1.0f, 1.0f, area.getCentreX(), 0.0f));
+    g.strokePath(line, juce::PathStrokeType(2.0f));
+    g.fillPath(head);
 }
 
 } // namespace lars

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Play or stop, and the loop, as drawings.
+// Play or stop, the loop, undo and redo, closer and wider, as drawings.
 #pragma once
 
 #include "ui/Look.h"
@@ -8,7 +8,7 @@ namespace lars {
 
 class IconButton : public juce::Button {
 public:
-    enum class Icon { play, loop };
+    enum class Icon { play, loop, undo, redo, closer, wider };
 
     IconButton(const juce::String& name, Icon which) : Button(name), icon(which) {
         setTitle(name);
@@ -18,6 +18,8 @@ public:
     void paintButton(juce::Graphics& g, bool over, bool down) override;
 
 private:
+    void paintSign(juce::Graphics& g, juce::Rectangle<float> area) const;
+
     Icon icon;
 };
 

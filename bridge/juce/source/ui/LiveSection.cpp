@@ -16,19 +16,29 @@ juce::String text(const std::string& line) {
     return juce::String::fromUTF8(line.c_str());
 }
 
+double rateOf(const LinkStatus& now, const PluginProcessor& plugin) {
+    return now.rate > 0.0 ? now.rate : juce::jmax(1.0, plugin.getSampleRate());
+}
+
+juce::String latencyText(const LinkStatus& now, const PluginProcessor& plugin) {
+    return juce::String(1000.0 * now.latency / rateOf(now, plugin), 1) + " ms";
+}
+
 } // namespace
 
 LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(palette::quiet) {
     setTitle("Live");
     for (auto* part : std::initializer_list<juce::Component*>{
              &title, &state, &modeName, &mode, &qualityName, &quality, &awayName, &away, &mixName,
-             &mix, &bypass, &midi, &notes, &message, &start, &retry, &commandName, &command, &automatic}) {
+             &mix, &meter, &bypass, &midi, &notes, &message, &start, &retry, &commandName, &command,
+             &automatic, &advanced}) {
         addAndMakeVisible(part);
         part->setMouseClickGrabsKeyboardFocus(part == &command);
     }
     int order = 1;
     for (auto* part : std::initializer_list<juce::Component*>{&mode, &quality, &away, &mix, &midi, &notes, &bypass,
-                                                              &command, &automatic, &retry, &start})
+                                                              &retry, &start, &advanced, &command,
+                                                              &automatic})
         part->setExplicitFocusOrder(order++);
     title.setText("Live", juce::dontSendNotification);
     title.setFont(Look::font(16.0f, true));
@@ -64,12 +74,17 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
     away.setTitle("Without engine");
     mix.setTitle("Dry/wet");
     mix.setSliderStyle(juce::Slider::LinearHorizontal);
-    mix.setTextBoxStyle(juce::Slider::TextBoxRight, false, 62, 22);
+    mix.setTextBoxStyle(juce::Slider::TextBoxRight, false, 62, 20);
+    meter.setTooltip("Level of the main output, peaks from -60 to +12 dB below full scale");
     mix.setWantsKeyboardFocus(true);
     modeTie = std::make_unique<State::ComboBoxAttachment>(parameters, ids::mode, mode);
     qualityTie = std::make_unique<State::ComboBoxAttachment>(parameters, ids::quality, quality);
     awayTie = std::make_unique<State::ComboBoxAttachment>(parameters, ids::fallback, away);
     mixTie = std::make_unique<State::SliderAttachment>(parameters, ids::mix, mix);
+    mix.textFromValueFunction = [](double value) { return juce::String(value, 0) + " %"; };
+    mix.valueFromTextFunction = [](const juce::String& line) { return line.getDoubleValue(); };
+    mix.setDoubleClickReturnValue(true, 100.0);
+    mix.updateText();
     midiTie = std::make_unique<State::ButtonAttachment>(parameters, ids::midi, midi);
     midi.setTooltip("Plays the hits in the input as notes on channel 10, in time with the stems; the "
                     "latency grows to what hearing takes");
@@ -96,6 +111,15 @@ LiveSection::LiveSection(PluginProcessor& processor) : plugin(processor), dot(pa
         plugin.engine().startEngine();
     };
     retry.onClick = [this] { plugin.engine().retry(); };
+    command.onEscapeKey = [this] { unfocusAllComponents(); };
+    advanced.setTitle("Advanced: the engine's figures and its command");
+    advanced.onClick = [this] {
+        auto values = plugin.userSettings().get();
+        values.advanced = !unfolded;
+        problem = plugin.userSettings().set(values).getErrorMessage();
+        fold(values.advanced);
+    };
+    fold(plugin.userSettings().get().advanced);
     update();
 }
 
@@ -117,7 +141,7 @@ void LiveSection::show(const LinkStatus& now) {
         line = "Loading the model";
         break;
     case LinkState::ready:
-        line = "Connected to " + text(now.engine);
+        line = "Connected to " + text(now.engine) + ", " + latencyText(now, plugin) + " late";
         colour = palette::good;
         break;
     case LinkState::refused:
@@ -125,20 +149,35 @@ void LiveSection::show(const LinkStatus& now) {
         colour = palette::bad;
         break;
     }
+    // What is rendered plays by itself.
+    const bool unneeded = now.state == LinkState::away && mode.getSelectedItemIndex() == 2;
+    if (unneeded) {
+        line = "No engine, and none is needed to play";
+        colour = palette::quiet;
+    }
     if (std::exchange(dot, colour) != colour)
         repaint();
     say(state, line);
-    message.say(now.message.empty() ? problem : text(now.message),
+    message.say(now.message.empty() || unneeded ? problem : text(now.message),
                 now.state == LinkState::ready ? palette::quiet : palette::warn);
 
-    const double rate = now.rate > 0.0 ? now.rate : juce::jmax(1.0, plugin.getSampleRate());
+    const bool idle = now.state == LinkState::away || now.state == LinkState::refused;
+    start.setVisible(now.state == LinkState::away);
+    retry.setVisible(idle);
+    showFigures(now);
+}
+
+void LiveSection::showFigures(const LinkStatus& now) {
+    const auto say = [](juce::Label& label, const juce::String& line) {
+        label.setText(line, juce::dontSendNotification);
+    };
+    const double rate = rateOf(now, plugin);
     const bool ready = now.state == LinkState::ready;
     const auto all = now.missing + now.replaced + now.unsent;
     if (!ready || std::exchange(connections, now.connections) != now.connections)
         missedBefore = all;
     const auto missed = all - missedBefore;
-    say(figures[0].value, juce::String(now.latency) + " samples, " +
-                              juce::String(1000.0 * now.latency / rate, 1) + " ms");
+    say(figures[0].value, juce::String(now.latency) + " samples, " + latencyText(now, plugin));
     say(figures[1].value,
         ready && now.realTimeRatio > 0.0 ? juce::String(now.realTimeRatio, 2) : "-");
     say(figures[2].value, missed == 0 ? juce::String("none")
@@ -156,9 +195,25 @@ void LiveSection::show(const LinkStatus& now) {
         juce::String(static_cast<juce::int64>(now.late)) + ", not sent " +
         juce::String(static_cast<juce::int64>(now.unsent)) + ", replaced by the engine " +
         juce::String(static_cast<juce::int64>(now.replaced)));
-    const bool idle = now.state == LinkState::away || now.state == LinkState::refused;
-    start.setVisible(now.state == LinkState::away);
-    retry.setVisible(idle);
+}
+
+void LiveSection::fold(bool open) {
+    unfolded = open;
+    advanced.setButtonText(open ? "Less" : "Advanced");
+    for (auto& figure : figures) {
+        figure.name.setVisible(open);
+        figure.value.setVisible(open);
+    }
+    for (auto* part : std::initializer_list<juce::Component*>{&commandName, &command, &automatic})
+        part->setVisible(open);
+    if (onFolded)
+        onFolded();
+}
+
+void LiveSection::updateMeter() {
+    auto& level = plugin.mainMeter();
+    const float left = level.take(0), right = level.take(1);
+    meter.update(left, plugin.getMainBusNumOutputChannels() > 1 ? right : left, 1.0 / 30.0);
 }
 
 void LiveSection::update() {
@@ -167,8 +222,10 @@ void LiveSection::update() {
     const auto settings = plugin.userSettings().get();
     if (!command.hasKeyboardFocus(true) && command.getText() != settings.command)
         command.setText(settings.command, false);
+    if (settings.advanced != unfolded)
+        fold(settings.advanced);
     automatic.setToggleState(settings.automatic, juce::dontSendNotification);
-    quality.setEnabled(mode.getSelectedItemIndex() == 1);
+    quality.setEnabled(mode.getSelectedItemIndex() >= 1);
 }
 
 void LiveSection::paint(juce::Graphics& g) {
@@ -190,19 +247,9 @@ void LiveSection::resized() {
     top.removeFromRight(4);
     midi.setBounds(top.removeFromRight(104));
     state.setBounds(top);
-    area.removeFromTop(4);
+    area.removeFromTop(2);
 
-    auto row = area.removeFromTop(44);
-    const int each = row.getWidth() / 4;
-    for (std::size_t i = 0; i < figures.size(); ++i) {
-        // The latency is the widest.
-        auto cell = row.removeFromLeft(i == 0 ? each * 3 / 2 : each * 5 / 6);
-        figures[i].name.setBounds(cell.removeFromTop(18));
-        figures[i].value.setBounds(cell);
-    }
-    area.removeFromTop(4);
-
-    row = area.removeFromTop(44);
+    auto row = area.removeFromTop(46);
     const std::pair<juce::Label*, juce::Component*> boxes[] = {
         {&modeName, &mode}, {&qualityName, &quality}, {&awayName, &away}, {&mixName, &mix}};
     const int gap = 10, small = (row.getWidth() - 3 * gap) / 4 - 16;
@@ -210,21 +257,39 @@ void LiveSection::resized() {
         auto cell = box == &mix ? row : row.removeFromLeft(small);
         row.removeFromLeft(gap);
         label->setBounds(cell.removeFromTop(18).withTrimmedLeft(-5));
+        if (box == &mix)
+            meter.setBounds(cell.removeFromBottom(5).withTrimmedRight(62).reduced(8, 0));
         box->setBounds(cell);
     }
-    area.removeFromTop(6);
+    area.removeFromTop(8);
 
-    row = area.removeFromTop(26);
-    commandName.setBounds(row.removeFromLeft(104).withTrimmedLeft(-5));
-    start.setBounds(row.removeFromRight(104));
+    if (unfolded) {
+        auto lower = area.removeFromBottom(90);
+        lower.removeFromTop(8);
+        row = lower.removeFromTop(44);
+        const int each = row.getWidth() / 4;
+        for (std::size_t i = 0; i < figures.size(); ++i) {
+            // The latency is the widest.
+            auto cell = row.removeFromLeft(i == 0 ? each * 3 / 2 : each * 5 / 6);
+            figures[i].name.setBounds(cell.removeFromTop(18));
+            figures[i].value.setBounds(cell);
+        }
+        lower.removeFromTop(6);
+        row = lower.removeFromTop(26);
+        commandName.setBounds(row.removeFromLeft(104).withTrimmedLeft(-5));
+        automatic.setBounds(row.removeFromRight(164));
+        row.removeFromRight(8);
+        command.setBounds(row);
+    }
+    row = area;
+    auto buttons = row.removeFromRight(row.getWidth() * 2 / 5).removeFromTop(26);
+    advanced.setBounds(buttons.removeFromRight(92));
+    buttons.removeFromRight(8);
+    start.setBounds(buttons.removeFromRight(104));
+    buttons.removeFromRight(8);
+    retry.setBounds(buttons);
     row.removeFromRight(8);
-    retry.setBounds(row.removeFromRight(92));
-    row.removeFromRight(8);
-    automatic.setBounds(row.removeFromRight(164));
-    row.removeFromRight(8);
-    command.setBounds(row);
-    area.removeFromTop(6);
-    message.setBounds(area);
+    message.setBounds(row);
 }
 
 } // namespace lars

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "processor/PluginProcessor.h"
+#include "ui/LevelMeter.h"
 #include "ui/MessageText.h"
 
 namespace lars {
@@ -11,8 +12,10 @@ class LiveSection : public juce::Component {
 public:
     explicit LiveSection(PluginProcessor& plugin);
 
-    void update(); // some times a second
-    static constexpr int bestHeight = 226;
+    void update();       // some times a second
+    void updateMeter();  // many times a second
+    int bestHeight() const { return unfolded ? 248 : 158; }
+    std::function<void()> onFolded; // another height
 
     void paint(juce::Graphics& graphics) override;
     void resized() override;
@@ -22,16 +25,20 @@ private:
         juce::Label name, value;
     };
     void show(const LinkStatus& status);
+    void showFigures(const LinkStatus& status);
+    void fold(bool open);
 
     PluginProcessor& plugin;
     juce::Label title, state, modeName, qualityName, awayName, mixName, commandName;
     std::array<Figure, 4> figures; // latency, real-time ratio, misses, connections
     juce::ComboBox mode, quality, away;
     juce::Slider mix;
+    LevelMeter meter;
     MessageText message;
     juce::ToggleButton bypass{"Bypass"}, midi{"MIDI out"}, automatic{"Start it when needed"};
     juce::TextEditor command;
-    juce::TextButton start{"Start engine"}, retry{"Look again"}, notes{"Notes..."};
+    juce::TextButton start{"Start engine"}, retry{"Look again"}, notes{"Notes..."}, advanced;
+    bool unfolded = false;
     juce::Colour dot;
     juce::String problem; // with the user's settings
     std::uint64_t connections = 0, missedBefore = 0; // what was missed without an engine is known

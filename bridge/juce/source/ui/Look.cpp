@@ -86,19 +86,13 @@ Look::Look() : LookAndFeel_V4({palette::ground, palette::card, palette::card, pa
     setColour(juce::TextEditor::focusedOutlineColourId, text);
     setColour(juce::CaretComponent::caretColourId, accent);
     setColour(juce::ScrollBar::thumbColourId, line);
-    setColour(juce::AlertWindow::backgroundColourId, card);
-    setColour(juce::AlertWindow::textColourId, text);
-    setColour(juce::ListBox::backgroundColourId, well);
     setColour(juce::ListBox::textColourId, text);
-    setColour(juce::DirectoryContentsDisplayComponent::textColourId, text);
-    setColour(juce::DirectoryContentsDisplayComponent::highlightColourId, control);
-    setColour(juce::DirectoryContentsDisplayComponent::highlightedTextColourId, text);
-    setColour(juce::FileChooserDialogBox::titleTextColourId, text);
-    setColour(juce::FileBrowserComponent::currentPathBoxBackgroundColourId, control);
-    setColour(juce::FileBrowserComponent::currentPathBoxTextColourId, text);
-    setColour(juce::FileBrowserComponent::currentPathBoxArrowColourId, quiet);
-    setColour(juce::FileBrowserComponent::filenameBoxBackgroundColourId, well);
-    setColour(juce::FileBrowserComponent::filenameBoxTextColourId, text);
+    setColour(juce::BubbleComponent::backgroundColourId, control);
+    setColour(juce::BubbleComponent::outlineColourId, line);
+    setColour(juce::Slider::rotarySliderFillColourId, accent);
+    setColour(juce::Slider::rotarySliderOutlineColourId, line);
+    setColour(juce::GroupComponent::textColourId, text);
+    setColour(juce::GroupComponent::outlineColourId, line);
     setColour(juce::TooltipWindow::backgroundColourId, control);
     setColour(juce::TooltipWindow::textColourId, text);
 }
@@ -187,6 +181,30 @@ void Look::drawLinearSlider(juce::Graphics& g, int x, int y, int width, int heig
                                    : palette::line);
     g.fillEllipse(
         juce::Rectangle<float>(2.0f * radius, 2.0f * radius).withCentre({position, middle}));
+    drawFocus(g, slider, slider.getLocalBounds().toFloat(), corner);
+}
+
+void Look::drawRotarySlider(juce::Graphics& g, int x, int y, int width, int height, float position,
+                            float startAngle, float endAngle, juce::Slider& slider) {
+    const float alpha = alphaOf(slider);
+    const auto area = juce::Rectangle<int>(x, y, width, height).toFloat();
+    const float radius = juce::jmin(area.getWidth(), area.getHeight()) / 2.0f - 3.0f;
+    const auto centre = area.getCentre();
+    const auto arc = [&](float from, float to, juce::Colour colour) {
+        juce::Path path;
+        path.addCentredArc(centre.x, centre.y, radius, radius, 0.0f, from, to, true);
+        g.setColour(colour.withMultipliedAlpha(alpha));
+        g.strokePath(path, juce::PathStrokeType(3.0f));
+    };
+    const float middle = 0.5f * (startAngle + endAngle);
+    const float angle = startAngle + position * (endAngle - startAngle);
+    arc(startAngle, endAngle, slider.findColour(juce::Slider::rotarySliderOutlineColourId));
+    if (std::abs(angle - middle) > 0.01f)
+        arc(juce::jmin(middle, angle), juce::jmax(middle, angle),
+            slider.findColour(juce::Slider::rotarySliderFillColourId));
+    g.setColour(slider.isEnabled() ? palette::text : palette::line);
+    const auto tip = centre.getPointOnCircumference(radius + 1.0f, angle);
+    g.drawLine({centre.getPointOnCircumference(radius - 6.0f, angle), tip}, 2.0f);
     drawFocus(g, slider, slider.getLocalBounds().toFloat(), corner);
 }
 

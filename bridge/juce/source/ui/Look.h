@@ -43,6 +43,9 @@ public:
     juce::Font getLabelFont(juce::Label& label) override { return label.getFont(); }
     void drawLinearSlider(juce::Graphics&, int x, int y, int width, int height, float position,
                           float, float, juce::Slider::SliderStyle, juce::Slider&) override;
+    // A pan: the arc goes from the middle.
+    void drawRotarySlider(juce::Graphics&, int x, int y, int width, int height, float position,
+                          float startAngle, float endAngle, juce::Slider&) override;
     int getSliderThumbRadius(juce::Slider&) override { return 8; }
     void drawTextEditorOutline(juce::Graphics&, int width, int height, juce::TextEditor&) override;
     void drawProgressBar(juce::Graphics&, juce::ProgressBar&, int width, int height,

@@ -6,7 +6,7 @@
 namespace lars {
 namespace {
 
-constexpr int laneHeight = 40, headHeight = 30, padding = 10;
+constexpr int laneHeight = 40, headHeight = 30, scaleHeight = Ruler::height + 4, padding = 10;
 
 juce::StringArray busNames() {
     juce::StringArray names;
@@ -17,115 +17,17 @@ juce::StringArray busNames() {
 
 } // namespace
 
-StemLane::StemLane(const juce::String& stem, int index, juce::AudioProcessorValueTreeState& state,
-                   FilePlayer& player, WaveCache& cache)
-    : colour(stemColour(stem)), select(stemTitle(stem)), wave(player, cache) {
-    const auto name = stemTitle(stem);
-    setTitle(name);
-    for (auto* part :
-         std::initializer_list<juce::Component*>{&select, &mute, &solo, &gain, &wave}) {
-        addAndMakeVisible(part);
-        part->setMouseClickGrabsKeyboardFocus(false);
-    }
-    int order = 1;
-    for (auto* part : std::initializer_list<juce::Component*>{&select, &mute, &solo, &gain})
-        part->setExplicitFocusOrder(order++);
-    select.setTitle("Select " + name);
-    select.setColour(juce::ToggleButton::tickColourId, colour);
-    select.setTooltip("Select for saving and dragging");
-    select.onClick = [this] {
-        if (onSelect)
-            onSelect();
-    };
-    mute.setTitle("Mute " + name);
-    mute.setTooltip("Mute");
-    mute.setColour(juce::TextButton::buttonOnColourId, palette::bad);
-    solo.setTitle("Solo " + name);
-    solo.setTooltip("Solo");
-    solo.setColour(juce::TextButton::buttonOnColourId, palette::warn);
-    for (auto* button : {&mute, &solo})
-        button->setClickingTogglesState(true);
-    gain.setTitle(name + " gain");
-    gain.setSliderStyle(juce::Slider::LinearHorizontal);
-    gain.setTextBoxStyle(juce::Slider::TextBoxRight, false, 62, 22);
-    gain.setWantsKeyboardFocus(true);
-    gain.setColour(juce::Slider::trackColourId, colour);
-    wave.setTitle(name + " waveform");
-    wave.setColour(colour);
-    wave.onDragOut = [this] {
-        if (onDragOut)
-            onDragOut();
-    };
-    if (const int bus = Plan::busOf(stem.toStdString()); bus >= 0) {
-        const juce::String id = busStems[static_cast<std::size_t>(bus)];
-        using State = juce::AudioProcessorValueTreeState;
-        gainTie = std::make_unique<State::SliderAttachment>(state, ids::gain(id), gain);
-        muteTie = std::make_unique<State::ButtonAttachment>(state, ids::mute(id), mute);
-        soloTie = std::make_unique<State::ButtonAttachment>(state, ids::solo(id), solo);
-    } else {
-        // Of no bus: the fader is the file player's alone.
-        auto& fader = player.ownFader(index);
-        gain.setRange(leastGainDb, mostGainDb, 0.1);
-        gain.setTextValueSuffix(" dB");
-        gain.setValue(fader.gain.load(), juce::dontSendNotification);
-        mute.setToggleState(fader.mute.load() > 0.5f, juce::dontSendNotification);
-        solo.setToggleState(fader.solo.load() > 0.5f, juce::dontSendNotification);
-        gain.onValueChange = [this, &fader] {
-            fader.gain.store(static_cast<float>(gain.getValue()));
-        };
-        mute.onClick = [this, &fader] { fader.mute.store(mute.getToggleState() ? 1.0f : 0.0f); };
-        solo.onClick = [this, &fader] { fader.solo.store(solo.getToggleState() ? 1.0f : 0.0f); };
-    }
-    gain.setDoubleClickReturnValue(true, 0.0);
-}
-
-void StemLane::show(const juce::File& file) {
-    const bool there = file != juce::File();
-    wave.show(file, {});
-    wave.setTooltip(there ? "Drag this stem into your DAW or onto the desktop; click to jump"
-                          : juce::String());
-    select.setEnabled(there);
-    if (!there)
-        select.setToggleState(false, juce::dontSendNotification);
-}
-
-void StemLane::setSelected(bool selected) {
-    select.setToggleState(selected, juce::dontSendNotification);
-}
-
-void StemLane::update(bool heardFromFile) {
-    wave.setHeard(heardFromFile && !mute.getToggleState());
-    wave.update();
-}
-
-void StemLane::paint(juce::Graphics& g) {
-    g.setColour(colour);
-    g.fillRoundedRectangle(0.0f, 4.0f, 4.0f, static_cast<float>(getHeight()) - 8.0f, 2.0f);
-}
-
-void StemLane::resized() {
-    auto area = getLocalBounds().reduced(0, 3);
-    area.removeFromLeft(10);
-    select.setBounds(area.removeFromLeft(92).reduced(0, 2));
-    area.removeFromLeft(4);
-    mute.setBounds(area.removeFromLeft(32).withSizeKeepingCentre(32, 28));
-    area.removeFromLeft(4);
-    solo.setBounds(area.removeFromLeft(32).withSizeKeepingCentre(32, 28));
-    area.removeFromLeft(8);
-    gain.setBounds(area.removeFromLeft(juce::jlimit(150, 260, getWidth() / 4))
-                       .withSizeKeepingCentre(juce::jlimit(150, 260, getWidth() / 4), 28));
-    area.removeFromLeft(10);
-    wave.setBounds(area);
-}
-
-StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
-                           juce::AudioProcessorValueTreeState& parameters, WaveCache& waves)
-    : session(fileSession), player(filePlayer), state(parameters), cache(waves) {
+StemsSection::StemsSection(PluginProcessor& processor, TimeView& timeView, WaveCache& waves)
+    : plugin(processor), session(processor.fileSession()), midi(processor.midiFiles()),
+      player(processor.filePlayer()), view(timeView), cache(waves), ruler(timeView),
+      residual(processor.parameters()) {
     setTitle("Stems");
-    for (auto* part :
-         std::initializer_list<juce::Component*>{&title, &info, &format, &saveSelected, &saveAll})
+    for (auto* part : std::initializer_list<juce::Component*>{&title, &info, &format, &saveSelected,
+                                                              &saveAll, &saveMidiButton, &ruler})
         addAndMakeVisible(part);
     addChildComponent(openFolder);
+    addAndMakeVisible(residual, 0); // behind the button at its end
+    residual.setExplicitFocusOrder(FilePlayer::mostStems + 1);
     for (std::size_t i = 0; i < saveFormatNames.size(); ++i)
         format.addItem(saveFormatNames[i], static_cast<int>(i) + 1);
     format.setSelectedId(1, juce::dontSendNotification);
@@ -139,7 +41,7 @@ StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
     title.setFont(Look::font(16.0f, true));
     info.setFont(Look::font(13.0f));
     info.setColour(juce::Label::textColourId, palette::quiet);
-    for (auto* button : {&saveSelected, &saveAll})
+    for (auto* button : {&saveSelected, &saveAll, &saveMidiButton})
         button->setMouseClickGrabsKeyboardFocus(false);
     saveSelected.onClick = [this] { save(selected()); };
     saveAll.onClick = [this] {
@@ -148,24 +50,29 @@ StemsSection::StemsSection(FileSession& fileSession, FilePlayer& filePlayer,
         save(all);
     };
     // In the order they are heard of: the lanes, then what is done with them.
-    format.setExplicitFocusOrder(FilePlayer::mostStems + 1);
-    saveSelected.setExplicitFocusOrder(FilePlayer::mostStems + 2);
-    saveAll.setExplicitFocusOrder(FilePlayer::mostStems + 3);
-    openFolder.setExplicitFocusOrder(FilePlayer::mostStems + 4);
+    format.setExplicitFocusOrder(FilePlayer::mostStems + 2);
+    saveSelected.setExplicitFocusOrder(FilePlayer::mostStems + 3);
+    saveAll.setExplicitFocusOrder(FilePlayer::mostStems + 4);
+    openFolder.setExplicitFocusOrder(FilePlayer::mostStems + 5);
+    saveMidiButton.setExplicitFocusOrder(FilePlayer::mostStems + 6);
+    saveMidiButton.onClick = [this] { saveMidi(); };
     showChange();
 }
 
 int StemsSection::bestHeight() const {
-    return 2 * padding + headHeight + 4 + laneHeight * static_cast<int>(lanes.size());
+    return 2 * padding + headHeight + scaleHeight + laneHeight * static_cast<int>(lanes.size()) +
+           ResidualLane::height;
 }
 
 void StemsSection::makeLanes(const juce::StringArray& wanted) {
     names = wanted;
     lanes.clear();
     for (int i = 0; i < names.size(); ++i) {
-        auto lane = std::make_unique<StemLane>(names[i], i, state, player, cache);
+        auto lane = std::make_unique<StemLane>(names[i], i, plugin, view, cache);
         lane->onSelect = [this] { saveSelected.setEnabled(!selected().empty()); };
         lane->onDragOut = [this, i] { dragOut(static_cast<std::size_t>(i)); };
+        lane->midi.onDragOut = [this, i] { dragMidi(static_cast<std::size_t>(i)); };
+        lane->midi.onClick = [this] { midi.retry(); };
         lane->setExplicitFocusOrder(i + 1);
         addAndMakeVisible(*lane);
         lanes.push_back(std::move(lane));
@@ -200,8 +107,14 @@ void StemsSection::showChange() {
 void StemsSection::update() {
     if (shown != session.version())
         showChange();
+    const bool anySolo = residual.isSoloed() ||
+                         std::any_of(lanes.begin(), lanes.end(),
+                                     [](const auto& lane) { return lane->isSoloed(); });
     for (auto& lane : lanes)
-        lane->update(player.hearsStems());
+        lane->update(player.hearsStems(), anySolo);
+    residual.update(anySolo);
+    updateMidi();
+    ruler.update();
     saveAll.setEnabled(!session.stems().empty() && !session.isSaving());
     if (const bool saved = session.savedFolder() != juce::File() && !session.isSaving();
         saved != openFolder.isVisible()) {
@@ -239,17 +152,84 @@ void StemsSection::save(const std::vector<std::size_t>& which) {
 void StemsSection::dragOut(std::size_t lane) {
     if (lane >= session.stems().size())
         return;
-    std::vector<std::size_t> which{lane};
-    if (lanes[lane]->isSelected())
-        which = selected();
-    const auto paths = session.copiesForDragging(which);
+    const auto paths = session.copiesForDragging(dragged(lane));
     if (!paths.isEmpty())
-        juce::DragAndDropContainer::performExternalDragDropOfFiles(paths, false, lanes[lane].get());
+        dragFilesOut(paths, *lanes[lane]);
+}
+
+std::vector<std::size_t> StemsSection::dragged(std::size_t lane) const {
+    return lanes[lane]->isSelected() ? selected() : std::vector<std::size_t>{lane};
+}
+
+void StemsSection::dragMidi(std::size_t lane) {
+    if (lane >= session.stems().size())
+        return;
+    juce::StringArray which;
+    for (const auto i : dragged(lane))
+        which.add(session.stems()[i].name);
+    const auto paths = midi.copiesForDragging(which);
+    if (!paths.isEmpty())
+        dragFilesOut(paths, *lanes[lane]);
+}
+
+void StemsSection::updateMidi() {
+    midi.update();
+    saveMidiButton.setEnabled(midi.isReady());
+    const auto& problem = midi.problem();
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        const bool there = i < session.stems().size();
+        const bool hits = there && midi.has(session.stems()[i].name);
+        juce::String tip;
+        if (hits)
+            tip = "Drag this stem's hits into your DAW as MIDI";
+        else if (there && midi.isReady())
+            tip = "No hits";
+        else if (there && problem.isNotEmpty())
+            tip = "No MIDI: " + problem + "; click to try again";
+        else if (there)
+            tip = "The hits are being heard";
+        lanes[i]->midi.show(hits, tip);
+    }
+}
+
+void StemsSection::saveMidi() {
+    const auto name = session.file().getFileNameWithoutExtension() + ".mid";
+    chooser = std::make_unique<juce::FileChooser>(
+        "Save the hits as MIDI", session.file().getSiblingFile(name), "*.mid", false);
+    const auto flags = juce::FileBrowserComponent::saveMode |
+                       juce::FileBrowserComponent::canSelectFiles |
+                       juce::FileBrowserComponent::warnAboutOverwriting;
+    chooser->launchAsync(flags, [safe = SafePointer<StemsSection>(this)](const auto& chosen) {
+        if (safe == nullptr || chosen.getResult() == juce::File())
+            return;
+        const auto target = chosen.getResult().withFileExtension("mid");
+        const auto result = safe->midi.save(target);
+        safe->info.setText(result.wasOk() ? "Saved " + target.getFileName()
+                                          : result.getErrorMessage(),
+                           juce::dontSendNotification);
+    });
 }
 
 void StemsSection::paint(juce::Graphics& g) {
     g.setColour(palette::card);
     g.fillRoundedRectangle(getLocalBounds().toFloat(), 8.0f);
+    if (lanes.empty())
+        return;
+    // The scale of the faders, which is that of the meters below them.
+    g.setFont(Look::font(11.5f));
+    g.setColour(palette::quiet);
+    const auto row = scale.withHeight(Ruler::height);
+    for (const int mark : {-60, -40, -20, 0, 12}) {
+        const int x = row.getX() + lanes.front()->xOf(static_cast<float>(mark));
+        g.drawText(mark > 0 ? "+" + juce::String(mark) : juce::String(mark), x - 20, row.getY(), 40,
+                   row.getHeight(), juce::Justification::centred);
+    }
+    g.drawText("dB", row.getX() + lanes.front()->xOf(mostGainDb) + 14, row.getY(), 30,
+               row.getHeight(), juce::Justification::centredLeft);
+    const auto pan = lanes.front()->panBounds();
+    g.drawText("L  R",
+               pan.withX(pan.getX() + row.getX()).withY(row.getY()).withHeight(row.getHeight()),
+               juce::Justification::centred);
 }
 
 void StemsSection::resized() {
@@ -267,12 +247,18 @@ void StemsSection::resized() {
     top.removeFromRight(8);
     title.setBounds(top.removeFromLeft(64));
     info.setBounds(top);
-    area.removeFromTop(4);
+    scale = area.removeFromTop(scaleHeight);
+    auto low = area.removeFromBottom(ResidualLane::height);
+    saveMidiButton.setBounds(low.removeFromRight(110).withSizeKeepingCentre(110, 28));
+    residual.setBounds(area.withY(area.getBottom()).withHeight(ResidualLane::height));
     if (lanes.empty())
         return;
     const int each = area.getHeight() / static_cast<int>(lanes.size());
     for (auto& lane : lanes)
         lane->setBounds(area.removeFromTop(each));
+    const auto wave = lanes.front()->waveBounds();
+    ruler.setBounds(scale.getX() + wave.getX(), scale.getY(), wave.getWidth(), Ruler::height);
+    repaint();
 }
 
 } // namespace lars

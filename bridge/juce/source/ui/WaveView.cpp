@@ -9,8 +9,9 @@ constexpr int samplesPerPoint = 256; // of the thumbnail
 constexpr int dragPixels = 6;
 } // namespace
 
-WaveView::WaveView(FilePlayer& filePlayer, WaveCache& cache)
-    : player(filePlayer), thumbnail(samplesPerPoint, cache.formats, cache.thumbnails),
+WaveView::WaveView(TimeView& timeView, WaveCache& cache)
+    : view(timeView), player(timeView.player),
+      thumbnail(samplesPerPoint, cache.formats, cache.thumbnails),
       colour(palette::accent) {
     thumbnail.addChangeListener(this);
     setMouseClickGrabsKeyboardFocus(false);
@@ -41,11 +42,17 @@ void WaveView::setHeard(bool is) {
 }
 
 int WaveView::cursor() const {
-    const double whole = player.length();
-    return whole > 0.0 ? juce::roundToInt(getWidth() * player.position() / whole) : 0;
+    return player.length() > 0.0 ? juce::roundToInt(view.x(player.position(), getWidth())) : 0;
 }
 
 void WaveView::update() {
+    const bool loops = player.isLooping();
+    if (view.shown() != drawnView || view.region() != drawnRegion || loops != drawnLoop) {
+        drawnView = view.shown();
+        drawnRegion = view.region();
+        drawnLoop = loops;
+        repaint();
+    }
     if (const int now = cursor(); present && now != drawnCursor) {
         const int from = juce::jmin(now, drawnCursor) - 2, to = juce::jmax(now, drawnCursor) + 3;
         drawnCursor = now;
@@ -63,7 +70,8 @@ void WaveView::paint(juce::Graphics& g) {
         g.drawFittedText(text, area.reduced(8, 0), juce::Justification::centred, 2);
         return;
     }
-    const int place = cursor();
+    const int place = juce::jlimit(0, getWidth(), cursor());
+    const auto shown = view.shown();
     const int channels = juce::jmax(1, thumbnail.getNumChannels());
     const auto draw = [&](juce::Rectangle<int> clip, float alpha) {
         if (clip.isEmpty())
@@ -75,18 +83,28 @@ void WaveView::paint(juce::Graphics& g) {
         auto rest = area.reduced(0, 2);
         const int height = rest.getHeight() / channels;
         for (int channel = 0; channel < channels; ++channel)
-            thumbnail.drawChannel(g, rest.removeFromTop(height).reduced(0, 1), 0.0,
-                                  thumbnail.getTotalLength(), channel, 1.0f);
+            thumbnail.drawChannel(g, rest.removeFromTop(height).reduced(0, 1), shown.getStart(),
+                                  shown.getEnd(), channel, 1.0f);
     };
     draw(area.withWidth(place), 1.0f);
     draw(area.withTrimmedLeft(place), 0.6f);
+    if (const auto region = view.region(); !region.isEmpty()) {
+        const bool loops = player.isLooping() || !view.drawn.isEmpty();
+        g.setColour((loops ? palette::accent : palette::quiet).withAlpha(0.13f));
+        const int left = juce::roundToInt(view.x(region.getStart(), getWidth()));
+        const int right = juce::roundToInt(view.x(region.getEnd(), getWidth()));
+        g.fillRect(area.withLeft(juce::jlimit(0, getWidth(), left))
+                       .withRight(juce::jlimit(0, getWidth(), right)));
+    }
+    if (cursor() < 0 || cursor() > getWidth())
+        return; // it is elsewhere
     g.setColour(palette::text);
-    g.fillRect(place, 0, 2, getHeight());
+    g.fillRect(juce::jmin(place, getWidth() - 2), 0, 2, getHeight());
 }
 
 void WaveView::jump(const juce::MouseEvent& event) {
     if (present && getWidth() > 0)
-        player.setPosition(player.length() * juce::jlimit(0.0, 1.0, 1.0 * event.x / getWidth()));
+        player.setPosition(view.at(event.x, getWidth()));
     update();
 }
 
@@ -110,6 +128,12 @@ void WaveView::mouseUp(const juce::MouseEvent& event) {
     // Where a drag takes the file out, only its absence tells a click.
     if (onDragOut && !dragging && event.getNumberOfClicks() == 1)
         jump(event);
+}
+
+void WaveView::mouseWheelMove(const juce::MouseEvent& event,
+                              const juce::MouseWheelDetails& details) {
+    if (!view.wheel(event, details, getWidth()))
+        Component::mouseWheelMove(event, details);
 }
 
 void WaveView::mouseDoubleClick(const juce::MouseEvent&) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A file's waveform, both channels, with the place that is playing. A click goes there, a
-// double-click to the beginning; where it is wanted, a drag takes the file out of the window.
+// A file's waveform, both channels, with the place that is playing and the loop, as much of it as
+// the window's TimeView shows. A click goes there, a double-click to the beginning; where it is
+// wanted, a drag takes the file out of the window.
 #pragma once
 
 #include <juce_audio_utils/juce_audio_utils.h>
 
-#include "player/FilePlayer.h"
+#include "ui/TimeView.h"
 
 namespace lars {
 
@@ -20,7 +21,7 @@ class WaveView : public juce::Component,
                  public juce::SettableTooltipClient,
                  private juce::ChangeListener {
 public:
-    WaveView(FilePlayer& player, WaveCache& cache);
+    WaveView(TimeView& view, WaveCache& cache);
     ~WaveView() override;
 
     // No file: the text instead.
@@ -36,18 +37,23 @@ public:
     void mouseDrag(const juce::MouseEvent& event) override;
     void mouseUp(const juce::MouseEvent& event) override;
     void mouseDoubleClick(const juce::MouseEvent& event) override;
+    void mouseWheelMove(const juce::MouseEvent& event,
+                        const juce::MouseWheelDetails& details) override;
 
 private:
     void changeListenerCallback(juce::ChangeBroadcaster*) override { repaint(); }
     void jump(const juce::MouseEvent& event);
     int cursor() const;
 
+    TimeView& view;
     FilePlayer& player;
     juce::AudioThumbnail thumbnail;
     juce::String text;
     juce::Colour colour;
     bool present = false, heard = true, dragging = false;
     int drawnCursor = 0;
+    juce::Range<double> drawnView, drawnRegion;
+    bool drawnLoop = false;
 };
 
 } // namespace lars

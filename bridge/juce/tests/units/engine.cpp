@@ -258,3 +258,35 @@ TEST_CASE("An engine that had a stream and is lost is awaited for a minute") {
     CHECK(policy.isHopeful(after(59)));
     CHECK_FALSE(policy.isHopeful(after(60)));
 }
+
+TEST_CASE("Where no stream is wanted, there is no latency and nothing to wait for") {
+    Exchange exchange;
+    LinkBoard board(exchange);
+    StemPlayer player(exchange);
+    StreamSettings settings;
+    board.order(settings);
+    const auto first = board.newerThan(0);
+    REQUIRE(first);
+    CHECK(board.opened(*first, answer(300)) != 0);
+    CHECK(board.latency() == 300);
+    CHECK(board.wantsStream());
+
+    settings.idle = true;
+    board.order(settings);
+    CHECK(board.waitUntilReady(0));
+    CHECK(board.latency() == 0);
+    CHECK_FALSE(board.wantsStream());
+    REQUIRE(player.adopt());
+    CHECK(player.plan()->idle);
+    board.lost(); // the engine is gone: nobody minds
+    CHECK(board.waitUntilReady(0));
+    CHECK(board.opened(*first, answer(300)) == 0); // what an earlier order brings is nobody's
+    CHECK(board.latency() == 0);
+
+    settings.idle = false;
+    board.order(settings);
+    CHECK_FALSE(board.waitUntilReady(0));
+    CHECK(board.latency() == 300); // as it was
+    REQUIRE(player.adopt());
+    CHECK_FALSE(player.plan()->idle);
+}

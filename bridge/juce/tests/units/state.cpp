@@ -43,6 +43,17 @@ TEST_CASE("A state comes back as it was saved") {
     CHECK(loaded->parameters.isValid());
 }
 
+TEST_CASE("A state from before the residual has it muted, and one from after as it was") {
+    auto saved = example();
+    CHECK(float(load(save(saved))->parameters.getChildWithProperty("id", "residual_mute")["value"]) >
+          0.5f);
+    saved.parameters.appendChild(
+        juce::ValueTree("PARAM", {{"id", "residual_mute"}, {"value", 0.0}}), nullptr);
+    const auto loaded = load(save(saved));
+    REQUIRE(loaded->parameters.getNumChildren() == 1);
+    CHECK(float(loaded->parameters.getChild(0)["value"]) < 0.5f);
+}
+
 TEST_CASE("A state of the first version is read, without the command that it held") {
     // Before the window's zoom was kept.
     const auto first =
@@ -56,7 +67,7 @@ TEST_CASE("A state of the first version is read, without the command that it hel
     CHECK(first->model.place == -1);
     CHECK(first->latencies == example().latencies);
     CHECK(first->zoom == 100);
-    REQUIRE(first->parameters.getNumChildren() == 2);
+    REQUIRE(first->parameters.getNumChildren() == 3); // the last is of the residual, see below
     CHECK(first->parameters.getChild(0).hasProperty("value"));
     CHECK_FALSE(first->parameters.getChild(1).hasProperty("value")); // no number
     const auto again = save(*first);
@@ -113,7 +124,7 @@ TEST_CASE("A hostile state does no harm") {
     REQUIRE(odd);
     CHECK(odd->model.place == mostModels - 1);
     CHECK(odd->model.name == "<x>");
-    REQUIRE(odd->parameters.getNumChildren() == 1);
+    REQUIRE(odd->parameters.getNumChildren() == 2); // with the residual's
     CHECK(odd->parameters.getNumProperties() == 0);
     CHECK(odd->parameters.getChild(0).getNumProperties() == 2);
 }
