@@ -14,14 +14,14 @@ from lars_plugin.audio import write_audio
 from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.cli import main
 from lars_plugin.errors import AudioFileError, CancelledError, InputError, LarsError
-from lars_plugin.model import Model
+from lars_plugin.model import AnyModel
 from lars_plugin.zoo import load_model
 
 RATE = 44100
 SECONDS = 4
 NAME = "lars-live"  # the quickest of the zoo
 
-MODELS: dict[str, Callable[[], Model]] = {NAME: lambda: load_model(NAME)}
+MODELS: dict[str, Callable[[], AnyModel]] = {NAME: lambda: load_model(NAME)}
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,7 @@ def test_a_part_drawn_in_the_ruler_is_looped_without_a_gap(
     heard = window.listener.heard
 
     def samples(x: int) -> int:
-        return (x - driver.WAVE_LEFT) * SECONDS * RATE // width
+        return int((x - driver.WAVE_LEFT) * SECONDS * RATE // width)
 
     # Which sample is under a pixel is the window's to say; a second is some hundred pixels.
     middle = audio[:, (samples(first) + samples(last)) // 2 :][:, :64]

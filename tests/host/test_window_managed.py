@@ -80,7 +80,7 @@ def test_200_percent_fits_the_screen(window: Any, driver: ModuleType, tmp_path: 
     def fits() -> bool:
         place = window.geometry()
         right, bottom = place["X"] + place["WIDTH"], place["Y"] + place["HEIGHT"]
-        return min(place["X"], place["Y"]) >= 0 and right <= SCREEN[0] and bottom <= SCREEN[1]
+        return bool(min(place["X"], place["Y"]) >= 0 and right <= SCREEN[0] and bottom <= SCREEN[1])
 
     driver.wait_for(fits, "all of it on the screen")
     window.picture(tmp_path / "window-200.png")
