@@ -63,7 +63,7 @@ def test_the_main_output_is_the_delayed_input_and_the_buses_add_up_to_it(
     audio = noise(rate // 2)
     place = ORDER.index("live" if mode == "live" else "tiny") / 31
     model = f"Model={place}" if mode == "live" else f"Model for files={place}"
-    made, latency = render(audio, rate, model, f"Mode={int(mode == 'offline')}")
+    made, latency = render(audio, rate, model, f"Mode={0.5 if mode == 'offline' else 0}")
     assert latency > 0
     delayed = np.pad(audio, ((0, 0), (latency, 0)))
     main, buses = made[0], made[1:]
