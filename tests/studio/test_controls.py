@@ -185,7 +185,7 @@ def test_a_recording_that_waits_offers_another_to_listen_to(
     row(shown, "page.wav").get_by_role("button", name="page.wav").first.click()
     choose(shown, "slow")
     for name in ("first.wav", "second.wav"):
-        add(shown, recording(tmp_path / name, 15.0))
+        add(shown, recording(tmp_path / name, 60.0))
         row(shown, name).wait_for()
     # What is played stays, and what waits says what else there is.
     expect(shown.get_by_role("region", name="Player of page.wav")).to_be_visible()

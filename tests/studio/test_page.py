@@ -51,6 +51,7 @@ def test_the_clock_advances_and_pauses(page: Page) -> None:
     until(page, "window.larsStudio.position > 0.3 * 44100")
     assert page.evaluate("window.larsStudio.time") > 0
     page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Play").wait_for()
     at = page.evaluate("window.larsStudio.position")
     page.wait_for_timeout(300)
     assert page.evaluate("window.larsStudio.position") == at
@@ -213,7 +214,7 @@ def test_a_job_is_seen_by_all_tabs_and_after_a_reload(
     studio = Studio(chromium, new_address(server))
     page, other = studio.page, studio.open(server.address)
     choose(page, "slow")
-    add(page, recording(tmp_path / "slow one.wav", 15.0))
+    add(page, recording(tmp_path / "slow one.wav", 60.0))
     for shown in (page, other):
         bar = row(shown, "slow one.wav").get_by_role("progressbar")
         expect(bar).to_have_attribute("aria-valuenow", re.compile("[1-9]"))
@@ -235,7 +236,7 @@ def test_an_open_page_goes_on_when_the_server_comes_back(
         studio = Studio(chromium, server.url)
         page = studio.page
         choose(page, "slow")
-        add(page, recording(tmp_path / "long.wav", 15.0))
+        add(page, recording(tmp_path / "long.wav", 60.0))
         expect(row(page, "long.wav")).to_contain_text("Separating")
         server.kill()
         expect(page.get_by_text("The studio does not answer")).to_be_visible()

@@ -120,6 +120,7 @@ export class Engine {
     this.playing = true;
     this.changed();
     await this.context.resume();
+    if (!this.playing) return; // paused before it began
     this.begin(this.rest >= this.frames ? 0 : this.rest);
   }
 
