@@ -28,7 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         license="none",
     )
     model_folder(folder / "tiny", described)
-    slow = config(name="slow", chunking=Chunking(16384, 64.0, batch_size=1), license="none")
+    slow = config(name="slow", chunking=Chunking(16384, 256.0, batch_size=1), license="none")
     model_folder(folder / "slow", slow)
     return folder
 
