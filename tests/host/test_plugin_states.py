@@ -208,6 +208,8 @@ def at(monkeypatch: pytest.MonkeyPatch, nobody: Path, vst3: Path) -> Callable[..
         plugin: Any = VST3Plugin(str(vst3))
         if state is not None:
             plugin.raw_state = state
+        else:
+            plugin.residual_mute = True  # the stems alone tell which model they are from
         for name, value in values.items():
             if name in ("place", "files_place"):
                 task = "model" if name == "place" else "model_for_files"
@@ -347,7 +349,7 @@ def test_any_float_that_a_host_sets_is_restored(
     rng = np.random.default_rng(24)
     silence = np.zeros((2, 512), np.float32)
     switches = [name for name in plugin.parameters if name.endswith(("_mute", "_solo", "bypass"))]
-    assert len(switches) == 2 * len(STEMS) + 1
+    assert len(switches) == 2 * len([*STEMS, "residual"]) + 1
 
     def set_all() -> None:
         for parameter in plugin.parameters.values():
