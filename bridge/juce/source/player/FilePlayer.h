@@ -38,6 +38,8 @@ public:
     void play();
     void stop();
     bool isPlaying() const { return playing.load(); }
+    // Blocks that are read and not yet heard.
+    std::uint32_t blocksAhead() const { return written.load() - taken.load(); }
     void setLooping(bool loops);
     bool isLooping() const { return looping.load(); }
     // The part that loops, in seconds; an empty one is the whole file. Playing from behind it goes
