@@ -115,10 +115,6 @@ def real_time_engine(models: ModuleType, tmp_path: Path) -> Any:
         yield engine
 
 
-@pytest.mark.xfail(
-    reason="Ardour records no note since the mode Rendered, pans and the residual came together;"
-    " the cause is not found yet. Notes out of the plugin are held by test_midi_out.py"
-)
 def test_what_ardour_records_is_what_lars_midi_hears_within_a_millisecond(
     ardour: ModuleType,
     vst3: Path,

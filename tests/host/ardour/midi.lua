@@ -26,7 +26,13 @@ sleep(2) -- latency settles, and new tracks are connected, in other threads
 local hits = session:route_by_name("Hits"):to_track()
 hits:input():midi(0):disconnect_all()
 assert(drums:output():midi(0):connect(hits:input():midi(0):name()) == 0, "cannot connect the notes")
-hits:rec_enable_control():set_value(1, PBD.GroupControlDisposition.NoGroup)
+local armed = hits:rec_enable_control()
+armed:set_value(1, PBD.GroupControlDisposition.NoGroup)
+for _ = 1, 30 do -- another thread does it
+  if armed:get_value() == 1 then break end
+  sleep(1)
+end
+assert(armed:get_value() == 1, "the MIDI track is not armed")
 print("latency", insert:signal_latency())
 session:save_state("")
 close_session()
