@@ -318,7 +318,7 @@ def weights_file(value: Any) -> WeightsFile:
         sha256=sha256,
         size=check_whole("weights.size", found.get("size") or 0, least=0),
         urls=tuple(urls),
-        of=_text(found.get("of") or "", "weights.of", _NAME) if found.get("of") else "",
+        of=_text(found["of"], "weights.of", _NAME) if found.get("of") else "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -208,8 +209,10 @@ def test_impossible_shapes_are_refused() -> None:
         LiveNetConfig(n_fft=512)
     with pytest.raises(ValueError, match="dilations"):
         LiveNetConfig(dilations=(1,))
-    with pytest.raises(ValueError, match="hold must be 1 or more, got 0"):
-        LiveNetConfig(hold=0)
+    impossible: list[Any] = [0, 1.5, 2.0, True, "2", None]
+    for hold in impossible:
+        with pytest.raises(ValueError, match=f"hold must be a whole .* at least 1, got {hold!r}"):
+            LiveNetConfig(hold=hold)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +235,16 @@ def test_the_transform_reconstructs_exactly_and_late_by_its_delay(
 def test_impossible_transforms_are_refused(n_fft: int, hop: int, synthesis: int) -> None:
     with pytest.raises(ValueError, match="synthesis"):
         CausalSTFT(n_fft, hop, synthesis)
+
+
+@holds
+def test_the_memory_lasts_as_long_however_long_masks_are_held(hold: int) -> None:
+    network = small(hold=hold)
+    samples = 12 * SMALL.hop_length
+    past, _, *rest = network.initial_state()
+    with torch.inference_mode():
+        _, state = network.step(torch.zeros(1, 2, samples), (past, torch.zeros(1, 1), *rest))
+    assert state[1].item() == pytest.approx(-samples / SMALL.sample_rate / SMALL.memory)
 
 
 def test_the_memory_lasts_as_long_at_any_rate() -> None:

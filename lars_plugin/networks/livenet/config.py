@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lars_plugin.errors import InputError
 from lars_plugin.model import SAMPLE_RATE, Chunking
 from lars_plugin.networks.shared.band_shapes import check_bands
-from lars_plugin.networks.shared.shape import Shape
+from lars_plugin.networks.shared.shape import Shape, check_whole
 
 __all__ = ["LiveNetConfig"]
 
@@ -66,8 +66,7 @@ class LiveNetConfig(Shape):
         check_bands(self.band_widths, self.n_fft, len(self.features))
         if len(self.dilations) != len(self.features) - 1:
             raise ValueError("dilations must have one entry per scale but the coarsest")
-        if self.hold < 1:
-            raise ValueError(f"hold must be 1 or more, got {self.hold}")
+        check_whole("hold", self.hold)
 
     @property
     def delay(self) -> int:
