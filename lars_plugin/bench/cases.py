@@ -11,13 +11,22 @@ from lars_plugin.errors import InputError
 from lars_plugin.model import Chunking, ModelConfig
 from lars_plugin.zoo.registry import get_config
 
-__all__ = ["CASES", "FIELD_CASES", "RANDOM", "Case", "cases_for", "network_config", "quick_cases"]
+__all__ = [
+    "CASES",
+    "FIELD_CASES",
+    "FULL_SIZE",
+    "RANDOM",
+    "Case",
+    "cases_for",
+    "network_config",
+    "quick_cases",
+]
 
 # Networks that are measured with random weights.
 RANDOM = ("small", "large", "bs-roformer", "ht-demucs", "lars-net", "tiny")
 
 # Of these the zoo has configurations, and nobody has weights here: they are random, too.
-_FULL_SIZE = {"bs-roformer": "bs-roformer-music", "ht-demucs": "htdemucs", "lars-net": "larsnet"}
+FULL_SIZE = {"bs-roformer": "bs-roformer-music", "ht-demucs": "htdemucs", "lars-net": "larsnet"}
 
 # LARS 2.0 ships both as TorchScript and runs them so: a batch of one, every second four times.
 _PAPER = Chunking(130560, 4, "lars", 1)
@@ -136,8 +145,8 @@ def network_config(case: Case) -> ModelConfig:
 
 
 def _config(model: str) -> ModelConfig:
-    if model not in RANDOM or model in _FULL_SIZE:
-        return get_config(_FULL_SIZE.get(model, model))
+    if model not in RANDOM or model in FULL_SIZE:
+        return get_config(FULL_SIZE.get(model, model))
     small = get_config("mdx23c-small")
     if model == "small":
         return small

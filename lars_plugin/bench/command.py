@@ -103,7 +103,7 @@ def run_bench(args: argparse.Namespace) -> int:
 def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
     import os
 
-    from lars_plugin.bench.cases import FIELD_CASES, cases_for, quick_cases
+    from lars_plugin.bench.cases import FIELD_CASES, FULL_SIZE, cases_for, quick_cases
     from lars_plugin.bench.ceiling import ceiling_tables, chunk_operations, measure_ceiling
     from lars_plugin.bench.speed import ISAS, run_cases, speed_tables
     from lars_plugin.bench.startup import measure_command, measure_startup, startup_tables
@@ -138,11 +138,14 @@ def _speed(args: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
         ceiling = measure_ceiling(threads=threads, environment=environment)
         operations = chunk_operations()
     starts, whole = [], []
-    for options in (["--backend", "torch"], ["--backend", "auto"])[: 1 if args.quick else 2]:
+    # Start-up and whole files are those of our own models: nothing new beside the field's alone.
+    ours = any(case.model not in FULL_SIZE for case in cases)
+    backends = (["--backend", "torch"], ["--backend", "auto"])
+    for options in backends[: 1 if args.quick else 2 if ours else 0]:
         _tell(args, f"start-up, {' '.join(options)}")
         times = 1 if args.quick else 5
         starts.append(measure_startup(options, times=times, environment=environment))
-    for preset in ("fast", "balanced")[: 0 if args.quick else 2]:
+    for preset in ("fast", "balanced")[: 2 if ours and not args.quick else 0]:
         _tell(args, f"three minutes from file to files, --preset {preset}")
         options = ["--preset", preset]
         whole.append(measure_command(options, seconds=180.0, times=3, environment=environment))

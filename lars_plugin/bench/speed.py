@@ -57,7 +57,8 @@ def run_cases(
         threads: of each network.
         isa: a key of :data:`ISAS`.
         quick: as little as possible.
-        on_progress: called with the name of each case.
+        on_progress: called with the name of each case, and again with what was found: whoever
+            ends the run early has seen that much.
 
     Returns:
         Per case its fields and what the worker found, ``error`` or ``skipped`` instead.
@@ -89,8 +90,18 @@ def run_cases(
                     "quick": quick,
                 }
                 row |= _run(order, environment, left + _PREPARATION)
+                on_progress(f"{case.name}: {_briefly(row)}")
             rows.append(row)
     return rows
+
+
+def _briefly(row: Mapping[str, Any]) -> str:
+    if row.get("rows"):
+        rtr: float = row["rows"][-1]["rtr"]
+        return f"{rtr:.3f} of real time"
+    if "step_s" in row:
+        return f"{100 * row['step_s'] / row['hop_s']:.0f} % of a hop"
+    return str(row.get("error") or row.get("skipped") or "nothing measured")
 
 
 def _run(order: Mapping[str, Any], environment: Mapping[str, str], limit: float) -> dict[str, Any]:

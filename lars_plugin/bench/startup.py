@@ -147,7 +147,7 @@ def startup_tables(
         )
         for one in starts
     )
-    tables = [Table("Start-up: from the command to the first chunk", header, body)]
+    tables = [Table("Start-up: from the command to the first chunk", header, body)] if body else []
     if whole:
         lines = tuple(
             (

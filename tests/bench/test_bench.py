@@ -64,9 +64,24 @@ def test_a_quick_run_has_a_row_for_every_case_and_says_what_it_ran_on(
         assert part["rtr_low"] <= part["rtr"] <= part["rtr_high"]
         assert row["peak_memory_mb"] is None or row["peak_memory_mb"] > 50
         assert row["name"] in printed.out
+        assert f"{row['name']}: {part['rtr']:.3f} of real time" in printed.err
     (start,) = found["startup"]
     assert start["startup_s_low"] <= start["startup_s"] <= start["startup_s_high"]
     assert "Start-up" in printed.out
+
+
+def test_the_fields_networks_alone_measure_no_start_up_and_say_what_did_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bench.json"
+    assert main(["bench", "--only", "lars-net", "--budget", "1e-9", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["rows"]
+    assert {row["skipped"] for row in found["rows"]} == {"no time left"}
+    assert found["startup"] == found["command"] == []
+    printed = capsys.readouterr()
+    assert "no time left" in printed.out
+    assert "Start-up" not in printed.out
 
 
 def test_the_number_of_chunks_follows_from_overlap_and_length() -> None:
