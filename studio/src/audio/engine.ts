@@ -120,8 +120,12 @@ export class Engine {
     this.playing = true;
     this.changed();
     await this.context.resume();
-    if (!this.playing) return; // paused before it began
+    if (this.paused()) return; // paused while the sound device woke
     this.begin(this.rest >= this.frames ? 0 : this.rest);
+  }
+
+  private paused(): boolean {
+    return !this.playing;
   }
 
   pause(): void {
