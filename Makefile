@@ -3,7 +3,8 @@
 # make check: style, types and the tests that start no process, in about a minute
 # make test-pythons: a selection of what needs no torch, on every Python from 3.10 to 3.13 that is installed
 # make docs: build the documentation site into build/site
-# make release-check: what a release needs and Linux can check: packages, workflows, licences
+# make release-check: what a release needs and Linux can check: packages, workflows, licences, the
+#   site, networks without PyTorch, rules of other systems; the container, where docker runs
 # make plugin: build the VST3 and the standalone program, install the VST3 into VST3_DIR, and set up
 #   the engine that they start (ENGINE= to leave that out)
 PYTHON ?= python3
@@ -79,9 +80,13 @@ check: lint
 		tests/bridge/client/test_alignment.py \
 		tests/evaluation/test_metrics.py tests/evaluation/test_scoring.py tests/test_public_names.py
 
+RELEASE_TESTS := tests/packaging tests/docs/test_site.py tests/test_other_systems.py \
+	tests/bridge/protocol/test_windows_vectors.py tests/backends/test_installations.py \
+	tests/zoo/test_prepare.py
 release-check: $(DEV) npm
 	$(BIN)/python scripts/build_packages.py --strict build/dist
-	LARS_DIST=build/dist $(BIN)/python -m pytest -q tests/packaging
+	LARS_DIST=build/dist $(BIN)/python -m pytest -q $(RELEASE_TESTS)
+	scripts/container.sh
 
 docs: $(DEV)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build

@@ -4,7 +4,7 @@
     python scripts/build_plugin.py build/juce                # JUCE of the system, or LARS_JUCE_DIR
     python scripts/build_plugin.py build/juce --fetch-juce   # JUCE 7.0.5 by its commit
 
-VST3 and a standalone program everywhere, AU on macOS; ``--lv2`` adds LV2 on Linux.
+VST3 and a standalone program everywhere, AU on macOS, LV2 on Linux.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("build", type=Path, help="CMake's build folder")
     parser.add_argument("--fetch-juce", action="store_true", help="get JUCE from its repository")
-    parser.add_argument("--lv2", action="store_true", help="LV2 too")
     args = parser.parse_args()
     juce = os.environ.get("LARS_JUCE_DIR", "")
     if args.fetch_juce:
         juce = str((ROOT / "build" / "juce-source").resolve())
         fetch(Path(juce))
     configure = ["cmake", "-S", str(ROOT / "bridge" / "juce"), "-B", str(args.build)]
-    configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DLARS_LV2={'ON' if args.lv2 else 'OFF'}"]
+    lv2 = sys.platform.startswith("linux")
+    configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DLARS_LV2={'ON' if lv2 else 'OFF'}"]
     if not (args.build / "CMakeCache.txt").exists():
         configure.append("-DLARS_TESTS=OFF")
     if juce:
@@ -56,7 +56,7 @@ def main() -> int:
     subprocess.run(configure, check=True)
     targets = ["LARS_VST3", "LARS_Standalone"]
     targets += ["LARS_AU"] if sys.platform == "darwin" else []
-    targets += ["LARS_LV2"] if args.lv2 else []
+    targets += ["LARS_LV2"] if lv2 else []
     jobs = os.environ.get("LARS_PLUGIN_JOBS", str(os.cpu_count() or 1))
     build = ["cmake", "--build", str(args.build), "--config", "Release", "--parallel", jobs]
     return subprocess.run([*build, "--target", *targets], check=False).returncode

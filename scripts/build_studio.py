@@ -15,13 +15,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-try:
+if TYPE_CHECKING:
+    from hatchling.builders.config import BuilderConfig
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # run as a script, where hatchling need not be
-    # A class in the place of another: types have no word for a module that may be missing.
-    BuildHookInterface = object  # type: ignore[assignment,misc]
+
+    Hook = BuildHookInterface[BuilderConfig]
+else:
+    try:
+        from hatchling.builders.hooks.plugin.interface import BuildHookInterface as Hook
+    except ImportError:  # run as a script, where hatchling need not be
+        Hook = object
 
 STAMP = ".built-from"
 OLDEST = 18  # Node.js that Vite needs
@@ -89,9 +94,7 @@ def _digest(sources: Path) -> str:
     return digest.hexdigest()
 
 
-# Its parameter is the builder's configuration, which the hook does not read, and which `object` of
-# the line above could not take.
-class StudioHook(BuildHookInterface):  # type: ignore[type-arg]
+class StudioHook(Hook):
     """Runs before every build of a wheel, an editable installation or a source archive."""
 
     PLUGIN_NAME = "custom"

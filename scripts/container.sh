@@ -19,5 +19,8 @@ fi
 "$engine" build --file container/Dockerfile --tag "$tag" .
 "$engine" run --rm "$tag" --version
 "$engine" run --rm "$tag" demo -o /tmp/demo
+# The studio has its packages and its page: without them it would say so before it looks at ports.
+"$engine" run --rm --entrypoint python "$tag" -c \
+  'import starlette, uvicorn; from lars_plugin.studio.app import WEB; open(WEB / "index.html")'
 # Not as root, and without a way to become it.
 [ "$("$engine" run --rm --entrypoint id "$tag" -u)" = 1000 ]

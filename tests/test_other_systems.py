@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import ast
 import errno
+import importlib
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from lars_plugin.bridge.auth import read_private
 from lars_plugin.cli.naming import OutputNames
 from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.files import put_in_place
+from lars_plugin.studio.instance import lock_folder
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(lars_plugin.__file__).parent
@@ -143,6 +146,30 @@ def test_a_converted_network_that_a_scanner_looks_at_gets_its_name(
     tries = busy(monkeypatch, "rename", 3)
     assert cached(tmp_path, "key", write) == tmp_path / "key"
     assert tries == [4]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it has its own locks")
+@pytest.mark.usefixtures("windows")
+def test_a_second_studio_finds_its_folder_locked_on_windows_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = importlib.import_module("fcntl")
+
+    def locking(descriptor: int, _mode: int, _count: int) -> None:
+        """Windows' words for a lock that another has, and Linux' lock."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, "Permission denied") from None
+
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(locking=locking, LK_NBLCK=2))
+    first = lock_folder(tmp_path / "lock")
+    assert first is not None
+    assert lock_folder(tmp_path / "lock") is None
+    os.close(first)
+    again = lock_folder(tmp_path / "lock")
+    assert again is not None
+    os.close(again)
 
 
 def test_elsewhere_nobody_waits_for_a_folder_that_is_not_ours(

@@ -14,7 +14,7 @@ from pathlib import Path
 from lars_plugin.errors import InputError
 from lars_plugin.files import printable, write_failure
 
-__all__ = ["only_run"]
+__all__ = ["only_run", "try_lock"]
 
 
 @contextlib.contextmanager
@@ -36,7 +36,7 @@ def only_run(ledger: Path) -> Iterator[None]:
         raise write_failure(path, error) from error
     try:
         try:
-            free = _lock(descriptor)
+            free = try_lock(descriptor)
         except OSError as error:
             raise InputError(
                 f"cannot lock {printable(path)}: {error.strerror}; give a --ledger on a file system"
@@ -58,7 +58,12 @@ def only_run(ledger: Path) -> Iterator[None]:
         os.close(descriptor)  # and with it the lock; the file stays, or two could hold two files
 
 
-def _lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed; False: another has the lock.
+
+    Raises:
+        OSError: its file system has no locks.
+    """
     if sys.platform == "win32":
         import msvcrt
 

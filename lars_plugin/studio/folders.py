@@ -111,20 +111,18 @@ class Folders:
                 " choose another --folder"
             )
 
-    def remove(self, job: Job, *, stems: bool) -> None:
-        """Remove what belongs to a job.
-
-        Args:
-            job: that is not at work.
-            stems: also the stems.
-        """
+    def remove(self, job: Job) -> None:
+        """Remove what belongs to a job that is not at work, except its stems."""
         for folder in (self.uploads(job.id), self.cache(job.id)):
+            # What another program has open goes with the next start: see `clear`.
             shutil.rmtree(folder, ignore_errors=True)
-        if stems:
-            self.remove_stems(job)
 
     def remove_stems(self, job: Job) -> None:
-        """Remove the stems that the job wrote, and their folder if nothing else lies in it."""
+        """Remove the stems that the job wrote, and their folder if nothing else lies in it.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
         folder = self.stems(job)
         for name in job.stems:
             (folder / f"{name}.wav").unlink(missing_ok=True)

@@ -8,14 +8,14 @@ import json
 import logging
 import os
 import secrets
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lars_plugin.batch.lock import try_lock
 from lars_plugin.errors import LarsError
-from lars_plugin.files import AtomicFiles, write_failure
+from lars_plugin.files import AtomicFiles, printable, write_failure
 
 __all__ = ["Instance", "hand_over", "last_port", "lock_folder"]
 
@@ -103,19 +103,22 @@ def hand_over(path: Path, files: Sequence[str], settings: dict[str, Any]) -> str
 def lock_folder(path: Path) -> int | None:
     """A lock that this process holds until it ends; None: another has it.
 
-    On Windows there is none, and the state file alone tells of another server.
+    Raises:
+        AudioFileError: the file cannot be written.
+        LarsError: its file system has no locks.
     """
-    if sys.platform == "win32":
-        return os.getpid()
-    import fcntl
-
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise write_failure(path, error) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        if try_lock(descriptor):
+            return descriptor
+    except OSError as error:
         os.close(descriptor)
-        return None
-    return descriptor
+        raise LarsError(
+            f"cannot lock {printable(path)}: {error.strerror}; give a --folder on a file system"
+            " with locks"
+        ) from error
+    os.close(descriptor)
+    return None

@@ -32,7 +32,7 @@ PRESETS = {
 }
 
 # Ours first: they need no download.
-_FIRST = ("lars-mini", "lars-fullmix", "lars-live")
+_FIRST = ("lars-mini", "lars-fullmix", "lars-live", "lars-live-low")
 
 
 def menu(costs: Costs) -> list[dict[str, Any]]:

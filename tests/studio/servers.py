@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -173,6 +176,31 @@ class Client:
         assert status == 201, body
         job: dict[str, Any] = json.loads(body)
         return job
+
+    @contextlib.contextmanager
+    def sending(self, uploads: Path, count: int) -> Iterator[None]:
+        """So many uploads that have begun and do not end.
+
+        Args:
+            uploads: the server's folder of uploads.
+            count: of them.
+        """
+        head = (
+            f"POST /api/upload?name=a.wav HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
+            f"Origin: {self.address}\r\nCookie: {self.cookie}\r\nContent-Length: 99\r\n\r\n"
+        ).encode()
+        before = len(list(uploads.glob("*/*")))
+
+        def arrived(wanted: int) -> bool:
+            return len(list(uploads.glob("*/*"))) == wanted
+
+        with contextlib.ExitStack() as stack:
+            for number in range(1, count + 1):
+                place = (self.host, self.port)
+                connection = stack.enter_context(socket.create_connection(place, timeout=SECONDS))
+                connection.sendall(head)
+                wait_for(functools.partial(arrived, before + number))
+            yield
 
     def job(self, job_id: str) -> dict[str, Any] | None:
         """A job as it is now."""

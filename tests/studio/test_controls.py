@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import pytest
 import soundfile
@@ -123,7 +123,7 @@ def test_a_screen_reader_is_told_what_everything_is(page: Page) -> None:
         expect(lane.get_by_role("img", name=f"Waveform of {name}")).to_have_count(1)
         expect(lane.get_by_role("img", name=f"Level of {name}")).to_have_count(1)
         expect(lane.get_by_role("link", name=f"{name} as WAV, 24 bits")).to_have_count(1)
-    for role, name in (
+    parts: tuple[tuple[Literal["region", "group", "slider", "combobox"], str], ...] = (
         ("region", "Add recordings"),
         ("region", "Recordings"),
         ("region", "Player of page.wav"),
@@ -134,9 +134,9 @@ def test_a_screen_reader_is_told_what_everything_is(page: Page) -> None:
         ("combobox", "Model"),
         ("combobox", "Preset"),
         ("combobox", "Format"),
-    ):
-        found: Any = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
-        expect(found).to_have_count(1)
+    )
+    for role, name in parts:
+        expect(page.get_by_role(role, name=name, exact=True)).to_have_count(1)
 
 
 @pytest.mark.parametrize(("value", "kind", "subtype"), [
@@ -204,8 +204,12 @@ def test_a_recording_that_waits_offers_another_to_listen_to(
 
 def test_the_page_follows_the_system_from_light_to_dark(page: Page) -> None:
     page.get_by_role("combobox", name="Colours").select_option("auto")
-    for scheme, ground in (("light", "rgb(238, 241, 244)"), ("dark", "rgb(20, 23, 28)")):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    grounds: dict[Literal["light", "dark"], str] = {
+        "light": "rgb(238, 241, 244)",
+        "dark": "rgb(20, 23, 28)",
+    }
+    for scheme, ground in grounds.items():
+        page.emulate_media(color_scheme=scheme)
         expect(page.locator("body")).to_have_css("background-color", ground)
 
 

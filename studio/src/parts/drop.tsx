@@ -45,7 +45,7 @@ export function DropTarget({ children }: { children: ComponentChildren }) {
 async function allOf(entries: (FileSystemEntry | null)[]): Promise<File[]> {
   const files: File[] = [];
   for (const entry of entries) {
-    if (entry instanceof FileSystemFileEntry || entry?.isFile)
+    if (entry?.isFile)
       files.push(await fileOf(entry as FileSystemFileEntry));
     else if (entry?.isDirectory) files.push(...(await below(entry as FileSystemDirectoryEntry)));
   }
