@@ -113,6 +113,8 @@ class Chunking:
         lookahead: only ``live``: samples at the end of a chunk that are context, not output.
             ``causal``: samples by which the network's output trails its input.
         fade: only ``live``: samples over which successive chunks are cross-faded.
+        shifts: how often a recording is separated, each time with the chunks elsewhere; the mean
+            counts. Their places are spread over half a second. Not for ``live`` and ``causal``.
     """
 
     chunk_size: int
@@ -121,6 +123,7 @@ class Chunking:
     batch_size: int = 1
     lookahead: int = 0
     fade: int = 0
+    shifts: int = 1
 
     def __post_init__(self) -> None:
         if self.chunk_size < 1:
@@ -132,6 +135,10 @@ class Chunking:
         if self.convention not in get_args(Convention):
             known = ", ".join(get_args(Convention))
             raise InputError(f"unknown convention {self.convention!r}: use one of {known}")
+        if self.shifts < 1:
+            raise InputError(f"shifts must be positive, got {self.shifts}")
+        if self.shifts > 1 and self.convention in ("live", "causal"):
+            raise InputError(f"{self.convention} chunks have no shifts, got {self.shifts}")
         if min(self.lookahead, self.fade) < 0:
             raise InputError("lookahead and fade must not be negative")
         if self.convention == "live":

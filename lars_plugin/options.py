@@ -77,10 +77,13 @@ def add_model_option(group: Any, *flags: str, more: str = "", **settings: Any) -
 
 
 def add_preset_options(group: Any) -> None:
-    """How much work for how much quality: a preset, or an overlap of one's own."""
+    """How much work for how much quality: a preset, or an overlap of one's own, and shifts."""
     group.add_argument("--preset", choices=PRESET_CHOICES, help="speed against quality")
     group.add_argument("--overlap", type=float, metavar="X",
         help="how many chunks cover a sample, 1 or more; instead of a preset")  # fmt: skip
+    group.add_argument("--shifts", type=int, metavar="N",
+        help="separate N times with the chunks elsewhere, and take the mean (default: the model's"
+        " own, usually 1)")  # fmt: skip
 
 
 def add_device_option(group: Any, *, default: str = "auto") -> None:

@@ -48,8 +48,8 @@ __all__ = ["Worker"]
 _MODELS = 2
 # Options that make another separator.
 _OF_SEPARATOR = (
-    "model", "preset", "overlap", "batch_size", "device", "precision", "backend", "wiener", "gate",
-    "redistribute", "stems",
+    "model", "preset", "overlap", "shifts", "batch_size", "device", "precision", "backend",
+    "wiener", "gate", "redistribute", "stems",
 )  # fmt: skip
 
 

@@ -28,8 +28,8 @@ MIDI = "midi"
 
 # Options that change what is written; batch size, device and jobs do not.
 _SETTINGS = (
-    "preset", "overlap", "backend", "precision", "wiener", "gate", "redistribute", "format",
-    "bits", "rescale", "channels", "metadata",
+    "preset", "overlap", "shifts", "backend", "precision", "wiener", "gate", "redistribute",
+    "format", "bits", "rescale", "channels", "metadata",
 )  # fmt: skip
 _MIDI_SETTINGS = (
     "bpm", "offset", "quantise", "strength", "note_map", "velocity", "velocity_range",

@@ -166,6 +166,7 @@ def make_separator(args: argparse.Namespace, stems: tuple[str, ...] | None = Non
         preset=args.preset,
         overlap=args.overlap,
         batch_size=args.batch_size,
+        shifts=args.shifts,
         device=args.device,
         stems=stems,
         precision=args.precision,

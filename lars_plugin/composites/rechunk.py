@@ -39,6 +39,7 @@ def rechunk(model: AnyModel, requested: Chunking) -> AnyModel:
             batch_size=requested.batch_size,
             fade=fade,
             lookahead=min(requested.lookahead, size - step - fade),
+            shifts=1,
         )
     elif requested.convention == "causal":
         chunking = own

@@ -18,7 +18,11 @@ PRESETS = ("fast", "balanced", "best")
 
 
 def settled(
-    model: AnyModel, preset: str | None, overlap: float | None, batch_size: int | None
+    model: AnyModel,
+    preset: str | None,
+    overlap: float | None,
+    batch_size: int | None,
+    shifts: int | None = None,
 ) -> AnyModel:
     """The model with the chunking and the refinement that were requested.
 
@@ -27,13 +31,14 @@ def settled(
         preset: ``fast``, ``balanced``, ``best``, or None for the model's own.
         overlap: chunks per sample; goes before the preset.
         batch_size: chunks per run; None for the model's own.
+        shifts: separations whose mean counts; None for the model's own.
 
     Raises:
         InputError: an unknown preset, or settings that do not fit the model.
     """
     if isinstance(model, Composite):
         return model.with_parts(
-            [settled(part, preset, overlap, batch_size) for part in model.parts]
+            [settled(part, preset, overlap, batch_size, shifts) for part in model.parts]
         )
     config = model.config
     if preset is not None:
@@ -45,6 +50,7 @@ def settled(
         config.chunking,
         overlap=config.chunking.overlap if overlap is None else overlap,
         batch_size=config.chunking.batch_size if batch_size is None else batch_size,
+        shifts=config.chunking.shifts if shifts is None else shifts,
     )
     result = cut(model, chunking)
     if config.refinement is None:

@@ -178,6 +178,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         variants=make_variants(args.wiener, args.gate, args.redistribute),
         preset=args.preset,
         overlap=args.overlap,
+        shifts=args.shifts,
         device=args.device,
         precision=args.precision,
         backend=args.backend,

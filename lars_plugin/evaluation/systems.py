@@ -157,6 +157,7 @@ def make_systems(
     variants: Sequence[PostProcessing] = (),
     preset: str | None = None,
     overlap: float | None = None,
+    shifts: int | None = None,
     device: str = "auto",
     precision: str = "float32",
     backend: str | None = "torch",
@@ -177,6 +178,8 @@ def make_systems(
         settings.append(f"overlap {overlap:g}")
     elif preset is not None:
         settings.append(f"preset {preset}")
+    if shifts is not None:
+        settings.append(f"shifts {shifts}")
     if precision != "float32":
         settings.append("precision auto" if precision == "auto" else precision)
     if backend != "torch":
@@ -190,13 +193,16 @@ def make_systems(
             Path(name) if folder else name,
             preset=preset,
             overlap=overlap,
+            shifts=shifts,
             device=device,
             precision=precision,
             backend=backend,
         )
 
     def changed(plain: ModelSystem, post: PostProcessing) -> Callable[[], Separator]:
-        return lambda: Separator(plain.separator().model, preset=preset, overlap=overlap, post=post)
+        return lambda: Separator(
+            plain.separator().model, preset=preset, overlap=overlap, shifts=shifts, post=post
+        )
 
     labels = [name if _is_composite(name) else Path(name).name or name for name in models]
     if len({*labels, *baselines}) < len(labels) + len(baselines):

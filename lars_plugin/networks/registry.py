@@ -86,6 +86,8 @@ class Architecture:
         package: the class that a published package of such a network names; empty: there are none.
         field_keys: settings in the field's YAML files, under ``model``, that tell this
             architecture from the others. Its configuration reads them with ``from_field``.
+        field_name: what ``model`` is in those files, where it is a name instead: settings lie
+            under that name.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Architecture:
     checkpoint_folder: bool = False
     package: str = ""
     field_keys: tuple[str, ...] = ()
+    field_name: str = ""
 
     def shape_class(self) -> type[Shape]:
         """The class of its configurations; where it lies without PyTorch, that is not imported."""
@@ -199,6 +202,7 @@ _ROWS = (
         config=_HERE + "demucs.config:HDemucsConfig",
         network=_HERE + "demucs.network:HDemucs",
         package="demucs.hdemucs.HDemucs",
+        field_name="hdemucs",
     ),
     Architecture(
         "htdemucs",
@@ -208,6 +212,7 @@ _ROWS = (
         # Nobody has weights here to measure with.
         precisions={"float32": 0.0, "bfloat16": None, "int8": None},
         package="demucs.htdemucs.HTDemucs",
+        field_name="htdemucs",
     ),
 )
 
@@ -235,14 +240,20 @@ def compiled_names() -> tuple[str, ...]:
     return tuple(row.name for row in ARCHITECTURES.values() if row.prepost)
 
 
-def field_architecture(settings: Mapping[str, Any]) -> Architecture:
-    """The one that the field's settings, ``model`` in its YAML files, are of.
+def field_architecture(model: Mapping[str, Any] | str) -> Architecture:
+    """The one that ``model`` in the field's YAML files is of: settings, or a name.
 
     Raises:
         InputError: none of ours.
     """
+    if isinstance(model, str):
+        for row in ARCHITECTURES.values():
+            if row.field_name == model:
+                return row
+        known = ", ".join(row.field_name for row in _ROWS if row.field_name)
+        raise InputError(f"model {model!r} is of no known architecture; known: {known}")
     for row in ARCHITECTURES.values():
-        if any(key in settings for key in row.field_keys):
+        if any(key in model for key in row.field_keys):
             return row
     known = ", ".join(f"{row.name} ({row.field_keys[0]})" for row in _ROWS if row.field_keys)
     raise InputError(f"model has settings of no known architecture; known: {known}")

@@ -41,6 +41,8 @@ class Separator:
         overlap: chunks per sample, 1 or more; goes before the preset. None for both: the
             model's own.
         batch_size: chunks per run of the network; None for the model's own.
+        shifts: how often a recording is separated, each time with the chunks elsewhere; the mean
+            counts. None for the model's own, usually 1. Not for causal models.
         device: ``auto``, ``cpu``, ``cuda``, ``mps``; for names and folders only.
         stems: canonical names of those wanted, in this order; all for None.
         precision: ``float32``, ``bfloat16``, ``float16``, ``int8`` or ``auto``; for names and
@@ -63,6 +65,7 @@ class Separator:
         preset: str | None = None,
         overlap: float | None = None,
         batch_size: int | None = None,
+        shifts: int | None = None,
         device: str = "auto",
         stems: Sequence[str] | None = None,
         precision: str = "float32",
@@ -70,7 +73,7 @@ class Separator:
         post: PostProcessing | None = None,
     ) -> None:
         self._model = _load(model, device, precision, backend)
-        self._settled = settled(self._model, preset, overlap, batch_size)
+        self._settled = settled(self._model, preset, overlap, batch_size, shifts)
         self._post = post or PostProcessing()
         chosen = choose_stems(self._model, stems)
         self._stems = tuple(self._model.config.stems[index] for index in chosen)
@@ -78,6 +81,7 @@ class Separator:
             "preset": preset,
             "overlap": overlap,
             "batch_size": batch_size,
+            "shifts": shifts,
             "stems": self._stems,
             "post": self._post,
         }

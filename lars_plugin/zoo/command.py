@@ -123,10 +123,10 @@ def overview(configs: Sequence[ModelConfig], cards: Sequence[TranscriberCard] = 
     for config in configs:
         here, stems = is_here(config), ", ".join(config.stems)
         group = groups["songs" if _is_for_songs(config) else "drums"]
-        group.append((here, config.name, _here(here, config), stems))
+        group.append((here, config.name, _here(here, _missing_bytes(config)), stems))
     for card in cards:
         here = weights_here(card, card.folder) is not None
-        row = (here, card.name, _here(here, card), ", ".join(GROUPS))
+        row = (here, card.name, _here(here, card.weights.size), ", ".join(GROUPS))
         groups["transcription"].append(row)
     names = max((len(row[1]) for rows in groups.values() for row in rows), default=0)
     tables = []
@@ -144,9 +144,19 @@ def _is_for_songs(config: ModelConfig) -> bool:
     return not set(config.stems) <= {*ONE_DRUM}
 
 
-def _here(here: bool, config: Published) -> str:
-    size = _size(config)
-    return "yes" if here else f"no ({size})" if size else "no"
+def _here(here: bool, missing: int) -> str:
+    return "yes" if here else f"no ({_size(missing)})" if missing else "no"
+
+
+def _missing_bytes(config: ModelConfig) -> int:
+    """What is to be downloaded, parts that are here left out; 0 where that is not known."""
+    try:
+        found = [read_model_config(part) for part in part_names(config)]
+    except LarsError:  # a missing part
+        return 0
+    parts = [part for part, folder in found if weights_here(part, folder) is None] or [config]
+    sizes = [part.weights.size if part.weights is not None else 0 for part in parts]
+    return sum(sizes) if all(sizes) else 0
 
 
 def _table(rows: Sequence[tuple[str, str, str]]) -> str:
@@ -197,7 +207,7 @@ def _weights_lines(config: Published, folder: Path | None) -> list[str]:
     path = weights_here(config, folder)
     lines = [
         f"  weights      {weights.file}, {weights.format}",
-        f"  size         {_size(config) or 'not recorded'}",
+        f"  size         {_size(weights.size) or 'not recorded'}",
         f"  SHA-256      {weights.sha256 or 'not published'}",
         f"  here         {path if path is not None else 'no'}",
     ]
@@ -228,8 +238,7 @@ def is_here(config: ModelConfig) -> bool:
     return weights_here(config) is not None
 
 
-def _size(config: Published) -> str:
-    size = config.weights.size if config.weights is not None else 0
+def _size(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size} bytes" if size else ""
 
 

@@ -133,14 +133,15 @@ def load_composite(
 
 def part_names(source: str | os.PathLike[str] | ModelConfig) -> tuple[str, ...]:
     """Names of the models that a composite is made of, parts of parts included; none for
-    anything else. Where the first that is here is to be taken and none is, that is the first."""
+    anything else. Where the first that is here is to be taken and none is, that is the first that
+    can be downloaded."""
     spec = spec_of(source)
     if spec is None:
         return ()
     if isinstance(spec, CascadeSpec):
         music = spec.music
         if not isinstance(music, str):
-            music = next(filter(_is_here, music), music[0])
+            music = next(filter(_is_here, music), _to_download(music))
         direct: tuple[str, ...] = (music, spec.drums)
     else:
         direct = (spec.model,) if isinstance(spec, PresetSpec) else spec.models
@@ -158,12 +159,26 @@ def _is_here(name: str) -> bool:
     return True
 
 
+def _to_download(names: tuple[str, ...]) -> str:
+    """The first whose weights have addresses; without any, the first."""
+
+    def has_addresses(name: str) -> bool:
+        try:
+            found = [get_config(part).weights for part in part_names(name) or (name,)]
+        except ModelError:
+            return False
+        return all(weights is not None and weights.urls for weights in found)
+
+    return next(filter(has_addresses, names), names[0])
+
+
 def _first_here(names: tuple[str, ...]) -> str:
     for name in names:
         if _is_here(name):
             log.warning("the first stage of the cascade is %s", name)
             return name
-    first, *others = names
+    first = _to_download(names)
+    others = [name for name in names if name != first]
     raise ModelNotFoundError(
         f"no first stage for a cascade is here: run `lars models download {first}` for the best,"
         f" or get one of {', '.join(others)}; cascade:lars-fullmix,lars-mini needs no download"

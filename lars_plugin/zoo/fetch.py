@@ -72,7 +72,8 @@ def _fetch(
 ) -> Path:
     target = cache_folder() / (weights.of or config.name) / weights.file
     if not weights.sha256:
-        log.warning("%s: no SHA-256 is published, so the download is not checked", config.name)
+        checked = "only the number of bytes" if weights.size else "nothing"
+        log.warning("%s: no SHA-256 is published: %s is checked", config.name, checked)
     failures: list[str] = []
     wrong = ""
     try:

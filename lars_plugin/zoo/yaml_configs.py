@@ -108,7 +108,8 @@ def read_config(path: str | Path) -> ModelConfig:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFormatError(f"{path}: cannot be read: {error}") from error
     data = parse_yaml(text, str(path))
-    if isinstance(data.get("audio"), Mapping) and isinstance(data.get("model"), Mapping):
+    # The field's have the network's settings under model, or under the name that this is.
+    if isinstance(data.get("audio"), Mapping) and isinstance(data.get("model"), (Mapping, str)):
         return config_from_field(data, name=config_name(path.stem), source=str(path))
     return config_from_dict(data, source=str(path))
 
@@ -123,27 +124,36 @@ def config_from_field(data: Mapping[str, Any], *, name: str, source: str = "YAML
         ModelFormatError: a key is missing, or a stem or value is unknown.
     """
     with _named(source):
-        row = field_architecture(_mapping(data["model"], "model"))
+        model = data["model"]
+        row = field_architecture(model if isinstance(model, str) else _mapping(model, "model"))
         shape_class: Any = row.shape_class()
-        network = asdict(shape_class.from_field(data))
+        settings = asdict(shape_class.from_field(data))
         # The model's own entries say these.
-        network = {key: network[key] for key in network if key not in OWN_ENTRIES}
+        network = {key: settings[key] for key in settings if key not in OWN_ENTRIES}
         # An option without a value is one that is not there.
         audio = {key: one for key, one in data["audio"].items() if one is not None}
         training = data["training"]
         inference = data.get("inference")
         inference = inference if isinstance(inference, Mapping) else {}
         target = training.get("target_instrument")
-        instruments = [target] if target else training["instruments"]
-        chunk = inference.get("chunk_size", audio.get("chunk_size"))
+        # Some networks make all stems, whichever they were trained for.
+        single = target and settings["stems"] == 1
+        instruments = [target] if single else training["instruments"]
+        chunk = network.get("segment_length") or inference.get(
+            "chunk_size", audio.get("chunk_size")
+        )
+        rate = audio.get("sample_rate", settings.get("sample_rate", 44100))
         return ModelConfig(
             name=name,
             stems=_stems(instruments),
-            sample_rate=check_whole("audio.sample_rate", audio.get("sample_rate", 44100)),
-            channels=check_whole("audio.num_channels", audio.get("num_channels", 2)),
+            sample_rate=check_whole("audio.sample_rate", rate),
+            channels=check_whole(
+                "audio.num_channels", audio.get("num_channels", settings["audio_channels"])
+            ),
             chunking=Chunking(
                 chunk_size=check_whole("audio.chunk_size", chunk),
                 overlap=_number(inference.get("num_overlap", 4), "inference.num_overlap"),
+                convention=shape_class.field_convention,
             ),
             architecture=row.name,
             network=MappingProxyType(network),

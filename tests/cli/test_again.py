@@ -132,6 +132,7 @@ def test_stems_of_another_file_do_not_get_others_beside_them(separate: Separate)
     [
         (["--preset", "best"], "preset not given, now best"),
         (["--overlap", "3"], "overlap not given, now 3.0"),
+        (["--shifts", "2"], "shifts not given, now 2"),
         (["--wiener", "1"], "wiener not given, now 1.0"),
         (["--gate", "-40"], "gate not given, now -40.0"),
         (["--redistribute"], "redistribute off, now on"),

@@ -50,6 +50,7 @@ def test_backends_and_precisions_are_those_that_models_can_be_loaded_with(comman
         ("--model", ("separate", "midi", "demo", "evaluate", "bench")),
         ("--preset", ("separate", "midi", "demo", "evaluate")),
         ("--overlap", ("separate", "midi", "demo", "evaluate")),
+        ("--shifts", ("separate", "midi", "demo", "evaluate")),
     ],
 )
 def test_shared_options_have_the_same_words_everywhere(

@@ -105,6 +105,7 @@ def test_presets_overlap_and_batch_size_reach_the_model(lars: Lars, song: Song) 
         "best": ["--preset", "best"],
         "four": ["--overlap", "4"],
         "batch": ["--batch-size", "3"],
+        "shifted": ["--shifts", "2"],
     }
     waves = {}
     for name, extra in flags.items():
@@ -113,6 +114,7 @@ def test_presets_overlap_and_batch_size_reach_the_model(lars: Lars, song: Song) 
     np.testing.assert_array_equal(waves["own"], waves["balanced"])
     np.testing.assert_array_equal(waves["best"], waves["four"])
     assert np.abs(waves["own"] - waves["best"]).max() > 1e-5
+    assert np.abs(waves["own"] - waves["shifted"]).max() > 1e-5
     np.testing.assert_allclose(waves["own"], waves["batch"], atol=1e-6)
 
 

@@ -44,6 +44,7 @@ def below(folder: Path) -> list[str]:
         (["--stems", ","], "it has kick"),
         (["--stems", "kick,bd"], "asked for twice"),
         (["--overlap", "0.25"], "overlap must be between 1 and chunk_size"),
+        (["--shifts", "0"], "shifts must be positive, got 0"),
         (["--flac", "--float32"], "FLAC has no float samples"),
         (["--filename", "../{stem}.{ext}"], "leads out of the output folder"),
         (["--device", "tpu"], "unknown device 'tpu'"),

@@ -187,6 +187,7 @@ def test_systems_are_named_by_the_last_part_of_a_folder() -> None:
     assert [system.name for system in result] == ["lars-mini", "b", "d", "oracle"]
     assert [system.settings for system in result] == ["overlap 1.5"] * 3 + [""]
     assert [system.is_model for system in result] == [True] * 3 + [False]
+    assert make_systems(["lars-mini"], overlap=2, shifts=3)[0].settings == "overlap 2, shifts 3"
     twins = make_systems(["a/b", "c/b"], preset="fast", precision="bfloat16")
     assert [system.name for system in twins] == ["a/b", "c/b"]
     assert twins[0].settings == "preset fast, bfloat16"

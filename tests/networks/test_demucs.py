@@ -82,6 +82,23 @@ def test_whole_recordings_equal_the_fields_apply_model(
 
 
 @pytest.mark.parametrize(
+    ("case", "convention"), [("htdemucs_bottom", "demucs"), ("hdemucs_lstm", "demucs-short")]
+)
+def test_shifts_equal_those_of_the_fields_apply_model(case: str, convention: Convention) -> None:
+    network, tensors = golden(case)
+    model = Model(
+        ModelConfig("golden", ("kick", "snare"), Chunking(2205, 4 / 3, convention)),
+        TorchBackend(network),
+    )
+    audio = tensors["apply.input"].numpy()
+    stems = Separator(model, shifts=3).separate(audio, 44100)
+    wanted = tensors["apply_shifts.output"].numpy()
+    np.testing.assert_allclose(np.stack(list(stems.values())), wanted, atol=1e-5)
+    # Where chunks lie has a part in what such a network makes.
+    assert np.abs(wanted - tensors["apply.output"].numpy()).max() > 0.01
+
+
+@pytest.mark.parametrize(
     ("build", "parameters"),
     [
         # Half of the bytes of the published half-precision files, but for their headers.

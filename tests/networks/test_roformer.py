@@ -288,35 +288,63 @@ def test_a_chunk_shorter_than_half_a_window_is_refused(tmp_path: Path) -> None:
         load_model(weights, config=config, device="cpu", backend="torch")
 
 
-def test_the_entry_bs_roformer_music_is_what_its_authors_yaml_says() -> None:
-    # As in config_bs_roformer_384_8_2_485100.yaml of the field's release v1.0.12.
-    field = {
-        "audio": {"chunk_size": 485100, "num_channels": 2, "sample_rate": 44100},
-        "model": {
-            "dim": 384,
-            "depth": 8,
-            "stereo": True,
-            "num_stems": 4,
-            "dim_head": 64,
-            "heads": 8,
-            "time_transformer_depth": 1,
-            "freq_transformer_depth": 1,
-            "linear_transformer_depth": 0,
-            "stft_n_fft": 2048,
-            "stft_hop_length": 441,
-            "stft_win_length": 2048,
-            "stft_normalized": False,
-            "mask_estimator_depth": 2,
-            "mlp_expansion_factor": 2,
-            "skip_connection": False,
-            "flash_attn": True,
-            "freqs_per_bands": [*[2] * 24, *[4] * 12, *[12] * 8, *[24] * 8, *[48] * 8, 128, 129],
-        },
-        "training": {"instruments": ["drums", "bass", "other", "vocals"]},
-        "inference": {"batch_size": 2, "num_overlap": 2},
-    }
-    described = config_from_field(field, name="bs-roformer-music")
-    entry = get_config("bs-roformer-music")
+BANDS = [*[2] * 24, *[4] * 12, *[12] * 8, *[24] * 8, *[48] * 8, 128, 129]
+# What both of the field's files say alike.
+ALIKE: dict[str, Any] = {
+    "stereo": True,
+    "dim_head": 64,
+    "heads": 8,
+    "time_transformer_depth": 1,
+    "freq_transformer_depth": 1,
+    "linear_transformer_depth": 0,
+    "stft_n_fft": 2048,
+    "stft_win_length": 2048,
+    "stft_normalized": False,
+    "mask_estimator_depth": 2,
+    "skip_connection": False,
+    "flash_attn": True,
+    "freqs_per_bands": BANDS,
+}
+# As in config_bs_roformer_384_8_2_485100.yaml of the field's release v1.0.12.
+MUSIC_YAML: dict[str, Any] = {
+    "audio": {"chunk_size": 485100, "num_channels": 2, "sample_rate": 44100},
+    "model": {
+        **ALIKE,
+        "dim": 384,
+        "depth": 8,
+        "num_stems": 4,
+        "stft_hop_length": 441,
+        "mlp_expansion_factor": 2,
+    },
+    "training": {"instruments": ["drums", "bass", "other", "vocals"]},
+    "inference": {"batch_size": 2, "num_overlap": 2},
+}
+# As in BS-Rofo-SW-Fixed.yaml, whose audio section names another hop than its network has.
+SW_YAML: dict[str, Any] = {
+    "audio": {"chunk_size": 588800, "hop_length": 441, "num_channels": 2, "sample_rate": 44100},
+    "model": {
+        **ALIKE,
+        "dim": 256,
+        "depth": 12,
+        "num_stems": 6,
+        "stft_hop_length": 512,
+        "mlp_expansion_factor": 4,
+        "use_torch_checkpoint": False,
+        "dim_freqs_in": 1025,
+    },
+    "training": {
+        "instruments": ["bass", "drums", "other", "vocals", "guitar", "piano"],
+        "target_instrument": None,
+    },
+    "inference": {"batch_size": 1, "dim_t": 1101, "num_overlap": 2, "normalize": False},
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "field"), [("bs-roformer-music", MUSIC_YAML), ("bs-roformer-sw", SW_YAML)]
+)
+def test_an_entry_is_what_its_authors_yaml_says(model: str, field: dict[str, Any]) -> None:
+    described, entry = config_from_field(field, name=model), get_config(model)
     for name in ("stems", "sample_rate", "channels", "chunking", "architecture", "network"):
         assert getattr(described, name) == getattr(entry, name), name
 

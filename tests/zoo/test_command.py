@@ -99,7 +99,14 @@ def test_composites_are_here_when_their_parts_are(
     folder = save_folder(configs["mdx23c"], networks["mdx23c"])
     monkeypatch.setenv("LARS_MODELS_PATH", str(folder.parent))
     (folder.parent / "pair").mkdir()
-    for parts, here in ((["tiny-mdx23c"], "yes"), (["tiny-mdx23c", "mdx23c-small"], "no")):
+    # Of what is missing, the bytes are added up if they are all known.
+    for parts, here in (
+        (["tiny-mdx23c"], "yes"),
+        (["tiny-mdx23c", "mdx23c-small"], "no (438 MB)"),
+        (["htdemucs_ft", "mdx23c-small"], "no (774 MB)"),
+        (["mdx23c-small", "larsnet"], "no"),
+        (["mdx23c-small", "absent"], "no"),
+    ):
         pair = dataclasses.replace(
             configs["mdx23c"],
             name="pair",
@@ -108,7 +115,10 @@ def test_composites_are_here_when_their_parts_are(
             weights=None,
         )
         (folder.parent / "pair" / "config.yaml").write_text(dump_config(pair), encoding="utf-8")
-        assert overview([get_config("pair")]).splitlines()[1].split()[:2] == ["pair", here]
+        line = overview([get_config("pair")]).splitlines()[1]
+        assert line.removeprefix("pair").strip().removesuffix(", ".join(pair.stems)).strip() == here
+    config = dataclasses.replace(pair, network={"models": ["tiny-mdx23c", "mdx23c-small"]})
+    (folder.parent / "pair" / "config.yaml").write_text(dump_config(config), encoding="utf-8")
     assert lars_models("info", "pair") == 0
     text = capsys.readouterr().out
     assert f"made of      tiny-mdx23c, weights here: {folder}" in text

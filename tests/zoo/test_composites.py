@@ -198,7 +198,8 @@ def test_without_a_first_stage_the_download_is_named(
     with pytest.raises(ModelNotFoundError, match="lars models download bs-roformer-music") as told:
         load_model("cascade-best", device="cpu")
     assert "\n" not in str(told.value)
-    # That is what a download of the cascade gets.
+    # That is what a download of the cascade gets: the best cannot be downloaded.
+    assert stages[0] == "bs-roformer-sw"
     assert part_names("cascade-best") == ("bs-roformer-music", "lars-mini")
 
 

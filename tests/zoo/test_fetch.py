@@ -225,11 +225,19 @@ def test_addresses_are_tried_in_their_order(place: Place) -> None:
     assert [kind for kind, _ in place.requests] == ["missing", "other", "shorter", "good"]
 
 
-def test_without_a_checksum_the_size_still_counts(place: Place) -> None:
+def test_without_a_checksum_the_size_still_counts(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
     place.publish("shorter", sha256="", size=len(CONTENT))
     with pytest.raises(ModelNotFoundError, match="1,000 bytes instead of 700,000"):
         download("remote")
     assert not place.target.exists()
+    only = "remote: no SHA-256 is published: only the number of bytes is checked"
+    assert caplog.messages == [only]
+    caplog.clear()
+    place.publish("shorter", sha256="")
+    assert len(download("remote").read_bytes()) == 1000
+    assert caplog.messages == ["remote: no SHA-256 is published: nothing is checked"]
 
 
 def test_when_no_address_answers_one_line_says_what_to_do(place: Place) -> None:
@@ -258,6 +266,8 @@ def test_weights_without_an_address_say_where_to_put_them(place: Place) -> None:
     place.publish()
     with pytest.raises(ModelNotFoundError, match=r"put weights\.bin into"):
         download("remote")
+    with pytest.raises(ModelNotFoundError, match=r"put BS-Rofo-SW-Fixed\.ckpt into .*-sw$"):
+        download("bs-roformer-sw")
 
 
 def test_a_server_that_never_ends_is_cut_off(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

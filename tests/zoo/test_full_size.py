@@ -139,33 +139,52 @@ def check(model: Model, state: dict[str, Tensor]) -> None:
     assert np.isfinite(stems).all()
 
 
+@pytest.mark.parametrize("name", ["bs-roformer-music", "bs-roformer-sw"])
 def test_a_bs_roformer_of_the_published_size_loads_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = random_state(get_config("bs-roformer-music"), torch.float32)
-    check(loaded("bs-roformer-music", {"state_dict": state}, tmp_path, monkeypatch), state)
+    state = random_state(get_config(name), torch.float32)
+    check(loaded(name, {"state_dict": state}, tmp_path, monkeypatch), state)
 
 
-def test_an_htdemucs_of_the_published_size_loads_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+SONG = ["drums", "bass", "other", "vocals"]
+LARGE = {"channels": 48, "dconv_mode": 3, "samplerate": 44100}
+# What the published packages say: class, sources, arguments that are not the class's defaults.
+PACKAGES: dict[str, tuple[str, list[str], dict[str, Any]]] = {
+    "htdemucs": (
+        *("htdemucs.HTDemucs", SONG),
+        {**LARGE, "bottom_channels": 512, "segment": Fraction(39, 5)},
+    ),
+    "htdemucs_6s": (
+        *("htdemucs.HTDemucs", [*SONG, "guitar", "piano"]),
+        {**LARGE, "segment": Fraction(39, 5)},
+    ),
+    "hdemucs_mmi": ("hdemucs.HDemucs", SONG, {"samplerate": 44100, "segment": 44}),
+    "drumsep": (
+        *("hdemucs.HDemucs", ["bombo", "redoblante", "platillos", "toms"]),
+        {"samplerate": 44100, "segment": 40},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_demucs_of_the_published_size_loads_by_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = random_state(get_config("htdemucs"), torch.float16)
-    with their_class("demucs.htdemucs.HTDemucs") as klass:
+    state = random_state(get_config(name), torch.float16)
+    kind, sources, said = PACKAGES[name]
+    with their_class(f"demucs.{kind}") as klass:
         package = {
             "klass": klass,
-            "args": (["drums", "bass", "other", "vocals"],),
-            "kwargs": {
-                "channels": 48,
-                "dconv_mode": 3,
-                "bottom_channels": 512,
-                "segment": Fraction(39, 5),
-                "samplerate": 44100,
-            },
+            "args": (sources,),
+            "kwargs": said,
             "state": state,
             "training_args": {"epochs": 360},
         }
-        model = loaded("htdemucs", package, tmp_path, monkeypatch)
-    assert model.config.network["segment_length"] == 343980
+        model = loaded(name, package, tmp_path, monkeypatch)
+    # A package brings its settings along.
+    settings = model.config.network
+    assert settings.get("segment_length") == (343980 if name.startswith("htdemucs") else None)
     backend: Any = model.backend
     found = backend.module.state_dict()
     assert all(torch.equal(found[key], state[key].float()) for key in state)

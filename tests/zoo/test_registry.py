@@ -28,9 +28,12 @@ DRUMS5 = ("kick", "snare", "toms", "hihat", "cymbals")
 MUSIC = ("vocals", "bass", "drums", "other")
 SONG = ("drums", "bass", "other", "vocals")
 
+SIX = ("bass", "drums", "other", "vocals", "guitar", "piano")
+
 # name: stems, chunk, convention, format, beginning of the SHA-256, size
 PUBLISHED = {
     "bs-roformer-music": (SONG, 485100, "msst", "checkpoint", "3e9daecd", 527_385_512),
+    "bs-roformer-sw": (SIX, 588800, "msst", "checkpoint", "24e7d35e", 699_412_152),
     "mdx23c-small": (DRUMS6, 130560, "msst", "checkpoint", "d2a4aa53", 437_652_699),
     "mdx23c-5stem": (DRUMS5, 523776, "msst", "checkpoint", "1f8e636f", 0),
     "mdx23c-music": (MUSIC, 261120, "msst", "checkpoint", "c1d31e3c", 0),
@@ -51,14 +54,16 @@ def test_published_entries_say_what_was_published(name: str) -> None:
     assert config.stems == stems
     assert (config.sample_rate, config.channels) == (44100, 2)
     assert config.chunking.chunk_size == chunk
-    overlap = 2 if name == "bs-roformer-music" else 4
+    overlap = 2 if name.startswith("bs-roformer") else 4
     assert (config.chunking.convention, config.chunking.overlap) == (convention, overlap)
     assert config.presets == {"fast": 1.1, "balanced": 2, "best": 4}
     assert config.weights is not None
     assert config.weights.format == kind
     assert config.weights.sha256.startswith(sha256)
     assert config.weights.size == size
-    assert config.weights.urls
+    # Nobody who may publish these weights has: they are not downloaded, but checked.
+    assert bool(config.weights.urls) == (name != "bs-roformer-sw")
+    assert len(config.weights.sha256) == 64
     assert all(url.startswith("https://") for url in config.weights.urls)
 
 
@@ -80,6 +85,7 @@ def test_every_model_has_a_card(name: str) -> None:
         ("mdx23c-music", 111_994_368),
         ("lars-mini", 4_508_224),
         ("bs-roformer-music", 131_704_100),
+        ("bs-roformer-sw", 174_656_500),
     ],
 )
 def test_entries_describe_networks_of_the_known_size(name: str, parameters: int) -> None:

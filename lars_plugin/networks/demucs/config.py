@@ -9,13 +9,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lars_plugin.errors import InputError
-from lars_plugin.model import Chunking
+from lars_plugin.model import Chunking, Convention
+from lars_plugin.networks.demucs.field import field_settings, package_settings
 from lars_plugin.networks.shared.shape import Shape, check_fields, check_number
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["HDemucsConfig", "HTDemucsConfig", "Layer"]
 
@@ -28,7 +31,6 @@ _LEAST: Mapping[str, int | None] = MappingProxyType(
         **dict.fromkeys(("bottom_channels", "t_layers"), 0),
     }
 )
-_LONGEST = 1 << 31  # samples, far above every segment
 _DEEPEST = 16  # levels, far above every network
 
 
@@ -219,26 +221,18 @@ class _HybridConfig(Shape):
 
     @classmethod
     def from_package(cls, said: Mapping[str, Any]) -> dict[str, Any]:
-        """What a published package says about its network, as settings under ``network``.
+        """What a published package says about its network, as settings under ``network``; see
+        :func:`~lars_plugin.networks.demucs.field.package_settings`."""
+        return package_settings(cls, said)
 
-        Args:
-            said: the arguments of the network's class by name; those of training are left out, and
-                so are names that this class never had, as the field does.
+    @classmethod
+    def from_field(cls, field: Mapping[str, Any]) -> Self:
+        """Read what the field's YAML files hold: ``training``, and the section of the network.
 
         Raises:
-            InputError: an option that these networks do not have here.
+            InputError: a key is missing, a value makes no network, or an option is not supported.
         """
-        for key, only in cls.fixed.items():
-            if said.get(key, only) != only:
-                raise InputError(f"{cls.title}: {key} can only be {only}, got {said[key]!r}")
-        own = ("stems", "audio_channels", "sample_rate", "segment_length")
-        names = [key for key in cls.__dataclass_fields__ if key in said and key not in own]
-        found = {key: said[key] for key in names}
-        shares = found.get("multi_freqs")
-        if not isinstance(shares, (list, tuple, type(None))):
-            raise InputError(f"{cls.title}: multi_freqs must be a list of shares, got {shares!r}")
-        found["multi_freqs"] = tuple(shares or ())
-        return found
+        return cls(**field_settings(cls, field))
 
     def _invalid(self, key: str, wanted: str) -> InputError:
         return InputError(f"{self.title}: {key} must be {wanted}, got {getattr(self, key)!r}")
@@ -261,6 +255,7 @@ class HDemucsConfig(_HybridConfig):
     dconv_lstm: int = 4
 
     fixed: ClassVar[Mapping[str, Any]] = MappingProxyType({"hybrid": True})
+    field_convention: ClassVar[Convention] = "demucs-short"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -324,6 +319,7 @@ class HTDemucsConfig(_HybridConfig):
     t_cross_first: bool = False
 
     title: ClassVar[str] = "HT-Demucs"
+    field_convention: ClassVar[Convention] = "demucs"
     fixed: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"t_sparse_self_attn": False, "t_sparse_cross_attn": False, "t_sin_random_shift": 0}
     )
@@ -377,22 +373,3 @@ class HTDemucsConfig(_HybridConfig):
                 f"{self.title}: t_max_positions is {self.t_max_positions}, but chunks of"
                 f" {chunking.chunk_size} samples need {needed}: make chunk_size smaller"
             )
-
-    @classmethod
-    def from_package(cls, said: Mapping[str, Any]) -> dict[str, Any]:
-        found = super().from_package(said)
-        # The field's defaults, where a package says nothing.
-        if said.get("use_train_segment", True):
-            found["segment_length"] = cls._segment(said)
-        return found
-
-    @classmethod
-    def _segment(cls, said: Mapping[str, Any]) -> int:
-        """The samples that a network was trained on."""
-        seconds, rate = said.get("segment", 10), said.get("samplerate", 44100)
-        for key, value in (("segment", seconds), ("samplerate", rate)):
-            if not isinstance(value, Fraction):
-                check_number(f"{cls.title}: {key}", value)
-        if not 1 <= seconds * rate <= _LONGEST:
-            raise InputError(f"{cls.title}: a segment of {seconds} s cannot be used")
-        return int(seconds * rate)

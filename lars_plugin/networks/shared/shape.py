@@ -6,10 +6,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lars_plugin.errors import InputError
-from lars_plugin.model import Chunking, ModelConfig
+from lars_plugin.model import Chunking, Convention, ModelConfig
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,6 +28,9 @@ class Shape:
     ``audio_channels`` and, where the network must know it, ``sample_rate``, which the model's own
     entries say.
     """
+
+    # How the field's programs cut audio for such a network.
+    field_convention: ClassVar[Convention] = "msst"
 
     if TYPE_CHECKING:  # a field of the subclass
 

@@ -16,7 +16,7 @@ From the outside, where blocks go in and stems come out, to the networks::
 
 The chain is only as long as it must be: stereo at the model's rate is the last column alone. A
 fused composite, whose parts run on one chunk, is chunked as a single model is. An ensemble that
-chooses stands where ensembles do.
+chooses stands where ensembles do. Where chunks are shifted, several streams stand for "chunked".
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from lars_plugin.separation.streams.live_rate import LiveRateStream, can_convert
 from lars_plugin.separation.streams.mono import MonoStream
 from lars_plugin.separation.streams.post import PostStream
 from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.shifted import ShiftedStream
 from lars_plugin.separation.streams.views import has_views
 from lars_plugin.separation.streams.windowed import RefinedStream, is_refined
 
@@ -132,7 +133,7 @@ def _of_kind(
             return CausalStream(model, chunking=chunking, stems=stems)
         settings = model.config.refinement
         if settings is not None and is_refined(model, chunking):
-            rough = StreamingSeparator(model, chunking=chunking)
+            rough = _chunked(model, chunking)
             return RefinedStream(
                 rough,
                 settings,
@@ -142,7 +143,7 @@ def _of_kind(
             )
         if settings is None:
             model = narrowed(model, stems)
-        return StreamingSeparator(model, chunking=chunking, stems=stems)
+        return _chunked(model, chunking, stems)
     if chunking is not None and chunking != model.config.chunking:
         # Parts that are computed as one take the chunks of the whole, whichever are run.
         part_of = cut if model.fused else rechunk
@@ -151,6 +152,15 @@ def _of_kind(
         return _cascade(model, stems, post)
     assert isinstance(model, Ensemble)
     return _auto(model, stems) if isinstance(model, AutoEnsemble) else _ensemble(model, stems)
+
+
+def _chunked(
+    model: AnyModel, chunking: Chunking | None, stems: Sequence[str] | None = None
+) -> ModelStream:
+    """What cuts audio for one network: one stream, or as many as there are shifts."""
+    count = (chunking or model.config.chunking).shifts
+    streams = [StreamingSeparator(model, chunking=chunking, stems=stems) for _ in range(count)]
+    return streams[0] if count == 1 else ShiftedStream(streams)
 
 
 def _cascade(model: Cascade, stems: Sequence[str], post: PostProcessing | None) -> CascadeStream:

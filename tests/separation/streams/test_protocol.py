@@ -25,6 +25,7 @@ from lars_plugin.chain.serial import Serial
 from lars_plugin.chain.stem_chains import StemChains
 from lars_plugin.composites.auto import AutoEnsemble
 from lars_plugin.composites.composite import Cascade, Ensemble
+from lars_plugin.composites.settled import settled
 from lars_plugin.errors import NonFiniteError
 from lars_plugin.model import AnyModel, Chunking, Model, ModelConfig, Refinement, Wave
 from lars_plugin.refine.gate import Gate
@@ -43,6 +44,7 @@ from lars_plugin.separation.streams.mono import MonoStream
 from lars_plugin.separation.streams.open import open_stream
 from lars_plugin.separation.streams.post import PostStream
 from lars_plugin.separation.streams.rate import RateStream
+from lars_plugin.separation.streams.shifted import ShiftedStream
 from lars_plugin.separation.streams.windowed import RefinedStream
 from lars_plugin.testing import DelayModel, GainModel
 
@@ -178,6 +180,7 @@ SEPARATING: dict[type[ModelStream], Callable[[], ModelStream]] = {
     PostStream: lambda: open_stream(chunked(), post=POST),
     CascadeStream: lambda: open_stream(cascade()),
     EnsembleStream: lambda: open_stream(ensemble()),
+    ShiftedStream: lambda: open_stream(settled(chunked(), None, None, None, shifts=3)),
     AutoStream: lambda: open_stream(auto()),
 }
 
