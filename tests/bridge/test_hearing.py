@@ -16,6 +16,7 @@ from lars_plugin.bridge.protocol.messages import Message, Open
 from lars_plugin.midi.live_heard import LiveHearing
 from lars_plugin.midi.transcriber import load_transcriber
 from lars_plugin.testing import IdentityModel
+from tests.drums import kicks_and_snares
 from tests.models import live
 
 SECONDS = 2
@@ -25,20 +26,6 @@ SECONDS = 2
 def engine() -> Iterator[EngineThread]:
     with EngineThread({"live": live, "identity": IdentityModel}) as engine:
         yield engine
-
-
-def drums(rate: int, seed: int = 0) -> np.ndarray:
-    """Kicks and snares of a kind, twice a second."""
-    rng = np.random.default_rng(seed)
-    time_axis = np.arange(rate) / rate
-    kick = np.sin(2 * np.pi * (50 * time_axis + 4 * (1 - np.exp(-time_axis * 30))))
-    kick *= np.exp(-time_axis * 12)
-    snare = rng.normal(0, 0.4, rate) * np.exp(-time_axis * 25)
-    wave = np.zeros((SECONDS + 1) * rate)
-    for beat in range(2 * SECONDS - 1):
-        at = round((0.25 + beat / 2) * rate)
-        wave[at : at + rate] += 0.7 * (snare if beat % 2 else kick)
-    return np.asarray(np.stack([wave, 0.9 * wave])[:, : SECONDS * rate], np.float32)
 
 
 class Peer:
@@ -74,7 +61,7 @@ class Peer:
 def test_the_hits_are_those_of_lars_midi_live_and_none_comes_late(
     engine: EngineThread, mode: int, rate: int, block: int
 ) -> None:
-    wave = drums(rate)
+    wave = kicks_and_snares(rate, SECONDS)
     hearing = LiveHearing(load_transcriber(TRANSCRIBER), rate)
     wanted = hearing.push(wave) + hearing.flush()
     assert len(wanted) >= 2 * SECONDS - 2
@@ -119,7 +106,7 @@ def test_the_hits_are_those_of_lars_midi_live_and_none_comes_late(
 def test_heard_comes_before_the_stems_that_its_audio_finishes(
     engine: EngineThread, mode: int
 ) -> None:
-    wave = drums(44100)
+    wave = kicks_and_snares(44100, SECONDS)
     block = 8192  # longer than the stream is late, so that each finishes stems of its own
     peer = Peer(engine)
     opened = peer.ask(Open(mode=mode, model="live", max_block=block), messages.Opened)
@@ -140,7 +127,7 @@ def test_heard_comes_before_the_stems_that_its_audio_finishes(
 
 
 def test_after_a_jump_hearing_begins_anew(engine: EngineThread) -> None:
-    wave = drums(44100)
+    wave = kicks_and_snares(44100, SECONDS)
     peer = Peer(engine)
     peer.ask(Open(mode=Open.LIVE, model="live", max_block=1000), messages.Opened)
     peer.ask(messages.Hear(on=1), messages.Hearing)
@@ -154,7 +141,7 @@ def test_after_a_jump_hearing_begins_anew(engine: EngineThread) -> None:
 
 
 def test_a_reset_begins_anew_and_hear_can_be_ended(engine: EngineThread) -> None:
-    wave = drums(44100)
+    wave = kicks_and_snares(44100, SECONDS)
     peer = Peer(engine)
     peer.ask(Open(mode=Open.OFFLINE, model="identity"), messages.Opened)
     peer.ask(messages.Hear(on=1), messages.Hearing)

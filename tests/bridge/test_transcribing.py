@@ -16,6 +16,7 @@ from lars_plugin.cli import main
 from lars_plugin.errors import AudioFileError, CancelledError, InputError, LarsError
 from lars_plugin.model import AnyModel
 from lars_plugin.zoo import load_model
+from tests.drums import kicks_and_snares
 
 RATE = 44100
 SECONDS = 4
@@ -33,18 +34,8 @@ def engine() -> Iterator[EngineThread]:
 @pytest.fixture(scope="module")
 def beat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Kicks and snares, twice a second."""
-    rng = np.random.default_rng(0)
-    time_axis = np.arange(RATE) / RATE
-    kick = np.sin(2 * np.pi * (50 * time_axis + 4 * (1 - np.exp(-time_axis * 30))))
-    kick *= np.exp(-time_axis * 12)
-    snare = rng.normal(0, 0.4, RATE) * np.exp(-time_axis * 25)
-    wave = np.zeros((SECONDS + 1) * RATE)
-    for number in range(2 * SECONDS - 1):
-        at = round((0.25 + number / 2) * RATE)
-        wave[at : at + RATE] += 0.6 * (snare if number % 2 else kick)
     path = tmp_path_factory.mktemp("beat") / "beat.wav"
-    audio = np.asarray(np.stack([wave, 0.9 * wave])[:, : SECONDS * RATE], np.float32)
-    write_audio(path, audio, RATE, bits="32f")
+    write_audio(path, kicks_and_snares(RATE, SECONDS, peak=0.6), RATE, bits="32f")
     return path
 
 

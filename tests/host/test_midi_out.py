@@ -17,26 +17,13 @@ from lars_plugin.bridge.local_engine import EngineProcess
 from lars_plugin.midi.hits import DrumHit
 from lars_plugin.midi.live_heard import LiveHearing
 from lars_plugin.midi.transcriber import load_transcriber
+from tests.drums import kicks_and_snares
 
 Wave = NDArray[np.float32]
 Notes = Callable[..., list[tuple[str, int, int, int]]]
 NOTES = {"kick": 36, "snare": 38, "toms": 47, "hihat": 42, "ride": 51, "crash": 49}
 SHIFTS = {"open": 4, "pedal": 2}
 SECONDS = 3
-
-
-def drums(rate: int) -> Wave:
-    """Kicks and snares of a kind, twice a second, from 0.25 s on."""
-    rng = np.random.default_rng(0)
-    time_axis = np.arange(rate) / rate
-    kick = np.sin(2 * np.pi * (50 * time_axis + 4 * (1 - np.exp(-time_axis * 30))))
-    kick *= np.exp(-time_axis * 12)
-    snare = rng.normal(0, 0.4, rate) * np.exp(-time_axis * 25)
-    wave = np.zeros((SECONDS + 1) * rate)
-    for beat in range(2 * SECONDS - 1):
-        at = round((0.25 + beat / 2) * rate)
-        wave[at : at + rate] += 0.7 * (snare if beat % 2 else kick)
-    return np.asarray(np.stack([wave, 0.9 * wave])[:, : SECONDS * rate], np.float32)
 
 
 def wanted_hits(audio: Wave, rate: int) -> list[DrumHit]:
@@ -88,7 +75,7 @@ def test_a_render_has_a_note_at_the_sample_of_each_hit(
     rate: int,
     block: int,
 ) -> None:
-    audio = drums(rate)
+    audio = kicks_and_snares(rate, SECONDS)
     hits = [hit for hit in wanted_hits(audio, rate) if hit.stem in NOTES]
     events = notes(audio, rate, block, "offline")
     made = [(at, note, velocity) for kind, at, note, velocity in events if kind == "on"]
@@ -104,7 +91,7 @@ def test_a_render_has_a_note_at_the_sample_of_each_hit(
 def test_the_note_map_and_the_sensitivity_are_the_drums_own(
     engine: EngineProcess, notes: Notes
 ) -> None:
-    audio = drums(44100)
+    audio = kicks_and_snares(44100, SECONDS)
     hits = [hit for hit in wanted_hits(audio, 44100) if hit.stem in NOTES]
     events = notes(
         audio, 44100, 512, "offline", f"Kick note={60 / 127}", "Snare sensitivity=0.0",
@@ -123,7 +110,7 @@ def test_the_note_map_and_the_sensitivity_are_the_drums_own(
 def test_what_is_played_live_has_its_notes_in_the_same_places(
     engine: EngineProcess, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    audio = drums(44100)
+    audio = kicks_and_snares(44100, SECONDS)
     hits = [hit for hit in wanted_hits(audio, 44100) if hit.stem in NOTES]
     monkeypatch.setenv("LARS_TEST_NOTES", str(len(hits)))
     events = notes(audio, 44100, 512, "live")

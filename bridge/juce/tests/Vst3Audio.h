@@ -2,6 +2,7 @@
 // What the hosts that send a file of audio through the plugin have in common.
 #pragma once
 
+#include <cstdio>
 #include <fstream>
 #include <string>
 
@@ -33,25 +34,33 @@ inline Point valueOf(Plugin& plugin, const std::string& title, double value) {
 // "<parameter title>=<value>".
 inline Point valueOf(Plugin& plugin, const std::string& pair) {
     const auto at = pair.find('=');
-    return valueOf(plugin, pair.substr(0, at), std::atof(pair.c_str() + at + 1));
+    return valueOf(plugin, pair.substr(0, at), std::stod(pair.substr(at + 1)));
+}
+
+inline std::vector<char> readBytes(const std::string& file) {
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream)
+        throw std::runtime_error("cannot read " + file);
+    return {std::istreambuf_iterator<char>(stream), {}};
 }
 
 // Stereo, interleaved.
-inline std::vector<float> readFloats(const char* file) {
-    std::ifstream stream(file, std::ios::binary);
-    std::vector<char> bytes(std::istreambuf_iterator<char>(stream), {});
+inline std::vector<float> readFloats(const std::string& file) {
+    const auto bytes = readBytes(file);
     std::vector<float> result(bytes.size() / sizeof(float));
     std::memcpy(result.data(), bytes.data(), result.size() * sizeof(float));
     return result;
 }
 
-// A block of it from a frame on, with silence behind the end.
+// A block of it from a frame on, with silence before the beginning and behind the end.
 inline void fillFrom(Buses& in, const std::vector<float>& audio, long from, int32 block) {
     const auto frames = static_cast<long>(audio.size() / 2);
     for (std::size_t channel = 0; channel < 2; ++channel)
         for (int32 i = 0; i < block; ++i)
             in.samples[channel][static_cast<std::size_t>(i)] =
-                from + i < frames ? audio[static_cast<std::size_t>(2 * (from + i)) + channel] : 0.0f;
+                from + i >= 0 && from + i < frames
+                    ? audio[static_cast<std::size_t>(2 * (from + i)) + channel]
+                    : 0.0f;
 }
 
 // A block of silence in a render, which settles what was changed, and so the latency.
@@ -69,6 +78,17 @@ inline bool settle(Plugin& plugin, Buses& in, Vst::ProcessData& data, Changes& c
     plugin.component->setActive(false);
     data.inputParameterChanges = nullptr;
     return true;
+}
+
+// A program's exit status: the work's, or 3 where it throws.
+template <typename Work>
+int run(const Work& work) {
+    try {
+        return work();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 3;
+    }
 }
 
 } // namespace lars

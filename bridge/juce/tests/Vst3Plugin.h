@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The plugin as a host has it, for tests: its parts connected, and what is found wrong.
+// The plugin as a host has it, for tests: its parts connected, and what is found wrong. For the one
+// source of a program, as the SDK's ids are defined here.
 #pragma once
 
 #include <cstdlib>
 
 #include "Findings.h"
 #include "Vst3Module.h"
+
+namespace Steinberg {
+DEF_CLASS_IID(Vst::IComponent)
+DEF_CLASS_IID(Vst::IAudioProcessor)
+DEF_CLASS_IID(Vst::IEditController)
+DEF_CLASS_IID(Vst::IConnectionPoint)
+DEF_CLASS_IID(Vst::IParameterChanges)
+DEF_CLASS_IID(Vst::IParamValueQueue)
+} // namespace Steinberg
 
 namespace lars {
 
@@ -25,6 +35,19 @@ inline Findings findings;
 
 inline void check(bool good, const char* what, int at = -1) {
     findings.check(good, what, at);
+}
+
+// A block of so many samples.
+inline Vst::ProcessData blockOf(Buses& in, Buses& out, int32 count, int32 mode) {
+    Vst::ProcessData data;
+    data.processMode = mode;
+    data.symbolicSampleSize = Vst::kSample32;
+    data.numSamples = count;
+    data.numInputs = static_cast<int32>(in.buffers.size());
+    data.numOutputs = static_cast<int32>(out.buffers.size());
+    data.inputs = in.buffers.data();
+    data.outputs = out.buffers.data();
+    return data;
 }
 
 // Component, processor and controller, connected as a host connects them.
@@ -68,14 +91,7 @@ struct Plugin {
     }
 
     void process(Buses& in, Buses& out, int32 count, Vst::IParameterChanges* changes = nullptr) {
-        Vst::ProcessData data;
-        data.processMode = Vst::kRealtime;
-        data.symbolicSampleSize = Vst::kSample32;
-        data.numSamples = count;
-        data.numInputs = static_cast<int32>(in.buffers.size());
-        data.numOutputs = static_cast<int32>(out.buffers.size());
-        data.inputs = in.buffers.data();
-        data.outputs = out.buffers.data();
+        auto data = blockOf(in, out, count, Vst::kRealtime);
         data.inputParameterChanges = changes;
         check(processor->process(data) == kResultOk, "a block is processed", count);
     }

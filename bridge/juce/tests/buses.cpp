@@ -3,20 +3,9 @@
 // audio (raw float32, stereo, interleaved) through the plugin with all its buses on, and writes all
 // of their channels, interleaved, from the first sample to the end of the audio and the latency. It
 // prints "channels <number> latency <samples>". LARS_TEST_VST3 names the plugin.
-#include <cstdio>
-
 #include "Vst3Audio.h"
 
 using namespace Steinberg;
-
-namespace Steinberg {
-DEF_CLASS_IID(Vst::IComponent)
-DEF_CLASS_IID(Vst::IAudioProcessor)
-DEF_CLASS_IID(Vst::IEditController)
-DEF_CLASS_IID(Vst::IConnectionPoint)
-DEF_CLASS_IID(Vst::IParameterChanges)
-DEF_CLASS_IID(Vst::IParamValueQueue)
-} // namespace Steinberg
 
 namespace {
 
@@ -31,13 +20,7 @@ int render(char** arguments, int count) {
     lars::Changes changes;
     for (int i = 5; i < count; ++i)
         changes.points.push_back(lars::valueOf(plugin, arguments[i]));
-    Vst::ProcessData data;
-    data.symbolicSampleSize = Vst::kSample32;
-    data.numInputs = static_cast<int32>(in.buffers.size());
-    data.numOutputs = static_cast<int32>(out.buffers.size());
-    data.inputs = in.buffers.data();
-    data.outputs = out.buffers.data();
-    data.numSamples = block;
+    auto data = lars::blockOf(in, out, block, Vst::kOffline);
     if (!lars::settle(plugin, in, data, changes, rate, block) ||
         !plugin.prepare(rate, block, Vst::kOffline) ||
         plugin.component->setActive(true) != kResultOk)
@@ -71,10 +54,5 @@ int main(int count, char** arguments) {
         std::fprintf(stderr, "lars_buses <audio> <rate> <block> <output> [title=value...]\n");
         return 2;
     }
-    try {
-        return render(arguments, count);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s\n", error.what());
-        return 3;
-    }
+    return lars::run([&] { return render(arguments, count); });
 }

@@ -14,12 +14,6 @@
 
 namespace Steinberg {
 DEF_CLASS_IID(IPlugView)
-DEF_CLASS_IID(Vst::IComponent)
-DEF_CLASS_IID(Vst::IAudioProcessor)
-DEF_CLASS_IID(Vst::IEditController)
-DEF_CLASS_IID(Vst::IConnectionPoint)
-DEF_CLASS_IID(Vst::IParameterChanges)
-DEF_CLASS_IID(Vst::IParamValueQueue)
 } // namespace Steinberg
 
 using namespace lars;

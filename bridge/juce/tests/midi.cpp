@@ -16,12 +16,6 @@
 using namespace Steinberg;
 
 namespace Steinberg {
-DEF_CLASS_IID(Vst::IComponent)
-DEF_CLASS_IID(Vst::IAudioProcessor)
-DEF_CLASS_IID(Vst::IEditController)
-DEF_CLASS_IID(Vst::IConnectionPoint)
-DEF_CLASS_IID(Vst::IParameterChanges)
-DEF_CLASS_IID(Vst::IParamValueQueue)
 DEF_CLASS_IID(Vst::IEventList)
 } // namespace Steinberg
 
@@ -60,14 +54,8 @@ int play(char** arguments, int count) {
     for (int i = 5; i < count; ++i)
         changes.points.push_back(lars::valueOf(plugin, arguments[i]));
     Events events;
-    Vst::ProcessData data;
-    data.symbolicSampleSize = Vst::kSample32;
-    data.numInputs = static_cast<int32>(in.buffers.size());
-    data.numOutputs = static_cast<int32>(out.buffers.size());
-    data.inputs = in.buffers.data();
-    data.outputs = out.buffers.data();
+    auto data = lars::blockOf(in, out, block, Vst::kOffline);
     data.outputEvents = &events;
-    data.numSamples = block;
 
     if (!lars::settle(plugin, in, data, changes, rate, block) ||
         !plugin.prepare(rate, block, live ? Vst::kRealtime : Vst::kOffline) ||
@@ -116,10 +104,5 @@ int main(int count, char** arguments) {
         std::fprintf(stderr, "lars_midi <audio> <rate> <block> <offline|live> [title=value...]\n");
         return 2;
     }
-    try {
-        return play(arguments, count);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s\n", error.what());
-        return 3;
-    }
+    return lars::run([&] { return play(arguments, count); });
 }

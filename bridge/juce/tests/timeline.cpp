@@ -11,37 +11,17 @@
 //   save <file>, load <file>                 the state
 //   wait <milliseconds>
 #include <chrono>
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <iostream>
 #include <sstream>
 #include <thread>
 
-#include "Vst3Plugin.h"
+#include "Vst3Audio.h"
 
 #include <pluginterfaces/vst/ivstprocesscontext.h>
 
 using namespace Steinberg;
 
-namespace Steinberg {
-DEF_CLASS_IID(Vst::IComponent)
-DEF_CLASS_IID(Vst::IAudioProcessor)
-DEF_CLASS_IID(Vst::IEditController)
-DEF_CLASS_IID(Vst::IConnectionPoint)
-DEF_CLASS_IID(Vst::IParameterChanges)
-DEF_CLASS_IID(Vst::IParamValueQueue)
-} // namespace Steinberg
-
 namespace {
-
-std::vector<char> readBytes(const std::string& file) {
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream)
-        throw std::runtime_error("cannot read " + file);
-    return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 class Host {
 public:
@@ -94,32 +74,15 @@ private:
     }
 
     std::string set(const std::string& pair) {
-        const auto at = pair.find('=');
-        for (int32 i = 0; i < plugin.controller->getParameterCount(); ++i) {
-            Vst::ParameterInfo info{};
-            plugin.controller->getParameterInfo(i, info);
-            std::string title;
-            for (const auto* letter = info.title; *letter != 0; ++letter)
-                title += static_cast<char>(*letter);
-            if (title != pair.substr(0, at))
-                continue;
-            lars::Point point;
-            point.id = info.id;
-            point.value = std::stod(pair.substr(at + 1));
-            changes.points.push_back(point);
-            return "set";
-        }
-        throw std::runtime_error("no parameter " + pair);
+        changes.points.push_back(lars::valueOf(plugin, pair));
+        return "set";
     }
 
     std::string play(std::istringstream& words, bool plays) {
         std::string track, target;
         long begin = 0, end = 0;
         words >> track >> begin >> end >> target;
-        const auto bytes = readBytes(track);
-        std::vector<float> samples(bytes.size() / sizeof(float));
-        std::memcpy(samples.data(), bytes.data(), samples.size() * sizeof(float));
-        const auto frames = static_cast<long>(samples.size() / 2);
+        const auto samples = lars::readFloats(track);
         std::ofstream made(target, std::ios::binary);
         Vst::ProcessContext context{};
         context.sampleRate = rate;
@@ -128,24 +91,13 @@ private:
             Vst::ProcessContext::kTempoValid | Vst::ProcessContext::kProjectTimeMusicValid;
         if (plays)
             context.state |= Vst::ProcessContext::kPlaying;
-        Vst::ProcessData data;
-        data.processMode = offline ? Vst::kOffline : Vst::kRealtime;
-        data.symbolicSampleSize = Vst::kSample32;
-        data.numInputs = static_cast<int32>(in->buffers.size());
-        data.numOutputs = static_cast<int32>(out->buffers.size());
-        data.inputs = in->buffers.data();
-        data.outputs = out->buffers.data();
+        auto data = lars::blockOf(*in, *out, block, offline ? Vst::kOffline : Vst::kRealtime);
         data.processContext = &context;
         for (long at = begin; at < end; at += data.numSamples) {
             data.numSamples = static_cast<int32>(std::min<long>(block, end - at));
             context.projectTimeSamples = at;
             context.projectTimeMusic = static_cast<double>(at) / rate * context.tempo / 60.0;
-            for (std::size_t channel = 0; channel < 2; ++channel)
-                for (int32 i = 0; i < data.numSamples; ++i)
-                    in->samples[channel][static_cast<std::size_t>(i)] =
-                        at + i >= 0 && at + i < frames
-                            ? samples[static_cast<std::size_t>(2 * (at + i)) + channel]
-                            : 0.0f;
+            lars::fillFrom(*in, samples, at, data.numSamples);
             data.inputParameterChanges = changes.points.empty() ? nullptr : &changes;
             if (plugin.processor->process(data) != kResultOk)
                 throw std::runtime_error("a block was refused");
@@ -166,7 +118,7 @@ private:
                 .write(bytes.data.data(), static_cast<std::streamsize>(bytes.data.size()));
             return "saved";
         }
-        bytes.data = readBytes(file);
+        bytes.data = lars::readBytes(file);
         plugin.component->setState(&bytes);
         bytes.at = 0;
         plugin.controller->setComponentState(&bytes);
@@ -184,14 +136,11 @@ private:
 } // namespace
 
 int main() {
-    try {
+    return lars::run([] {
         const lars::Module& module = lars::loadModule();
         Host host(module);
         for (std::string line; std::getline(std::cin, line);)
             std::cout << host.answer(line) << std::endl;
         return 0;
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s\n", error.what());
-        return 3;
-    }
+    });
 }

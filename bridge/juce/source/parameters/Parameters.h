@@ -48,6 +48,12 @@ inline juce::String sensitivity(const juce::String& stem) {
 // General MIDI's notes for the drums of the buses.
 inline constexpr std::array<int, busCount> standardNotes{36, 38, 47, 42, 51, 49};
 
+// What the engine calls a choice of `quality`.
+inline const char* presetOf(int quality) {
+    constexpr std::array<const char*, 4> presets{"", "fast", "balanced", "best"};
+    return presets[static_cast<std::size_t>(juce::jlimit(0, 3, quality))];
+}
+
 inline constexpr int mostModels = 32;
 inline constexpr float leastGainDb = -60.0f; // and this is silence
 inline constexpr float mostGainDb = 12.0f;

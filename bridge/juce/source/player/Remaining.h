@@ -46,13 +46,18 @@ public:
         if (!left)
             return done >= 1.0 ? juce::String("writing the stems")
                                : "for " + juce::String(juce::roundToInt(now - began)) + " s so far";
-        if (*left < 0.5)
+        return words(*left);
+    }
+
+    // So many seconds.
+    static juce::String words(double left) {
+        if (left < 0.5)
             return "soon done";
-        if (*left < 10.0)
-            return "about " + juce::String(static_cast<int>(std::ceil(*left))) + " s left";
-        if (*left < 90.0)
-            return "about " + juce::String(5 * juce::roundToInt(*left / 5.0)) + " s left";
-        return "about " + juce::String(juce::roundToInt(*left / 60.0)) + " min left";
+        if (left < 10.0)
+            return "about " + juce::String(static_cast<int>(std::ceil(left))) + " s left";
+        if (left < 90.0)
+            return "about " + juce::String(5 * juce::roundToInt(left / 5.0)) + " s left";
+        return "about " + juce::String(juce::roundToInt(left / 60.0)) + " min left";
     }
 
 private:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "player/StemSaver.h"
 
+#include <filesystem>
+
 namespace lars {
 namespace {
 
@@ -75,6 +77,11 @@ juce::Result StemSaver::write(const juce::File& from, const juce::File& to, Save
     if (format == SaveFormat::wavFloat) {
         if (!from.copyFileTo(partial.getFile()))
             done = cannotWrite(to);
+        // The stems of a render are read-only, and on macOS a copy is what its original is.
+        std::error_code ignored;
+        std::filesystem::permissions(
+            std::filesystem::u8path(partial.getFile().getFullPathName().toStdString()),
+            std::filesystem::perms::owner_write, std::filesystem::perm_options::add, ignored);
     } else {
         done = convert(from, partial.getFile(), format);
     }

@@ -81,8 +81,7 @@ StreamSettings PluginProcessor::streamSettings() const {
     result.offline = chosen.mode == 1;
     result.idle = chosen.mode == 2;
     result.model = modelName(result.offline ? Task::files : Task::live).toStdString();
-    constexpr const char* presets[] = {"", "fast", "balanced", "best"};
-    result.preset = result.offline ? presets[juce::jlimit(0, 3, chosen.quality)] : "";
+    result.preset = result.offline ? presetOf(chosen.quality) : "";
     result.hears = chosen.midi == 1;
     result.silence = chosen.fallback == 1;
     result.waits = renders.load();

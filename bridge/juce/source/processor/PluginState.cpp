@@ -178,9 +178,7 @@ void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
         saved.filesModel = choice(Task::files);
     }
     saved.zoom = zoom.load();
-    const auto rendered = once.status();
-    saved.render = rendered.render;
-    saved.take = rendered.take;
+    std::tie(saved.render, saved.take) = once.keep();
     for (const auto& [key, latency] : link.latencies())
         saved.latencies[key] = latency;
     saveState(saved, data);

@@ -5,12 +5,11 @@
 namespace lars {
 
 RenderMeans PluginProcessor::renderMeans() const {
-    constexpr std::array<const char*, 4> presets{"", "fast", "balanced", "best"};
     RenderMeans means;
     means.model = modelName(Task::files);
     if (means.model.isEmpty())
         means.model = juce::String::fromUTF8(defaultModel(link.status().models, false).c_str());
-    means.preset = presets[static_cast<std::size_t>(juce::jlimit(0, 3, choices.now().quality))];
+    means.preset = presetOf(choices.now().quality);
     return means;
 }
 

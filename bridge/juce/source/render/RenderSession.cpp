@@ -6,15 +6,6 @@ namespace {
 
 constexpr auto tendEvery = std::chrono::milliseconds(200);
 
-std::vector<Span> onTimeline(const RenderRecord& record) {
-    auto result = record.spansAt(record.startRate);
-    for (auto& span : result) {
-        span.begin += record.start;
-        span.end += record.start;
-    }
-    return result;
-}
-
 } // namespace
 
 void RenderSession::stop() {
@@ -31,6 +22,10 @@ void RenderSession::stop() {
     changed.notify_all();
     if (thread.joinable())
         thread.join();
+    for (const auto& task : std::exchange(tasks, {}))
+        if (task.dropped)
+            task.dropped();
+    discard({std::exchange(shown.render, {}), std::exchange(shown.take, {})});
 }
 
 // The orders.
@@ -127,13 +122,14 @@ void RenderSession::restore(const juce::String& render, const juce::String& take
         const Guard capturingLock(capturing);
         {
             const Guard lock(mutex);
+            kept.insert({valid(render), valid(take)});
             if (shown.render == valid(render) && shown.take == valid(take))
                 return;
             ++restores;
             cancelled = true;
             dropped.swap(tasks);
-            shown.render = valid(render);
-            shown.take = valid(take);
+            left.add(std::exchange(shown.render, valid(render)));
+            left.add(std::exchange(shown.take, valid(take)));
             shown.captured.clear();
             shown.record.reset();
         }
@@ -144,7 +140,22 @@ void RenderSession::restore(const juce::String& render, const juce::String& take
     for (const auto& task : dropped)
         if (task.dropped)
             task.dropped();
-    order({[this] { load(); }, nullptr});
+    order({[this] {
+               load();
+               discard();
+           },
+           nullptr});
+}
+
+std::pair<juce::String, juce::String> RenderSession::keep() {
+    const Guard lock(mutex);
+    kept.insert({shown.render, shown.take});
+    return {shown.render, shown.take};
+}
+
+void RenderSession::keepAll() {
+    const Guard lock(mutex);
+    keepsAll = true;
 }
 
 void RenderSession::remove() {
@@ -245,17 +256,19 @@ bool RenderSession::writeTake(Take& take, const juce::String& id) {
     if (done.wasOk())
         done = store::write(id, record);
     tell(done);
+    juce::String before;
     {
         const Guard lock(mutex);
         if (done.wasOk() && !isStale()) {
-            shown.take = id;
-            shown.captured = onTimeline(record);
+            before = std::exchange(shown.take, id);
+            shown.captured = record.onTimeline();
             shown.rate = record.startRate;
-            return true;
+        } else {
+            before = id;
         }
     }
-    store::remove(id);
-    return false;
+    discard({before});
+    return before != id;
 }
 
 // Loading.
@@ -277,7 +290,7 @@ void RenderSession::load() {
         if (isStale())
             return; // the other session's is loaded next
         if (record) {
-            shown.captured = onTimeline(*record);
+            shown.captured = record->onTimeline();
             shown.rate = record->startRate;
         } else {
             result = juce::Result::fail(problem);
@@ -332,6 +345,10 @@ juce::Result RenderSession::loadAt(const juce::String& id, const RenderRecord& r
             (own && (frames != record.frames || checksum != stem.checksum)))
             return juce::Result::fail(file.getFullPathName() +
                                       " was changed: separate the track again");
+#if !JUCE_WINDOWS
+        // Were it cut short while it is mapped, the host would end. (Windows lets nobody do that.)
+        file.setReadOnly(true);
+#endif
         next->bus.push_back(Plan::busOf(stem.name.toStdString()));
         next->stems.push_back(std::move(wave));
     }
@@ -347,46 +364,22 @@ juce::Result RenderSession::loadAt(const juce::String& id, const RenderRecord& r
     return juce::Result::ok();
 }
 
-// The stems at the host's rate, beside those at their own.
-juce::Result RenderSession::convert(const juce::String& id, const RenderRecord& record,
-                                    double rate) {
-    const auto from = store::stemsOf(id, record, record.rate);
-    const auto to = store::stemsOf(id, record, rate);
-    const auto partial = to.getSiblingFile(to.getFileName() + ".part");
-    partial.deleteRecursively();
-    auto done = partial.createDirectory();
-    const double share = 1.0 / static_cast<double>(record.stems.size());
-    for (std::size_t i = 0; i < record.stems.size() && done.wasOk(); ++i) {
-        const auto name = record.stems[i].name + ".wav";
-        ConvertRequest request;
-        request.source = from.getChildFile(name).getFullPathName().toStdString();
-        request.target = partial.getChildFile(name).getFullPathName().toStdString();
-        request.rate = rate;
-        const auto status =
-            finish(request, Work::converting, static_cast<double>(i) * share, share);
-        if (status.state != FileJobStatus::State::done)
-            done = juce::Result::fail("the stems are at " + juce::String(record.rate) +
-                                      " Hz and the host is at " + juce::String(rate) + " Hz: " +
-                                      juce::String::fromUTF8(status.message.c_str()));
-    }
-    if (done.wasOk() && !partial.moveFileTo(to))
-        done = juce::Result::fail("cannot write " + to.getFullPathName());
-    if (done.failed())
-        partial.deleteRecursively();
-    return done;
+// For the audio thread to let go of what played before; not for ever, as it may not run.
+void RenderSession::waitForRetired() {
+    constexpr int turns = 50;
+    for (int turn = 0; turn < turns && !stems.freeRetired(); ++turn)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    stems.freeRetired();
 }
 
 void RenderSession::removeNow() {
-    constexpr int turns = 50; // for the audio thread to let go of it
     juce::String id;
     {
         const Guard lock(mutex);
         id = std::exchange(shown.render, {});
     }
     playNothing();
-    for (int turn = 0; turn < turns && !stems.freeRetired(); ++turn)
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    stems.freeRetired();
+    waitForRetired();
     tell(store::remove(id));
 }
 

@@ -6,8 +6,10 @@
 
 #include <condition_variable>
 #include <deque>
+#include <set>
 
 #include "engine/FileJob.h"
+#include "player/Remaining.h"
 #include "render/Capture.h"
 #include "render/RenderPlayer.h"
 #include "render/Store.h"
@@ -63,6 +65,12 @@ public:
                  std::int64_t start);
     // What a session says; it may say anything. What was captured meanwhile is thrown away.
     void restore(const juce::String& render, const juce::String& take);
+    // The numbers of render and take, for a state. What a state has had, this one's or one that was
+    // restored, stays for ever. The rest goes when others take its place, or with this: no state
+    // can name it any more, as this alone tells of it.
+    std::pair<juce::String, juce::String> keep();
+    // From now on everything stays: the user was shown the files, and may use them elsewhere.
+    void keepAll();
     // Ends all work, for good: its thread asks `whyNoEngine` no more.
     void stop();
     // Deletes the render's files: no session has them any more.
@@ -93,11 +101,14 @@ private:
     // With the mutex held: whether another session was restored since the task began.
     bool isStale() const { return restores != session; }
     void separateNow(const RenderMeans& means);
-    juce::Result separateInto(const juce::String& id, RenderRecord record,
+    juce::Result separateInto(const juce::String& id, RenderRecord& record,
                               const RenderMeans& means);
     juce::Result describe(const Files& files, RenderRecord& record);
     void copyFile(const juce::String& name, const Files& from, const juce::String& model,
                   std::int64_t start, double rate);
+    bool adopt(const juce::String& id, const RenderRecord& record);
+    void discard(juce::StringArray ids = {});
+    void waitForRetired();
     void load();
     juce::Result loadAt(const juce::String& id, const RenderRecord& record, double rate);
     juce::Result convert(const juce::String& id, const RenderRecord& record, double rate);
@@ -115,6 +126,7 @@ private:
 
     // Of the thread.
     FileJob job;
+    Remaining remaining;
     const Rendering* published = nullptr; // the newest; it is freed by this thread alone
     std::uint32_t session = 0; // that the task is for: `restores` when it began
 
@@ -124,6 +136,9 @@ private:
     bool busy = false, cancelled = false, quit = false;
     std::uint32_t restores = 0; // what began before the newest is not that session's
     RenderStatus shown;
+    std::set<juce::String> kept; // numbers that a state has had
+    bool keepsAll = false;
+    juce::StringArray left; // numbers of the sessions before, of which `kept` may not know
     double hostRate = 0.0; // 0: not known yet
     int hostChannels = 2;
     juce::String loadedId; // that plays

@@ -5,7 +5,6 @@
 namespace lars {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr auto pollEvery = std::chrono::milliseconds(20);
 constexpr auto bits = "32f"; // as the network gives them
 
@@ -17,40 +16,16 @@ juce::String fromUtf8(const std::string& line) {
     return juce::String::fromUTF8(line.c_str());
 }
 
-// How long something still takes, by how fast it went on since its first step.
-class Estimate {
-public:
-    double remaining(double progress) {
-        constexpr double least = 0.02, leastSeconds = 0.5;
-        const auto now = Clock::now();
-        if (progress <= 0.0)
-            return -1.0;
-        if (!begun) {
-            begun = true;
-            began = now;
-            first = progress;
-        }
-        const auto seconds = std::chrono::duration<double>(now - began).count();
-        if (progress - first < least || seconds < leastSeconds)
-            return -1.0;
-        return seconds * (1.0 - progress) / (progress - first);
-    }
-
-private:
-    bool begun = false;
-    Clock::time_point began;
-    double first = 0.0;
-};
-
 } // namespace
 
 // Something that the engine does, to its end; `from` and `share` say what part of the work it is.
 FileJobStatus RenderSession::finish(EngineRequest request, Work kind, double from, double share) {
-    if (from <= 0.0)
+    if (from <= 0.0) {
         show(kind);
+        remaining.start(Remaining::clock());
+    }
     job.whyNoEngine = whyNoEngine;
     job.start(std::move(request));
-    Estimate estimate;
     for (;;) {
         const auto status = job.status();
         if (status.state != FileJobStatus::State::running)
@@ -58,7 +33,8 @@ FileJobStatus RenderSession::finish(EngineRequest request, Work kind, double fro
         tend();
         std::unique_lock<std::mutex> lock(mutex);
         shown.progress = from + share * status.progress;
-        shown.remaining = estimate.remaining(status.progress);
+        remaining.at(shown.progress, Remaining::clock());
+        shown.remaining = remaining.seconds(Remaining::clock()).value_or(-1.0);
         if (cancelled || quit)
             job.cancel();
         if (quit) {
@@ -102,15 +78,15 @@ void RenderSession::separateNow(const RenderMeans& means) {
             return tell(done);
         record->stems.clear();
     }
-    const auto result = separateInto(id, *record, means);
-    if (result.failed() && again)
+    const auto made = separateInto(id, *record, means);
+    if (made.failed())
+        tell(made);
+    if ((made.failed() || !adopt(id, *record)) && again)
         store::remove(id);
-    tell(result);
 }
 
-juce::Result RenderSession::separateInto(const juce::String& id, RenderRecord record,
+juce::Result RenderSession::separateInto(const juce::String& id, RenderRecord& record,
                                          const RenderMeans& means) {
-    double rate = 0.0;
     FileJobRequest request;
     request.source = path(store::sourceOf(id));
     request.folder = path(store::stemsOf(id, record, record.rate));
@@ -135,22 +111,78 @@ juce::Result RenderSession::separateInto(const juce::String& id, RenderRecord re
     auto done = describe(files, record);
     if (done.wasOk() && record.frames != frames)
         done = juce::Result::fail("the engine's stems are not as long as the track");
-    if (done.wasOk())
-        done = store::write(id, record);
-    if (done.failed())
-        return done;
+    return done.wasOk() ? store::write(id, record) : done;
+}
+
+// Makes it the session's render, and loads it. False where another session was restored meanwhile.
+bool RenderSession::adopt(const juce::String& id, const RenderRecord& record) {
+    juce::StringArray before;
+    double rate = 0.0;
     {
         const Guard lock(mutex);
         if (isStale())
-            return done;
-        shown.render = id;
-        shown.take.clear();
+            return false;
+        before = {std::exchange(shown.render, id), std::exchange(shown.take, {})};
         shown.captured.clear();
         rate = hostRate > 0.0 ? hostRate : record.rate;
     }
-    done = loadAt(id, record, rate);
+    const auto done = loadAt(id, record, rate);
     if (done.failed())
         playNothing();
+    discard(before);
+    tell(done);
+    return true;
+}
+
+// Deletes those that the session has no more and that no state has had, and what is left of
+// sessions before.
+void RenderSession::discard(juce::StringArray ids) {
+    {
+        const Guard lock(mutex);
+        ids.addArray(left);
+        left.clear();
+    }
+    for (const auto& id : ids) {
+        bool ends = false;
+        {
+            const Guard lock(mutex);
+            if (keepsAll || id.isEmpty() || kept.count(id) > 0 || id == shown.render ||
+                id == shown.take)
+                continue;
+            ends = quit;
+        }
+        if (!ends)
+            waitForRetired();
+        store::remove(id);
+    }
+}
+
+// The stems at the host's rate, beside those at their own.
+juce::Result RenderSession::convert(const juce::String& id, const RenderRecord& record,
+                                    double rate) {
+    const auto from = store::stemsOf(id, record, record.rate);
+    const auto to = store::stemsOf(id, record, rate);
+    const auto partial = to.getSiblingFile(to.getFileName() + ".part");
+    partial.deleteRecursively();
+    auto done = partial.createDirectory();
+    const double share = 1.0 / static_cast<double>(record.stems.size());
+    for (std::size_t i = 0; i < record.stems.size() && done.wasOk(); ++i) {
+        const auto name = record.stems[i].name + ".wav";
+        ConvertRequest request;
+        request.source = from.getChildFile(name).getFullPathName().toStdString();
+        request.target = partial.getChildFile(name).getFullPathName().toStdString();
+        request.rate = rate;
+        const auto status =
+            finish(request, Work::converting, static_cast<double>(i) * share, share);
+        if (status.state != FileJobStatus::State::done)
+            done = juce::Result::fail("the stems are at " + juce::String(record.rate) +
+                                      " Hz and the host is at " + juce::String(rate) + " Hz: " +
+                                      juce::String::fromUTF8(status.message.c_str()));
+    }
+    if (done.wasOk() && !partial.moveFileTo(to))
+        done = juce::Result::fail("cannot write " + to.getFullPathName());
+    if (done.failed())
+        partial.deleteRecursively();
     return done;
 }
 
@@ -179,7 +211,6 @@ juce::Result RenderSession::describe(const Files& files, RenderRecord& record) {
 void RenderSession::copyFile(const juce::String& name, const Files& from,
                              const juce::String& model, std::int64_t start, double rate) {
     show(Work::copying);
-    double playRate = 0.0;
     RenderRecord record;
     record.source = name;
     record.model = model;
@@ -199,23 +230,10 @@ void RenderSession::copyFile(const juce::String& name, const Files& from,
             done = store::copy(file, folder.getChildFile(stem + ".wav"));
     if (done.wasOk())
         done = store::write(id, record);
-    if (done.failed()) {
-        store::remove(id);
-        return tell(done);
-    }
-    {
-        const Guard lock(mutex);
-        if (isStale())
-            return;
-        shown.render = id;
-        shown.take.clear();
-        shown.captured.clear();
-        playRate = hostRate > 0.0 ? hostRate : record.rate;
-    }
-    done = loadAt(id, record, playRate);
     if (done.failed())
-        playNothing();
-    tell(done);
+        tell(done);
+    if (done.failed() || !adopt(id, record))
+        store::remove(id);
 }
 
 } // namespace lars

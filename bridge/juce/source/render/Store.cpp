@@ -74,6 +74,30 @@ std::optional<RenderRecord> parse(const juce::var& values) {
     return record;
 }
 
+// JUCE's parser descends as deep as the text does; what we write has three levels.
+bool isShallow(const juce::String& text) {
+    constexpr int most = 8;
+    int depth = 0;
+    juce::juce_wchar quote = 0; // that the string ends with; 0: there is none
+    for (auto at = text.getCharPointer(); !at.isEmpty(); ++at) {
+        const auto letter = *at;
+        if (quote != 0) {
+            if (letter == quote)
+                quote = 0;
+            else if (letter == '\\' && (++at).isEmpty())
+                break;
+        } else if (letter == '"' || letter == '\'') {
+            quote = letter;
+        } else if (letter == '[' || letter == '{') {
+            if (++depth > most)
+                return false;
+        } else if (letter == ']' || letter == '}') {
+            --depth;
+        }
+    }
+    return true;
+}
+
 juce::var describe(const RenderRecord& record) {
     auto* values = new juce::DynamicObject();
     const juce::var result(values);
@@ -112,6 +136,15 @@ std::vector<Span> RenderRecord::spansAt(double otherRate) const {
     std::vector<Span> result;
     for (const auto& span : spans)
         result.push_back({scale(span.begin, rate, otherRate), scale(span.end, rate, otherRate)});
+    return result;
+}
+
+std::vector<Span> RenderRecord::onTimeline() const {
+    auto result = spansAt(startRate);
+    for (auto& span : result) {
+        span.begin += start;
+        span.end += start;
+    }
     return result;
 }
 
@@ -161,7 +194,8 @@ std::optional<RenderRecord> read(const juce::String& id, juce::String& problem) 
     }
     juce::var values;
     std::optional<RenderRecord> result;
-    if (file.getSize() <= mostBytes && juce::JSON::parse(file.loadFileAsString(), values).wasOk())
+    const auto text = file.getSize() <= mostBytes ? file.loadFileAsString() : juce::String();
+    if (isShallow(text) && juce::JSON::parse(text, values).wasOk())
         result = parse(values);
     if (!result)
         problem = file.getFullPathName() + " is damaged: capture the track again";

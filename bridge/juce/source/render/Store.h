@@ -32,6 +32,8 @@ struct RenderRecord {
     std::int64_t startAt(double otherRate) const;
     // Its spans in samples at another rate.
     std::vector<Span> spansAt(double otherRate) const;
+    // Its spans on the timeline, in samples at `startRate`.
+    std::vector<Span> onTimeline() const;
 };
 
 namespace store {

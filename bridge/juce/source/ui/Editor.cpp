@@ -298,14 +298,12 @@ void Editor::filesDropped(const juce::StringArray& files, int, int) {
 
 void Editor::separate(bool all) {
     const auto* quality = plugin.parameters().getRawParameterValue(ids::quality);
-    constexpr std::array<const char*, 4> presets{"", "fast", "balanced", "best"};
-    const auto which =
-        static_cast<std::size_t>(juce::jlimit(0, 3, juce::roundToInt(quality->load())));
+    const auto* preset = presetOf(juce::roundToInt(quality->load()));
     auto& session = plugin.fileSession();
     if (all)
-        session.separateAll(plugin.modelName(Task::files), presets[which]);
+        session.separateAll(plugin.modelName(Task::files), preset);
     else
-        session.separate(plugin.modelName(Task::files), presets[which]);
+        session.separate(plugin.modelName(Task::files), preset);
 }
 
 void Editor::timerCallback() {

@@ -26,12 +26,7 @@ juce::String spanText(const std::vector<Span>& spans, double rate) {
 }
 
 juce::String madeText(const RenderRecord& record) {
-    auto spans = record.spansAt(record.startRate);
-    for (auto& span : spans) {
-        span.begin += record.start;
-        span.end += record.start;
-    }
-    auto line = spanText(spans, record.startRate);
+    auto line = spanText(record.onTimeline(), record.startRate);
     if (record.source.isNotEmpty())
         line << ", of " << record.source;
     line << ", by " << (record.model.isEmpty() ? juce::String("the engine's model") : record.model);
@@ -75,7 +70,7 @@ juce::String renderText(const RenderStatus& status) {
         if (status.progress > 0.0)
             line << ", " << juce::roundToInt(status.progress * 100.0) << " %";
         if (status.remaining >= 0.0)
-            line << ", " << juce::jmax(1, juce::roundToInt(status.remaining)) << " s left";
+            line << ", " << Remaining::words(status.remaining);
         return line;
     }
     if (!status.captured.empty())
@@ -120,6 +115,7 @@ RenderSection::RenderSection(PluginProcessor& processor)
     use.onClick = [this] { askForPlace(); };
     folder.setTooltip("Where the track and its stems are kept");
     folder.onClick = [this] {
+        session.keepAll();
         const auto now = session.status();
         const auto place = store::folderOf(now.render.isNotEmpty() ? now.render : now.take);
         (place.isDirectory() ? place : store::root()).revealToUser();
@@ -145,9 +141,15 @@ void RenderSection::askForPlace() {
     const auto at = static_cast<double>(session.player().hostPosition()) /
                     juce::jmax(1.0, plugin.getSampleRate());
     menu.addItem("It begins where the song begins",
-                 [safe = SafePointer<RenderSection>(this)] { safe->useFile(false); });
+                 [safe = SafePointer<RenderSection>(this)] {
+                     if (safe != nullptr)
+                         safe->useFile(false);
+                 });
     menu.addItem("It begins where the transport is, " + clockText(juce::jmax(0.0, at)),
-                 [safe = SafePointer<RenderSection>(this)] { safe->useFile(true); });
+                 [safe = SafePointer<RenderSection>(this)] {
+                     if (safe != nullptr)
+                         safe->useFile(true);
+                 });
     menu.setLookAndFeel(&getLookAndFeel());
     menu.showMenuAsync(juce::PopupMenu::Options().withTargetComponent(use));
 }
@@ -155,7 +157,10 @@ void RenderSection::askForPlace() {
 void RenderSection::askToDelete() {
     juce::PopupMenu menu;
     menu.addItem("Delete these stems from the disk, for all sessions that use them",
-                 [safe = SafePointer<RenderSection>(this)] { safe->session.remove(); });
+                 [safe = SafePointer<RenderSection>(this)] {
+                     if (safe != nullptr)
+                         safe->session.remove();
+                 });
     menu.setLookAndFeel(&getLookAndFeel());
     menu.showMenuAsync(juce::PopupMenu::Options().withTargetComponent(erase));
 }

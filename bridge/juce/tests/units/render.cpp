@@ -194,7 +194,7 @@ TEST_CASE("A render's description comes back as it was written, and no number na
     record.start = -44100;
     record.startRate = 48000.0;
     record.spans = {{0, 10}, {20, 123456}};
-    record.source = "Drums \"1\".mp3";
+    record.source = "Drums \"1\" [[[[[[[[[[.mp3";
     record.model = "lars-mini";
     record.preset = "balanced";
     record.stems = {{"kick", 0xFEDCBA9876543210u}, {"hihat", 1}};
@@ -217,7 +217,11 @@ TEST_CASE("A render's description comes back as it was written, and no number na
         REQUIRE(store::write(id, evil).wasOk());
         CHECK_FALSE(store::read(id, problem));
     }
-    for (const auto* text : {R"({"spans": 1})", "[", R"([{}])", ""}) {
+    // The last two are as deep as a megabyte can be: JUCE's parser would go down all the way.
+    const auto deep = juce::String::repeatedString("[", (1 << 20) - 8);
+    for (const auto& text : {juce::String(R"({"spans": 1})"), juce::String("["),
+                             juce::String(R"([{}])"), juce::String(), juce::String(R"(["\)"),
+                             deep, R"(['"', )" + deep}) {
         REQUIRE(store::folderOf(id).getChildFile("render.json").replaceWithText(text));
         CHECK_FALSE(store::read(id, problem));
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a render is without an engine: kept, restored, shared, deleted. With one: tests/host.
+#include <filesystem>
+
 #include "Catch.h"
 #include "render/RenderSession.h"
 
@@ -38,7 +40,19 @@ struct Session : RenderSession {
         REQUIRE(waitUntilDone(patience));
         return status();
     }
+    // Likewise, and a host saves its session.
+    RenderStatus saved() {
+        REQUIRE(waitUntilDone(patience));
+        const auto [render, take] = keep();
+        const auto now = status();
+        REQUIRE((now.render == render && now.take == take));
+        return now;
+    }
 };
+
+int countOfRenders() {
+    return store::root().getNumberOfChildFiles(juce::File::findDirectories);
+}
 
 struct Stem {
     juce::File folder = juce::File::getSpecialLocation(juce::File::tempDirectory)
@@ -62,7 +76,7 @@ TEST_CASE("A file's stems play from where they were put, are restored, shared, a
     const Stem stem;
     Session first;
     first.useFile("Drums.mp3", {{"kick", stem.wav}, {"snare", stem.wav}}, "lars-mini", 500);
-    const auto made = first.settled();
+    const auto made = first.saved();
     REQUIRE_FALSE(made.failed);
     REQUIRE(made.record);
     CHECK(made.record->source == "Drums.mp3");
@@ -96,12 +110,12 @@ TEST_CASE("What was captured is kept where it cannot be separated, and so is wha
     const Stem stem;
     Session session;
     session.useFile("a.wav", {{"kick", stem.wav}}, "", 0);
-    const auto before = session.settled().render;
+    const auto before = session.saved().render;
     session.setCapturing(true, {});
     session.play(300, 0.5f);
     session.play(5000, 0.25f);
     session.setCapturing(false, {});
-    const auto now = session.settled();
+    const auto now = session.saved();
     CHECK(now.failed);
     CHECK(now.message == "no engine is running");
     CHECK(now.render == before);
@@ -127,10 +141,121 @@ TEST_CASE("What was captured is kept where it cannot be separated, and so is wha
     CHECK(store::remove(now.take).wasOk());
 }
 
+TEST_CASE("What no state has ever had is deleted when nobody can find it again") {
+    const Stem stem;
+    const int before = countOfRenders();
+    const RenderSession::Files files{{"kick", stem.wav}};
+    juce::String saved;
+    {
+        Session session;
+        session.useFile("a.wav", files, "", 0);
+        const auto first = session.settled().render;
+        CHECK(countOfRenders() == before + 1);
+        session.useFile("a.wav", files, "", 0); // takes its place
+        CHECK(session.settled().render != first);
+        CHECK(countOfRenders() == before + 1);
+        for (int turn = 0; turn < 2; ++turn) { // a take takes the other's
+            session.setCapturing(true, {});
+            session.play(300, 0.5f);
+            session.setCapturing(false, {});
+            CHECK(store::isId(session.settled().take));
+            CHECK(countOfRenders() == before + 2);
+        }
+        saved = session.keep().first;
+        session.useFile("a.wav", files, "", 0);
+        session.settled();
+        session.restore("", ""); // another session
+        session.settled();
+        CHECK(countOfRenders() == before + 2); // what was saved: a render and a take
+        session.restore(saved, "");
+        CHECK(session.settled().record);
+        session.useFile("a.wav", files, "", 0);
+        session.settled();
+    } // the plugin is taken away
+    CHECK(store::folderOf(saved).exists());
+    CHECK(countOfRenders() == before + 2);
+    for (const auto& folder : store::root().findChildFiles(juce::File::findDirectories, false))
+        store::remove(folder.getFileName());
+}
+
+TEST_CASE("What a state has had stays: of a saved song, a duplicated track, an undone step") {
+    const Stem stem;
+    const RenderSession::Files files{{"kick", stem.wav}};
+    const int before = countOfRenders();
+    juce::String old, mine;
+    {
+        Session first;
+        first.useFile("a.wav", files, "", 0);
+        old = first.saved().render;
+        first.useFile("a.wav", files, "", 0); // after that, and never saved
+        const auto newer = first.settled().render;
+        {
+            Session duplicate; // from the song's file
+            duplicate.restore(old, "");
+            CHECK(duplicate.settled().record);
+            duplicate.useFile("a.wav", files, "", 0);
+            duplicate.settled();
+        } // its track is taken away
+        CHECK(store::folderOf(old).exists());
+        first.restore(old, ""); // undone
+        CHECK(first.settled().record);
+        CHECK_FALSE(store::folderOf(newer).exists());
+        first.useFile("a.wav", files, "", 0);
+        mine = first.settled().render;
+        first.restore(mine, ""); // a state of what is there already
+        first.restore(old, "");
+        first.restore("", ""); // nobody waits in between
+        first.settled();
+    }
+    CHECK(countOfRenders() == before + 2);
+    for (const auto& id : {old, mine}) {
+        CHECK(store::folderOf(id).exists());
+        store::remove(id);
+    }
+}
+
+TEST_CASE("What no state has had goes also where another session comes on the heels of the next") {
+    const Stem stem;
+    Session session;
+    session.useFile("a.wav", {{"kick", stem.wav}}, "", 0);
+    const auto made = session.settled().render;
+    for (int turn = 0; turn < 8; ++turn)
+        session.restore(juce::Uuid().toString(), "");
+    session.settled();
+    CHECK_FALSE(store::folderOf(made).exists());
+}
+
+TEST_CASE("Once the user was shown the files, nothing goes by itself") {
+    const Stem stem;
+    const int before = countOfRenders();
+    juce::StringArray made;
+    {
+        Session session;
+        for (int turn = 0; turn < 2; ++turn) {
+            session.useFile("a.wav", {{"kick", stem.wav}}, "", 0);
+            made.add(session.settled().render);
+            session.keepAll();
+        }
+    }
+    CHECK(countOfRenders() == before + 2);
+    for (const auto& id : made)
+        CHECK(store::remove(id).wasOk());
+}
+
+TEST_CASE("What is loaded cannot be cut short by a program that opens it to write") {
+    const Stem stem;
+    Session session;
+    session.useFile("a.wav", {{"kick", stem.wav}}, "", 0);
+    const auto made = session.settled();
+    REQUIRE(made.record);
+    const auto file = store::stemsOf(made.render, *made.record, 44100.0).getChildFile("kick.wav");
+    const auto modes =
+        std::filesystem::status(file.getFullPathName().toStdString()).permissions();
+    CHECK((modes & std::filesystem::perms(0222)) == std::filesystem::perms::none);
+}
+
 TEST_CASE("Where nothing was captured, nothing is left of it") {
-    const auto count = [] {
-        return store::root().getNumberOfChildFiles(juce::File::findDirectories);
-    };
+    const auto count = countOfRenders;
     const int before = count();
     {
         Session session;
@@ -154,11 +279,11 @@ TEST_CASE("At another rate a capture begins anew, and stems wait for the engine"
     session.prepare(48000.0, 2);
     session.play(100, 0.5f);
     session.setCapturing(false, {});
-    const auto now = session.settled();
+    const auto now = session.saved();
     CHECK(now.captured == std::vector<Span>{{100, 1100}});
     CHECK(now.rate == 48000.0);
     session.useFile("a.wav", {{"kick", stem.wav}}, "", 480); // which is at 44.1 kHz
-    const auto made = session.settled();
+    const auto made = session.saved();
     CHECK(made.failed);
     CHECK(made.message.contains("no engine is running"));
     CHECK(store::isId(made.render));
@@ -174,9 +299,9 @@ TEST_CASE("The track plays and is captured while sessions come and go and the wi
     const Stem stem;
     Session session;
     session.useFile("a.wav", {{"kick", stem.wav}}, "", 0);
-    const auto first = session.settled().render;
+    const auto first = session.saved().render;
     session.useFile("a.wav", {{"kick", stem.wav}, {"snare", stem.wav}}, "", 0);
-    const auto second = session.settled().render;
+    const auto second = session.saved().render;
     std::atomic<bool> stop{false}, wrong{false};
     std::thread audio([&] {
         for (std::int64_t at = 0; !stop.load(); at = (at + 100) % 900) {
@@ -204,14 +329,14 @@ TEST_CASE("The track plays and is captured while sessions come and go and the wi
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         session.setCapturing(false, {});
         if (turn % 2 == 0)
-            takes.push_back(session.settled().take);
+            takes.push_back(session.saved().take);
         CHECK(store::isId(session.status().render) == (turn % 3 != 0));
     }
     stop.store(true);
     audio.join();
     window.join();
     CHECK_FALSE(wrong.load());
-    takes.push_back(session.settled().take);
+    takes.push_back(session.saved().take);
     for (const auto& id : takes)
         CHECK(store::remove(id).wasOk());
     CHECK(store::remove(first).wasOk());

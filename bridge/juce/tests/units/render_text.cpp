@@ -21,7 +21,7 @@ TEST_CASE("The window says in one line what a render is at") {
     CHECK(renderText(status) == "Separating");
     status.progress = 0.43;
     status.remaining = 12.3;
-    CHECK(renderText(status) == "Separating, 43 %, 12 s left");
+    CHECK(renderText(status) == "Separating, 43 %, about 10 s left");
     status = {};
     status.record = RenderRecord{};
     status.record->frames = 44100 * 60;
