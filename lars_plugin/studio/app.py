@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from lars_plugin.batch.jobs import one_line
 from lars_plugin.errors import AudioFileError, InputError, LarsError, ModelNotFoundError
+from lars_plugin.files import printable
 from lars_plugin.studio.job_routes import job_routes
 from lars_plugin.studio.requests import Answer, read_json
 from lars_plugin.studio.security import Guard, Sessions
@@ -74,7 +75,12 @@ def make_app(studio: Studio, sessions: Sessions, port: int, host: str = "") -> G
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={LarsError: _lars_error, HTTPException: _http_error},
+        exception_handlers={
+            LarsError: _lars_error,
+            HTTPException: _http_error,
+            OSError: _os_error,
+            Exception: _any_error,
+        },
     )
     guard = Guard(app, sessions, port, host)
     app.state.studio, app.state.sessions, app.state.cookie = studio, sessions, guard.cookie_name
@@ -91,6 +97,18 @@ async def _lars_error(_request: Request, error: Exception) -> Response:
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return Answer({"error": error.detail}, error.status_code)
+
+
+async def _os_error(_request: Request, error: Exception) -> Response:
+    """A file or folder that cannot be removed, as one that another program has open."""
+    assert isinstance(error, OSError)
+    place = f"{printable(error.filename)}: " if error.filename else ""
+    return Answer({"error": one_line(f"{place}{error.strerror or error}")}, 500)
+
+
+async def _any_error(_request: Request, error: Exception) -> Response:
+    # Where it comes from is in the terminal: uvicorn prints it.
+    return Answer({"error": one_line(f"internal error: {error!r}")}, 500)
 
 
 def _studio(request: Request) -> Studio:

@@ -96,7 +96,7 @@ class Costs:
                 self._waiting.append((model, preset))  # later
             return False
         except LarsError as error:
-            log.debug("measuring %s: %s", model, error)
+            log.warning("what %s costs is not measured: %s", model, error)
             return True
         self._keep(model, preset, elapsed / _SECONDS)
         return True

@@ -8,6 +8,8 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from anyio.to_thread import run_sync
+
 __all__ = ["Events"]
 
 _HEARTBEAT = 15.0  # seconds
@@ -64,7 +66,8 @@ class Events:
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            yield b"retry: 1000\n" + _event("snapshot", snapshot())
+            # In a thread: it reads every model's card. What changes meanwhile is told after it.
+            yield b"retry: 1000\n" + _event("snapshot", await run_sync(snapshot))
             while not self._closed:
                 try:
                     await asyncio.wait_for(listener.wake.wait(), _HEARTBEAT)

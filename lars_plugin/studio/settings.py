@@ -107,9 +107,11 @@ def finite(value: object, low: float, high: float, name: str) -> float:
         InputError: not a number, or out of range.
     """
     try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{name} must be a number") from None
-    if not (math.isfinite(number) and low <= number <= high):
+        number = float(value) if isinstance(value, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if math.isnan(number):
+        raise InputError(f"{name} must be a number")
+    if not low <= number <= high:
         raise InputError(f"{name} must be {low:g} to {high:g}, got {number:g}")
     return number

@@ -26,7 +26,7 @@ export function span(seconds: number): string {
 }
 
 export const megabytes = (bytes: number) =>
-  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
+  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(bytes && 1, Math.round(bytes / 1e6))} MB`;
 
 export const decibels = (value: number) =>
   value <= -60 ? "−∞" : value.toFixed(1).replace("-", "−");

@@ -109,6 +109,7 @@ def test_midi_is_that_of_lars_midi(client: Client, job: dict[str, Any], song: Pa
 
 def test_hits_have_class_articulation_and_velocity(client: Client, job: dict[str, Any]) -> None:
     hits = client.json(f"/api/jobs/{job['id']}/hits")
+    assert hits
     for hit in hits:
         assert hit["stem"] in job["stems"]
         assert hit["articulation"]

@@ -48,7 +48,7 @@ def test_jobs_are_cancelled_retried_and_removed(client: Client, server: Server,
     first = client.upload(recording(tmp_path / "long.wav", 20.0), model="slow")
     second = client.upload(recording(tmp_path / "waits.wav", 0.5), model="tiny")
     wait_for(lambda: client.wait(first["id"], "running")["stage"] == "separating")
-    assert client.job(second["id"])["status"] == "waiting"  # type: ignore[index]
+    assert (client.job(second["id"]) or {})["status"] == "waiting"
     client.post(f"/api/jobs/{first['id']}/cancel")
     client.wait(first["id"], "cancelled")
     assert not list((server.folder / first["folder"]).glob("*"))
@@ -66,6 +66,36 @@ def test_jobs_are_cancelled_retried_and_removed(client: Client, server: Server,
     assert not Path(first["source"]).exists()
     assert client.request("DELETE", f"/api/jobs/{second['id']}?stems=1")[0] == 200
     assert not (server.folder / second["folder"]).exists()
+
+
+def test_stems_that_cannot_be_deleted_keep_their_job_and_the_page_says_why(
+    client: Client, server: Server, tmp_path: Path
+) -> None:
+    job = client.upload(recording(tmp_path / "held.wav", 0.2), model="tiny")
+    client.wait(job["id"], hits="done")
+    stem = server.folder / job["folder"] / "kick.wav"
+    stem.unlink()
+    stem.mkdir()  # which no `unlink` removes, as no file that is open on Windows
+    status, message = client.error("DELETE", f"/api/jobs/{job['id']}?stems=1")
+    assert status == 500
+    assert message == f"{stem}: Is a directory"
+    assert client.job(job["id"]) is not None
+    assert Path(job["source"]).is_file()
+    stem.rmdir()
+    assert client.request("DELETE", f"/api/jobs/{job['id']}?stems=1")[0] == 200
+    assert client.job(job["id"]) is None
+    assert not stem.parent.exists()
+
+
+def test_the_list_takes_a_thousand_jobs_and_no_more(tmp_path: Path) -> None:
+    jobs = [Job(f"{n}.wav", f"/{n}.wav", str(n), JobSettings()) for n in range(1001)]
+    text = json.dumps({"format": 1, "jobs": [job.to_json() for job in jobs[:999]]})
+    (tmp_path / "jobs.json").write_text(text)
+    ledger = Ledger(tmp_path / "jobs.json", lambda _: None)
+    ledger.add(jobs[999])
+    with pytest.raises(LarsError, match="1000 jobs already; remove some"):
+        ledger.add(jobs[1000])
+    assert len(list(ledger)) == 1000
 
 
 def test_stems_that_cannot_be_deleted_keep_their_job(tmp_path: Path) -> None:

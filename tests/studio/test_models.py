@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from lars_plugin.files import sha256_of
 from lars_plugin.model import WeightsFile
 from lars_plugin.studio.costs import Costs
 from lars_plugin.zoo.yaml_configs import dump_config
 from tests.models import config, model_folder
+from tests.studio.pages import Studio, choose, new_address
 from tests.studio.servers import Client, Server, wait_for
 
 
@@ -97,19 +99,24 @@ def weights(tmp_path: Path) -> Iterator[tuple[str, threading.Event]]:
     server.server_close()
 
 
+def publish(name: str, models: Path, path: Path, url: str) -> WeightsFile:
+    """Describe a model whose weights are elsewhere."""
+    file = WeightsFile(
+        f"{name}.safetensors", "safetensors", sha256=sha256_of(path), size=path.stat().st_size,
+        urls=(url,),
+    )  # fmt: skip
+    described = dataclasses.replace(config(name=name, license="CC0"), weights=file)
+    (models / name).mkdir()
+    (models / name / "config.yaml").write_text(dump_config(described), encoding="utf-8")
+    return file
+
+
 def test_a_model_that_is_not_here_is_downloaded(
     server: Server, client: Client, models: Path, tmp_path: Path,
     weights: tuple[str, threading.Event],
 ) -> None:  # fmt: skip
     url, go_on = weights
-    path = tmp_path / "source" / "weights.safetensors"
-    file = WeightsFile(
-        "far.safetensors", "safetensors", sha256=sha256_of(path), size=path.stat().st_size,
-        urls=(url,),
-    )  # fmt: skip
-    described = dataclasses.replace(config(name="far", license="CC0"), weights=file)
-    (models / "far").mkdir()
-    (models / "far" / "config.yaml").write_text(dump_config(described), encoding="utf-8")
+    file = publish("far", models, tmp_path / "source" / "weights.safetensors", url)
 
     def far() -> dict[str, object]:
         found = client.json("/api/state")["models"]
@@ -129,3 +136,27 @@ def test_a_model_that_is_not_here_is_downloaded(
 
     wait_for(here)
     assert client.error("POST", "/api/models/nothing/download", b"")[0] == 404
+
+
+def test_the_page_downloads_a_model_shows_how_far_it_is_and_stops_when_told(
+    chromium: Browser, server: Server, models: Path, tmp_path: Path,
+    weights: tuple[str, threading.Event],
+) -> None:  # fmt: skip
+    url, go_on = weights
+    publish("away", models, tmp_path / "source" / "weights.safetensors", url)
+    studio = Studio(chromium, new_address(server))
+    choose(studio.page, "away")
+    settings = studio.page.get_by_role("region", name="Settings of the next recordings")
+    expect(settings).to_contain_text("Licence of the weights: CC0")
+    start = settings.get_by_role("button", name="Download 1 MB")
+    bar = settings.get_by_role("progressbar", name="Download of away")
+    start.click()
+    expect(bar).to_be_visible()
+    expect(settings).to_contain_text("0 MB of 1 MB")
+    settings.get_by_role("button", name="Cancel").click()
+    go_on.set()
+    start.click()
+    expect(settings.get_by_test_id("cost")).to_be_visible()  # it is here now
+    expect(start).to_have_count(0)
+    expect(studio.page.get_by_role("alert")).to_be_empty()
+    studio.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 import socket
 import stat
@@ -229,26 +228,25 @@ def test_two_gigabytes_are_refused_before_they_come(client: Client) -> None:
 
 
 def test_no_more_than_four_uploads_come_in_at_once(client: Client, server: Server) -> None:
-    head = (
-        f"POST /api/upload?name=a.wav HTTP/1.1\r\nHost: {client.host}:{client.port}\r\n"
-        f"Origin: {client.address}\r\nCookie: {client.cookie}\r\nContent-Length: 99\r\n\r\n"
-    ).encode()
     uploads = server.folder / ".studio" / "uploads"
     before = len(list(uploads.glob("*/*")))
-
-    def arrived(count: int) -> bool:
-        return len(list(uploads.glob("*/*"))) == before + count
-
-    with contextlib.ExitStack() as stack:
-        for count in range(1, 5):
-            place = (client.host, client.port)
-            connection = stack.enter_context(socket.create_connection(place, timeout=60))
-            connection.sendall(head)
-            wait_for(functools.partial(arrived, count))
+    with client.sending(uploads, 4):
         status, message = client.error("POST", "/api/upload?name=a.wav", b"x")
         assert (status, message) == (429, "4 files are coming in already; wait for one")
     wait_for(lambda: len(list(uploads.glob("*/*"))) == before)  # what broke off leaves nothing
     assert client.error("POST", "/api/upload?name=a.wav", b"x")[0] == 400
+
+
+def test_an_address_that_others_reach_is_served_by_number_and_no_other_name(
+    models: Path, tmp_path: Path
+) -> None:
+    options = ("--host", "0.0.0.0", "--allow-remote")
+    with contextlib.closing(Server(tmp_path / "LARS", models, *options)) as server:
+        client = Client(server)  # the address that is printed opens on this machine
+        assert client.host == "127.0.0.1"
+        for host, status in (("192.0.2.7", 200), ("[2001:db8::7]", 200), ("evil.example", 421)):
+            asked = client.request("GET", "/api/state", Host=f"{host}:{client.port}")
+            assert asked[0] == status, host
 
 
 def test_a_body_without_a_length_is_stopped_at_the_limit(models: Path, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ function side(pan: number): string {
 function Wave({ engine, job, lane, view, hits, frameAt, spectral }: Props & { spectral: boolean }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const picture = useRef<HTMLCanvasElement>(null);
+  const begun = useRef(0); // where the pointer went down
   const [overview, setOverview] = useState<Overview | null>(null);
   const [detail, setDetail] = useState<{ view: View; pairs: Int16Array } | null>(null);
   const [width, setWidth] = useState(0);
@@ -208,11 +209,17 @@ function Wave({ engine, job, lane, view, hits, frameAt, spectral }: Props & { sp
       class={silent ? "wave silent" : "wave"}
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId);
-        engine.seek(frameAt(event.clientX));
+        begun.current = event.clientX;
+        if (event.pointerType !== "touch") engine.seek(frameAt(event.clientX));
       }}
       onPointerMove={(event) => {
-        if (event.buttons & 1) engine.seek(frameAt(event.clientX));
-        else setHover(nearest(event.clientX));
+        if (!(event.buttons & 1)) setHover(nearest(event.clientX));
+        else if (event.pointerType !== "touch" || Math.abs(event.clientX - begun.current) > NEAR)
+          engine.seek(frameAt(event.clientX));
+      }}
+      onPointerUp={(event) => {
+        // A finger that scrolls the page is not lifted from here: the browser takes it over.
+        if (event.pointerType === "touch") engine.seek(frameAt(event.clientX));
       }}
       onPointerLeave={() => setHover(null)}
     >

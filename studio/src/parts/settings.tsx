@@ -15,7 +15,7 @@ export function SettingsPanel() {
   const unknown = !!model?.here && !!preset && preset.cost === null;
   useEffect(() => {
     // Measured once, when nothing else is to be done.
-    if (unknown) measure(settings.model, settings.preset).catch(() => undefined);
+    if (unknown) store.try(measure(settings.model, settings.preset));
   }, [unknown, settings.model, settings.preset]);
   if (!model) return null;
   const choose = (name: string) => {
