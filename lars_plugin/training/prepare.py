@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lars_plugin.errors import LarsError
 from lars_plugin.training.data.free_kits import make_free_kits
+from lars_plugin.training.music.arrangements import add_arrangements, add_recordings
 from lars_plugin.training.music.bank import BankConfig, make_bank
 from lars_plugin.training.render.fullmix import make_fullmix_clips
 
@@ -38,12 +39,31 @@ def _parser() -> argparse.ArgumentParser:
     kits.set_defaults(run=_kits)
     bank = commands.add_parser("accompaniment", help="render a bank of music without drums")
     bank.add_argument("folder", type=Path)
-    bank.add_argument("--soundfont", type=Path, default=FLUID_R3, help="for training")
+    bank.add_argument(
+        "--soundfont", type=Path, action="append",
+        help=f"for training; again for more, which --midi draws from (default {FLUID_R3})",
+    )  # fmt: skip
     bank.add_argument("--validation-soundfont", type=Path, default=TIM_GM)
     bank.add_argument("--count", type=int, default=150, help="files for training (default 150)")
     bank.add_argument("--validation-count", type=int, default=40, help="(default 40)")
     bank.add_argument("--seconds", type=float, default=20.0, help="of a file (default 20)")
     bank.add_argument("--seed", type=int, default=0)
+    bank.add_argument(
+        "--midi", type=Path, action="append", default=[], metavar="FOLDER",
+        help="for training, render these MIDI files without their drums, too",
+    )  # fmt: skip
+    bank.add_argument(
+        "--takes", type=int, default=1,
+        help="renderings of each of them, the others with other programs (default 1)",
+    )  # fmt: skip
+    bank.add_argument(
+        "--recordings", type=Path, action="append", default=[], metavar="FOLDER",
+        help="for training, music without drums that is there as audio files",
+    )  # fmt: skip
+    bank.add_argument(
+        "--solos", type=Path, action="append", default=[], metavar="FOLDER",
+        help="for training, recordings of one voice or instrument, to be laid over the rest",
+    )  # fmt: skip
     bank.set_defaults(run=_bank)
     mean = commands.add_parser("average", help="the mean of the weights of several models")
     mean.add_argument("folder", type=Path)
@@ -73,12 +93,21 @@ def _average(args: argparse.Namespace) -> None:
 
 
 def _bank(args: argparse.Namespace) -> None:
+    fonts = args.soundfont or [FLUID_R3]
     config = BankConfig(
-        args.soundfont, args.validation_soundfont, args.count, args.validation_count,
+        fonts[0], args.validation_soundfont, args.count, args.validation_count,
         args.seconds, args.seed,
     )  # fmt: skip
     result = make_bank(args.folder, config)
-    log.info("%s: %d files rendered", args.folder, result)
+    for number, songs in enumerate(args.midi):
+        result += add_arrangements(
+            args.folder, songs, fonts, takes=args.takes, seed=args.seed + number
+        )
+    for folder in args.recordings:
+        result += add_recordings(args.folder, folder)
+    for folder in args.solos:
+        result += add_recordings(args.folder, folder, solo=True)
+    log.info("%s: %d files written", args.folder, result)
 
 
 def _fullmix_clips(args: argparse.Namespace) -> None:

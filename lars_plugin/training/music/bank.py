@@ -10,7 +10,6 @@ progressions of the validation split, and, if two are given, a sound font.
 
 from __future__ import annotations
 
-import csv
 import logging
 import shutil
 import subprocess
@@ -25,10 +24,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError, InputError
-from lars_plugin.files import replacing, sha256_of
+from lars_plugin.files import sha256_of
 from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.music import song as music
-from lars_plugin.training.music.accompaniment import BANK_INDEX
+from lars_plugin.training.music.bank_index import MUSIC, BankIndex, write_piece
 from lars_plugin.training.music.song import SPLITS, Part, Song, Split, draw_song
 
 __all__ = ["BankConfig", "compose", "held_out", "make_bank", "render_midi"]
@@ -152,39 +151,25 @@ def make_bank(folder: Path, config: BankConfig) -> int:
     for font in fonts.values():
         if not font.is_file():
             raise InputError(f"{font}: no such sound font; give an .sf2 or .sf3 file")
-    folder.mkdir(parents=True, exist_ok=True)
-    index = folder / BANK_INDEX
-    columns = [
-        "file", "split", "seed", "seconds", "sample_rate", "tempo", "key", "programs", "soundfont",
-        "soundfont_sha256",
-    ]  # fmt: skip
-    there: set[str] = set()
-    if index.is_file():
-        with index.open(newline="", encoding="utf-8") as handle:
-            there = {row["file"] for row in csv.DictReader(handle)}
     digests = {font: sha256_of(font) for font in fonts.values()}
     rendered = 0
-    with index.open("a", newline="", encoding="utf-8") as handle:
-        writer = csv.writer(handle)
-        if not there:
-            writer.writerow(columns)
+    with BankIndex(folder) as index:
         for split in SPLITS:
             count = config.count if split == "train" else config.validation_count
             (folder / split).mkdir(exist_ok=True)
             for number in range(count):
                 name = f"{split}/{number:04d}.flac"
-                if name in there:
+                if name in index.files:
                     continue
                 seed = (config.seed, SPLITS.index(split), number)
                 midi, song, programs = compose(seed, split, config.seconds)
-                _render(fonts[split], midi, folder / name, config.seconds)
-                row = [
-                    name, split, "-".join(map(str, seed)), config.seconds, SAMPLE_RATE,
-                    f"{song.tempo:.1f}", song.key, " ".join(map(str, programs)),
-                    fonts[split].name, digests[fonts[split]],
-                ]  # fmt: skip
-                writer.writerow(row)
-                handle.flush()
+                write_piece(render_midi(fonts[split], midi, config.seconds), folder / name)
+                index.add(
+                    name, split, config.seconds, seed="-".join(map(str, seed)),
+                    tempo=f"{song.tempo:.1f}", key=song.key, programs=" ".join(map(str, programs)),
+                    soundfont=fonts[split].name, soundfont_sha256=digests[fonts[split]],
+                    layer=MUSIC,
+                )  # fmt: skip
                 rendered += 1
                 if rendered % 20 == 0:
                     log.info("%d files rendered", rendered)
@@ -229,11 +214,3 @@ def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: boo
     if float(np.abs(wave).max()) < 1e-5:
         raise DatasetError(f"fluidsynth rendered silence with {font}; is it a General MIDI font?")
     return np.ascontiguousarray(wave.T, np.float32)
-
-
-def _render(font: Path, midi: mido.MidiFile, out: Path, seconds: float) -> None:
-    """MIDI to 16-bit FLAC of the given length, peaking at -1 dBFS."""
-    wave = render_midi(font, midi, seconds)
-    loud = wave.T * (0.89 / np.abs(wave).max())
-    with replacing(out, error=DatasetError) as temporary:
-        soundfile.write(temporary, loud, SAMPLE_RATE, subtype="PCM_16", format="FLAC")

@@ -47,7 +47,8 @@ class FullMixConfig:
 
     drums_alone: float = 0.08
     music_alone: float = 0.1  # the drum stems must learn silence
-    level_db: float = 6.0  # drums against music, uniform in -level_db .. level_db
+    quietest_drums_db: float = -12.0  # against the music; uniform up to:
+    loudest_drums_db: float = 6.0
     bus: float = 0.3
     lowpass: float = 0.05
     mono: float = 0.05
@@ -87,7 +88,7 @@ class FullMixRenderer:
         if what >= config.music_alone:
             stems[:-1] = self.drums.render(samples)
         if not config.music_alone <= what < config.music_alone + config.drums_alone:
-            level = rng.uniform(-config.level_db, config.level_db)
+            level = rng.uniform(config.quietest_drums_db, config.loudest_drums_db)
             stems[-1] = self.accompaniment.draw(samples)
             stems[-1] *= _gain(stems[:-1].sum(0), stems[-1], level)
         return mix_down(

@@ -11,8 +11,9 @@ import pytest
 import soundfile
 
 from lars_plugin.errors import DatasetError, InputError
-from lars_plugin.training.music.accompaniment import BANK_INDEX, Accompaniment
+from lars_plugin.training.music.accompaniment import Accompaniment
 from lars_plugin.training.music.band import perform
+from lars_plugin.training.music.bank_index import BANK_INDEX
 from lars_plugin.training.music.song import (
     PROGRESSIONS,
     SPLITS,
