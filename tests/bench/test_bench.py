@@ -118,7 +118,7 @@ def test_the_whole_command_is_timed_from_file_to_files() -> None:
     assert 0 < found["command_s_low"] <= found["command_s"]
     assert found["rtr"] == pytest.approx(found["command_s"], rel=1e-3)
     assert found["peak_memory_mb"] is None or found["peak_memory_mb"] > 50
-    (_, table) = startup_tables([], [found])
+    (table,) = startup_tables([], [found])
     assert "six files out" in table.markdown()
 
 
