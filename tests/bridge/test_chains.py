@@ -136,6 +136,7 @@ def test_an_entry_that_cannot_be_had_is_named_and_the_others_play(engine: Engine
         good = separated(client, wave)["kick"]
         state = client.set_chain({"kick": [bad, SQUASH, gone, BELL, path]})["kick"]
         assert "no effect 'Flanger'" in state[0]["error"]
+        assert client.status()["sessions"][-1]["effects"] == 5
         assert "Nowhere.vst3 is not installed" in state[2]["error"]
         assert "is not installed" in state[4]["error"]  # never by a path
         assert "error" not in state[1]

@@ -62,6 +62,7 @@ class SessionBase:
         self.built: deque[Built] = deque()  # for each CHAIN in the inbox, its effects
         self.busy = 0.0  # seconds of computation
         self.taken = self.given = self.replaced = self.dropped = self.errors = 0
+        self.effects = 0  # behind its stems, of CHAIN
         self._send_bytes: Callable[[bytes], None] = _nowhere
         self._inbox: deque[Message] = deque([requested])
         self._prepared = self._hears = False
@@ -214,6 +215,7 @@ class SessionBase:
     def _chain(self, message: messages.Chain) -> None:
         """Exchange the effects behind the stems."""
         built = self.built.popleft()
+        self.effects = sum(map(len, built.slots.values()))
         anew = self._board.change(built)
         if self.latency is not None:
             self.latency = dataclasses.replace(self.latency, board=self._board.latency_samples)
@@ -273,6 +275,7 @@ class SessionBase:
             "replaced_samples": self.replaced,
             "dropped_samples": self.dropped,
             "errors": self.errors,
+            "effects": self.effects,
             "queued_samples": self.queued_samples,
         }
 

@@ -181,6 +181,7 @@ void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
     const auto rendered = once.status();
     saved.render = rendered.render;
     saved.take = rendered.take;
+    saved.chains = link.chains().wanted();
     for (const auto& [key, latency] : link.latencies())
         saved.latencies[key] = latency;
     saveState(saved, data);
@@ -210,6 +211,7 @@ void PluginProcessor::setStateInformation(const void* data, int size) {
         choice(Task::files) = saved->filesModel;
     }
     once.restore(saved->render, saved->take);
+    link.setChains(saved->chains, true);
     configure();
     for (const auto task : tasks)
         showModel(task);
