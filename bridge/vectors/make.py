@@ -90,6 +90,16 @@ FRAMES: dict[str, m.Message] = {
     "transcribed": m.Transcribed(
         request=16, hits=321, folder="/tmp/lars/midi", files=("drums.mid", "kick.mid"),
     ),
+    "chain": m.Chain(
+        request=17, epoch=2, total=1, states=1,
+        chains=b'{"stems": {"snare": [{"id": "1", "effect": "Gain", "bypass": true}]}}',
+    ),
+    "chain_state": m.ChainState(
+        request=17, epoch=2, latency=1646, board_latency=127, anew=1, total=1,
+        chains=b'{"stems": {"snare": [{"id": "1", "effect": "Gain", "bypass": false}]}}',
+    ),
+    "effects": m.Effects(request=18),
+    "effects_report": m.EffectsReport(request=18, report=b'{"effects": [], "plugins": []}'),
     "status": m.Status(request=12),
     "status_report": m.StatusReport(request=12, report=b'{"engine": "lars 0.1.0"}'),
 }  # fmt: skip

@@ -82,10 +82,10 @@ def test_versions_are_negotiated_and_a_stranger_is_told_which_there_are(
 ) -> None:
     assert engine.socket is not None
     (refused,) = answer_to(
-        engine.socket, encode(messages.Hello(min_version=3, max_version=9, request=5))
+        engine.socket, encode(messages.Hello(min_version=4, max_version=9, request=5))
     )
     assert isinstance(refused, messages.Error)
-    assert "speaks 3 to 9" in refused.message
+    assert "speaks 4 to 9" in refused.message
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
         sock.connect(os.fspath(engine.socket))

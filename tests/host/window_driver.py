@@ -46,6 +46,7 @@ PLACES = {
     "mute snare": (138, 467),
     "wave kick": (620, 420),
     "midi kick": (875, 420),
+    "effects kick": (829, 420),
     "save midi": (843, 699),
 }
 WAVE_LEFT, WAVE_RIGHT, WAVE_Y, RULER_Y = 22, 898, 193, 142

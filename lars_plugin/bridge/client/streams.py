@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.bridge.client.alignment import Aligner
-from lars_plugin.bridge.client.engine_client import EngineClient
+from lars_plugin.bridge.client.chains import ChainClient
 from lars_plugin.bridge.client.link import Address, Link
 from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.bridge.protocol.messages import Message, Open
@@ -59,7 +59,7 @@ class StreamStats:
     unsent: int
 
 
-class Client(EngineClient):
+class Client(ChainClient):
     """An engine's client with a stream; one at a time.
 
     Args:
@@ -154,13 +154,7 @@ class Client(EngineClient):
         self._flushed = False
         opened = self._ask(requested, messages.Opened)
         self._open, self._opened = requested, opened
-        self._aligner = Aligner(
-            len(opened.stems),
-            opened.channels,
-            opened.latency,
-            position=requested.position,
-            dry=requested.fallback == Open.DRY,
-        )
+        self._aligner = _aligner(requested, opened, requested.position)
         return opened
 
     def reopen(self) -> messages.Opened:
@@ -279,12 +273,15 @@ class Client(EngineClient):
 
     def reset(self) -> None:
         """Forget all audio and start at position 0 again."""
+        self._reset_to(0)
+
+    def _reset_to(self, position: int) -> None:
         _, _, aligner = self._stream()
         self._epoch += 1
         self._flushed = False
         self.error = None
-        aligner.restart(0)
-        self._ask(messages.Reset(position=0, epoch=self._epoch), messages.ResetDone)
+        aligner.restart(position)
+        self._ask(messages.Reset(position=position, epoch=self._epoch), messages.ResetDone)
 
     def separate(self, audio: NDArray[np.floating[Any]], *, block: int = 1 << 14) -> Stems:
         """A whole recording ``(channels, samples)`` through an offline stream, from the start.
@@ -334,6 +331,16 @@ class Client(EngineClient):
         answer = self._ask(messages.Parameter(name=name, value=float(value)), messages.ParameterSet)
         return answer.value
 
+    def _chain_is(self, state: messages.ChainState) -> None:
+        requested, opened, aligner = self._stream()
+        if not state.anew:
+            return
+        self._opened = dataclasses.replace(
+            opened, latency=state.latency, board_latency=state.board_latency
+        )
+        self._aligner = _aligner(requested, self._opened, aligner.position)
+        self._reset_to(aligner.position)
+
     def stats(self) -> StreamStats:
         """The stream's figures, the engine's and this client's."""
         _, _, aligner = self._stream()
@@ -378,6 +385,11 @@ class Client(EngineClient):
                 self._aligner.store(message.position, message.wave())
         elif not isinstance(message, messages.Error) or message.epoch in (0, self._epoch):
             super()._receive(message)
+
+
+def _aligner(requested: Open, opened: messages.Opened, position: int) -> Aligner:
+    dry = requested.fallback == Open.DRY
+    return Aligner(len(opened.stems), opened.channels, opened.latency, position=position, dry=dry)
 
 
 def _or_choice(value: int | None) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lars_plugin.bridge.auth import tokens_match
+from lars_plugin.bridge.engine.chain_desk import build_chain, tell_effects
 from lars_plugin.bridge.engine.connection import Connection
 from lars_plugin.bridge.engine.job_desk import JobDesk
 from lars_plugin.bridge.engine.jobs import check_path
@@ -49,6 +50,7 @@ _FOR_SESSION = (
     messages.Parameter,
     messages.Stats,
     messages.Hear,
+    messages.Chain,
 )
 
 
@@ -172,6 +174,9 @@ class Dispatcher:
                     daemon=True,
                 ).start()
                 return
+            if isinstance(message, messages.Chain):
+                self._build(connection, session, connection.model_thread, message)
+                return
             session.put(message)
             connection.model_thread.notify(session, wake=False)
             self._to_wake.add(connection.model_thread)
@@ -193,6 +198,8 @@ class Dispatcher:
             self._jobs.start(connection, message, self._roots(connection))
         elif isinstance(message, messages.JobCancel):
             self._jobs.cancel(connection, message.request)
+        elif isinstance(message, messages.Effects):
+            tell_effects(connection, message)
         elif isinstance(message, messages.Status):
             connection.send(
                 messages.StatusReport(report=as_json(self.status()), request=message.request)
@@ -281,6 +288,26 @@ class Dispatcher:
         session.put(message)
         model_thread.notify(session)
         self._changed(connection)
+
+    def _build(
+        self,
+        connection: Connection,
+        session: Session,
+        model_thread: ModelThread,
+        message: messages.Chain,
+    ) -> None:
+        """On the plugin thread: effects to make keep nobody waiting.
+
+        Raises:
+            LarsError: what is wanted is not understood, or comes too early.
+        """
+
+        def ready() -> None:
+            session.put(message)
+            model_thread.notify(session)
+            self._changed(connection)
+
+        build_chain(connection, session, message, ready)
 
     def end_stream(self, connection: Connection, keep: int = 0) -> None:
         """End the connection's stream, if there is one.

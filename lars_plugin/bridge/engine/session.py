@@ -176,13 +176,15 @@ class Session(SessionBase):
             self._set(message)
         elif isinstance(message, messages.Hear):
             self._hear(message)
+        elif isinstance(message, messages.Chain):
+            self._chain(message)
         elif isinstance(message, messages.Stats):
             self._send(self._statistics(message.request))
         elif isinstance(message, Open):
             self._send(self._opened)
 
     def _begin_audio(self, message: messages.Audio) -> None:
-        if self._failure or self._stale or message.epoch != self._epoch:
+        if self._failure or self._halted or self._stale or message.epoch != self._epoch:
             return  # of a life that is over: its sender knows, or was told
         try:
             self._place(message)
@@ -238,8 +240,11 @@ class Session(SessionBase):
             error = ProtocolError(f"FLUSH in epoch {message.epoch}, but it is {self._epoch}")
             self._send(self._error(error, message.request))
             return
-        if self._failure:
-            self._send(self._error(self._failure, message.request))
+        failure = self._failure
+        if self._halted:
+            failure = ProtocolError("a CHAIN has changed the stream: send RESET first")
+        if failure:
+            self._send(self._error(failure, message.request))
             return
         self._ended = True
         self._flush = message
@@ -261,6 +266,11 @@ class Session(SessionBase):
         except LarsError as error:
             self._fail(error)
             return
+        for problem in self._board.errors():
+            if not self.live:
+                self._fail(problem)
+                return
+            self._report(problem)
         self._give(stems)
         if self._flush is not None:
             done = messages.Flushed(

@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lars_plugin.bridge.engine.board import Board
+from lars_plugin.bridge.engine.chains import Built, ChainBuilder
 from lars_plugin.bridge.engine.fallback import Fallback
 from lars_plugin.bridge.engine.plan import Latency, plan_latency, plan_stream
 from lars_plugin.bridge.protocol import limits, messages
 from lars_plugin.bridge.protocol.codes import error_message
 from lars_plugin.bridge.protocol.messages import Message, Open
 from lars_plugin.bridge.protocol.wire import encode
+from lars_plugin.chain.plugin_thread import end_on_plugin_thread
 from lars_plugin.composites.composite import Composite
 from lars_plugin.errors import InputError, LarsError, ProtocolError
 from lars_plugin.model import AnyModel, Wave
@@ -55,11 +58,15 @@ class SessionBase:
         # for the model's own, which may run the chunks of several streams together.
         self.backend: Network | None = None
         self.hearing: Hearing | None = None  # what HEAR wants, made before HEAR is acted on
+        self.chain_builder: ChainBuilder | None = None  # of the plugin thread
+        self.built: deque[Built] = deque()  # for each CHAIN in the inbox, its effects
         self.busy = 0.0  # seconds of computation
         self.taken = self.given = self.replaced = self.dropped = self.errors = 0
+        self.effects = 0  # behind its stems, of CHAIN
         self._send_bytes: Callable[[bytes], None] = _nowhere
         self._inbox: deque[Message] = deque([requested])
         self._prepared = self._hears = False
+        self._halted = False  # a CHAIN has changed the stream: until RESET there is no audio
         self._bytes_in = self._bytes_out = self._largest = 0
         self._fallback = requested.fallback
         self._steps: Steps | None = None
@@ -70,6 +77,11 @@ class SessionBase:
         self._failure: LarsError | None = None
         self._reported = -math.inf
         self._restart(requested.position, requested.epoch)
+
+    @property
+    def prepared(self) -> bool:
+        """Whether its stream and its chains are made."""
+        return self._prepared
 
     # Called by the network thread.
 
@@ -146,7 +158,13 @@ class SessionBase:
         if self._prepared:
             self._prepared = False
             self.backend = None
+            things: list[object] = [self._board, self.chain_builder]
+            with_plugins = self._board.has_plugins
+            self.chain_builder = None
+            self.built.clear()
             del self._stream, self._board, self._substitute
+            if with_plugins:
+                end_on_plugin_thread(things)
 
     def _forget(self) -> None:
         """All audio, everywhere."""
@@ -158,6 +176,7 @@ class SessionBase:
 
     def _restart(self, position: int, epoch: int) -> None:
         self._failure = None
+        self._halted = False
         self._epoch = epoch
         self._expected = self._output = self._tainted = position
         self._ended = False
@@ -192,6 +211,30 @@ class SessionBase:
         self._hears = self.hearing is not None
         latency = self.hearing.latency_samples if self.hearing is not None else 0
         self._send(messages.Hearing(latency=latency, epoch=self._epoch, request=message.request))
+
+    def _chain(self, message: messages.Chain) -> None:
+        """Exchange the effects behind the stems."""
+        built = self.built.popleft()
+        self.effects = sum(map(len, built.slots.values()))
+        anew = self._board.change(built)
+        if self.latency is not None:
+            self.latency = dataclasses.replace(self.latency, board=self._board.latency_samples)
+        if anew:
+            # What comes next belongs to another stream, so nothing of this one comes any more.
+            self._halted = True
+            self._outbox.clear()
+        self._send(
+            messages.ChainState(
+                position=message.position,
+                epoch=self._epoch,
+                request=message.request,
+                latency=self.latency.total if self.latency else 0,
+                board_latency=self._board.latency_samples,
+                anew=int(anew),
+                total=int(self._board.total),
+                chains=self._board.described(states=built.states),
+            )
+        )
 
     def _statistics(self, request: int) -> messages.Statistics:
         return messages.Statistics(
@@ -232,6 +275,7 @@ class SessionBase:
             "replaced_samples": self.replaced,
             "dropped_samples": self.dropped,
             "errors": self.errors,
+            "effects": self.effects,
             "queued_samples": self.queued_samples,
         }
 

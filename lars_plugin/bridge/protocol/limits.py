@@ -10,6 +10,7 @@ __all__ = [
     "MAX_BATCH",
     "MAX_BLOCK",
     "MAX_BUFFERING",
+    "MAX_CHAIN",
     "MAX_CHANNELS",
     "MAX_CONNECTIONS",
     "MAX_IN_BYTES",
@@ -42,7 +43,7 @@ __all__ = [
 MAGIC = b"LARS"
 HEADER_BYTES = 32
 VERSION_MIN = 1
-VERSION_MAX = 2  # version 2 adds messages, each with SINCE = 2
+VERSION_MAX = 3  # versions add messages, each with its SINCE
 MAX_BLOCK = 65536  # samples per channel in one audio frame
 MAX_CHANNELS = 8
 MAX_STREAMS = 16  # stems in one frame
@@ -52,6 +53,7 @@ MAX_NAME = 128  # bytes of UTF-8
 MAX_TEXT = 1024
 MAX_PATH = 4096
 MAX_JSON = 1 << 16
+MAX_CHAIN = 1 << 20  # bytes of JSON that tell of effects
 MAX_NAMES = 64  # entries of a list of names
 MAX_PING = 64
 ENGINE_CHOICE = 0xFFFFFFFF  # in an integer field of OPEN: the engine decides

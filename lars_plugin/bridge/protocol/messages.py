@@ -27,6 +27,7 @@ from lars_plugin.bridge.protocol.version2 import (
     Transcribe,
     Transcribed,
 )
+from lars_plugin.bridge.protocol.version3 import Chain, ChainState, Effects, EffectsReport
 from lars_plugin.errors import InputError
 
 __all__ = [
@@ -34,10 +35,14 @@ __all__ = [
     "FROM_CLIENT",
     "FROM_ENGINE",
     "Audio",
+    "Chain",
+    "ChainState",
     "Close",
     "Closed",
     "Convert",
     "Converted",
+    "Effects",
+    "EffectsReport",
     "Error",
     "Fetch",
     "Fetched",
@@ -375,11 +380,11 @@ class StatusReport(Message):
 
 FROM_CLIENT: frozenset[type[Message]] = frozenset(
     {Hello, Ping, Open, Close, Reset, Audio, Flush, Parameter, Stats, Job, JobCancel, Status}
-    | {Fetch, Convert, Hear, Transcribe}
+    | {Fetch, Convert, Hear, Transcribe, Chain, Effects}
 )
 FROM_ENGINE: frozenset[type[Message]] = frozenset(
     {Welcome, Error, Pong, Opened, Closed, ResetDone, Stems, Flushed, ParameterSet, Statistics}
     | {JobProgress, JobDone, StatusReport, Fetched, Converted, Transcribed}
-    | {Hearing, Hit, Heard}
+    | {Hearing, Hit, Heard, ChainState, EffectsReport}
 )
 BY_TYPE: dict[int, type[Message]] = {kind.TYPE: kind for kind in FROM_CLIENT | FROM_ENGINE}

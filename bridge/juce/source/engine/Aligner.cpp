@@ -5,11 +5,12 @@
 
 namespace lars {
 
-Aligner::Aligner(int stems, int channels, int latency, int largest)
-    : stemCount(stems), channelCount(channels), delay(latency), most(largest), size(1) {
+Aligner::Aligner(int stems, int channels, int latency, int largest, bool total)
+    : stemCount(stems), channelCount(channels), delay(latency), most(largest), withTotal(total),
+      size(1) {
     while (size < static_cast<std::size_t>(latency) + 2 * static_cast<std::size_t>(largest))
         size *= 2;
-    ring.assign(size * static_cast<std::size_t>(stems * channels), 0.0f);
+    ring.assign(size * static_cast<std::size_t>(lines()), 0.0f);
     mixtureRing.assign(size * static_cast<std::size_t>(channels), 0.0f);
     have.assign(size, 0);
     restart();
@@ -43,7 +44,7 @@ void Aligner::store(std::int64_t position, const float* samples, int count, bool
     for (auto now = first; now < last;) {
         const auto place = at(now);
         const auto part = std::min(static_cast<std::int64_t>(size - place), last - now);
-        for (int line = 0; line < stemCount * channelCount; ++line)
+        for (int line = 0; line < lines(); ++line)
             std::copy_n(samples + static_cast<std::ptrdiff_t>(line) * count + (now - position),
                         part, ring.data() + static_cast<std::size_t>(line) * size + place);
         std::fill_n(have.data() + place, part, static_cast<std::uint8_t>(replaced ? 2 : 1));
@@ -103,10 +104,17 @@ void Aligner::residual(const float* const* stems, const float* const* mixture, i
     for (int channel = 0; channel < channelCount; ++channel) {
         auto* target = out[channel];
         std::copy_n(mixture[channel], count, target);
-        for (int stem = 0; stem < stemCount; ++stem) {
-            const auto* part = stems[stem * channelCount + channel];
+        if (withTotal) {
+            const auto* whole = ring.data() +
+                                static_cast<std::size_t>(stemCount * channelCount + channel) * size;
             for (int i = 0; i < count; ++i)
-                target[i] -= part[i];
+                target[i] -= whole[at(next - count + i)];
+        } else {
+            for (int stem = 0; stem < stemCount; ++stem) {
+                const auto* part = stems[stem * channelCount + channel];
+                for (int i = 0; i < count; ++i)
+                    target[i] -= part[i];
+            }
         }
         for (int i = 0; i < count; ++i)
             if (!there(i))

@@ -12,11 +12,13 @@ namespace lars {
 
 class Aligner {
 public:
-    // `largest`: samples of the longest `take` and `give`.
-    Aligner(int stems, int channels, int latency, int largest);
+    // `largest`: samples of the longest `take` and `give`. `total`: with the stems comes, as one
+    // more, their sum before the effects behind them.
+    Aligner(int stems, int channels, int latency, int largest, bool total = false);
 
     int stems() const { return stemCount; }
     int channels() const { return channelCount; }
+    int lines() const { return (stemCount + (withTotal ? 1 : 0)) * channelCount; } // of `store`
     int latency() const { return delay; }
     int largest() const { return most; }
 
@@ -40,6 +42,7 @@ public:
 
     // What the stems do not have of the mixture, per channel, for the `count` samples that `give`
     // gave last. Where stems were replaced there is none: they are the mixture then, or silence.
+    // With a total, this is what that does not have.
     void residual(const float* const* stems, const float* const* mixture, int count, bool dry,
                   float* const* out) const;
 
@@ -62,6 +65,7 @@ private:
     }
 
     int stemCount, channelCount, delay, most;
+    bool withTotal;
     std::size_t size; // of each ring; a power of two
     std::vector<float> ring, mixtureRing;
     std::vector<std::uint8_t> have; // 1: the stems of this place have come; 2: partly replaced

@@ -17,8 +17,9 @@ constexpr int longestSleep = 20; // so that the queues do not fill up
 } // namespace
 
 Connector::Connector(std::string clientName, Exchange& exchange, LinkBoard& orders,
-                     LaunchPolicy& policy)
-    : name(std::move(clientName)), shared(exchange), board(orders), launch(policy) {
+                     ChainDesk& effects, LaunchPolicy& policy)
+    : name(std::move(clientName)), shared(exchange), board(orders), chains(effects),
+      launch(policy) {
     thread = std::thread([this] { run(); }); // when all else is made
 }
 
@@ -53,7 +54,7 @@ void Connector::run() {
 
 // Until the plugin ends; throws when the connection does.
 void Connector::serve(Connection& connection) {
-    StreamSession session(connection, shared, board);
+    StreamSession session(connection, shared, board, chains);
     try {
         while (!quit.load()) {
             launch.found();

@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "engine/ChainDesk.h"
 #include "engine/Connection.h"
 #include "engine/LaunchPolicy.h"
 #include "engine/LinkBoard.h"
@@ -15,7 +16,8 @@ namespace lars {
 
 class Connector {
 public:
-    Connector(std::string clientName, Exchange& exchange, LinkBoard& board, LaunchPolicy& launch);
+    Connector(std::string clientName, Exchange& exchange, LinkBoard& board, ChainDesk& chains,
+              LaunchPolicy& launch);
     ~Connector(); // ends the thread
     Connector(const Connector&) = delete;
     Connector& operator=(const Connector&) = delete;
@@ -29,6 +31,7 @@ private:
     const std::string name;
     Exchange& shared;
     LinkBoard& board;
+    ChainDesk& chains;
     LaunchPolicy& launch;
     std::atomic<bool> quit{false};
     std::thread thread;

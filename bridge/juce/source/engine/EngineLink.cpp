@@ -4,7 +4,7 @@
 namespace lars {
 
 EngineLink::EngineLink(std::string clientName)
-    : connector(std::move(clientName), shared, board, launch) {}
+    : connector(std::move(clientName), shared, board, desk, launch) {}
 
 void EngineLink::configure(const StreamSettings& settings) {
     board.order(settings);
@@ -14,6 +14,19 @@ void EngineLink::configure(const StreamSettings& settings) {
 bool EngineLink::waitUntilReady(int milliseconds) {
     shared.link.wake();
     return board.waitUntilReady(milliseconds);
+}
+
+void EngineLink::setChains(Chains wanted, bool restored) {
+    const bool same = wanted == desk.wanted();
+    desk.want(std::move(wanted));
+    if (restored && !same)
+        board.orderAgain();
+    shared.link.wake();
+}
+
+void EngineLink::askForEffects() {
+    desk.askForEffects();
+    shared.link.wake();
 }
 
 void EngineLink::setCommand(const std::string& command, bool automatic) {

@@ -2,12 +2,14 @@
 // The engine, as the rest of the plugin sees it. Owns the parts and wakes the engine's thread:
 //
 //   LinkBoard      which stream is ordered, what came of it   any thread
+//   ChainDesk      which effects are wanted, what they are     any thread
 //   LaunchPolicy   when an engine is started and awaited      asked by any, decides on the engine's
 //   Connector      finds the engine, connects, comes back     the engine's thread
 //   StreamSession  the stream in one connection               the engine's thread
 //   Exchange       queues to and from the audio thread        both; its table says what is counted
 #pragma once
 
+#include "engine/ChainDesk.h"
 #include "engine/Connector.h"
 
 namespace lars {
@@ -27,6 +29,12 @@ public:
     int latency() const { return board.latency(); }
     LinkStatus status() const { return board.status(); }
 
+    // The effects behind the stems. `restored`: by a session, so that a host can wait until they
+    // are there as for a stream.
+    ChainDesk& chains() { return desk; }
+    void setChains(Chains wanted, bool restored = false);
+    void askForEffects();
+
     // The command that starts an engine, and whether to do so without being asked.
     void setCommand(const std::string& command, bool automatic);
     // Starts an engine now if there is none, or just looks again.
@@ -44,6 +52,7 @@ private:
     Exchange shared;
     LinkBoard board{shared};
     LaunchPolicy launch;
+    ChainDesk desk;
     Connector connector; // the last: its thread uses the others
 };
 

@@ -165,7 +165,7 @@ void LinkBoard::opening(const std::string& model, double rate) {
 }
 
 std::uint32_t LinkBoard::opened(const Order& order, const protocol::Opened& message,
-                                std::uint32_t hearing) {
+                                std::uint32_t hearing, bool total) {
     // Offline, the engine has no time for its work in its latency. Where nobody waits for it, and
     // so that playing and rendering have the same delay, it gets half of the model's own here.
     const auto& settings = order.settings;
@@ -187,11 +187,12 @@ std::uint32_t LinkBoard::opened(const Order& order, const protocol::Opened& mess
             return 0;
         if (latency != newestLatency.load() || message.stems != planStems ||
             planSettings.channels != settings.channels || planSettings.block != settings.block ||
-            planHears != (hearing > 0))
-            publish(latency, settings, message.stems, hearing > 0);
+            planHears != (hearing > 0) || planTotal != total)
+            publish(latency, settings, message.stems, hearing > 0, total);
         shown.stems = message.stems;
         shown.modelLatency = static_cast<int>(message.modelLatency);
         shown.resamplingLatency = static_cast<int>(message.resamplingLatency);
+        shown.boardLatency = static_cast<int>(message.boardLatency);
         shown.bufferingLatency = static_cast<int>(message.bufferingLatency + extra);
         answered = order.number;
         plan = plans;
@@ -254,12 +255,13 @@ void LinkBoard::freeRetired() {
 
 // With the mutex held.
 void LinkBoard::publish(int latency, const StreamSettings& settings,
-                        std::vector<std::string> stems, bool hears) {
+                        std::vector<std::string> stems, bool hears, bool total) {
     planHears = hears;
+    planTotal = total;
     planStems = stems;
     planSettings = settings;
     auto result = std::make_unique<Plan>(++plans, latency, settings.channels,
-                                       std::max(settings.block, 1), std::move(stems));
+                                       std::max(settings.block, 1), std::move(stems), total);
     result->hears = hears;
     result->idle = settings.idle;
     newestLatency.store(latency);

@@ -66,8 +66,9 @@ public:
     void opening(const std::string& model, double rate);
     // The number of the plan that the open stream follows; 0 if another stream is ordered by now.
     // `hearing`: samples from a stroke in the input until it is known; 0 where nobody listens.
+    // `total`: the sum of the stems before their effects comes with them.
     std::uint32_t opened(const Order& order, const protocol::Opened& message,
-                         std::uint32_t hearing = 0);
+                         std::uint32_t hearing = 0, bool total = false);
     void refused(const Order& order, const std::string& why);
     // The open stream has told of an error; `stopped`: it goes on only after a RESET.
     void failed(bool stopped, const std::string& why);
@@ -79,7 +80,7 @@ public:
 
 private:
     void publish(int latency, const StreamSettings& settings, std::vector<std::string> stems,
-                 bool hears = false);
+                 bool hears = false, bool total = false);
     int guessLatency(const StreamSettings& settings) const;
     void orderNone(const StreamSettings& settings, bool fits);
 
@@ -93,7 +94,7 @@ private:
     std::uint32_t plans = 0;    // how many were made, which is the newest one's number
     std::vector<std::string> planStems;
     StreamSettings planSettings;
-    bool planHears = false;
+    bool planHears = false, planTotal = false;
     std::map<std::string, int> known; // latencies
 
     std::atomic<int> newestLatency{0}; // any thread

@@ -45,7 +45,7 @@ struct LinkStatus {
     std::vector<std::string> stems;
     double rate = 0.0;
     int latency = 0; // samples, in all
-    int modelLatency = 0, resamplingLatency = 0, bufferingLatency = 0;
+    int modelLatency = 0, resamplingLatency = 0, bufferingLatency = 0, boardLatency = 0;
     double realTimeRatio = 0.0;              // seconds of computation per second of audio
     std::uint64_t missing = 0, late = 0;     // samples: replaced here, and come too late
     std::uint64_t unsent = 0;                // samples that could not be sent

@@ -59,9 +59,9 @@ struct StreamSettings {
 // A stream as the audio thread plays it. Made elsewhere, handed over whole.
 struct Plan {
     Plan(std::uint32_t number, int latency, int channels, int largest,
-         std::vector<std::string> names)
+         std::vector<std::string> names, bool total = false)
         : id(number), stems(std::move(names)),
-          aligner(static_cast<int>(stems.size()), channels, latency, largest) {
+          aligner(static_cast<int>(stems.size()), channels, latency, largest, total) {
         for (const auto& stem : stems)
             bus.push_back(busOf(stem));
     }

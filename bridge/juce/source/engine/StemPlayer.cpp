@@ -104,7 +104,7 @@ void StemPlayer::receive() {
         const auto samples = std::size_t{head.frames} * head.lines;
         const bool ours =
             head.life == life && samples <= piece.size() &&
-            head.lines == static_cast<std::uint32_t>(aligner.stems() * aligner.channels());
+            head.lines == static_cast<std::uint32_t>(aligner.lines());
         shared.downAudio.read(ours ? piece.data() : nullptr, samples);
         if (ours)
             aligner.store(head.position, piece.data(), static_cast<int>(head.frames),

@@ -18,11 +18,13 @@ constexpr std::size_t mostUnsent = 1 << 20;
 // The engine plans with blocks that are this much longer: so long may it take this thread, which
 // the audio thread may not wake, to notice one.
 constexpr double noticeSeconds = 0.002;
+constexpr auto tooOld = "the engine is too old for effects; start the new one";
 
 } // namespace
 
-StreamSession::StreamSession(Connection& engine, Exchange& exchange, LinkBoard& orders)
-    : connection(engine), shared(exchange), board(orders),
+StreamSession::StreamSession(Connection& engine, Exchange& exchange, LinkBoard& orders,
+                             ChainDesk& effects)
+    : connection(engine), shared(exchange), board(orders), chains(effects),
       piece(std::size_t{Exchange::pieceFrames} * protocol::maxNames * 2) {}
 
 void StreamSession::step() {
@@ -47,6 +49,14 @@ void StreamSession::step() {
     }
     if (board.takeOffersWanted())
         connection.ask(protocol::Status{});
+    if (chains.takeEffectsWanted()) {
+        if (connection.version() >= 3)
+            connection.ask(protocol::Effects{});
+        else
+            chains.failed(tooOld);
+    }
+    if (plan != 0)
+        askForChains();
     moveUp();
     if (const auto now = Clock::now(); plan != 0 && now - requested > statsEvery) {
         requested = now;
@@ -84,7 +94,9 @@ void StreamSession::open() {
         wanted.model = defaultModel(connection.engine().models, !settings.offline);
     wanted.epoch = ++epoch;
     plan = 0;
-    hearRequest = 0;
+    hearRequest = chainRequest = 0;
+    chainVersion = chainEffects = 0;
+    halted = total = false;
     dropStems();
     openRequest = connection.ask(wanted);
     asked = true;
@@ -93,7 +105,7 @@ void StreamSession::open() {
 
 // No stream is wanted: the engine's ends, and what comes of it is nobody's.
 void StreamSession::close() {
-    plan = openRequest = hearRequest = 0;
+    plan = openRequest = hearRequest = chainRequest = 0;
     ++epoch;
     dropStems();
     if (std::exchange(asked, false))
@@ -110,6 +122,11 @@ void StreamSession::handle(protocol::Message& message) {
     } else if (const auto* result = std::get_if<protocol::Opened>(&message)) {
         if (result->request == openRequest)
             opened(*result);
+    } else if (const auto* state = std::get_if<protocol::ChainState>(&message)) {
+        if (chainRequest != 0 && state->request == chainRequest)
+            chained(*state);
+    } else if (const auto* effects = std::get_if<protocol::EffectsReport>(&message)) {
+        chains.effects(readEffects(effects->report));
     } else if (const auto* hearing = std::get_if<protocol::Hearing>(&message)) {
         if (hearRequest != 0 && hearing->request == hearRequest)
             openedAndHears(hearing->latency);
@@ -135,6 +152,59 @@ void StreamSession::handle(protocol::Message& message) {
 
 void StreamSession::opened(const protocol::Opened& message) {
     answer = message;
+    if (!askForChains())
+        askToHear();
+}
+
+// The effects behind the stems, if others are wanted than were sent last; whether they were asked
+// for. The states of plugins only where they may have to be loaded.
+bool StreamSession::askForChains() {
+    if (chainRequest != 0)
+        return false;
+    const auto wish = chains.newerThan(chainVersion);
+    if (!wish)
+        return false;
+    const bool first = std::exchange(chainVersion, wish->version) == 0;
+    if (first && wish->chains.empty())
+        return false;
+    if (connection.version() < 3) {
+        chains.failed(wish->chains.empty() ? "" : tooOld);
+        return false;
+    }
+    protocol::Chain wanted;
+    wanted.epoch = epoch;
+    wanted.total = 1;
+    wanted.states = std::exchange(chainEffects, wish->effects) != wish->effects ? 1 : 0;
+    auto text = writeChains(wish->chains, wanted.states != 0);
+    if (text.size() > protocol::maxChain)
+        text = writeChains(wish->chains, false);
+    if (text.size() > protocol::maxChain) {
+        chains.failed("these are too many effects for one message; remove some");
+        return false;
+    }
+    wanted.chains.assign(text.begin(), text.end());
+    chainRequest = connection.ask(std::move(wanted));
+    return true;
+}
+
+// Where the latency is another, the audio thread gets another plan, and the engine a RESET with the
+// first audio of that.
+void StreamSession::chained(const protocol::ChainState& state) {
+    chainRequest = 0;
+    chains.answered(readChainReport(state.chains));
+    answer.latency = state.latency;
+    answer.boardLatency = state.boardLatency;
+    total = state.total != 0;
+    halted = halted || state.anew != 0;
+    if (plan == 0) {
+        askToHear();
+    } else if (state.anew != 0) {
+        dropStems();
+        openedAndHears(hearLatency);
+    }
+}
+
+void StreamSession::askToHear() {
     if (!order.settings.hears) {
         openedAndHears(0);
     } else if (connection.version() < 2) {
@@ -150,7 +220,8 @@ void StreamSession::opened(const protocol::Opened& message) {
 // The stream is open, and hits come so many samples after their strokes; 0: none come.
 void StreamSession::openedAndHears(std::uint32_t latency) {
     hearRequest = 0;
-    const auto result = board.opened(order, answer, latency);
+    hearLatency = latency;
+    const auto result = board.opened(order, answer, latency, total);
     if (result == 0)
         return;
     plan = result;
@@ -180,6 +251,13 @@ void StreamSession::failed(const protocol::Error& error) {
         return;
     if (plan == 0 && error.request == openRequest) {
         board.refused(order, error.message);
+        return;
+    }
+    if (chainRequest != 0 && error.request == chainRequest) {
+        chainRequest = 0;
+        chains.failed(error.message);
+        if (plan == 0)
+            askToHear();
         return;
     }
     if (hearRequest != 0 && error.request == hearRequest) {
@@ -219,7 +297,7 @@ void StreamSession::moveUp() {
 
 // The piece whose samples were read. A RESET goes before it if it does not follow the last one.
 void StreamSession::send(const AudioPiece& head) {
-    const bool another = life == 0 ? head.position != 0 : head.life != life;
+    const bool another = halted || (life == 0 ? head.position != 0 : head.life != life);
     const bool moved =
         order.settings.offline ? head.position != expected : head.position < expected;
     if (stopped && !another)
@@ -229,6 +307,7 @@ void StreamSession::send(const AudioPiece& head) {
         reset.epoch = ++epoch;
         reset.position = static_cast<std::uint64_t>(head.position);
         connection.ask(reset);
+        halted = false;
         dropStems();
         if (std::exchange(stopped, false)) {
             shared.hopeful.store(true);

@@ -8,6 +8,7 @@
 
 #include <chrono>
 
+#include "engine/ChainDesk.h"
 #include "engine/Connection.h"
 #include "engine/LinkBoard.h"
 
@@ -15,7 +16,8 @@ namespace lars {
 
 class StreamSession {
 public:
-    StreamSession(Connection& connection, Exchange& exchange, LinkBoard& board);
+    StreamSession(Connection& connection, Exchange& exchange, LinkBoard& board,
+                  ChainDesk& chains);
 
     // One turn: what is to be sent and what has come, after a wait for it. Throws as Connection.
     void step();
@@ -28,7 +30,10 @@ private:
     void close();
     void handle(protocol::Message& message);
     void opened(const protocol::Opened& message);
+    void askToHear();
     void openedAndHears(std::uint32_t latency);
+    bool askForChains();
+    void chained(const protocol::ChainState& state);
     void hit(const protocol::Hit& message);
     void failed(const protocol::Error& error);
     void moveUp();
@@ -40,12 +45,18 @@ private:
     Connection& connection;
     Exchange& shared;
     LinkBoard& board;
+    ChainDesk& chains;
 
     LinkBoard::Order order;        // that this stream carries out
     std::uint32_t openRequest = 0; // of its OPEN
     bool asked = false;            // OPEN was sent, and no CLOSE
     std::uint32_t hearRequest = 0; // of its HEAR; 0: none is on its way
-    protocol::Opened answer;       // to OPEN, until HEAR is answered
+    protocol::Opened answer;       // to OPEN, with the latencies of the effects behind the stems
+    std::uint32_t hearLatency = 0; // of the hits; 0: none come
+    std::uint32_t chainRequest = 0;               // of a CHAIN; 0: none is on its way
+    std::uint32_t chainVersion = 0, chainEffects = 0; // of the wish that was sent last
+    bool total = false;            // the sum of the stems comes with them
+    bool halted = false;           // the engine waits for RESET
     std::uint32_t plan = 0;        // 0: not open
     std::uint32_t epoch = 0;       // of the wire
     std::uint32_t life = 0;        // of the audio thread; 0: nothing was sent yet

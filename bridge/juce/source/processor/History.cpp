@@ -85,6 +85,12 @@ void History::together(const juce::String& name, const std::function<void()>& ch
         push(std::move(step));
 }
 
+void History::did(const juce::String& name, std::function<void()> back,
+                  std::function<void()> again) {
+    if (isMine() && !applying)
+        push({name, {}, 0, std::move(back), std::move(again)});
+}
+
 bool History::canUndo() {
     return isMine() && place > 0;
 }
@@ -119,6 +125,8 @@ void History::set(const Step& step, bool back) {
         parameter->setValueNotifyingHost(back ? change.before : change.after);
         parameter->endChangeGesture();
     }
+    if (const auto& act = back ? step.back : step.again)
+        act();
     applying = false;
 }
 

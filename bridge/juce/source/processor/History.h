@@ -32,6 +32,8 @@ public:
     juce::String redoName();
     // All that this changes is one step.
     void together(const juce::String& name, const std::function<void()>& changes);
+    // Something that was done, and is not a parameter: how to take it back, and to do it again.
+    void did(const juce::String& name, std::function<void()> back, std::function<void()> again);
 
     // Any thread: what was loaded has no past.
     void forget() { stale.store(true); }
@@ -48,6 +50,7 @@ private:
         juce::String name;
         std::vector<Change> changes;
         juce::uint32 when = 0;
+        std::function<void()> back = {}, again = {}; // of what is not a parameter
     };
 
     void parameterValueChanged(int, float) override {}

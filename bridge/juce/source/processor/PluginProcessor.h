@@ -38,6 +38,10 @@ public:
     // How a file or a capture is separated now.
     RenderMeans renderMeans() const;
     History& history() { return past; }
+    // Changes the effects behind the stems. With a name it is a step that can be undone, from what
+    // was before it, or from `before`, where a gesture began.
+    void changeChains(const juce::String& name, const std::function<void(Chains&)>& change,
+                      std::optional<Chains> before = std::nullopt);
     // Behind the faders: of a live stem's bus, and of the main output with everything in it.
     PeakMeter& busMeter(int bus) { return mixer.meter(bus); }
     PeakMeter& mainMeter() { return mainLevel; }

@@ -179,6 +179,7 @@ void PluginProcessor::getStateInformation(juce::MemoryBlock& data) {
     }
     saved.zoom = zoom.load();
     std::tie(saved.render, saved.take) = once.keep();
+    saved.chains = link.chains().wanted();
     for (const auto& [key, latency] : link.latencies())
         saved.latencies[key] = latency;
     saveState(saved, data);
@@ -208,6 +209,7 @@ void PluginProcessor::setStateInformation(const void* data, int size) {
         choice(Task::files) = saved->filesModel;
     }
     once.restore(saved->render, saved->take);
+    link.setChains(saved->chains, true);
     configure();
     for (const auto task : tasks)
         showModel(task);

@@ -2,12 +2,13 @@
 #include "processor/State.h"
 
 #include "parameters/Parameters.h"
+#include "protocol/Limits.h"
 #include "render/Store.h"
 
 namespace lars {
 namespace {
 
-constexpr int mostBytes = 1 << 20;
+constexpr int mostBytes = 1 << 22; // of which the effects may be a part
 constexpr int mostLatencies = 64;
 constexpr int mostLatency = 1 << 26;
 constexpr int mostElements = 1024; // what we write has about a hundred
@@ -87,6 +88,15 @@ void saveState(const SavedState& state, juce::MemoryBlock& data) {
         root.setAttribute("render", state.render);
     if (state.take.isNotEmpty())
         root.setAttribute("take", state.take);
+    // The last, and left out rather than that the whole is too long to be read.
+    if (!state.chains.empty())
+        for (const bool withStates : {true, false}) {
+            const auto text = writeChains(state.chains, withStates);
+            if (text.size() > protocol::maxChain)
+                continue;
+            root.setAttribute("chains", juce::String::fromUTF8(text.c_str()));
+            break;
+        }
     for (const auto& [key, latency] : state.latencies) {
         auto* entry = root.createNewChildElement("latency");
         entry->setAttribute("stream", juce::String::fromUTF8(key.c_str()));
@@ -115,6 +125,7 @@ std::optional<SavedState> loadState(const void* data, int size,
     result.zoom = root->getIntAttribute("zoom", result.zoom);
     result.render = readRender(*root, "render");
     result.take = readRender(*root, "take");
+    result.chains = readChains(root->getStringAttribute("chains").toStdString());
     for (const auto* entry : root->getChildWithTagNameIterator("latency")) {
         const int samples = entry->getIntAttribute("samples", -1);
         if (samples >= 0 && samples <= mostLatency &&

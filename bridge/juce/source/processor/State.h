@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/Chains.h"
 #include "processor/ModelChoice.h"
 
 namespace lars {
@@ -19,6 +20,7 @@ struct SavedState {
     juce::ValueTree parameters; // invalid where there were none
     ModelChoice model, filesModel; // of the live stream; of files and of offline mode
     juce::String render, take;            // numbers of renders; empty: none
+    Chains chains;                        // the effects behind the stems
     int zoom = 100;                       // of the window, per cent
     std::map<std::string, int> latencies; // of streams by their settings, in samples
 };

@@ -9,7 +9,7 @@ namespace lars::protocol {
 
 constexpr std::size_t headerBytes = 32;
 constexpr std::uint8_t oldest = 1; // version; the greeting is in it for ever
-constexpr std::uint8_t newest = 2;
+constexpr std::uint8_t newest = 3;
 constexpr std::uint32_t maxBlock = 65536; // samples per channel in one frame
 constexpr std::uint32_t maxChannels = 8;
 constexpr std::uint32_t maxStreams = 16;       // stems in one frame
@@ -20,6 +20,7 @@ constexpr std::size_t maxToken = 64;
 constexpr std::size_t maxText = 1024;
 constexpr std::size_t maxPath = 4096;
 constexpr std::size_t maxJson = 1u << 16;
+constexpr std::size_t maxChain = 1u << 20; // bytes of JSON that tell of effects
 constexpr std::size_t maxNames = 64; // entries of a list
 constexpr std::size_t maxPing = 64;
 constexpr std::uint32_t engineChoice = 0xFFFFFFFF;

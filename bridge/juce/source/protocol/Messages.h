@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "protocol/Version2.h"
+#include "protocol/Version3.h"
 
 namespace lars::protocol {
 
@@ -258,6 +259,7 @@ using Message =
     std::variant<Hello, Welcome, Error, Ping, Pong, Open, Opened, Close, Closed, Reset, ResetDone,
                  Audio, Stems, Flush, Flushed, Parameter, ParameterSet, Stats, Statistics, Job,
                  JobProgress, JobCancel, JobDone, Fetch, Fetched, Convert, Converted, Transcribe,
-                 Transcribed, Hear, Hearing, Hit, Heard, Status, StatusReport>;
+                 Transcribed, Hear, Hearing, Hit, Heard, Chain, ChainState, Effects,
+                 EffectsReport, Status, StatusReport>;
 
 } // namespace lars::protocol

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/StemLane.h"
 
+#include "ui/ChainPanel.h"
+
 namespace lars {
 namespace {
 constexpr int textWidth = 62, meterHeight = 5;
@@ -20,10 +22,10 @@ double decibelsOf(const juce::String& text) {
                : trimmed.retainCharacters("+-.0123456789").getDoubleValue();
 }
 
-StemLane::StemLane(const juce::String& stem, int place, PluginProcessor& processor, TimeView& view,
-                   WaveCache& cache)
-    : plugin(processor), index(place), bus(Plan::busOf(stem.toStdString())),
-      colour(stemColour(stem)), select(stemTitle(stem)), wave(view, cache) {
+StemLane::StemLane(const juce::String& ofStem, int place, PluginProcessor& processor,
+                   TimeView& view, WaveCache& cache)
+    : plugin(processor), index(place), bus(Plan::busOf(ofStem.toStdString())),
+      stem(ofStem), colour(stemColour(stem)), select(stemTitle(stem)), wave(view, cache) {
     const auto name = stemTitle(stem);
     setTitle(name);
     addAndMakeVisible(wave);
@@ -31,7 +33,7 @@ StemLane::StemLane(const juce::String& stem, int place, PluginProcessor& process
     addAndMakeVisible(midi);
     int order = 1;
     for (auto* part :
-         std::initializer_list<juce::Component*>{&select, &mute, &solo, &pan, &gain}) {
+         std::initializer_list<juce::Component*>{&select, &mute, &solo, &pan, &gain, &effects}) {
         addAndMakeVisible(part);
         part->setMouseClickGrabsKeyboardFocus(false);
         part->setExplicitFocusOrder(order++);
@@ -51,6 +53,13 @@ StemLane::StemLane(const juce::String& stem, int place, PluginProcessor& process
     solo.setColour(juce::TextButton::buttonOnColourId, palette::warn);
     for (auto* button : {&mute, &solo})
         button->setClickingTogglesState(true);
+    effects.setTitle(name + " effects");
+    effects.setTooltip("Effects on this stem of the live stream");
+    effects.setColour(juce::TextButton::buttonOnColourId, colour);
+    effects.onClick = [this] {
+        juce::CallOutBox::launchAsynchronously(std::make_unique<ChainPanel>(plugin, stem),
+                                               effects.getScreenBounds(), nullptr);
+    };
     pan.setTitle(name + " pan");
     pan.setSliderStyle(juce::Slider::RotaryHorizontalVerticalDrag);
     pan.setTextBoxStyle(juce::Slider::NoTextBox, true, 0, 0);
@@ -148,6 +157,11 @@ void StemLane::update(bool heardFromFile, bool anySolo) {
             peaks[side] = juce::jmax(peaks[side], plugin.busMeter(bus).take(side));
     }
     meter.update(peaks[0], peaks[1], frameSeconds);
+    if (const auto news = plugin.engine().chains().news(); news != chainsSeen) {
+        chainsSeen = news;
+        effects.setToggleState(plugin.engine().chains().wanted().count(stem.toStdString()) > 0,
+                               juce::dontSendNotification);
+    }
     wave.setHeard(heardFromFile && !silent);
     wave.update();
 }
@@ -185,6 +199,8 @@ void StemLane::resized() {
     }
     midi.setBounds(area.removeFromRight(MidiHandle::width)
                        .withSizeKeepingCentre(MidiHandle::width, 24));
+    area.removeFromRight(6);
+    effects.setBounds(area.removeFromRight(34).withSizeKeepingCentre(34, 24));
     area.removeFromRight(8);
     wave.setBounds(area);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A stem's lane: select, mute, solo, pan, fader with its meter, waveform, and its hits' handle. The
-// faders are the plugin's, so they hold for the live stems as for the file's.
+// A stem's lane: select, mute, solo, pan, fader with its meter, waveform, effects, and its hits'
+// handle. The faders are the plugin's, so they hold for the live stems as for the file's.
 #pragma once
 
 #include "processor/PluginProcessor.h"
@@ -46,13 +46,15 @@ private:
     using State = juce::AudioProcessorValueTreeState;
     PluginProcessor& plugin;
     const int index, bus;
+    const juce::String stem;
     const juce::Colour colour;
     juce::ToggleButton select;
-    juce::TextButton mute{"M"}, solo{"S"};
+    juce::TextButton mute{"M"}, solo{"S"}, effects{"FX"};
     juce::Slider pan, gain;
     LevelMeter meter;
     WaveView wave;
     bool grey = false;
+    std::uint32_t chainsSeen = 0;
     std::unique_ptr<State::SliderAttachment> gainTie, panTie;
     std::unique_ptr<State::ButtonAttachment> muteTie, soloTie;
 };

@@ -19,7 +19,8 @@ void playOneStream(unsigned seed) {
     std::mt19937 random(seed);
     const auto upTo = [&](int most) { return static_cast<int>(random() % (most + 1u)); };
     const int latency = upTo(300), largest = 1 + upTo(100), stems = 1 + upTo(2);
-    Aligner aligner(stems, 1, latency, largest);
+    const bool total = seed % 3 == 0; // the stems' sum before effects comes with them
+    Aligner aligner(stems, 1, latency, largest, total);
     std::vector<char> came;
     std::int64_t sent = 0, given = 0;
     const bool dry = upTo(1) == 1;
@@ -39,6 +40,8 @@ void playOneStream(unsigned seed) {
                 for (int stem = 0; stem < stems; ++stem)
                     for (int i = 0; i < part; ++i)
                         result.push_back(mixtureAt(sent + i) * static_cast<float>(stem + 2));
+                for (int i = 0; i < part && total; ++i)
+                    result.push_back(mixtureAt(sent + i) * 0.75f);
                 const bool fallback = upTo(3) == 0;
                 aligner.store(sent, result.data(), part, fallback);
                 for (int i = 0; i < part; ++i)
@@ -88,8 +91,10 @@ void playOneStream(unsigned seed) {
                 (came[static_cast<std::size_t>(position)] == 2 && !dry))
                 continue;
             wantedRest[place] = delayed[place];
+            if (total)
+                wantedRest[place] -= delayed[place] * 0.75f;
             for (const auto& line : out)
-                wantedRest[place] -= line[place];
+                wantedRest[place] -= total ? 0.0f : line[place];
         }
         CHECK(rest == wantedRest);
         given += count;
