@@ -13,6 +13,7 @@ import pytest
 from lars_plugin.bridge.client.engine_client import EngineClient
 from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.bridge.protocol import messages
+from lars_plugin.bridge.protocol.limits import VERSION_MAX
 from lars_plugin.bridge.protocol.messages import FROM_CLIENT, Message
 from lars_plugin.bridge.protocol.wire import Decoder, encode
 from lars_plugin.errors import BridgeError
@@ -57,7 +58,7 @@ def test_ping_sends_ping_and_waits_for_the_pong_with_its_number(tmp_path: Path) 
     assert len({message.request for message in heard[1:]} - {0}) == 2
 
 
-@pytest.mark.parametrize("version", [0, 3, 65535])
+@pytest.mark.parametrize("version", [0, VERSION_MAX + 1, 65535])
 def test_an_engine_that_wants_a_version_that_was_not_offered_is_left(
     tmp_path: Path, version: int
 ) -> None:
@@ -67,8 +68,9 @@ def test_an_engine_that_wants_a_version_that_was_not_offered_is_left(
         thread = threading.Thread(target=answer_pings, args=(listener, [], version))
         thread.start()
         try:
-            with pytest.raises(BridgeError, match=f"wants version {version} of the protocol"):
-                EngineClient(tmp_path / "s", timeout=3.0)
+            wants = f"wants version {version} of the protocol"
+            with pytest.raises(BridgeError, match=wants), EngineClient(tmp_path / "s", timeout=3.0):
+                pass
         finally:
             thread.join()
 
