@@ -118,16 +118,23 @@ def test_the_effects_are_there_again_after_the_engine_was_killed(
 
 
 @pytest.fixture
+def alone(start_engine: Callable[[], EngineProcess]) -> Iterator[EngineProcess]:
+    """An engine that no other test's plugin finds: some live on in this process."""
+    with start_engine() as engine:
+        yield engine
+
+
+@pytest.fixture
 def window(
     driver: ModuleType,
     standalone: Path,
     display: str,
-    engine: EngineProcess,
+    alone: EngineProcess,
     program_environment: Callable[..., dict[str, str]],
     tmp_path: Path,
 ) -> Iterator[Any]:
     """The program, just started, with an engine."""
-    environment = program_environment(runtime=engine.runtime, TMPDIR=str(tmp_path))
+    environment = program_environment(runtime=alone.runtime, TMPDIR=str(tmp_path))
     window = driver.Window(standalone, display, tmp_path / "home", environment)
     try:
         yield window
@@ -136,12 +143,12 @@ def window(
 
 
 def test_an_effect_is_added_and_removed_in_the_window_by_mouse_and_keyboard(
-    window: Any, driver: ModuleType, engine: EngineProcess
+    window: Any, driver: ModuleType, alone: EngineProcess
 ) -> None:
     def effects() -> int:
-        with engine.client() as client:
+        with alone.client() as client:
             sessions = client.status()["sessions"]
-        # The newest is the window's: plugins of tests before may live on in this process.
+        # A change of the chain's latency makes a new one.
         newest = max(sessions, key=lambda one: int(one["session"]), default=None)
         return -1 if newest is None else int(newest["effects"])
 
