@@ -197,6 +197,15 @@ def driver(load_module: Callable[[str], ModuleType]) -> ModuleType:
     return load_module("window_driver")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_screen_of_this_process() -> Iterator[None]:
+    """JUCE in this process, for want of a screen, would take :0, which may be a test's; and Xlib
+    ends a process, this one, whose screen goes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", ":9999")
+        yield
+
+
 @pytest.fixture(scope="session")
 def display(driver: ModuleType) -> Iterator[str]:
     """A virtual screen."""
