@@ -16,13 +16,14 @@ from pathlib import Path
 import mido
 import numpy as np
 import soxr
+from mido.midifiles.meta import KeySignatureError
 from numpy.typing import NDArray
 
-from lars_plugin.audio import EXTENSIONS, read_audio
-from lars_plugin.errors import AudioFileError, DatasetError, InputError
+from lars_plugin.audio import EXTENSIONS, choose_channels, read_audio
+from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.files import sha256_of
 from lars_plugin.synthesis import SAMPLE_RATE
-from lars_plugin.training.music.bank import held_out, render_midi
+from lars_plugin.training.music.bank import SilenceError, held_out, render_midi
 from lars_plugin.training.music.bank_index import MUSIC, SOLO, BankIndex, write_piece
 
 __all__ = ["add_arrangements", "add_recordings", "without_drums"]
@@ -65,7 +66,7 @@ def add_arrangements(
 
     Raises:
         InputError: no MIDI file or sound font there, or a number below its least.
-        DatasetError: ``fluidsynth`` is not installed, or the bank cannot be written.
+        DatasetError: ``fluidsynth`` is not installed or fails, or the bank cannot be written.
     """
     if takes < 1 or seconds <= 0:
         raise InputError("takes and seconds must be positive")
@@ -76,35 +77,34 @@ def add_arrangements(
             raise InputError(f"{font}: no such sound font; give an .sf2 or .sf3 file")
     digests = {font: sha256_of(font) for font in fonts}
     paths = _files(songs, (".mid", ".midi"), "MIDI file")
+    index = BankIndex(folder)
     written = 0
-    with BankIndex(folder) as index:
-        for number, path in enumerate(paths, start=1):
-            digest = sha256_of(path)
-            try:
-                score = mido.MidiFile(path, clip=True)
-                length = min(float(score.length), _LONGEST)
-            except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
-                log.warning("%s is left out: not a MIDI file that can be read: %s", path, error)
+    for number, path in enumerate(paths, start=1):
+        digest = sha256_of(path)
+        try:
+            score = mido.MidiFile(path, clip=True)
+            length = min(float(score.length), _LONGEST)
+        except (OSError, EOFError, ValueError, KeyError, IndexError, KeySignatureError) as error:
+            log.warning("%s is left out: not a MIDI file that can be read: %s", path, error)
+            continue
+        for take in range(takes):
+            rng = np.random.default_rng([seed, int(digest[:12], 16), take])
+            font = fonts[int(rng.integers(len(fonts)))]
+            names = _names(f"midi-{digest[:12]}-{take}", length, seconds)
+            if all(name in index.files for name in names):
                 continue
-            for take in range(takes):
-                rng = np.random.default_rng([seed, int(digest[:12], 16), take])
-                font = fonts[int(rng.integers(len(fonts)))]
-                names = _names(f"midi-{digest[:12]}-{take}", length, seconds)
-                if all(name in index.files for name in names):
-                    continue
-                played = without_drums(score, rng if take else None)
-                try:
-                    wave = render_midi(font, played, length)
-                except DatasetError as error:
-                    log.warning("%s is left out: %s", path, error)
-                    break
-                columns = {
-                    "seed": f"{seed}-{take}", "soundfont": font.name,
-                    "soundfont_sha256": digests[font], "layer": MUSIC, "source": path.name,
-                }  # fmt: skip
-                written += _write(index, folder, names, wave, columns)
-            if number % 10 == 0:
-                log.info("%d of %d songs rendered", number, len(paths))
+            try:
+                wave = render_midi(font, without_drums(score, rng if take else None), length)
+            except SilenceError:
+                log.warning("%s is left out: nothing sounds but drums", path)
+                break
+            columns = {
+                "seed": f"{seed}-{take}", "soundfont": font.name,
+                "soundfont_sha256": digests[font], "layer": MUSIC, "source": path.name,
+            }  # fmt: skip
+            written += _write(index, folder, names, wave, columns)
+        if number % 10 == 0:
+            log.info("%d of %d songs rendered", number, len(paths))
     return written
 
 
@@ -130,18 +130,18 @@ def add_recordings(
     if seconds <= 0:
         raise InputError("seconds must be positive")
     kind = SOLO if solo else MUSIC
+    index = BankIndex(folder)
     written = 0
-    with BankIndex(folder) as index:
-        for path in _files(recordings, EXTENSIONS, "audio file"):
-            try:
-                audio, rate = read_audio(path)
-            except AudioFileError as error:
-                log.warning("%s is left out: %s", path, error)
-                continue
-            wave = soxr.resample(audio[[0, -1]].T, rate, SAMPLE_RATE).T
-            names = _names(f"{kind}-{sha256_of(path)[:12]}", wave.shape[-1] / SAMPLE_RATE, seconds)
-            columns = {"layer": kind, "source": path.name}
-            written += _write(index, folder, names, wave, columns)
+    for path in _files(recordings, EXTENSIONS, "audio file"):
+        try:
+            audio, rate = read_audio(path)
+        except AudioFileError as error:
+            log.warning("%s is left out: %s", path, error)
+            continue
+        stereo = choose_channels(audio, "downmix" if len(audio) > 2 else "front")[[0, -1]]
+        wave = soxr.resample(stereo.T, rate, SAMPLE_RATE).T
+        names = _names(f"{kind}-{sha256_of(path)[:12]}", wave.shape[-1] / SAMPLE_RATE, seconds)
+        written += _write(index, folder, names, wave, {"layer": kind, "source": path.name})
     return written
 
 
@@ -204,7 +204,6 @@ def _write(
     wave: Wave,
     columns: Mapping[str, object],
 ) -> int:
-    (folder / "train").mkdir(exist_ok=True)
     written = 0
     for name, piece in zip(names, _pieces(wave, len(names)), strict=True):
         if name in index.files or float(np.abs(piece).max(initial=0.0)) < _QUIET:

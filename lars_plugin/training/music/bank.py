@@ -30,7 +30,7 @@ from lars_plugin.training.music import song as music
 from lars_plugin.training.music.bank_index import MUSIC, BankIndex, write_piece
 from lars_plugin.training.music.song import SPLITS, Part, Song, Split, draw_song
 
-__all__ = ["BankConfig", "compose", "held_out", "make_bank", "render_midi"]
+__all__ = ["BankConfig", "SilenceError", "compose", "held_out", "make_bank", "render_midi"]
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,10 @@ _OFTEN = {
 }  # fmt: skip
 _TICKS = 480  # a beat; at 120 beats a minute 960 a second
 _CHANNELS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15)  # all but the drums'
+
+
+class SilenceError(DatasetError):
+    """Nothing sounds in what was rendered."""
 
 
 @dataclass(frozen=True)
@@ -153,26 +157,25 @@ def make_bank(folder: Path, config: BankConfig) -> int:
             raise InputError(f"{font}: no such sound font; give an .sf2 or .sf3 file")
     digests = {font: sha256_of(font) for font in fonts.values()}
     rendered = 0
-    with BankIndex(folder) as index:
-        for split in SPLITS:
-            count = config.count if split == "train" else config.validation_count
-            (folder / split).mkdir(exist_ok=True)
-            for number in range(count):
-                name = f"{split}/{number:04d}.flac"
-                if name in index.files:
-                    continue
-                seed = (config.seed, SPLITS.index(split), number)
-                midi, song, programs = compose(seed, split, config.seconds)
-                write_piece(render_midi(fonts[split], midi, config.seconds), folder / name)
-                index.add(
-                    name, split, config.seconds, seed="-".join(map(str, seed)),
-                    tempo=f"{song.tempo:.1f}", key=song.key, programs=" ".join(map(str, programs)),
-                    soundfont=fonts[split].name, soundfont_sha256=digests[fonts[split]],
-                    layer=MUSIC,
-                )  # fmt: skip
-                rendered += 1
-                if rendered % 20 == 0:
-                    log.info("%d files rendered", rendered)
+    index = BankIndex(folder)
+    for split in SPLITS:
+        count = config.count if split == "train" else config.validation_count
+        for number in range(count):
+            name = f"{split}/{number:04d}.flac"
+            if name in index.files:
+                continue
+            seed = (config.seed, SPLITS.index(split), number)
+            midi, song, programs = compose(seed, split, config.seconds)
+            write_piece(render_midi(fonts[split], midi, config.seconds), folder / name)
+            index.add(
+                name, split, config.seconds, seed="-".join(map(str, seed)),
+                tempo=f"{song.tempo:.1f}", key=song.key, programs=" ".join(map(str, programs)),
+                soundfont=fonts[split].name, soundfont_sha256=digests[fonts[split]],
+                layer=MUSIC,
+            )  # fmt: skip
+            rendered += 1
+            if rendered % 20 == 0:
+                log.info("%d files rendered", rendered)
     return rendered
 
 
@@ -186,7 +189,8 @@ def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: boo
         effects: with the synthesiser's reverb and chorus.
 
     Raises:
-        DatasetError: ``fluidsynth`` is not installed, fails, or renders silence.
+        SilenceError: nothing sounds.
+        DatasetError: ``fluidsynth`` is not installed, or fails.
     """
     program = shutil.which("fluidsynth")
     if program is None:
@@ -211,6 +215,6 @@ def render_midi(font: Path, midi: mido.MidiFile, seconds: float, *, effects: boo
         wave, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     wanted = round(seconds * SAMPLE_RATE)
     wave = np.pad(wave[:wanted], ((0, max(0, wanted - len(wave))), (0, 0)))
-    if float(np.abs(wave).max()) < 1e-5:
-        raise DatasetError(f"fluidsynth rendered silence with {font}; is it a General MIDI font?")
+    if float(np.abs(wave).max(initial=0.0)) < 1e-5:
+        raise SilenceError(f"fluidsynth rendered silence with {font}; is it a General MIDI font?")
     return np.ascontiguousarray(wave.T, np.float32)

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from types import TracebackType
-from typing import TextIO
 
 import numpy as np
 import soundfile
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from lars_plugin.errors import DatasetError
 from lars_plugin.files import replacing
 from lars_plugin.synthesis import SAMPLE_RATE
+from lars_plugin.training.music.song import SPLITS, Split
 
 __all__ = ["BANK_INDEX", "MUSIC", "SOLO", "BankIndex", "write_piece"]
 
@@ -30,26 +29,31 @@ _COLUMNS = (
 
 
 class BankIndex:
-    """A bank's list, to add to: a context manager.
+    """A bank's list, to add to.
 
     Args:
-        folder: of the bank; made if it is not there.
+        folder: of the bank; made if it is not there, with a folder for each split.
 
     Attributes:
         files: names of the files that are listed.
 
     Raises:
-        DatasetError: the list cannot be read or written.
+        DatasetError: the list cannot be read or written, or is not a bank's.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / BANK_INDEX
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            for split in SPLITS:
+                (folder / split).mkdir(parents=True, exist_ok=True)
             rows = self._rows()
+            self.files = {row["file"] for row in rows}
+        except KeyError as error:
+            raise DatasetError(
+                f"{self._path} is not the list of a bank: no column {error}"
+            ) from None
         except (OSError, UnicodeError, csv.Error) as error:
             raise DatasetError(f"cannot read {self._path}: {error}") from error
-        self.files = {row["file"] for row in rows}
         # A list of an earlier version lacks columns: it is written anew, with all of them.
         with (
             replacing(self._path, error=DatasetError) as temporary,
@@ -58,7 +62,6 @@ class BankIndex:
             writer = csv.DictWriter(handle, _COLUMNS, restval="", extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
-        self._handle: TextIO | None = None
 
     def _rows(self) -> list[dict[str, str]]:
         if not self._path.is_file():
@@ -66,33 +69,24 @@ class BankIndex:
         with self._path.open(newline="", encoding="utf-8") as handle:
             return list(csv.DictReader(handle))
 
-    def __enter__(self) -> BankIndex:
-        self._handle = self._path.open("a", newline="", encoding="utf-8")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            self._handle.close()
-
-    def add(self, file: str, split: str, seconds: float, **columns: object) -> None:
-        """List a file that is whole; the row is on disk when this returns.
+    def add(self, file: str, split: Split, seconds: float, **columns: object) -> None:
+        """List a file that is whole.
 
         Args:
             file: its name below the folder, with ``/``.
-            split: "train" or "validation".
+            split: of the files that it belongs to.
             seconds: its length.
             columns: other columns.
+
+        Raises:
+            DatasetError: the list cannot be written.
         """
-        if self._handle is None:
-            raise RuntimeError("the list is not open: use `with`")
         row = {"file": file, "split": split, "seconds": seconds, "sample_rate": SAMPLE_RATE}
-        csv.DictWriter(self._handle, _COLUMNS, restval="").writerow({**row, **columns})
-        self._handle.flush()
+        try:
+            with self._path.open("a", newline="", encoding="utf-8") as handle:
+                csv.DictWriter(handle, _COLUMNS, restval="").writerow({**row, **columns})
+        except OSError as error:
+            raise DatasetError(f"cannot write {self._path}: {error}") from error
         self.files.add(file)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lars_plugin.errors import InputError
+from lars_plugin.errors import DatasetError, InputError
 from lars_plugin.training import prepare
 from lars_plugin.training.music.accompaniment import Accompaniment
 from lars_plugin.training.music.arrangements import (
@@ -88,9 +88,10 @@ def test_arrangements_are_rendered_in_pieces_and_once(
     song(PIANO).save(songs / "more" / "one.MID")
     song(TAIKO).save(songs / "drums alone.mid")
     (songs / "broken.mid").write_bytes(b"MThd")
+    mido.MidiFile(tracks=[mido.MidiTrack()]).save(songs / "empty.mid")
     with caplog.at_level(logging.WARNING):
         assert add_arrangements(bank, songs, [prepare.TIM_GM], takes=2, seconds=2.0) == 4
-    for name in ("drums alone.mid", "broken.mid"):
+    for name in ("drums alone.mid", "broken.mid", "empty.mid"):
         assert sum(f"{name} is left out" in line for line in caplog.messages) == 1
     listed = rows(bank)
     assert [row["split"] for row in listed] == ["train"] * 4
@@ -148,8 +149,7 @@ def test_a_bank_of_an_earlier_version_can_be_added_to(tmp_path: Path) -> None:
     sine(bank / "train" / "0000.flac", 300, 2.0, channels=2)
     earlier = "file,split,seed,sample_rate\ntrain/0000.flac,train,0-0-0,44100\n"
     (bank / BANK_INDEX).write_text(earlier)
-    with BankIndex(bank) as index:
-        assert index.files == {"train/0000.flac"}
+    assert BankIndex(bank).files == {"train/0000.flac"}
     sine(tmp_path / "voice" / "a.wav", 3000, 2.0)
     assert add_recordings(bank, tmp_path / "voice", solo=True) == 1
     assert [(row["file"][:5], row["seed"], row["layer"]) for row in rows(bank)] == [
@@ -158,6 +158,42 @@ def test_a_bank_of_an_earlier_version_can_be_added_to(tmp_path: Path) -> None:
     ]
     music = Accompaniment(bank, 0)
     assert (len(music.files), len(music.solos)) == (1, 1)
+
+
+def test_a_list_that_is_no_banks_and_a_bank_that_cannot_be_are_one_clear_error(
+    tmp_path: Path,
+) -> None:
+    sine(tmp_path / "voice" / "a.wav", 3000, 1.0)
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank" / BANK_INDEX).write_text("name,value\n1,2\n")
+    with pytest.raises(DatasetError, match="not the list of a bank: no column 'file'"):
+        add_recordings(tmp_path / "bank", tmp_path / "voice")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatasetError, match="cannot read"):
+        add_recordings(tmp_path / "file", tmp_path / "voice")
+
+
+def test_a_missing_fluidsynth_is_said_once_and_no_song_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "font.sf2").write_bytes(b"RIFF")
+    song(PIANO).save(tmp_path / "one.mid")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DatasetError, match="not installed"):
+        add_arrangements(tmp_path / "bank", tmp_path, [tmp_path / "font.sf2"])
+    assert not caplog.messages
+
+
+def test_more_than_two_channels_are_mixed_down(tmp_path: Path) -> None:
+    wave = np.zeros((44100, 6))
+    wave[:, 2] = 0.5 * np.sin(np.arange(44100) * (2 * np.pi * 440 / 44100))  # the middle one
+    (tmp_path / "films").mkdir()
+    soundfile.write(tmp_path / "films" / "a.wav", wave, 44100)
+    assert add_recordings(tmp_path / "bank", tmp_path / "films") == 1
+    (row,) = rows(tmp_path / "bank")
+    heard, _ = soundfile.read(tmp_path / "bank" / row["file"])
+    assert heard.shape == (44100, 2)
+    assert peak_hertz(heard[:, 1].astype(np.float32)) == pytest.approx(440, abs=1)
 
 
 def test_no_midi_or_no_font_is_one_clear_error(tmp_path: Path) -> None:
