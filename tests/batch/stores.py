@@ -141,6 +141,7 @@ def s3() -> Iterator[S3]:
     import socket
     import warnings
 
+    import s3fs
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     with warnings.catch_warnings():
@@ -155,6 +156,8 @@ def s3() -> Iterator[S3]:
     server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
     address = f"http://127.0.0.1:{server.server_port}"
     with mock.patch.dict("os.environ", {**KEYS, "AWS_ENDPOINT_URL": address}), _serving(server):
+        # fsspec hands out the client of a store before, whose server has ended.
+        s3fs.S3FileSystem.clear_instance_cache()
         yield S3(address, troubles)
         troubles.end()
 
