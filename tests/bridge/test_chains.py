@@ -262,6 +262,10 @@ def test_the_sum_before_the_chains_goes_along_when_it_is_wanted(engine: EngineTh
         b'{"stems": {"kick": [{"id": "a", "effect": "Gain", "parameters": {"gain_db": "x"}}]}}',
         b'{"stems": {"kick": [{"id": "a", "effect": "Gain", "parameters": {"gain_db": NaN}}]}}',
         b'{"stems": {"kick": [{"id": "a", "effect": "Gain", "state": "?"}]}}',
+        '{"stems": {"kick": [{"id": "a", "effect": "Gain", "state": "é"}]}}',
+        b'{"stems": {"kick": [{"id": "\\ud800", "effect": "Gain"}]}}',  # half a character
+        b'{"stems": {"kick": [{"id": "a", "effect": "Gain", "parameters": {"q": 1%s}}]}}'
+        % (b"0" * 400),
         b'{"stems": {"kick": [{"id": "a", "effect": "Gain"}, {"id": "a", "effect": "Gain"}]}}',
         json.dumps({"stems": {"kick": [{"id": str(i), "effect": "Gain"} for i in range(17)]}}),
     ],

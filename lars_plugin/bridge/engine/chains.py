@@ -9,7 +9,6 @@ same one.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 from collections import deque
@@ -94,12 +93,11 @@ def _entry(where: str, entry: object) -> Entry:
     if not isinstance(values, dict) or len(values) > _MAX_VALUES:
         raise InputError(f"{where}: parameters must be a table of at most {_MAX_VALUES} numbers")
     for key, value in values.items():
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
+        if not _is_finite(value):
             raise InputError(f"{where}: {key} must be a finite number")
     try:
         state = base64.b64decode(texts["state"], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # not base64, or not even ASCII
         raise InputError(f"{where}: state is not base64") from error
     return Entry(
         key=texts["id"],
@@ -111,11 +109,25 @@ def _entry(where: str, entry: object) -> Entry:
     )
 
 
+def _is_finite(value: object) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # JSON has whole numbers of any length
+        return False
+
+
 def _text(where: str, entry: Mapping[str, object], key: str) -> str:
     value = entry.get(key, "")
-    if not isinstance(value, str) or (key != "state" and len(value.encode()) > limits.MAX_NAME):
-        raise InputError(f"{where}: {key} must be a text of at most {limits.MAX_NAME} bytes")
-    return value
+    if isinstance(value, str):
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError as error:  # JSON can have half a character
+            raise InputError(f"{where}: {key} is not valid text") from error
+        if key == "state" or size <= limits.MAX_NAME:
+            return value
+    raise InputError(f"{where}: {key} must be a text of at most {limits.MAX_NAME} bytes")
 
 
 class ChainBuilder:
