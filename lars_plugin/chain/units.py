@@ -85,7 +85,7 @@ class Unit:
         return self._ready.take(BLOCK)
 
     def reset(self) -> None:
-        """Forget all audio; parameters stay."""
+        """Forget all audio; parameters stay, and those that glide are where they go to."""
         for plugin in self.plugins:
             # Some can forget only by being made anew, which this thread may not do: what they
             # still ring with is heard for a moment.
@@ -151,6 +151,12 @@ class _BuiltInUnit(Unit):
                 self._apply(name, value, self._rate)
             else:
                 self._glides[name] = (value, _GLIDE)
+
+    def reset(self) -> None:
+        for name, (goal, _) in self._glides.items():
+            self._apply(name, goal, self._rate)
+        self._glides.clear()
+        super().reset()
 
     def step(self) -> None:
         for name, (goal, left) in list(self._glides.items()):

@@ -144,6 +144,19 @@ def test_a_change_while_it_plays_does_not_click(what: str) -> None:
     np.testing.assert_allclose(play(anew, wave)[:, -4000:], out[:, -4000:], atol=2e-3)
 
 
+def test_after_a_reset_no_setting_still_glides() -> None:
+    gain = slot("Gain")
+    chain = chain_of(gain)
+    wave = tone(4410)
+    play(chain, wave)
+    assert gain.unit is not None
+    gain.unit.set({"gain_db": -20.0}, at_once=False)
+    chain.change([gain])
+    chain.reset()
+    out = play(chain, wave)
+    np.testing.assert_allclose(out, 0.1 * wave[:, : out.shape[1]], atol=1e-6)
+
+
 def test_an_effect_that_comes_back_from_bypass_has_forgotten_what_it_rang_with() -> None:
     echo = slot("Delay", delay_seconds=0.01, feedback=0.9, mix=1.0)
     chain = chain_of(echo)
