@@ -13,7 +13,7 @@ from lars_plugin.bridge.engine.chains import Built, as_json
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.chain.board_file import read_board_file, set_parameter
 from lars_plugin.chain.live_chain import LiveChain
-from lars_plugin.chain.plugin_thread import on_plugin_thread
+from lars_plugin.chain.plugin_thread import end_on_plugin_thread, on_plugin_thread
 from lars_plugin.chain.processor import open_items
 from lars_plugin.chain.stem_chains import StemChains
 from lars_plugin.chain.units import BLOCK
@@ -139,11 +139,14 @@ class Board:
             chain.change(slots)
         if not anew:
             return False
+        of_file: list[object] = [self._plugins, self._chains] if self._plugins else []
         self._plugins, self.total = {}, total
         streams: dict[str, Stream] = dict(self._live)
         if total:
             streams[_TOTAL] = LiveChain(self._channels)
         self._chains = StemChains(streams, self._channels) if any_slots else None
+        if of_file:
+            end_on_plugin_thread(of_file)
         self.reset()
         return True
 
