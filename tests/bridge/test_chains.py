@@ -223,6 +223,19 @@ def test_settings_and_bypasses_change_nothing_else_while_a_live_stream_plays(
         assert client.stats().errors == client.stats().replaced == 0
 
 
+def test_what_was_missing_stays_counted_when_a_chain_begins_the_stream_anew(
+    engine: EngineThread,
+) -> None:
+    with engine.client() as client:
+        client.open("live", RATE, 2, max_block=256)
+        for _ in range(40):
+            client.process(np.zeros((2, 256), np.float32), patience=0)
+        missing = client.missing_samples
+        assert missing > 0
+        client.set_chain({"kick": [effect("Gain")]})
+        assert client.missing_samples >= missing
+
+
 def test_the_sum_before_the_chains_goes_along_when_it_is_wanted(engine: EngineThread) -> None:
     wave = noise(20_000)
     peer = Peer(engine)
