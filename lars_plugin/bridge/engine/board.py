@@ -25,6 +25,8 @@ __all__ = ["Board"]
 
 # Where the sum of the stems stands among the chains; no stem has this name.
 _TOTAL = ""
+# What is left out first where there is too much to tell of effects; what remains is short.
+_LONG = ("state", "parameters", "names", "error")
 
 
 class Board:
@@ -151,8 +153,8 @@ class Board:
         return True
 
     def described(self, *, states: bool) -> bytes:
-        """The chains as they are, for CHAIN_STATE; without the texts and ranges of parameters
-        where they are too many.
+        """The chains as they are, for CHAIN_STATE; without the longest parts where that is too
+        much.
 
         Args:
             states: with what plugins on disk keep beside their parameters.
@@ -164,7 +166,7 @@ class Board:
         while len(report := as_json({"stems": stems})) > limits.MAX_CHAIN:
             entries = [entry for chain in stems.values() for entry in chain]
             largest = max(entries, key=lambda entry: len(as_json(entry)))
-            largest.pop("state" if "state" in largest else "parameters")
+            largest.pop(next(key for key in _LONG if key in largest))
             largest["shortened"] = True
         return report
 

@@ -15,10 +15,12 @@ import pytest
 
 from lars_plugin.bridge.engine.board import Board
 from lars_plugin.bridge.engine.chain_desk import build_chain
-from lars_plugin.bridge.engine.chains import Built
+from lars_plugin.bridge.engine.chains import Built, Entry
 from lars_plugin.bridge.engine.connection import Connection
 from lars_plugin.bridge.engine.session import Session
+from lars_plugin.bridge.protocol import limits
 from lars_plugin.bridge.protocol.messages import Chain, Open
+from lars_plugin.chain.live_chain import Slot
 from lars_plugin.chain.plugin_thread import on_plugin_thread, start_on_plugin_thread
 from lars_plugin.testing import STEMS, IdentityModel
 
@@ -47,6 +49,21 @@ def test_plugins_of_a_board_file_end_on_their_thread_when_a_chain_takes_their_pl
     assert board.change(Built({}, {}))
     on_plugin_thread(nothing)
     assert ended == ["plugins_0"]
+
+
+def test_more_than_a_message_holds_is_shortened_and_says_so() -> None:
+    names = [f"plugin {number}" for number in range(20_000)]
+    error = "too many " * 100_000
+    slots = {
+        stem: [Slot("1", "vst3/Shell.vst3", "", None, error, 2, RATE, names)] for stem in STEMS
+    }
+    board = Board("", STEMS, RATE, 2)
+    board.change(Built(slots, {stem: [Entry("1", "vst3/Shell.vst3")] for stem in STEMS}))
+    report = board.described(states=True)
+    assert len(report) <= limits.MAX_CHAIN
+    chains = json.loads(report)["stems"]
+    assert [chains[stem][0]["id"] for stem in STEMS] == ["1"] * len(STEMS)
+    assert any(chains[stem][0].get("shortened") for stem in STEMS)
 
 
 @pytest.fixture
