@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pedalboard import Pedalboard  # type: ignore[attr-defined]
+from pedalboard import Pedalboard  # type: ignore[attr-defined]  # not marked as exported
 
 from lars_plugin.chain.effects import BUILT_IN, built_in_effects
 from lars_plugin.chain.live_chain import LiveChain, Slot
