@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lars_plugin.chain.serial import Delayed
-from lars_plugin.chain.units import BLOCK, Unit
+from lars_plugin.chain.units import BLOCK, Unit, in_one_line
 from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import InputError, LarsError
 from lars_plugin.model import Wave
@@ -99,7 +99,7 @@ class Slot:
             self.unit.step()
             wet = self.unit.run(block)
         except Exception as error:  # a plugin may raise anything
-            self.unit, self.error = None, " ".join(str(error).split()) or type(error).__name__
+            self.unit, self.error = None, in_one_line(error)
             self._gain = self._goal = 0.0
             return dry
         if self._hold > 0:
@@ -179,11 +179,10 @@ class LiveChain:
             self._install(slots)
             self.reset()
             return
-        kept = [slot for slot in self.slots if slot in slots]
-        moved = kept != [slot for slot in slots if slot in kept]
-        for slot in self.slots:
-            slot.fade(slot in slots and not moved and not slot.bypass)
         self._next = list(slots)
+        leaving = self._leaving(slots)
+        for slot in self.slots:
+            slot.fade(slot not in leaving and not slot.bypass)
         self._go_on()
 
     def push(self, block: Wave) -> Wave:
@@ -233,13 +232,16 @@ class LiveChain:
         """Make the change that waits, once those that go or move are dry."""
         if self._next is None:
             return
-        order = [slot for slot in self.slots if slot in self._next]
-        moved = order != [slot for slot in self._next if slot in order]
-        leaving = self.slots if moved else [one for one in self.slots if one not in self._next]
-        if all(slot.is_dry for slot in leaving):
+        if all(slot.is_dry for slot in self._leaving(self._next)):
             for slot in self._next:
                 slot.fade(not slot.bypass)
             self._install(self._next)
+
+    def _leaving(self, slots: Sequence[Slot]) -> list[Slot]:
+        """Those that are dry before these slots can be there: all, where the order changes."""
+        kept = [slot for slot in self.slots if slot in slots]
+        moved = kept != [slot for slot in slots if slot in kept]
+        return self.slots if moved else [slot for slot in self.slots if slot not in slots]
 
     def _run(self, block: Wave) -> None:
         for slot in self.slots:

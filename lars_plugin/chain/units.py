@@ -20,7 +20,7 @@ from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import InputError, NonFiniteError
 from lars_plugin.model import Wave
 
-__all__ = ["BLOCK", "PluginUnit", "SeveralPluginsError", "Unit", "make_unit"]
+__all__ = ["BLOCK", "PluginUnit", "SeveralPluginsError", "Unit", "in_one_line", "make_unit"]
 
 BLOCK = 128  # samples per call of a plugin: the price of a chain in latency
 # Blocks in which a number moves to its new value, so that it does not click: 93 ms at 44.1 kHz.
@@ -215,6 +215,11 @@ class PluginUnit(Unit):
         return state if len(state) <= _MAX_STATE else b""
 
 
+def in_one_line(error: Exception) -> str:
+    """What an error says, or else what it is."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def make_unit(
     effect: str, name: str, state: bytes, sample_rate: float, channels: int, *, on_disk: bool
 ) -> Unit:
@@ -246,8 +251,7 @@ def make_unit(
     except InputError:
         raise
     except Exception as error:  # a plugin may raise anything
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path.name} cannot be loaded: {text}") from error
+        raise InputError(f"{path.name} cannot be loaded: {in_one_line(error)}") from error
 
 
 def _load(file: str, name: str, state: bytes, sample_rate: float, channels: int) -> Unit:

@@ -19,7 +19,7 @@ from typing import Any
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.chain.effects import PREFIX, built_in_effects, installed_plugins
 from lars_plugin.chain.live_chain import Slot
-from lars_plugin.chain.units import SeveralPluginsError, make_unit
+from lars_plugin.chain.units import SeveralPluginsError, in_one_line, make_unit
 from lars_plugin.errors import InputError
 
 __all__ = ["Built", "ChainBuilder", "Entry", "as_json", "effects_report", "read_chains"]
@@ -179,7 +179,7 @@ class ChainBuilder:
         except SeveralPluginsError as problem:
             error, names = str(problem), problem.names
         except Exception as problem:  # a plugin may raise anything
-            error = " ".join(str(problem).split()) or type(problem).__name__
+            error = in_one_line(problem)
         return Slot(
             entry.key, entry.effect, entry.name, unit, error, self._channels, self._rate, names
         )
