@@ -299,6 +299,8 @@ def test_a_chain_without_a_stream_and_one_for_another_models_stem(engine: Engine
         with pytest.raises(ProtocolError, match="without a stream"):
             client._ask(messages.Chain(chains=b'{"stems": {}}'), messages.ChainState)
         client.open("offline", RATE, 2, mode="offline", stems=["kick", "snare"])
+        with pytest.raises(InputError, match="float32 cannot be in a chain"):
+            client.set_chain({"kick": [{**BELL, "parameters": {"q": np.float32(1)}}]})
         described = client.set_chain({"kick": [BELL], "ride": [BELL]})
         assert [len(described[stem]) for stem in described] == [1, 0]
 
