@@ -3,7 +3,7 @@
 
 Every effect has a wet and a dry path that are equally late. A bypass fades from one to the other, a
 new effect fades in, one that goes fades out first; so the order of the others is changed while they
-are all dry. Only what changes the latency needs a new beginning.
+are all dry. Only effects with a latency that come, go or change places need a new beginning.
 """
 
 from __future__ import annotations
@@ -150,14 +150,14 @@ class LiveChain:
         self._channels = channels
         self._waiting = Fifo((channels,))
         self._ready = Fifo((channels,))
-        self._delayed = Delayed(0)
+        self._delayed = Delayed(BLOCK - 1)
         self._late = 0  # samples by which the slots are late
         self._skip = 0  # samples to come from the slots that are of before the beginning
         self._fresh = True  # nothing went in since the beginning
 
     @property
     def latency_samples(self) -> int:
-        """Of all slots, bypassed or not, and of gathering blocks; 0 where there is no slot."""
+        """Of all slots, bypassed or not, and of gathering blocks, also where there is no slot."""
         return self._delayed.latency_samples
 
     @property
@@ -167,7 +167,7 @@ class LiveChain:
 
     def fits(self, slots: Sequence[Slot]) -> bool:
         """Whether ``change`` can go from the present slots to these without a new beginning."""
-        return _late(slots) == _late(self.wanted) and bool(slots) == bool(self.wanted)
+        return _late(slots) == _late(self.wanted)
 
     def change(self, slots: Sequence[Slot]) -> None:
         """Have these slots from now on, each as its ``bypass`` says.
@@ -187,12 +187,12 @@ class LiveChain:
 
     def push(self, block: Wave) -> Wave:
         """``(channels, n)`` to what is through."""
-        if not self.slots and self._next is None:
-            return block
         self._fresh = False
         self._waiting.append(block.copy())  # the caller may fill its block again
-        while self._waiting.samples >= BLOCK:
+        while self.slots and self._waiting.samples >= BLOCK:
             self._run(self._waiting.take(BLOCK))
+        if not self.slots:
+            self._ready.append(self._waiting.take(self._waiting.samples))
         return self._ready.take(self._delayed.due(block.shape[1], self._ready.samples))
 
     def flush(self) -> Wave:
@@ -223,7 +223,7 @@ class LiveChain:
 
     def _install(self, slots: Sequence[Slot]) -> None:
         self._late = sum(slot.latency_samples for slot in slots)
-        latency = BLOCK - 1 + self._late if slots else 0
+        latency = BLOCK - 1 + self._late
         if latency != self._delayed.latency_samples:
             self._delayed = Delayed(latency)
         self.slots, self._next = list(slots), None

@@ -223,6 +223,25 @@ def test_settings_and_bypasses_change_nothing_else_while_a_live_stream_plays(
         assert client.stats().errors == client.stats().replaced == 0
 
 
+def test_another_stem_gets_its_first_effect_and_loses_it_while_a_live_stream_goes_on(
+    engine: EngineThread,
+) -> None:
+    level = np.full((2, 256), 0.25, np.float32)
+    kick = {"kick": [effect("Gain")]}
+    with engine.client() as client:
+        client.open("live", RATE, 2, max_block=256)
+        client.set_chain(kick)
+        epoch, late = client._epoch, client.latency_samples
+        heard = []
+        for turn in range(60):
+            if turn in (20, 40):
+                client.set_chain(kick if turn == 40 else {**kick, "snare": [effect("Invert")]})
+            heard.append(client.process(level, patience=30)["snare"])
+        assert (client._epoch, client.latency_samples) == (epoch, late)
+        assert heard[35].min() == heard[35].max() == -heard[-1].max() < 0
+        assert client.stats().missing == 0
+
+
 def test_what_was_missing_stays_counted_when_a_chain_begins_the_stream_anew(
     engine: EngineThread,
 ) -> None:

@@ -60,7 +60,9 @@ def test_every_effect_that_is_listed_can_be_made_and_set_to_the_ends_of_its_rang
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 2999), max_size=8).map(sorted))
-def test_however_the_input_is_cut_the_output_is_the_same_to_the_bit_and_as_long(cuts: list[int]) -> None:
+def test_however_the_input_is_cut_the_output_is_the_same_to_the_bit_and_as_long(
+    cuts: list[int],
+) -> None:
     wave = noise(3000)
     slots = (slot("Compressor", ratio=8, threshold_db=-30), slot("BrickwallLimiter"))
     chain = chain_of(*slots)
@@ -143,6 +145,27 @@ def test_after_a_reset_no_setting_still_glides() -> None:
     chain.reset()
     out = play(chain, wave)
     np.testing.assert_allclose(out, 0.1 * wave[:, : out.shape[1]], atol=1e-6)
+
+
+def test_the_first_effect_comes_and_the_last_goes_without_a_click_or_another_latency() -> None:
+    gain = slot("Gain", gain_db=-20)
+    chain = chain_of()
+    wave = tone(30_000)
+    late = chain.latency_samples
+    assert late == BLOCK - 1
+    parts = [play(chain, wave[:, :10_000])]
+    chain.change([gain])
+    parts.append(play(chain, wave[:, 10_000:20_000]))
+    chain.change([])
+    parts.append(play(chain, wave[:, 20_000:]))
+    parts.append(chain.flush())
+    assert (chain.latency_samples, chain.slots) == (late, [])
+    out = np.concatenate(parts, axis=1)
+    assert out.shape == wave.shape
+    for same in (slice(0, 9800), slice(21_000, 30_000)):
+        np.testing.assert_array_equal(out[:, same], wave[:, same])
+    np.testing.assert_allclose(out[:, 11_000:19_800], 0.1 * wave[:, 11_000:19_800], atol=1e-6)
+    assert np.abs(np.diff(out)).max() < 1.2 * np.abs(np.diff(wave)).max()
 
 
 def test_an_effect_that_comes_back_from_bypass_has_forgotten_what_it_rang_with() -> None:
