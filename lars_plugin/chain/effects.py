@@ -207,7 +207,7 @@ def installed_plugins() -> dict[str, Path]:
     None of them is loaded for this. Of two files of one name the first that is found counts.
     """
     found: dict[str, Path] = {}
-    # Re-exported by a star import, which type checkers do not follow.
+    # pedalboard's types have no property of a class, which this is.
     for file in pedalboard.VST3Plugin.installed_plugins:  # type: ignore[attr-defined]
         path = Path(file)
         if path.name.lower() != _OURS:

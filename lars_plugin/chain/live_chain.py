@@ -3,7 +3,7 @@
 
 Every effect has a wet and a dry path that are equally late. A bypass fades from one to the other, a
 new effect fades in, one that goes fades out first; so the order of the others is changed while they
-are all dry. Only what changes the latency needs a new beginning.
+are all dry. Only effects with a latency that come, go or change places need a new beginning.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lars_plugin.chain.serial import Delayed
-from lars_plugin.chain.units import BLOCK, Unit
+from lars_plugin.chain.units import BLOCK, Unit, in_one_line
 from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import InputError, LarsError
 from lars_plugin.model import Wave
@@ -99,7 +99,7 @@ class Slot:
             self.unit.step()
             wet = self.unit.run(block)
         except Exception as error:  # a plugin may raise anything
-            self.unit, self.error = None, " ".join(str(error).split()) or type(error).__name__
+            self.unit, self.error = None, in_one_line(error)
             self._gain = self._goal = 0.0
             return dry
         if self._hold > 0:
@@ -150,14 +150,14 @@ class LiveChain:
         self._channels = channels
         self._waiting = Fifo((channels,))
         self._ready = Fifo((channels,))
-        self._delayed = Delayed(0)
+        self._delayed = Delayed(BLOCK - 1)
         self._late = 0  # samples by which the slots are late
         self._skip = 0  # samples to come from the slots that are of before the beginning
         self._fresh = True  # nothing went in since the beginning
 
     @property
     def latency_samples(self) -> int:
-        """Of all slots, bypassed or not, and of gathering blocks; 0 where there is no slot."""
+        """Of all slots, bypassed or not, and of gathering blocks, also where there is no slot."""
         return self._delayed.latency_samples
 
     @property
@@ -167,7 +167,7 @@ class LiveChain:
 
     def fits(self, slots: Sequence[Slot]) -> bool:
         """Whether ``change`` can go from the present slots to these without a new beginning."""
-        return _late(slots) == _late(self.wanted) and bool(slots) == bool(self.wanted)
+        return _late(slots) == _late(self.wanted)
 
     def change(self, slots: Sequence[Slot]) -> None:
         """Have these slots from now on, each as its ``bypass`` says.
@@ -179,21 +179,20 @@ class LiveChain:
             self._install(slots)
             self.reset()
             return
-        kept = [slot for slot in self.slots if slot in slots]
-        moved = kept != [slot for slot in slots if slot in kept]
-        for slot in self.slots:
-            slot.fade(slot in slots and not moved and not slot.bypass)
         self._next = list(slots)
+        leaving = self._leaving(slots)
+        for slot in self.slots:
+            slot.fade(slot not in leaving and not slot.bypass)
         self._go_on()
 
     def push(self, block: Wave) -> Wave:
         """``(channels, n)`` to what is through."""
-        if not self.slots and self._next is None:
-            return block
         self._fresh = False
         self._waiting.append(block.copy())  # the caller may fill its block again
-        while self._waiting.samples >= BLOCK:
+        while self.slots and self._waiting.samples >= BLOCK:
             self._run(self._waiting.take(BLOCK))
+        if not self.slots:
+            self._ready.append(self._waiting.take(self._waiting.samples))
         return self._ready.take(self._delayed.due(block.shape[1], self._ready.samples))
 
     def flush(self) -> Wave:
@@ -224,7 +223,7 @@ class LiveChain:
 
     def _install(self, slots: Sequence[Slot]) -> None:
         self._late = sum(slot.latency_samples for slot in slots)
-        latency = BLOCK - 1 + self._late if slots else 0
+        latency = BLOCK - 1 + self._late
         if latency != self._delayed.latency_samples:
             self._delayed = Delayed(latency)
         self.slots, self._next = list(slots), None
@@ -233,13 +232,16 @@ class LiveChain:
         """Make the change that waits, once those that go or move are dry."""
         if self._next is None:
             return
-        order = [slot for slot in self.slots if slot in self._next]
-        moved = order != [slot for slot in self._next if slot in order]
-        leaving = self.slots if moved else [one for one in self.slots if one not in self._next]
-        if all(slot.is_dry for slot in leaving):
+        if all(slot.is_dry for slot in self._leaving(self._next)):
             for slot in self._next:
                 slot.fade(not slot.bypass)
             self._install(self._next)
+
+    def _leaving(self, slots: Sequence[Slot]) -> list[Slot]:
+        """Those that are dry before these slots can be there: all, where the order changes."""
+        kept = [slot for slot in self.slots if slot in slots]
+        moved = kept != [slot for slot in slots if slot in kept]
+        return self.slots if moved else [slot for slot in self.slots if slot not in slots]
 
     def _run(self, block: Wave) -> None:
         for slot in self.slots:

@@ -8,9 +8,10 @@ spare for plugins that take seconds, so it has this one.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["end_on_plugin_thread", "on_plugin_thread", "start_on_plugin_thread"]
 
@@ -24,9 +25,9 @@ def on_plugin_thread(work: Callable[[], Result]) -> Result:
     return _THREAD.submit(work).result()
 
 
-def end_on_plugin_thread(things: list[object]) -> None:
-    """Let go of plugins there, where they were made. The caller must have no others of these
-    references."""
+def end_on_plugin_thread(things: list[object] | deque[Any]) -> None:
+    """Let go of plugins there, where they were made, after what is being done there. The caller
+    must have no others of these references."""
     _THREAD.submit(things.clear)
 
 

@@ -20,7 +20,7 @@ from lars_plugin.dsp.fifo import Fifo
 from lars_plugin.errors import InputError, NonFiniteError
 from lars_plugin.model import Wave
 
-__all__ = ["BLOCK", "PluginUnit", "SeveralPluginsError", "Unit", "make_unit"]
+__all__ = ["BLOCK", "PluginUnit", "SeveralPluginsError", "Unit", "in_one_line", "make_unit"]
 
 BLOCK = 128  # samples per call of a plugin: the price of a chain in latency
 # Blocks in which a number moves to its new value, so that it does not click: 93 ms at 44.1 kHz.
@@ -85,7 +85,7 @@ class Unit:
         return self._ready.take(BLOCK)
 
     def reset(self) -> None:
-        """Forget all audio; parameters stay."""
+        """Forget all audio; parameters stay, and those that glide are where they go to."""
         for plugin in self.plugins:
             # Some can forget only by being made anew, which this thread may not do: what they
             # still ring with is heard for a moment.
@@ -152,6 +152,12 @@ class _BuiltInUnit(Unit):
             else:
                 self._glides[name] = (value, _GLIDE)
 
+    def reset(self) -> None:
+        for name, (goal, _) in self._glides.items():
+            self._apply(name, goal, self._rate)
+        self._glides.clear()
+        super().reset()
+
     def step(self) -> None:
         for name, (goal, left) in list(self._glides.items()):
             value = goal if left == 1 else self._now[name] + (goal - self._now[name]) / left
@@ -209,6 +215,11 @@ class PluginUnit(Unit):
         return state if len(state) <= _MAX_STATE else b""
 
 
+def in_one_line(error: Exception) -> str:
+    """What an error says, or else what it is."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def make_unit(
     effect: str, name: str, state: bytes, sample_rate: float, channels: int, *, on_disk: bool
 ) -> Unit:
@@ -240,8 +251,7 @@ def make_unit(
     except InputError:
         raise
     except Exception as error:  # a plugin may raise anything
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path.name} cannot be loaded: {text}") from error
+        raise InputError(f"{path.name} cannot be loaded: {in_one_line(error)}") from error
 
 
 def _load(file: str, name: str, state: bytes, sample_rate: float, channels: int) -> Unit:

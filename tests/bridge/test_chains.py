@@ -223,6 +223,38 @@ def test_settings_and_bypasses_change_nothing_else_while_a_live_stream_plays(
         assert client.stats().errors == client.stats().replaced == 0
 
 
+def test_another_stem_gets_its_first_effect_and_loses_it_while_a_live_stream_goes_on(
+    engine: EngineThread,
+) -> None:
+    level = np.full((2, 256), 0.25, np.float32)
+    kick = {"kick": [effect("Gain")]}
+    with engine.client() as client:
+        client.open("live", RATE, 2, max_block=256)
+        client.set_chain(kick)
+        epoch, late = client._epoch, client.latency_samples
+        heard = []
+        for turn in range(60):
+            if turn in (20, 40):
+                client.set_chain(kick if turn == 40 else {**kick, "snare": [effect("Invert")]})
+            heard.append(client.process(level, patience=30)["snare"])
+        assert (client._epoch, client.latency_samples) == (epoch, late)
+        assert heard[35].min() == heard[35].max() == -heard[-1].max() < 0
+        assert client.stats().missing == 0
+
+
+def test_what_was_missing_stays_counted_when_a_chain_begins_the_stream_anew(
+    engine: EngineThread,
+) -> None:
+    with engine.client() as client:
+        client.open("live", RATE, 2, max_block=256)
+        for _ in range(40):
+            client.process(np.zeros((2, 256), np.float32), patience=0)
+        missing = client.missing_samples
+        assert missing > 0
+        client.set_chain({"kick": [effect("Gain")]})
+        assert client.missing_samples >= missing
+
+
 def test_the_sum_before_the_chains_goes_along_when_it_is_wanted(engine: EngineThread) -> None:
     wave = noise(20_000)
     peer = Peer(engine)
@@ -262,6 +294,10 @@ def test_the_sum_before_the_chains_goes_along_when_it_is_wanted(engine: EngineTh
         b'{"stems": {"kick": [{"id": "a", "effect": "Gain", "parameters": {"gain_db": "x"}}]}}',
         b'{"stems": {"kick": [{"id": "a", "effect": "Gain", "parameters": {"gain_db": NaN}}]}}',
         b'{"stems": {"kick": [{"id": "a", "effect": "Gain", "state": "?"}]}}',
+        '{"stems": {"kick": [{"id": "a", "effect": "Gain", "state": "é"}]}}',
+        b'{"stems": {"kick": [{"id": "\\ud800", "effect": "Gain"}]}}',  # half a character
+        b'{"stems": {"kick": [{"id": "a", "effect": "Gain", "parameters": {"q": 1%s}}]}}'
+        % (b"0" * 400),
         b'{"stems": {"kick": [{"id": "a", "effect": "Gain"}, {"id": "a", "effect": "Gain"}]}}',
         json.dumps({"stems": {"kick": [{"id": str(i), "effect": "Gain"} for i in range(17)]}}),
     ],
@@ -282,6 +318,8 @@ def test_a_chain_without_a_stream_and_one_for_another_models_stem(engine: Engine
         with pytest.raises(ProtocolError, match="without a stream"):
             client._ask(messages.Chain(chains=b'{"stems": {}}'), messages.ChainState)
         client.open("offline", RATE, 2, mode="offline", stems=["kick", "snare"])
+        with pytest.raises(InputError, match="float32 cannot be in a chain"):
+            client.set_chain({"kick": [{**BELL, "parameters": {"q": np.float32(1)}}]})
         described = client.set_chain({"kick": [BELL], "ride": [BELL]})
         assert [len(described[stem]) for stem in described] == [1, 0]
 

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pedalboard import Pedalboard  # type: ignore[attr-defined]
+from pedalboard import Pedalboard  # type: ignore[attr-defined]  # not marked as exported
 
 from lars_plugin.chain.effects import BUILT_IN, built_in_effects
 from lars_plugin.chain.live_chain import LiveChain, Slot
@@ -35,17 +33,6 @@ def chain_of(*slots: Slot) -> LiveChain:
 def play(chain: LiveChain, wave: Wave, block: int = 441) -> Wave:
     parts = [chain.push(wave[:, at : at + block]) for at in range(0, wave.shape[1], block)]
     return np.concatenate(parts, axis=1)
-
-
-def whole(chain: LiveChain, wave: Wave, cuts: Sequence[int] = ()) -> Wave:
-    """What comes of a whole signal, in place."""
-    parts = [chain.push(part) for part in np.split(wave, list(cuts), axis=1)]
-    late = chain.latency_samples
-    out = np.concatenate([*parts, chain.flush()], axis=1)
-    assert out.shape == wave.shape
-    padded = np.pad(wave, ((0, 0), (0, late)))
-    chain.reset()
-    return np.concatenate([chain.push(padded), np.empty((2, 0), np.float32)], axis=1)[:, late:]
 
 
 def noise(samples: int, seed: int = 0) -> Wave:
@@ -73,13 +60,16 @@ def test_every_effect_that_is_listed_can_be_made_and_set_to_the_ends_of_its_rang
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 2999), max_size=8).map(sorted))
-def test_however_the_input_is_cut_the_output_is_the_same_to_the_bit(cuts: list[int]) -> None:
+def test_however_the_input_is_cut_the_output_is_the_same_to_the_bit_and_as_long(
+    cuts: list[int],
+) -> None:
     wave = noise(3000)
     slots = (slot("Compressor", ratio=8, threshold_db=-30), slot("BrickwallLimiter"))
-    expected = play(chain_of(*slots), wave, 3000)
+    chain = chain_of(*slots)
+    expected = play(chain, np.pad(wave, ((0, 0), (0, chain.latency_samples))), 3000)
     chain = chain_of(*slots)
     found = [chain.push(part) for part in np.split(wave, cuts, axis=1)]
-    np.testing.assert_array_equal(np.concatenate(found, axis=1), expected)
+    np.testing.assert_array_equal(np.concatenate([*found, chain.flush()], axis=1), expected)
 
 
 def test_the_output_is_pedalboards_as_late_as_the_chain_says() -> None:
@@ -142,6 +132,40 @@ def test_a_change_while_it_plays_does_not_click(what: str) -> None:
         assert np.abs(out[:, -4000:]).max() != pytest.approx(np.abs(out[:, :4000]).max(), rel=0.01)
     anew = chain_of(*slots)
     np.testing.assert_allclose(play(anew, wave)[:, -4000:], out[:, -4000:], atol=2e-3)
+
+
+def test_after_a_reset_no_setting_still_glides() -> None:
+    gain = slot("Gain")
+    chain = chain_of(gain)
+    wave = tone(4410)
+    play(chain, wave)
+    assert gain.unit is not None
+    gain.unit.set({"gain_db": -20.0}, at_once=False)
+    chain.change([gain])
+    chain.reset()
+    out = play(chain, wave)
+    np.testing.assert_allclose(out, 0.1 * wave[:, : out.shape[1]], atol=1e-6)
+
+
+def test_the_first_effect_comes_and_the_last_goes_without_a_click_or_another_latency() -> None:
+    gain = slot("Gain", gain_db=-20)
+    chain = chain_of()
+    wave = tone(30_000)
+    late = chain.latency_samples
+    assert late == BLOCK - 1
+    parts = [play(chain, wave[:, :10_000])]
+    chain.change([gain])
+    parts.append(play(chain, wave[:, 10_000:20_000]))
+    chain.change([])
+    parts.append(play(chain, wave[:, 20_000:]))
+    parts.append(chain.flush())
+    assert (chain.latency_samples, chain.slots) == (late, [])
+    out = np.concatenate(parts, axis=1)
+    assert out.shape == wave.shape
+    for same in (slice(0, 9800), slice(21_000, 30_000)):
+        np.testing.assert_array_equal(out[:, same], wave[:, same])
+    np.testing.assert_allclose(out[:, 11_000:19_800], 0.1 * wave[:, 11_000:19_800], atol=1e-6)
+    assert np.abs(np.diff(out)).max() < 1.2 * np.abs(np.diff(wave)).max()
 
 
 def test_an_effect_that_comes_back_from_bypass_has_forgotten_what_it_rang_with() -> None:

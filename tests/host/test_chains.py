@@ -24,8 +24,8 @@ from tests.models import SHARES
 
 Wave = NDArray[np.float32]
 RATE = 44100
-HALF = {"id": "1", "effect": "Gain", "parameters": {"gain_db": 20 * np.log10(0.5)}}
-LIMIT = {"id": "1", "effect": "BrickwallLimiter", "parameters": {"ceiling_db": 0.0}}
+HALF: dict[str, Any] = {"id": "1", "effect": "Gain", "parameters": {"gain_db": 20 * np.log10(0.5)}}
+LIMIT: dict[str, Any] = {"id": "1", "effect": "BrickwallLimiter", "parameters": {"ceiling_db": 0.0}}
 KICK = SHARES[STEMS.index("kick")]
 
 
@@ -86,7 +86,7 @@ def test_a_sessions_effects_are_heard_in_place_and_nothing_takes_them_back(
     np.testing.assert_allclose(play(off, audio), audio, atol=1e-6)
     (entry,) = saved(states, two)["kick"]
     assert entry["effect"] == "Gain"
-    assert entry["parameters"]["gain_db"] == pytest.approx(HALF["parameters"]["gain_db"])  # type: ignore[index]
+    assert entry["parameters"]["gain_db"] == pytest.approx(HALF["parameters"]["gain_db"])
 
 
 def test_an_effect_that_is_not_there_is_kept_in_the_session_and_the_others_play(

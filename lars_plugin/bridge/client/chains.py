@@ -11,7 +11,7 @@ from typing import Any
 from lars_plugin.bridge.client.engine_client import EngineClient
 from lars_plugin.bridge.protocol import messages
 from lars_plugin.bridge.protocol.messages import Message
-from lars_plugin.errors import BridgeError
+from lars_plugin.errors import BridgeError, InputError
 
 __all__ = ["ChainClient"]
 
@@ -74,7 +74,7 @@ class ChainClient(EngineClient):
 
 def _base64(value: object) -> str:
     if not isinstance(value, bytes):
-        raise TypeError(f"{type(value).__name__} cannot be in a chain")
+        raise InputError(f"{type(value).__name__} cannot be in a chain; use numbers and texts")
     return base64.b64encode(value).decode()
 
 

@@ -158,7 +158,8 @@ class Client(ChainClient):
         return opened
 
     def reopen(self) -> messages.Opened:
-        """Connect again after the engine was lost, and go on at the same position.
+        """Connect again after the engine was lost, and go on at the same position, without the
+        effects of ``set_chain``.
 
         Raises:
             ConnectionLostError: there is still no engine.
@@ -189,7 +190,7 @@ class Client(ChainClient):
 
     @property
     def latency_samples(self) -> int:
-        """Samples by which ``process`` is late; constant while the stream is open."""
+        """Samples by which ``process`` is late; only ``set_chain`` changes it."""
         return self._stream()[1].latency
 
     @property
@@ -339,6 +340,7 @@ class Client(ChainClient):
             opened, latency=state.latency, board_latency=state.board_latency
         )
         self._aligner = _aligner(requested, self._opened, aligner.position)
+        self._aligner.missing, self._aligner.late = aligner.missing, aligner.late
         self._reset_to(aligner.position)
 
     def stats(self) -> StreamStats:

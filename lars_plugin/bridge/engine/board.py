@@ -13,7 +13,7 @@ from lars_plugin.bridge.engine.chains import Built, as_json
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.chain.board_file import read_board_file, set_parameter
 from lars_plugin.chain.live_chain import LiveChain
-from lars_plugin.chain.plugin_thread import on_plugin_thread
+from lars_plugin.chain.plugin_thread import end_on_plugin_thread, on_plugin_thread
 from lars_plugin.chain.processor import open_items
 from lars_plugin.chain.stem_chains import StemChains
 from lars_plugin.chain.units import BLOCK
@@ -25,6 +25,8 @@ __all__ = ["Board"]
 
 # Where the sum of the stems stands among the chains; no stem has this name.
 _TOTAL = ""
+# What is left out first where there is too much to tell of effects; what remains is short.
+_LONG = ("state", "parameters", "names", "error")
 
 
 class Board:
@@ -139,17 +141,20 @@ class Board:
             chain.change(slots)
         if not anew:
             return False
+        of_file: list[object] = [self._plugins, self._chains] if self._plugins else []
         self._plugins, self.total = {}, total
         streams: dict[str, Stream] = dict(self._live)
         if total:
             streams[_TOTAL] = LiveChain(self._channels)
         self._chains = StemChains(streams, self._channels) if any_slots else None
+        if of_file:
+            end_on_plugin_thread(of_file)
         self.reset()
         return True
 
     def described(self, *, states: bool) -> bytes:
-        """The chains as they are, for CHAIN_STATE; without the texts and ranges of parameters
-        where they are too many.
+        """The chains as they are, for CHAIN_STATE; without the longest parts where that is too
+        much.
 
         Args:
             states: with what plugins on disk keep beside their parameters.
@@ -161,7 +166,7 @@ class Board:
         while len(report := as_json({"stems": stems})) > limits.MAX_CHAIN:
             entries = [entry for chain in stems.values() for entry in chain]
             largest = max(entries, key=lambda entry: len(as_json(entry)))
-            largest.pop("state" if "state" in largest else "parameters")
+            largest.pop(next(key for key in _LONG if key in largest))
             largest["shortened"] = True
         return report
 

@@ -40,18 +40,17 @@ def build_chain(
     if not session.prepared:
         raise ProtocolError("CHAIN before OPENED; wait for that")
     chains = read_chains(message.chains)
-    requested = session.requested
+    builder = session.chain_builder
+    if builder is None:
+        builder = session.chain_builder = ChainBuilder(
+            session.stems,
+            session.requested.sample_rate,
+            session.requested.channels,
+            on_disk=not connection.remote,
+        )
 
     def build() -> None:
         try:
-            builder = session.chain_builder
-            if builder is None:
-                builder = session.chain_builder = ChainBuilder(
-                    session.stems,
-                    requested.sample_rate,
-                    requested.channels,
-                    on_disk=not connection.remote,
-                )
             built = builder.build(chains, total=bool(message.total), states=bool(message.states))
             if session.closed and session.ended_by is not None:
                 raise session.ended_by.with_traceback(None)

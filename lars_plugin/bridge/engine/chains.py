@@ -9,7 +9,6 @@ same one.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 from collections import deque
@@ -20,7 +19,7 @@ from typing import Any
 from lars_plugin.bridge.protocol import limits
 from lars_plugin.chain.effects import PREFIX, built_in_effects, installed_plugins
 from lars_plugin.chain.live_chain import Slot
-from lars_plugin.chain.units import SeveralPluginsError, make_unit
+from lars_plugin.chain.units import SeveralPluginsError, in_one_line, make_unit
 from lars_plugin.errors import InputError
 
 __all__ = ["Built", "ChainBuilder", "Entry", "as_json", "effects_report", "read_chains"]
@@ -94,12 +93,11 @@ def _entry(where: str, entry: object) -> Entry:
     if not isinstance(values, dict) or len(values) > _MAX_VALUES:
         raise InputError(f"{where}: parameters must be a table of at most {_MAX_VALUES} numbers")
     for key, value in values.items():
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
+        if not _is_finite(value):
             raise InputError(f"{where}: {key} must be a finite number")
     try:
         state = base64.b64decode(texts["state"], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # not base64, or not even ASCII
         raise InputError(f"{where}: state is not base64") from error
     return Entry(
         key=texts["id"],
@@ -111,11 +109,25 @@ def _entry(where: str, entry: object) -> Entry:
     )
 
 
+def _is_finite(value: object) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # JSON has whole numbers of any length
+        return False
+
+
 def _text(where: str, entry: Mapping[str, object], key: str) -> str:
     value = entry.get(key, "")
-    if not isinstance(value, str) or (key != "state" and len(value.encode()) > limits.MAX_NAME):
-        raise InputError(f"{where}: {key} must be a text of at most {limits.MAX_NAME} bytes")
-    return value
+    if isinstance(value, str):
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError as error:  # JSON can have half a character
+            raise InputError(f"{where}: {key} is not valid text") from error
+        if key == "state" or size <= limits.MAX_NAME:
+            return value
+    raise InputError(f"{where}: {key} must be a text of at most {limits.MAX_NAME} bytes")
 
 
 class ChainBuilder:
@@ -167,7 +179,7 @@ class ChainBuilder:
         except SeveralPluginsError as problem:
             error, names = str(problem), problem.names
         except Exception as problem:  # a plugin may raise anything
-            error = " ".join(str(problem).split()) or type(problem).__name__
+            error = in_one_line(problem)
         return Slot(
             entry.key, entry.effect, entry.name, unit, error, self._channels, self._rate, names
         )

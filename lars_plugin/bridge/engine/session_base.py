@@ -58,7 +58,7 @@ class SessionBase:
         # for the model's own, which may run the chunks of several streams together.
         self.backend: Network | None = None
         self.hearing: Hearing | None = None  # what HEAR wants, made before HEAR is acted on
-        self.chain_builder: ChainBuilder | None = None  # of the plugin thread
+        self.chain_builder: ChainBuilder | None = None  # used on the plugin thread
         self.built: deque[Built] = deque()  # for each CHAIN in the inbox, its effects
         self.busy = 0.0  # seconds of computation
         self.taken = self.given = self.replaced = self.dropped = self.errors = 0
@@ -159,12 +159,12 @@ class SessionBase:
             self._prepared = False
             self.backend = None
             things: list[object] = [self._board, self.chain_builder]
-            with_plugins = self._board.has_plugins
+            with_plugins = self._board.has_plugins or self.chain_builder is not None
             self.chain_builder = None
-            self.built.clear()
             del self._stream, self._board, self._substitute
             if with_plugins:
                 end_on_plugin_thread(things)
+                end_on_plugin_thread(self.built)  # to which one that is being made still comes
 
     def _forget(self) -> None:
         """All audio, everywhere."""

@@ -3,13 +3,13 @@
 
 #include <juce_core/juce_core.h>
 
+#include "engine/Json.h"
 #include "protocol/Limits.h"
 #include "protocol/Wire.h"
 
 namespace lars {
 namespace {
 
-constexpr int mostDepth = 8; // of JSON; JUCE's parser descends as deep as the text does
 constexpr std::size_t mostStems = 16, mostValues = 256, mostParameters = 1024, mostOffers = 4096;
 constexpr std::size_t mostState = (std::size_t{1} << 18) / 3 * 4 + 4; // in base64
 constexpr double mostNumber = 1e12;
@@ -18,22 +18,8 @@ juce::var parse(const char* text, std::size_t size) {
     if (size > protocol::maxChain ||
         !protocol::isText(reinterpret_cast<const std::uint8_t*>(text), size))
         return {};
-    int depth = 0;
-    bool quoted = false;
-    for (std::size_t i = 0; i < size; ++i) {
-        if (quoted) {
-            i += text[i] == '\\' ? 1 : 0;
-            quoted = i >= size || text[i] != '"';
-        } else if (text[i] == '"') {
-            quoted = true;
-        } else if (text[i] == '{' || text[i] == '[') {
-            if (++depth > mostDepth)
-                return {};
-        } else if (text[i] == '}' || text[i] == ']') {
-            --depth;
-        }
-    }
-    return juce::JSON::parse(juce::String::fromUTF8(text, static_cast<int>(size)));
+    const auto content = juce::String::fromUTF8(text, static_cast<int>(size));
+    return isShallow(content) ? juce::JSON::parse(content) : juce::var();
 }
 
 std::string textOf(const juce::var& table, const char* key, std::size_t most = protocol::maxName) {

@@ -3,6 +3,7 @@
 
 #include <juce_core/juce_core.h>
 
+#include "engine/Json.h"
 #include "protocol/Limits.h"
 
 namespace lars {
@@ -30,7 +31,8 @@ std::vector<ModelOffer> readOffers(const protocol::Bytes& report) {
     const auto* text = reinterpret_cast<const char*>(report.data());
     if (!juce::CharPointer_UTF8::isValidString(text, static_cast<int>(report.size())))
         return result;
-    const auto root = juce::JSON::parse(juce::String::fromUTF8(text, static_cast<int>(report.size())));
+    const auto content = juce::String::fromUTF8(text, static_cast<int>(report.size()));
+    const auto root = isShallow(content) ? juce::JSON::parse(content) : juce::var();
     const auto offers = root.getProperty("offers", {});
     for (int i = 0; i < offers.size() && result.size() < protocol::maxNames; ++i) {
         const auto& table = offers[i];

@@ -376,6 +376,8 @@ void RenderSession::removeNow() {
     juce::String id;
     {
         const Guard lock(mutex);
+        if (isStale())
+            return; // another session's was not meant
         id = std::exchange(shown.render, {});
     }
     playNothing();

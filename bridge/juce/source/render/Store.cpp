@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "engine/Installed.h"
+#include "engine/Json.h"
 #include "engine/Private.h"
 #include "protocol/Limits.h"
 
@@ -72,30 +73,6 @@ std::optional<RenderRecord> parse(const juce::var& values) {
         record.stems.push_back(stem);
     }
     return record;
-}
-
-// JUCE's parser descends as deep as the text does; what we write has three levels.
-bool isShallow(const juce::String& text) {
-    constexpr int most = 8;
-    int depth = 0;
-    juce::juce_wchar quote = 0; // that the string ends with; 0: there is none
-    for (auto at = text.getCharPointer(); !at.isEmpty(); ++at) {
-        const auto letter = *at;
-        if (quote != 0) {
-            if (letter == quote)
-                quote = 0;
-            else if (letter == '\\' && (++at).isEmpty())
-                break;
-        } else if (letter == '"' || letter == '\'') {
-            quote = letter;
-        } else if (letter == '[' || letter == '{') {
-            if (++depth > most)
-                return false;
-        } else if (letter == ']' || letter == '}') {
-            --depth;
-        }
-    }
-    return true;
 }
 
 juce::var describe(const RenderRecord& record) {

@@ -174,6 +174,7 @@ TEST_CASE("What a status tells of models is read, and what is damaged is left ou
     CHECK(offers[2].purpose.empty());
     for (const auto* damaged : {"", "{", "[]", "{\"offers\": 5}", "{\"offers\": {}}", "\xff\xfe", "null"})
         CHECK(read(damaged).empty());
+    CHECK(read("{\"offers\": " + std::string(1 << 19, '[')).empty());
 }
 
 TEST_CASE("The model is kept by name, and by place where there is no list") {
