@@ -9,13 +9,16 @@ import json
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from lars_plugin.cli import main
+from lars_plugin.studio.app import make_app
 from lars_plugin.studio.names import safe_name
 from lars_plugin.studio.security import Guard, Sessions
+from lars_plugin.studio.studio import Studio
 from tests.studio.servers import Client, Server, recording, wait_for
 
 PATHS = ("/", "/api/state", "/api/events", "/assets/index.js", "/api/jobs/0/samples", "/nothing")
@@ -76,6 +79,19 @@ def test_localhost_is_this_machine_too(client: Client) -> None:
     assert client.request("GET", "/api/state", Host=f"localhost:{client.port}")[0] == 200
 
 
+async def ask(app: Guard, headers: list[tuple[bytes, bytes]], sent: list[Message]) -> None:
+    """Ask an application without a server for its state; `sent` gets what it answers."""
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "method": "GET", "path": "/api/state", "query_string": b""}
+    await app({**scope, "headers": headers}, receive, send)
+
+
 @pytest.mark.parametrize(("port", "host", "status"), [
     (80, "127.0.0.1", 401), (80, "localhost:80", 401), (80, "[::1]", 401), (80, "[::1]:80", 401),
     (80, "127.0.0.1:81", 421), (80, "[::1]:81", 421), (80, "evil.example", 421), (80, "", 421),
@@ -87,19 +103,31 @@ def test_the_port_may_be_left_out_of_a_host_only_where_browsers_do(
     async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise AssertionError("no cookie, but it was let in")
 
-    sent: list[Message] = []
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def receive() -> Message:
-        return {"type": "http.request"}
-
     guard = Guard(nothing, Sessions(tmp_path / "sessions.json", "secret"), port)
     headers = [(b"host", host.encode()), (b"origin", f"http://{host}".encode())]
-    scope = {"type": "http", "method": "GET", "path": "/api/state", "headers": headers}
-    asyncio.run(guard(scope, receive, send))
+    sent: list[Message] = []
+    asyncio.run(ask(guard, headers, sent))
     assert sent[0]["status"] == status
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_in_the_page_and_whole_in_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_studio: Studio) -> dict[str, Any]:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr(Studio, "snapshot", broken)
+    sessions = Sessions(tmp_path / "sessions.json", "secret")
+    app = make_app(Studio(tmp_path / "LARS", 1 << 20), sessions, 81)
+    cookie = f"{app.cookie_name}={sessions.exchange(sessions.new_token())}"
+    sent: list[Message] = []
+    # uvicorn prints what it gets with its traceback.
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(ask(app, [(b"host", b"localhost:81"), (b"cookie", cookie.encode())], sent))
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"]) == {
+        "error": "internal error: ZeroDivisionError('one\\ntwo')"
+    }
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
