@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -254,3 +255,47 @@ def test_a_model_is_downloaded_by_its_menu_and_its_button(
 
     driver.wait_for(downloaded, "the weights")
     window.picture(tmp_path / "models.png")
+
+
+def test_the_stems_of_a_file_become_the_tracks_and_are_deleted_by_clicks(
+    window: Any, driver: ModuleType, song: tuple[Path, Wave], tmp_path: Path
+) -> None:
+    renders = tmp_path / "home" / ".local" / "share" / "lars" / "renders"
+    window.answer("ctrl+o", "Load an audio file", song[0])
+    window.press("separate")
+    stems: dict[str, bytes] = {}
+
+    def stems_are_there() -> bool:
+        stems.update({file.name: file.read_bytes() for file in tmp_path.glob("lars-*/stems/*.wav")})
+        return len(stems) == len(STEMS)
+
+    driver.wait_for(stems_are_there, "the stems")
+    window.take_keyboard()
+    window.press("mode")
+    window.key("Down", "Down", "Return")
+
+    def kept() -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in renders.glob("*/stems/*.wav")}
+
+    def are_used() -> bool:
+        window.press("use file")
+        window.key("Down", "Return")  # "It begins where the song begins"
+        time.sleep(1.0)
+        return kept().items() >= stems.items()
+
+    driver.wait_for(are_used, "the stems of this track")
+    window.picture(tmp_path / "rendered.png")
+
+    off = window.colour("capture")
+    window.press("capture")
+    driver.wait_for(lambda: window.colour("capture")[0] > off[0] + 50, "Capture in red")
+    window.press("capture")
+    driver.wait_for(lambda: window.colour("capture")[0] < off[0] + 30, "Capture as it was")
+
+    def are_deleted() -> bool:
+        window.press("delete")
+        window.key("Down", "Return")
+        time.sleep(1.0)
+        return not kept()
+
+    driver.wait_for(are_deleted, "the end of the render")

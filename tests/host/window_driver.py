@@ -48,6 +48,11 @@ PLACES = {
     "midi kick": (875, 420),
     "effects kick": (829, 420),
     "save midi": (843, 699),
+    "mode": (119, 809),
+    # In mode Rendered, where the lanes are lower.
+    "capture": (432, 686),
+    "use file": (639, 686),
+    "delete": (844, 686),
 }
 WAVE_LEFT, WAVE_RIGHT, WAVE_Y, RULER_Y = 22, 898, 193, 142
 CONTENTS = (4, 60)  # below the title bar and the line that says that the input is muted
@@ -314,6 +319,13 @@ class Window:
             return gone()
 
         wait_for(answered, f"the end of the dialog {dialog!r}")
+
+    def colour(self, name: str) -> tuple[int, int, int]:
+        """Red, green and blue, 0 to 255, left of the middle of one of `PLACES`: beside its text."""
+        x, y = self.at(*PLACES[name])
+        dot = ImageGrab.grab(bbox=(x - 40, y, x - 39, y + 1), xdisplay=self.display)
+        red, green, blue = np.asarray(dot.convert("RGB"))[0, 0]
+        return int(red), int(green), int(blue)
 
     def picture(self, target: Path) -> None:
         """Write what is to be seen of the window as PNG."""
