@@ -4,7 +4,8 @@
     python scripts/build_plugin.py build/juce                # JUCE of the system, or LARS_JUCE_DIR
     python scripts/build_plugin.py build/juce --fetch-juce   # JUCE 7.0.5 by its commit
 
-VST3 and a standalone program everywhere, AU on macOS, LV2 on Linux.
+VST3 and a standalone program everywhere, AU on macOS, LV2 on Linux; CLAP, too, where LARS_CLAP_DIR
+is a checkout of clap-juce-extensions with its submodules.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def main() -> int:
         configure.append("-DLARS_TESTS=OFF")
     if juce:
         configure.append(f"-DLARS_JUCE_DIR={juce}")
+    clap = os.environ.get("LARS_CLAP_DIR", "")
+    if clap:
+        configure.append(f"-DLARS_CLAP_DIR={clap}")
     if sys.platform == "darwin":
         # One plugin for both kinds of Macs.
         configure.append("-DCMAKE_OSX_ARCHITECTURES=arm64;x86_64")
@@ -57,6 +61,7 @@ def main() -> int:
     targets = ["LARS_VST3", "LARS_Standalone"]
     targets += ["LARS_AU"] if sys.platform == "darwin" else []
     targets += ["LARS_LV2"] if lv2 else []
+    targets += ["LARS_CLAP"] if clap else []
     jobs = os.environ.get("LARS_PLUGIN_JOBS", str(os.cpu_count() or 1))
     build = ["cmake", "--build", str(args.build), "--config", "Release", "--parallel", jobs]
     return subprocess.run([*build, "--target", *targets], check=False).returncode

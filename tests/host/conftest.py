@@ -109,6 +109,8 @@ def build() -> Path:
         launcher = [f"-DCMAKE_{kind}_COMPILER_LAUNCHER=ccache" for kind in ("C", "CXX")]
     juce = os.environ.get("LARS_JUCE_DIR")
     where = [f"-DLARS_JUCE_DIR={juce}"] if juce else []
+    if clap := os.environ.get("LARS_CLAP_DIR"):
+        where.append(f"-DLARS_CLAP_DIR={clap}")
     wanted = [
         "-DCMAKE_BUILD_TYPE=Release",
         "-DLARS_TESTS=ON",
