@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from lars_plugin.bridge.client.link import Link
-from lars_plugin.bridge.engine.hearing import TRANSCRIBER
+from lars_plugin.bridge.engine import hearing as engine_hearing
+from lars_plugin.bridge.engine.hearing import TRANSCRIBER, Hearing
 from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.bridge.protocol import messages
 from lars_plugin.bridge.protocol.messages import Message, Open
 from lars_plugin.midi.live_heard import LiveHearing
 from lars_plugin.midi.transcriber import load_transcriber
+from lars_plugin.model import Model
 from lars_plugin.testing import IdentityModel
 from tests.drums import kicks_and_snares
 from tests.models import live
@@ -173,3 +176,43 @@ def test_a_rate_that_cannot_be_heard_is_told_of_and_the_stream_goes_on(
     assert refused.code == 2
     peer.ask(messages.Stats(), messages.Statistics)
     peer.link.close()
+
+
+class _Leaves:
+    """A backend that raises what is no Exception, which ends the stream."""
+
+    name = "leaves"
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        raise SystemExit("a library wants to leave")
+
+
+def test_a_hear_whose_stream_ends_while_its_transcriber_is_loaded_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    class Slow(Hearing):
+        def __init__(self, sample_rate: float, channels: int) -> None:
+            begun.set()
+            assert ended.wait(60)
+            super().__init__(sample_rate, channels)
+
+    def leaves() -> Model:
+        return Model(IdentityModel(chunk_size=1024).config, _Leaves())
+
+    monkeypatch.setattr(engine_hearing, "Hearing", Slow)
+    with EngineThread({"leaves": leaves}) as engine:
+        peer = Peer(engine)
+        peer.ask(Open(mode=Open.OFFLINE, model="leaves"), messages.Opened)
+        peer.link.send(messages.Hear(on=1, request=77))
+        assert begun.wait(60)
+        peer.play(np.zeros((2, 4096), np.float32), 512)
+        # Of the stream, which no request asked for.
+        peer.link.wait(lambda: any(isinstance(m, messages.Error) for m in peer.got))
+        ended.set()
+        peer.link.wait(lambda: any(m.request == 77 for m in peer.got))
+        (answer,) = [m for m in peer.got if m.request == 77]
+        assert isinstance(answer, messages.Error)
+        assert "leave" in answer.message
+        peer.link.close()
