@@ -13,6 +13,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,6 +27,10 @@ _THETA = 10000.0
 # What queries and keys of unit length are multiplied by in linear attention.
 _LINEAR_SCALE = 8.0
 _FEEDFORWARD_FACTOR = 4
+# (even, odd) times it is (-odd, even).
+_SWAP = ((0, 1), (-1, 0))
+# Products of queries and keys that a converted network holds at a time: 128 MiB.
+_MOST_SCORES = 1 << 25
 
 
 class RMSNorm(nn.Module):
@@ -62,9 +67,34 @@ class _Rotary(nn.Module):
     def turn(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
         """``(N, H, P, E)`` turned."""
         cos, sin = table
-        even, odd = x[..., 0::2], x[..., 1::2]
-        pairs = (even * cos - odd * sin, odd * cos + even * sin)
-        return torch.stack(pairs, dim=-1).flatten(-2).to(x.dtype)
+        if torch.jit.is_tracing() or x.device.type == "mps":
+            # Where there are no complex numbers. A converted network must not take every second
+            # feature: OpenVINO then keeps what it is taken from, in each layer anew.
+            swap = torch.tensor(np.kron(np.eye(int(x.shape[-1]) // 2), _SWAP), dtype=x.dtype)
+            cos, sin = cos.repeat_interleave(2, -1), sin.repeat_interleave(2, -1)
+            return (x * cos + (x @ swap.to(x.device)) * sin).to(x.dtype)
+        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+        turned = torch.view_as_real(pairs * torch.complex(cos.float(), sin.float()))
+        return turned.flatten(-2).to(x.dtype)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention, ``(N, H, P, E)`` each.
+
+    PyTorch never holds all scores. A converted network does, gigabytes of them, and several times
+    over; so there the sequences take turns.
+    """
+    if not torch.jit.is_tracing():
+        return functional.scaled_dot_product_attention(query, key, value)
+    sequences, heads, positions = (int(size) for size in query.shape[:3])
+    step = max(1, _MOST_SCORES // (heads * positions**2))
+    parts = [
+        functional.scaled_dot_product_attention(
+            query[at : at + step], key[at : at + step], value[at : at + step]
+        )
+        for at in range(0, sequences, step)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class _Attention(nn.Module):
@@ -88,7 +118,7 @@ class _Attention(nn.Module):
         )
         table = self.rotary_embed.table(x.shape[1])
         query, key = self.rotary_embed.turn(query, table), self.rotary_embed.turn(key, table)
-        heard = functional.scaled_dot_product_attention(query, key, value)
+        heard = _attend(query, key, value)
         gates = self.to_gates(x).sigmoid()  # (N, P, H)
         heard = heard.transpose(1, 2) * gates[..., None]
         out: Tensor = self.to_out(heard.flatten(-2))
