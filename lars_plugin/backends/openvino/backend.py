@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 OPENVINO_PRECISIONS = ("float32", "bfloat16", "int8")
 
 # Changes whenever what is converted, or how, does.
-_CONVERSION = 2
+_CONVERSION = 3
 
 Wave = NDArray[np.float32]
 
