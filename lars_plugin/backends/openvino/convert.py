@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lars_plugin.allocator import returning_memory
 from lars_plugin.backends.errors import require_torch
 from lars_plugin.backends.openvino.cache import GRAPH
 from lars_plugin.errors import EngineError, InputError
@@ -102,7 +103,7 @@ def convert(
     some = [[_SOME if size < 0 else size for size in shape] for shape in shapes]
     examples = tuple(0.1 * torch.randn(shape, generator=generator) for shape in some)
     try:
-        with warnings.catch_warnings(), torch.no_grad(), _unreported():
+        with returning_memory(), warnings.catch_warnings(), torch.no_grad(), _unreported():
             # PyTorch discourages tracing; sizes that become constants are meant to.
             warnings.simplefilter("ignore")
             trace: Any = torch.jit  # which ships no types
