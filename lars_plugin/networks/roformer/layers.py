@@ -11,7 +11,7 @@ identities keep its places, because the field counts them in the names of weight
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from lars_plugin.networks.roformer.config import RoFormerConfig
 
 __all__ = ["BandSplit", "MaskEstimator", "RMSNorm", "Transformer"]
 
+_jit: Any = torch.jit  # which ships no types
 # Su et al. 2021, "RoFormer: enhanced transformer with rotary position embedding", section 3.2.
 _THETA = 10000.0
 # What queries and keys of unit length are multiplied by in linear attention.
@@ -67,13 +68,13 @@ class _Rotary(nn.Module):
     def turn(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
         """``(N, H, P, E)`` turned."""
         cos, sin = table
-        if torch.jit.is_tracing() or x.device.type == "mps":
+        if _jit.is_tracing() or x.device.type == "mps":
             # Where there are no complex numbers. A converted network must not take every second
             # feature: OpenVINO then keeps what it is taken from, in each layer anew.
             swap = torch.tensor(np.kron(np.eye(int(x.shape[-1]) // 2), _SWAP), dtype=x.dtype)
             cos, sin = cos.repeat_interleave(2, -1), sin.repeat_interleave(2, -1)
             return (x * cos + (x @ swap.to(x.device)) * sin).to(x.dtype)
-        pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+        pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
         turned = torch.view_as_real(pairs * torch.complex(cos.float(), sin.float()))
         return turned.flatten(-2).to(x.dtype)
 
@@ -84,7 +85,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     PyTorch never holds all scores. A converted network does, gigabytes of them, and several times
     over; so there the sequences take turns.
     """
-    if not torch.jit.is_tracing():
+    if not _jit.is_tracing():
         return functional.scaled_dot_product_attention(query, key, value)
     sequences, heads, positions = (int(size) for size in query.shape[:3])
     step = max(1, _MOST_SCORES // (heads * positions**2))
