@@ -67,15 +67,15 @@ class _Rotary(nn.Module):
     @staticmethod
     def turn(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
         """``(N, H, P, E)`` turned."""
-        cos, sin = table
         if _jit.is_tracing() or x.device.type == "mps":
             # Where there are no complex numbers. A converted network must not take every second
             # feature: OpenVINO then keeps what it is taken from, in each layer anew.
             swap = torch.tensor(np.kron(np.eye(int(x.shape[-1]) // 2), _SWAP), dtype=x.dtype)
-            cos, sin = cos.repeat_interleave(2, -1), sin.repeat_interleave(2, -1)
+            cos, sin = (torch.stack((half, half), -1).flatten(-2) for half in table)
             return (x * cos + (x @ swap.to(x.device)) * sin).to(x.dtype)
         pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
-        turned = torch.view_as_real(pairs * torch.complex(cos.float(), sin.float()))
+        cos, sin = (half.float() for half in table)
+        turned = torch.view_as_real(pairs * torch.complex(cos, sin))
         return turned.flatten(-2).to(x.dtype)
 
 
