@@ -52,8 +52,7 @@ def build_chain(
     def build() -> None:
         try:
             built = builder.build(chains, total=bool(message.total), states=bool(message.states))
-            if session.closed and session.ended_by is not None:
-                raise session.ended_by.with_traceback(None)
+            session.check_goes_on()
             session.built.append(built)
             ready()
         except LarsError as error:

@@ -282,8 +282,7 @@ class Dispatcher:
 
         try:
             session.hearing = Hearing(session.requested.sample_rate, session.requested.channels)
-            if session.closed and session.ended_by is not None:
-                raise session.ended_by.with_traceback(None)  # meanwhile
+            session.check_goes_on()
         except LarsError as error:
             connection.send(error_message(error, request=message.request))
             return

@@ -89,6 +89,15 @@ class SessionBase:
         """How to send an encoded message to the client: from any thread, without waiting."""
         self._send_bytes = send
 
+    def check_goes_on(self) -> None:
+        """For work that took its time.
+
+        Raises:
+            LarsError: why the engine ended the stream meanwhile.
+        """
+        if self.ended_by is not None:
+            raise self.ended_by.with_traceback(None)  # or each raise would lengthen it
+
     def put(self, message: Message) -> None:
         """Queue a message of the client."""
         if isinstance(message, messages.Audio):
