@@ -30,8 +30,6 @@ _LINEAR_SCALE = 8.0
 _FEEDFORWARD_FACTOR = 4
 # (even, odd) times it is (-odd, even).
 _SWAP = ((0, 1), (-1, 0))
-# Products of queries and keys that a converted network holds at a time: 128 MiB.
-_MOST_SCORES = 1 << 25
 
 
 class RMSNorm(nn.Module):
@@ -79,25 +77,6 @@ class _Rotary(nn.Module):
         return turned.flatten(-2).to(x.dtype)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax attention, ``(N, H, P, E)`` each.
-
-    PyTorch never holds all scores. A converted network does, gigabytes of them, and several times
-    over; so there the sequences take turns.
-    """
-    if not _jit.is_tracing():
-        return functional.scaled_dot_product_attention(query, key, value)
-    sequences, heads, positions = (int(size) for size in query.shape[:3])
-    step = max(1, _MOST_SCORES // (heads * positions**2))
-    parts = [
-        functional.scaled_dot_product_attention(
-            query[at : at + step], key[at : at + step], value[at : at + step]
-        )
-        for at in range(0, sequences, step)
-    ]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
 class _Attention(nn.Module):
     """Softmax attention with rotary positions and a gate for each head, ``(N, P, D)``."""
 
@@ -119,7 +98,7 @@ class _Attention(nn.Module):
         )
         table = self.rotary_embed.table(x.shape[1])
         query, key = self.rotary_embed.turn(query, table), self.rotary_embed.turn(key, table)
-        heard = _attend(query, key, value)
+        heard = functional.scaled_dot_product_attention(query, key, value)
         gates = self.to_gates(x).sigmoid()  # (N, P, H)
         heard = heard.transpose(1, 2) * gates[..., None]
         out: Tensor = self.to_out(heard.flatten(-2))
