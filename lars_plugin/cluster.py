@@ -74,7 +74,8 @@ def room_for(ray: Any, wanted: Mapping[str, float]) -> int:
 
     Args:
         ray: connected.
-        wanted: what one of them takes of a node: ``CPU``, ``GPU``, ``memory`` in bytes.
+        wanted: what one of them takes of a node: ``CPU``, ``GPU``, ``memory`` in bytes. Of those
+            that take nothing, one for each node.
     """
     total = 0
     for node in ray.nodes():

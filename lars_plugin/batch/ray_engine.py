@@ -100,7 +100,9 @@ class RayEngine(Engine):
         args = self._args
         memory = (args.memory_per_worker or 0) * (1 << 30)
         wanted = {"CPU": args.cpus_per_worker, "GPU": args.gpus_per_worker, "memory": memory}
-        return room_for(self._ray, wanted)
+        room = room_for(self._ray, wanted)
+        # Workers that take nothing of a node are as many as were requested.
+        return room if any(wanted.values()) else max(room, args.jobs or 0) if room else 0
 
     def _grow(self) -> None:
         """As many workers as there is room for, or as were requested."""

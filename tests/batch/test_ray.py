@@ -53,6 +53,17 @@ def test_stems_are_those_of_separate_to_the_bit_and_every_bad_file_is_named(
     assert "0 to do, 5 done already" in batch("in", *on_ray(cluster), jobs=None).err
 
 
+def test_workers_that_take_nothing_of_a_node_are_as_many_as_requested(
+    cluster: Nodes, batch: Batch, tmp_path: Path
+) -> None:
+    for index in range(15):
+        noise(f"in/{index}.wav", 20.0, seed=index)
+    run = batch("in", *on_ray(cluster), "--cpus-per-worker", "0", jobs=5)
+    assert run.code == 0, run.err
+    # More than one on a node: there are three, with the head.
+    assert len({row["worker"] for row in rows(tmp_path / "o").values()}) > 3
+
+
 def test_a_worker_killed_in_mid_file_costs_an_attempt_and_no_file(
     cluster: Nodes, batch: Batch, separated: Separated, tmp_path: Path
 ) -> None:

@@ -9,8 +9,9 @@ the first row leaves nothing out. All take the same number of steps: as many as 
 which a short trial measures, or --steps. Scored is the average of the network's weights alone,
 without refinement: the median SDR of each stem over the clips, in each variant of `lars evaluate
 --variants`, then the mean over the stems (or one stem by --stem). The figures are what the
-augmentation gains: the score with it less the score without it. Two runs that differ in nothing
-but the seed differ too: --seeds 3 makes three runs of each row, gives their means, and says how far
+augmentation gains: the score with it less the score without it. With --alone the first row leaves
+everything out, each other row has the augmentation named and no other, and its gain is what that
+row scores above the first. Two runs that differ in nothing but the seed differ too: --seeds 3 makes three runs of each row, gives their means, and says how far
 the first row's lie apart. What is less than that means nothing.
 
 OUT keeps everything. The same command goes on where it was interrupted, within a row too, and a row
@@ -40,7 +41,11 @@ from lars_plugin.networks.registry import ARCHITECTURES, trainable_names
 from lars_plugin.training.networks.scores import validate
 from lars_plugin.training.networks.start import adopt, build, read_weights
 from lars_plugin.training.networks.trainer import FitConfig, Trainer
-from lars_plugin.training.render.augmentations import check_augmentations
+from lars_plugin.training.render.augmentations import (
+    AUGMENTATIONS,
+    RECORDS,
+    check_augmentations,
+)
 from lars_plugin.training.render.renderer import STEMS
 
 # What is left out unless --without says otherwise, besides nothing.
@@ -67,6 +72,7 @@ def parse() -> argparse.Namespace:
     add("--clips", required=True)
     add("--impulses", help='with them there is a row "real", too')
     add("--without", default=ROWS, help="rows, with commas between them")
+    add("--alone", action="store_true", help="each row has what it names, and nothing else")
     add("--variants", default=",".join(VARIANTS))
     add("--stem", choices=("mean", *STEMS), default="mean", help="what the table shows")
     add("--limit", type=int, default=1000, help="clips to score on, at most")
@@ -106,6 +112,15 @@ def rows_of(args: argparse.Namespace) -> list[str]:
     return [NOTHING, *dict.fromkeys(rows)]
 
 
+def left_out_of(row: str, alone: bool) -> tuple[str, ...]:
+    """What a row is trained without."""
+    names = () if row == NOTHING else tuple(row.split("+"))
+    if not alone:
+        return names
+    # RECORDS is all that makes records, one of which may be what the row has.
+    return tuple(name for name in AUGMENTATIONS if name not in (*names, RECORDS))
+
+
 def config_of(args: argparse.Namespace, row: str, seed: int, steps: int) -> FitConfig:
     return FitConfig(
         kits=tuple(args.kits),
@@ -114,7 +129,7 @@ def config_of(args: argparse.Namespace, row: str, seed: int, steps: int) -> FitC
         impulses=args.impulses,
         steps=steps,
         seed=seed,
-        without=() if row == NOTHING else tuple(row.split("+")),
+        without=left_out_of(row, args.alone),
         segment=args.segment,
         batch=args.batch,
         lr=args.lr,
@@ -200,7 +215,8 @@ def scores_of_run(args: argparse.Namespace, row: str, seed: int, steps: int) -> 
     folder = args.out / f"{row}-{seed}"
     path = folder / "variants.json"
     if not path.is_file():
-        print(f"without {row}, seed {seed}: {steps} steps", flush=True)
+        kind = "with" if args.alone else "without"
+        print(f"{kind} {row}, seed {seed}: {steps} steps", flush=True)
         network = trained(args, config_of(args, row, seed, steps), folder)
         _, clips = find_clips(Path(args.clips))
         variants = args.variants.split(",")
@@ -222,13 +238,14 @@ def table_of(args: argparse.Namespace, runs: dict[str, list[Scores]]) -> Table:
     if len(whole) > 1:
         lines.append(("(its runs lie apart)", "", *(f"{value:.2f}" for value in np.ptp(whole, 0))))
     # Seed by seed: not all of them may be there yet.
-    gains = {row: (whole[: len(each)] - each).mean(0) for row, each in found.items()}
+    sign = -1.0 if args.alone else 1.0
+    gains = {row: sign * (whole[: len(each)] - each).mean(0) for row, each in found.items()}
     for row in sorted(gains, key=lambda row: -float(gains[row][0])):
         cells = (f"{value:+.2f}" for value in gains[row])
         lines.append((row, str(len(found[row])), *cells))
     return Table(
         f"{args.stem}: dB of the network, and what each augmentation gains",
-        ("without", "runs", "all variants", *variants),
+        ("with" if args.alone else "without", "runs", "all variants", *variants),
         tuple(lines),
     )
 
