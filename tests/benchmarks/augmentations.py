@@ -11,8 +11,9 @@ without refinement: the median SDR of each stem over the clips, in each variant 
 --variants`, then the mean over the stems (or one stem by --stem). The figures are what the
 augmentation gains: the score with it less the score without it. With --alone the first row leaves
 everything out, each other row has the augmentation named and no other, and its gain is what that
-row scores above the first. Two runs that differ in nothing but the seed differ too: --seeds 3 makes three runs of each row, gives their means, and says how far
-the first row's lie apart. What is less than that means nothing.
+row scores above the first. Two runs that differ in nothing but the seed differ too: --seeds 3 makes
+three runs of each row, gives their means, and says how far the first row's lie apart. What is less
+than that means nothing.
 
 OUT keeps everything. The same command goes on where it was interrupted, within a row too, and a row
 that is there is not made again; more rows and seeds may be asked for at any time.
