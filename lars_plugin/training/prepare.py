@@ -18,6 +18,7 @@ from lars_plugin.errors import LarsError
 from lars_plugin.training.data.free_kits import make_free_kits
 from lars_plugin.training.music.arrangements import add_arrangements, add_recordings
 from lars_plugin.training.music.bank import BankConfig, make_bank
+from lars_plugin.training.music.percussion import add_percussion
 from lars_plugin.training.render.fullmix import make_fullmix_clips
 
 __all__ = ["main"]
@@ -64,6 +65,10 @@ def _parser() -> argparse.ArgumentParser:
         "--solos", type=Path, action="append", default=[], metavar="FOLDER",
         help="for training, recordings of one voice or instrument, to be laid over the rest",
     )  # fmt: skip
+    bank.add_argument(
+        "--percussion", type=int, default=0, metavar="COUNT",
+        help="for training, so many pieces of percussion that no kit has: tambourines, shakers ...",
+    )  # fmt: skip
     bank.set_defaults(run=_bank)
     mean = commands.add_parser("average", help="the mean of the weights of several models")
     mean.add_argument("folder", type=Path)
@@ -107,6 +112,10 @@ def _bank(args: argparse.Namespace) -> None:
         result += add_recordings(args.folder, folder)
     for folder in args.solos:
         result += add_recordings(args.folder, folder, solo=True)
+    if args.percussion:
+        result += add_percussion(
+            args.folder, fonts, args.percussion, seconds=args.seconds, seed=args.seed
+        )
     log.info("%s: %d files written", args.folder, result)
 
 

@@ -4,7 +4,8 @@
 Two sources, alone or together: our own band (:mod:`lars_plugin.training.music.band`), and a bank
 made beforehand (:mod:`lars_plugin.training.music.bank`, :mod:`~.music.arrangements`): songs that a
 General MIDI synthesiser rendered, and recordings. Where the bank has voices and instruments alone,
-half of the excerpts have one of these over the rest.
+half of the excerpts have one of these over the rest; where it has percussion, a third has some, or
+nothing else.
 The splits share nothing: other instruments, other programs, other chord progressions.
 """
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from lars_plugin.errors import DatasetError, InputError
 from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.music.band import perform
-from lars_plugin.training.music.bank_index import BANK_INDEX, SOLO
+from lars_plugin.training.music.bank_index import BANK_INDEX, MUSIC, PERCUSSION, SOLO
 from lars_plugin.training.music.song import SPLITS, Split
 from lars_plugin.training.sounds.effects import equalise
 from lars_plugin.training.sounds.files import read_wave
@@ -33,6 +34,7 @@ Wave = NDArray[np.float32]
 # Probabilities of the bank alone, the band alone, and both. Without a bank only the band plays.
 _BANK, _BAND = 0.4, 0.4
 _SOLO = 0.5  # of one voice or instrument over the rest, where the bank has any
+_PERCUSSION, _ALONE = 0.35, 0.3  # of percussion, where the bank has any; and then of it alone
 _REST = 1e-3  # what peaks below this is silent
 
 
@@ -55,10 +57,10 @@ class Accompaniment:
             raise InputError(f"no split {split!r}; use {' or '.join(SPLITS)}")
         self.split: Split = split
         self.rng = np.random.default_rng([seed, SPLITS.index(split)])
-        self.files: list[Path] = []
-        self.solos: list[Path] = []
-        if bank is not None:
-            self.files, self.solos = _list_bank(Path(bank), split)
+        layers = _list_bank(Path(bank), split) if bank is not None else {}
+        self.files = layers.get(MUSIC, [])
+        self.solos = layers.get(SOLO, [])
+        self.percussion = layers.get(PERCUSSION, [])
 
     def draw(self, samples: int) -> Wave:
         """A new excerpt ``(2, samples)`` float32 at 44.1 kHz that peaks at 1; never silent."""
@@ -74,6 +76,10 @@ class Accompaniment:
             solo = self._excerpt(self.solos, samples)
             if solo is not None:
                 mixed = self._beside(mixed, solo)
+        if self.percussion and rng.random() < _PERCUSSION:
+            struck = self._excerpt(self.percussion, samples)
+            if struck is not None:
+                mixed = struck if rng.random() < _ALONE else self._beside(mixed, struck)
         width = rng.choice([0.0, 1.0, 1.0, 1.0, rng.uniform(0, 1.5)])
         middle, side = mixed.mean(0), (mixed[0] - mixed[1]) * np.float32(0.5 * width)
         mixed = np.stack([middle + side, middle - side])
@@ -118,8 +124,8 @@ class Accompaniment:
         return np.asarray(out / peak, np.float32)
 
 
-def _list_bank(bank: Path, split: Split) -> tuple[list[Path], list[Path]]:
-    """Music, and voices and instruments alone."""
+def _list_bank(bank: Path, split: Split) -> dict[str, list[Path]]:
+    """Files by layer; those of earlier versions are music."""
     index = bank / BANK_INDEX
     if not index.is_file():
         raise DatasetError(
@@ -130,11 +136,10 @@ def _list_bank(bank: Path, split: Split) -> tuple[list[Path], list[Path]]:
         rows = [row for row in csv.DictReader(handle) if row["split"] == split]
     if not rows:
         raise DatasetError(f"{index} has no row whose split is {split!r}")
-    music: list[Path] = []
-    solos: list[Path] = []
+    layers: dict[str, list[Path]] = {}
     for row in rows:
         path = bank / row["file"]
         if int(row["sample_rate"]) != SAMPLE_RATE:
             raise DatasetError(f"{path} is not at {SAMPLE_RATE} Hz; make the bank anew")
-        (solos if row.get("layer") == SOLO else music).append(path)
-    return music, solos
+        layers.setdefault(row.get("layer") or MUSIC, []).append(path)
+    return layers

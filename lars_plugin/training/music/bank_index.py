@@ -15,12 +15,13 @@ from lars_plugin.files import replacing
 from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.music.song import SPLITS, Split
 
-__all__ = ["BANK_INDEX", "MUSIC", "SOLO", "BankIndex", "write_piece"]
+__all__ = ["BANK_INDEX", "MUSIC", "PERCUSSION", "SOLO", "BankIndex", "write_piece"]
 
 BANK_INDEX = "bank.csv"
 
-# What a file is: music that stands alone, or one voice or instrument to lay over it.
-MUSIC, SOLO = "music", "solo"
+# What a file is: music that stands alone, one voice or instrument to lay over it, or percussion
+# that is none of our drums.
+MUSIC, SOLO, PERCUSSION = "music", "solo", "percussion"
 
 _COLUMNS = (
     "file", "split", "seed", "seconds", "sample_rate", "tempo", "key", "programs", "soundfont",
