@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from lars_plugin.errors import InputError
 from lars_plugin.model import ModelConfig
+from lars_plugin.networks.registry import find
 from lars_plugin.training.networks.publish import publish
 from lars_plugin.training.networks.start import adopt, build, read_weights
 from lars_plugin.zoo.load import read_model_config
@@ -24,7 +26,12 @@ __all__ = ["average"]
 
 
 def _kind(config: ModelConfig) -> tuple[object, ...]:
-    shape = {key: value for key, value in config.network.items() if key != "levels"}
+    """What must be the same; settings that a configuration leaves out have their defaults."""
+    architecture = find(config.architecture)
+    if architecture is None:
+        raise InputError(f"{config.name} is not a model with weights of its own; it has no average")
+    shape = asdict(architecture.shape_class().of(config))
+    shape.pop("levels", None)
     return config.architecture, shape, config.stems
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from lars_plugin.networks.bandunet.config import BandUNetConfig
 from lars_plugin.training import prepare
 from lars_plugin.training.networks.publish import publish
 from lars_plugin.training.networks.start import build, read_weights
@@ -45,6 +47,19 @@ def test_a_model_without_levels_gives_them_half_the_weight_of_one_with(tmp_path:
             wanted = new[name].float() / 2
             wanted[:, :known] += old[name].float() / 2
             torch.testing.assert_close(value.float(), wanted, atol=1e-3, rtol=1e-3)
+
+
+def test_a_model_that_leaves_settings_to_their_defaults_is_of_the_same_kind(tmp_path: Path) -> None:
+    sources = [model(tmp_path / name, seed) for seed, name in enumerate("ab")]
+    path = tmp_path / "b" / "config.yaml"
+    data = yaml.safe_load(path.read_text())
+    network, fields = data["network"], BandUNetConfig.__dataclass_fields__
+    same = [key for key, value in network.items() if value == fields[key].default]
+    assert same
+    for key in same:
+        del network[key]
+    path.write_text(yaml.safe_dump(data))
+    assert prepare.main(["average", str(tmp_path / "mean"), *sources]) == 0
 
 
 @pytest.mark.parametrize("other", [{"features": (8, 14)}, {"stems": 7}])
