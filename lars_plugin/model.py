@@ -183,6 +183,8 @@ class Refinement(Picklable):
             more, and the mean of both is returned.
         templates: seconds of the template in time of each stem that is struck, fitted before the
             others (:mod:`lars_plugin.refine.nmfd`); none for no such fit.
+        unstruck: decibels by which the power of a stem with a template falls, 30 dB a second, where
+            it was not struck for twice as long; 0 for stems that are not named.
         template_fft: window of its spectrograms in samples, a multiple of 6.
         template_updates: updates of that fit.
         presets: ``fits`` for presets that differ.
@@ -198,6 +200,7 @@ class Refinement(Picklable):
     trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     mono_trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     templates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    unstruck: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     template_fft: int = 9216
     template_updates: int = 7
     presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -218,6 +221,10 @@ class Refinement(Picklable):
                 raise InputError("refinement.trust and mono_trust must lie between 0 and 1")
         if not all(0.02 <= seconds <= 10 for seconds in self.templates.values()):
             raise InputError("refinement.templates must lie between 0.02 and 10 seconds")
+        if not all(0 <= decibels <= 60 for decibels in self.unstruck.values()):
+            raise InputError("refinement.unstruck must lie between 0 and 60 dB")
+        if bare := sorted(set(self.unstruck) - set(self.templates)):
+            raise InputError(f"refinement.unstruck: {', '.join(bare)} has no template")
         if min(self.iterations, self.template_updates) < 1:
             raise InputError("refinement.iterations and template_updates must be positive")
         if self.fits < 0:
@@ -305,7 +312,7 @@ class ModelConfig(Picklable):
             )
         if self.refinement is None:
             return
-        for table in ("places", "trust", "mono_trust", "templates"):
+        for table in ("places", "trust", "mono_trust", "templates", "unstruck"):
             unknown = set(getattr(self.refinement, table)) - set(self.stems)
             if unknown:
                 names = ", ".join(sorted(unknown))

@@ -76,4 +76,5 @@ def _together(model: AnyModel, added: list[int]) -> Refinement | None:
         trust=kept(settings.trust),
         mono_trust=kept(settings.mono_trust),
         templates=kept(settings.templates),
+        unstruck=kept(settings.unstruck),
     )

@@ -37,6 +37,8 @@ Samples = NDArray[np.integer]
 
 # Samples by which a template starts before its stroke, as a window hears it earlier.
 _LEAD = 1024
+# A drum rings for so many times its template; behind that its power falls by so many dB a second.
+_RINGING, _FALLING = 2.0, 30.0
 _BINS = 128  # at a time, in a core's cache
 
 
@@ -99,9 +101,9 @@ class Refiner:
             return np.array(stems)
         struck = self._struck(mixture, strokes)
         if not struck:
-            return (yield from self._by_factors(mixture, stems))
+            return (yield from self._by_factors(mixture, stems, struck))
         found = yield from self._by_templates(mixture, stems, struck)
-        found = yield from self._by_factors(mixture, found)
+        found = yield from self._by_factors(mixture, found, struck)
         if self.settings.fits > 1:
             # The two models err in different places, so their mean is better than either.
             found += yield from self._by_templates(mixture, found, struck)
@@ -144,7 +146,9 @@ class Refiner:
         result = _filtered(model, seen, known, ones, (), mono)
         return spectra.stems_of(result, mixture, gain, threads)
 
-    def _by_factors(self, mixture: Wave, stems: Wave) -> Generator[None, None, Wave]:
+    def _by_factors(
+        self, mixture: Wave, stems: Wave, strokes: Sequence[Samples]
+    ) -> Generator[None, None, Wave]:
         """The same by multichannel NMF, the mean of several fits."""
         settings, spectra, threads = self.settings, self._spectra, default_threads()
         gain, seen, guessed = spectra.beside(mixture, stems, threads)
@@ -161,12 +165,33 @@ class Refiner:
             )
             yield
             yield from _updated(model, settings.iterations, mono)
-            found = _filtered(model, seen, known, self._places, self._trust[mono], mono)
+            found = _filtered(
+                model, seen, known, self._places, self._trust[mono], mono,
+                self._ringing(strokes, seen.shape[1], spectra.hop_length),
+            )  # fmt: skip
             total = found if total is None else np.add(total, found, out=total)
         assert total is not None
         if settings.fits > 1:
             total /= np.float32(settings.fits)
         return spectra.stems_of(total, mixture, gain, threads)
+
+    def _ringing(self, strokes: Sequence[Samples], frames: int, hop: int) -> Wave | None:
+        """Factors ``(S, T)`` of powers: less than 1 where a stem was not struck for long.
+
+        What came before the window may still ring at its start.
+        """
+        if not self.settings.unstruck or not strokes:
+            return None
+        seconds = np.arange(frames) * (hop / self._rate)
+        factors = np.ones((len(self.stems), frames), np.float32)
+        for index, (stem, samples) in enumerate(zip(self.stems, strokes, strict=True)):
+            most = self.settings.unstruck.get(stem, 0.0)
+            if most:
+                starts = np.sort(np.append((samples - _LEAD) / self._rate, 0.0))
+                last = starts[np.searchsorted(starts, seconds, side="right") - 1]
+                silent = seconds - last - _RINGING * self.settings.templates[stem]
+                factors[index] = 10 ** (-np.clip(_FALLING * silent, 0.0, most) / 10)
+        return factors
 
 
 def _as_fitted(mixture: Spectrum, stems: Spectrum) -> tuple[bool, Spectrum, Spectrum]:
@@ -190,6 +215,7 @@ def _filtered(
     places: Sequence[int],
     trust: Sequence[float],
     mono: bool,
+    ringing: Wave | None = None,
 ) -> Spectrum:
     """Stems ``(S, C, T, F)`` of a fitted model."""
     out = np.empty((len(places), *mixture.shape), np.complex64)
@@ -201,6 +227,8 @@ def _filtered(
             if share:
                 own = slice(firsts[index], firsts[index + 1])
                 powers[own] *= _agreed(guessed[index, ..., part], powers[own].sum(axis=0), share)
+        for index, factors in enumerate(ringing if ringing is not None else ()):
+            powers[firsts[index] : firsts[index + 1]] *= factors
         model.filter(part, powers, out[..., part], mixture[..., part] if mono else None)
 
     bins = [slice(first, first + _BINS) for first in range(0, mixture.shape[2], _BINS)]

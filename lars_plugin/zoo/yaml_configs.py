@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import Any
@@ -232,10 +232,10 @@ def config_as_data(config: ModelConfig) -> dict[str, Any]:
 
 
 def _refinement_as_data(refinement: Refinement) -> dict[str, Any]:
-    names = ("places", "trust", "mono_trust", "templates", "presets")
+    names = ("places", "trust", "mono_trust", "templates", "unstruck", "presets")
     tables = {name: dict(getattr(refinement, name)) for name in names}
-    bare = replace(refinement, places={}, trust={}, mono_trust={}, templates={}, presets={})
-    return asdict(bare) | tables
+    bare = Refinement.__dataclass_fields__.keys() - set(names)
+    return {name: getattr(refinement, name) for name in sorted(bare)} | tables
 
 
 def _refinement(data: Any) -> Refinement:
@@ -246,7 +246,7 @@ def _refinement(data: Any) -> Refinement:
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
         whole = {k: check_whole(f"refinement.{table}.{k}", v, least=0) for k, v in values.items()}
         tables[table] = MappingProxyType(whole)
-    for table in ("trust", "mono_trust", "templates"):
+    for table in ("trust", "mono_trust", "templates", "unstruck"):
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
         shares = {k: _number(v, f"refinement.{table}.{k}") for k, v in values.items()}
         tables[table] = MappingProxyType(shares)

@@ -73,13 +73,14 @@ def main() -> None:
         for variant in ("plain", "mono", "room")
     }
     plain: dict[str, Any] = {"templates": {}}
-    before = {**plain, "iterations": 20}
+    before = {**plain, "unstruck": {}, "iterations": 20}
     rows: list[tuple[str, str, float, dict[str, Any]]] = []
     for variant in heard:
         rows += [
             (f"{variant}: no refinement", variant, 1.1, {"fits": 0}),
             (f"{variant}: no templates, 20 updates", variant, 1.1, before),
             (f"{variant}: as shipped", variant, 1.1, {}),
+            (f"{variant}: drums that are not struck as they come", variant, 1.1, {"unstruck": {}}),
             (f"{variant}: no templates, mean of three", variant, 1.1, {**before, "fits": 3}),
             (f"{variant}: three, and templates again", variant, 1.1, {"fits": 3}),
         ]

@@ -347,6 +347,7 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
         trust=MappingProxyType({"kick": 0.4, "other": 0.1}),
         mono_trust=MappingProxyType({"snare": 0.4}),
         templates=MappingProxyType({"kick": 0.5, "snare": 0.5}),
+        unstruck=MappingProxyType({"kick": 10.0}),
     )
     config = ModelConfig("song", (*STEMS, "other"), Chunking(4096, 1.25, "msst"), refinement=chosen)
     cascade = Cascade(Model(config, Song()), model())
@@ -361,6 +362,7 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
     assert refined[0].mono_trust == {}
     # Nor is their sum one sound.
     assert refined[0].templates == {}
+    assert refined[0].unstruck == {}
     audio = kit(20000).sum(0)
     stems = Separator(cascade).separate(audio, 44100)
     assert list(stems) == ["other", *STEMS]
