@@ -42,20 +42,9 @@ Convention = Literal["msst", "lars", "hann", "demucs", "demucs-short", "live", "
 
 # The names that users see, independent of the names in checkpoints.
 STEM_NAMES = (
-    "kick",
-    "snare",
-    "toms",
-    "hihat",
-    "ride",
-    "crash",
-    "cymbals",
-    "vocals",
-    "bass",
-    "drums",
-    "guitar",
-    "piano",
-    "other",
-)
+    "kick", "snare", "toms", "hihat", "ride", "crash", "cymbals",
+    "vocals", "bass", "drums", "guitar", "piano", "other",
+)  # fmt: skip
 
 _ALIASES = {
     "hh": "hihat",

@@ -23,7 +23,7 @@ from lars_plugin.audio import EXTENSIONS, choose_channels, read_audio
 from lars_plugin.errors import AudioFileError, InputError
 from lars_plugin.files import sha256_of
 from lars_plugin.synthesis import SAMPLE_RATE
-from lars_plugin.training.music.bank import SilenceError, held_out, render_midi
+from lars_plugin.training.music.bank import SilenceError, digests_of, held_out, render_midi
 from lars_plugin.training.music.bank_index import MUSIC, SOLO, BankIndex, write_piece
 
 __all__ = ["add_arrangements", "add_recordings", "without_drums"]
@@ -70,12 +70,7 @@ def add_arrangements(
     """
     if takes < 1 or seconds <= 0:
         raise InputError("takes and seconds must be positive")
-    if not fonts:
-        raise InputError("give at least one sound font")
-    for font in fonts:
-        if not font.is_file():
-            raise InputError(f"{font}: no such sound font; give an .sf2 or .sf3 file")
-    digests = {font: sha256_of(font) for font in fonts}
+    digests = digests_of(fonts)
     paths = _files(songs, (".mid", ".midi"), "MIDI file")
     index = BankIndex(folder)
     written = 0

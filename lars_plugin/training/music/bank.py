@@ -30,7 +30,16 @@ from lars_plugin.training.music import song as music
 from lars_plugin.training.music.bank_index import MUSIC, BankIndex, write_piece
 from lars_plugin.training.music.song import SPLITS, Part, Song, Split, draw_song
 
-__all__ = ["BankConfig", "SilenceError", "compose", "held_out", "make_bank", "render_midi"]
+__all__ = [
+    "BankConfig",
+    "SilenceError",
+    "compose",
+    "digests_of",
+    "held_out",
+    "make_bank",
+    "render_midi",
+    "score_of",
+]
 
 log = logging.getLogger(__name__)
 
@@ -127,13 +136,32 @@ def compose(
             end = min(event.onset + event.seconds, seconds)
             messages.append((event.onset, 2, mido.Message("note_on", velocity=velocity, **note)))
             messages.append((end, 1, mido.Message("note_off", **note)))
+    return score_of(messages), song, programs
+
+
+def score_of(messages: Sequence[tuple[float, int, mido.Message]]) -> mido.MidiFile:
+    """A MIDI file of messages: second, rank among those of the same second, message."""
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500_000)])
     now = 0
     for at, _, message in sorted(messages, key=lambda entry: entry[:2]):
         tick = round(at * 2 * _TICKS)
         track.append(message.copy(time=tick - now))
         now = tick
-    return mido.MidiFile(tracks=[track], ticks_per_beat=_TICKS), song, programs
+    return mido.MidiFile(tracks=[track], ticks_per_beat=_TICKS)
+
+
+def digests_of(fonts: Sequence[Path]) -> dict[Path, str]:
+    """SHA-256 of sound fonts.
+
+    Raises:
+        InputError: none is given, or one is not there.
+    """
+    if not fonts:
+        raise InputError("give at least one sound font")
+    for font in fonts:
+        if not font.is_file():
+            raise InputError(f"{font}: no such sound font; give an .sf2 or .sf3 file")
+    return {font: sha256_of(font) for font in fonts}
 
 
 def make_bank(folder: Path, config: BankConfig) -> int:
@@ -152,10 +180,7 @@ def make_bank(folder: Path, config: BankConfig) -> int:
         "train": config.soundfont,
         "validation": config.validation_soundfont or config.soundfont,
     }
-    for font in fonts.values():
-        if not font.is_file():
-            raise InputError(f"{font}: no such sound font; give an .sf2 or .sf3 file")
-    digests = {font: sha256_of(font) for font in fonts.values()}
+    digests = digests_of(list(fonts.values()))
     rendered = 0
     index = BankIndex(folder)
     for split in SPLITS:

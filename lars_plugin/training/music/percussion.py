@@ -17,8 +17,7 @@ import mido
 import numpy as np
 
 from lars_plugin.errors import InputError
-from lars_plugin.files import sha256_of
-from lars_plugin.training.music.bank import SilenceError, render_midi
+from lars_plugin.training.music.bank import SilenceError, digests_of, render_midi, score_of
 from lars_plugin.training.music.bank_index import PERCUSSION, BankIndex, write_piece
 from lars_plugin.training.music.song import Song, draw_song
 
@@ -27,7 +26,6 @@ __all__ = ["INSTRUMENTS", "add_percussion", "compose_percussion"]
 log = logging.getLogger(__name__)
 
 _CHANNEL = 9  # the tenth
-_TICKS = 480  # a beat of half a second
 
 
 @dataclass(frozen=True)
@@ -120,13 +118,7 @@ def compose_percussion(
             messages.append((onset, 2, mido.Message("note_on", velocity=velocity, **where)))
             end = min(onset + 0.2, seconds)
             messages.append((end, 1, mido.Message("note_off", **where)))
-    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500_000)])
-    now = 0
-    for at, _, message in sorted(messages, key=lambda entry: entry[:2]):
-        tick = round(at * 2 * _TICKS)
-        track.append(message.copy(time=tick - now))
-        now = tick
-    return mido.MidiFile(tracks=[track], ticks_per_beat=_TICKS), song, sorted(used)
+    return score_of(messages), song, sorted(used)
 
 
 def add_percussion(
@@ -151,12 +143,7 @@ def add_percussion(
     """
     if count < 1 or seconds <= 0:
         raise InputError("count and seconds must be positive")
-    if not fonts:
-        raise InputError("give at least one sound font")
-    for font in fonts:
-        if not font.is_file():
-            raise InputError(f"{font}: no such sound font; give an .sf2 or .sf3 file")
-    digests = {font: sha256_of(font) for font in fonts}
+    digests = digests_of(fonts)
     index = BankIndex(folder)
     written = 0
     for number in range(count):
