@@ -22,7 +22,7 @@ from tests.models import python_path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = "apt-get install --no-install-recommends juce-modules-source cmake g++ make pkg-config"
-CATCH2_PROGRAMS = ("lars_units", "lars_hygiene", "lars_conformance")
+CATCH2_PROGRAMS = ("lars_units", "lars_hygiene", "lars_conformance", "lars_message_lock")
 
 
 def _run(*command: str | Path) -> None:

@@ -38,6 +38,14 @@ def test_cpp_parts_hold_without_a_host(run_program: Run, nobody: Path, kind: str
     assert PASSED in run_program(f"lars_units{kind}", runtime=nobody, **CHECKS)
 
 
+def test_the_message_thread_does_not_touch_a_lock_that_was_given_back(
+    run_program: Run, build: Path, nobody: Path
+) -> None:
+    if not (build / "corrected-juce" / "juce_events").is_dir():
+        pytest.skip("this JUCE's lock is another than 7.0.5's, and is not corrected")
+    assert PASSED in run_program("lars_message_lock", runtime=nobody)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_hygiene_without_an_engine(
     run_program: Run, nobody: Path, display: str, tmp_path: Path, kind: str

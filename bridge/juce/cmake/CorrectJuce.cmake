@@ -16,3 +16,28 @@ if(EXISTS "${juce_modules}/${header}")
     message(STATUS "JUCE: corrected the allocation in ${header}")
   endif()
 endif()
+
+# JUCE 7.0.5's lock of the message thread may be given back, and its place on the stack be something
+# else, while the message thread is still about to signal it: what it locks then is no mutex any
+# more, and the host aborts. The message thread holds `ownerCriticalSection` meanwhile, so whoever
+# got the lock waits for that once. Hosts made with this JUCE have the same fault: pluginval aborts
+# with anybody's plugin.
+set(module "${LARS_CORRECTED_JUCE}/juce_events")
+set(source "messages/juce_MessageManager.cpp")
+set(faulty "mm->threadWithLock = Thread::getCurrentThreadId();\n            return true;")
+set(finished "{ const ScopedLock finished (blockingMessage->ownerCriticalSection); }\n            ${faulty}")
+if(EXISTS "${juce_modules}/juce_events/${source}")
+  file(READ "${juce_modules}/juce_events/${source}" text)
+  string(FIND "${text}" "${faulty}" found)
+  get_target_property(sources juce_events INTERFACE_SOURCES)
+  if(NOT found EQUAL -1 AND sources)
+    string(REPLACE "${faulty}" "${finished}" text "${text}")
+    file(COPY "${juce_modules}/juce_events" DESTINATION "${LARS_CORRECTED_JUCE}"
+      PATTERN "juce_MessageManager.cpp" EXCLUDE)
+    file(CONFIGURE OUTPUT "${module}/${source}" CONTENT "${text}" @ONLY)
+    string(REPLACE "${juce_modules}/juce_events/juce_events." "${module}/juce_events."
+      sources "${sources}")
+    set_property(TARGET juce_events PROPERTY INTERFACE_SOURCES "${sources}")
+    message(STATUS "JUCE: corrected the lock in juce_events/${source}")
+  endif()
+endif()
