@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import os
 import shutil
 from pathlib import Path
@@ -334,7 +335,7 @@ def test_other_weights_of_a_transcriber_are_another_transcriber(tmp_path: Path) 
     before = transcriber_digest(str(tmp_path / "one"))
     assert before == transcriber_digest("lars-transcriber")
     card = tmp_path / "one" / "transcriber.yaml"
-    card.write_text(card.read_text().replace("kick: 0.2", "kick: 0.3"))
+    card.write_text(re.sub(r"kick: 0\.\d+", "kick: 0.11", card.read_text(), count=1))
     assert transcriber_digest(str(tmp_path / "one")) != before
 
 
