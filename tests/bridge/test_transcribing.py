@@ -10,7 +10,7 @@ import mido
 import numpy as np
 import pytest
 
-from lars_plugin.audio import write_audio
+from lars_plugin.audio import read_audio, write_audio
 from lars_plugin.bridge.local_engine import EngineThread
 from lars_plugin.cli import main
 from lars_plugin.errors import AudioFileError, CancelledError, InputError, LarsError
@@ -100,8 +100,13 @@ def test_what_cannot_be_transcribed_is_told_of_and_leaves_no_file(
             with pytest.raises(kind, match=why):
                 client.transcribe_stems(paths, folder, tempo=tempo)
             assert not folder.exists()
+        # Long, so that the work is not over before the word has come.
+        wave, rate = read_audio(stems[0])
+        long = tmp_path / "long" / stems[0].name
+        long.parent.mkdir()
+        write_audio(long, np.tile(wave, (1, 1 + 300 * RATE // wave.shape[1])), round(rate))
         with pytest.raises(CancelledError):
-            client.transcribe_stems(stems, folder, progress=lambda done, total: False)
+            client.transcribe_stems([long], folder, progress=lambda done, total: False)
         assert not folder.exists()
         client.ping()
 
