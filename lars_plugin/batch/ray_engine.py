@@ -101,8 +101,10 @@ class RayEngine(Engine):
         memory = (args.memory_per_worker or 0) * (1 << 30)
         wanted = {"CPU": args.cpus_per_worker, "GPU": args.gpus_per_worker, "memory": memory}
         room = room_for(self._ray, wanted)
-        # Workers that take nothing of a node are as many as were requested.
-        return room if any(wanted.values()) else max(room, args.jobs or 0) if room else 0
+        if room and not any(wanted.values()):
+            # Workers that take nothing of a node are as many as were requested.
+            return max(room, args.jobs or 0)
+        return room
 
     def _grow(self) -> None:
         """As many workers as there is room for, or as were requested."""

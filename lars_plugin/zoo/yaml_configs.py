@@ -234,8 +234,8 @@ def config_as_data(config: ModelConfig) -> dict[str, Any]:
 def _refinement_as_data(refinement: Refinement) -> dict[str, Any]:
     names = ("places", "trust", "mono_trust", "templates", "unstruck", "presets")
     tables = {name: dict(getattr(refinement, name)) for name in names}
-    bare = Refinement.__dataclass_fields__.keys() - set(names)
-    return {name: getattr(refinement, name) for name in sorted(bare)} | tables
+    bare = [name for name in Refinement.__dataclass_fields__ if name not in names]
+    return {name: getattr(refinement, name) for name in bare} | tables
 
 
 def _refinement(data: Any) -> Refinement:

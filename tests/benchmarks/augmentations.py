@@ -10,10 +10,10 @@ which a short trial measures, or --steps. Scored is the average of the network's
 without refinement: the median SDR of each stem over the clips, in each variant of `lars evaluate
 --variants`, then the mean over the stems (or one stem by --stem). The figures are what the
 augmentation gains: the score with it less the score without it. With --alone the first row leaves
-everything out, each other row has the augmentation named and no other, and its gain is what that
-row scores above the first. Two runs that differ in nothing but the seed differ too: --seeds 3 makes
-three runs of each row, gives their means, and says how far the first row's lie apart. What is less
-than that means nothing.
+everything out, each other row has the augmentation named and no other (name what it needs, too:
+"room+early"), and its gain is what that row scores above the first. Two runs that differ in nothing
+but the seed differ too: --seeds 3 makes three runs of each row, gives their means, and says how far
+the first row's lie apart. What is less than that means nothing.
 
 OUT keeps everything. The same command goes on where it was interrupted, within a row too, and a row
 that is there is not made again; more rows and seeds may be asked for at any time.
@@ -25,6 +25,7 @@ import argparse
 import json
 import shutil
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from lars_plugin.training.render.augmentations import (
     RECORDS,
     check_augmentations,
 )
+from lars_plugin.training.render.records import RecordsConfig
 from lars_plugin.training.render.renderer import STEMS
 
 # What is left out unless --without says otherwise, besides nothing.
@@ -118,8 +120,11 @@ def left_out_of(row: str, alone: bool) -> tuple[str, ...]:
     names = () if row == NOTHING else tuple(row.split("+"))
     if not alone:
         return names
-    # RECORDS is all that makes records, one of which may be what the row has.
-    return tuple(name for name in AUGMENTATIONS if name not in (*names, RECORDS))
+    # RECORDS stands for all that makes records, so it is not left out where one of these is kept.
+    kept = {*names, RECORDS}
+    if RECORDS in names:
+        kept |= {field.name for field in fields(RecordsConfig)}
+    return tuple(name for name in AUGMENTATIONS if name not in kept)
 
 
 def config_of(args: argparse.Namespace, row: str, seed: int, steps: int) -> FitConfig:

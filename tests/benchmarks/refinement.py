@@ -3,9 +3,9 @@
 
     python tests/benchmarks/refinement.py --clips ../shared/validation_clips
 
-Mean SDR in dB per stem over the clips, "mean of 5" with ride and crash as one. "mono" and "room"
-are the variants of ``lars evaluate --variants``. The last column is processor time against the
-length of the clips, network and all; pin the command to one core for a figure to compare.
+Mean SDR in dB per stem over the clips, "mean of 5" with ride and crash as one. "mono", "room" and
+"lp10" are the variants of ``lars evaluate --variants``. The last column is processor time against
+the length of the clips, network and all; pin the command to one core for a figure to compare.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
     named = load_clips(args.clips)
     heard = {
         variant: [variant_of(name, stems, variant) for name, stems in named]
-        for variant in ("plain", "mono", "room")
+        for variant in ("plain", "mono", "room", "lp10")
     }
     plain: dict[str, Any] = {"templates": {}}
     before = {**plain, "unstruck": {}, "iterations": 20}
@@ -83,7 +83,9 @@ def main() -> None:
             (f"{variant}: drums that are not struck as they come", variant, 1.1, {"unstruck": {}}),
             (f"{variant}: no templates, mean of three", variant, 1.1, {**before, "fits": 3}),
             (f"{variant}: three, and templates again", variant, 1.1, {"fits": 3}),
-        ]
+            (f"{variant}: the same, not struck as they come", variant, 1.1,
+             {"fits": 3, "unstruck": {}}),
+        ]  # fmt: skip
     rows += [
         *((f"seed {seed}", "plain", 1.1, {"seed": seed}) for seed in range(1, 4)),
         *((f"seed {seed}, overlap 2", "plain", 2, {"seed": seed}) for seed in range(4)),
@@ -92,6 +94,7 @@ def main() -> None:
         *((f"{n} updates", "plain", 1.1, {"iterations": n}) for n in (8, 20, 40)),
         ("no trust in the network", "plain", 1.1, {"trust": {}}),
         ("mono, trust as elsewhere", "mono", 1.1, {"mono_trust": {}}),
+        ("lp10, trust as in mono", "lp10", 1.1, {"trust": {"kick": 0.4, "hihat": 0.4}}),
     ]
     print("| | kick | snare | toms | hihat | cymbals | mean of 5 | time |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import mido
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from lars_plugin.errors import InputError
+from lars_plugin.training import prepare
 from lars_plugin.training.data.grooves import NOTE_MAP
 from lars_plugin.training.music.accompaniment import Accompaniment
 from lars_plugin.training.music.bank_index import MUSIC, PERCUSSION, BankIndex, write_piece
@@ -19,8 +19,9 @@ from lars_plugin.training.music.percussion import (
     add_percussion,
     compose_percussion,
 )
+from tests.training.music.test_bank import needs_fluidsynth
 
-FONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
+FONT = prepare.TIM_GM
 
 
 def test_no_instrument_is_a_drum_of_the_kit() -> None:
@@ -63,10 +64,7 @@ def test_every_instrument_is_heard_of() -> None:
     assert found == {note for one in INSTRUMENTS.values() for note in one.notes}
 
 
-@pytest.mark.skipif(
-    shutil.which("fluidsynth") is None or not FONT.is_file(),
-    reason="needs fluidsynth and timgm6mb-soundfont",
-)
+@needs_fluidsynth
 def test_pieces_are_rendered_listed_and_kept(tmp_path: Path) -> None:
     assert add_percussion(tmp_path, [FONT], 3, seconds=2.0) == 3
     assert add_percussion(tmp_path, [FONT], 3, seconds=2.0) == 0
@@ -74,6 +72,16 @@ def test_pieces_are_rendered_listed_and_kept(tmp_path: Path) -> None:
     assert len(rows) == 4
     assert all(f",{PERCUSSION}," in row for row in rows[1:])
     assert all((tmp_path / name).is_file() for name in BankIndex(tmp_path).files)
+
+
+@needs_fluidsynth
+def test_the_command_puts_percussion_beside_the_music(tmp_path: Path) -> None:
+    words = ["accompaniment", str(tmp_path), "--count", "1", "--validation-count", "1"]
+    words += ["--seconds", "2", "--soundfont", str(FONT), "--percussion", "2"]
+    assert prepare.main(words) == 0
+    assert len(Accompaniment(tmp_path, 0, "train").percussion) == 2
+    # Validation hears none.
+    assert not Accompaniment(tmp_path, 0, "validation").percussion
 
 
 def test_what_is_missing_is_one_clear_error(tmp_path: Path) -> None:

@@ -68,3 +68,10 @@ def test_models_of_different_kinds_are_not_averaged(tmp_path: Path, other: dict[
     assert prepare.main(["average", str(tmp_path / "mean"), *sources]) == 2
     assert prepare.main(["average", str(tmp_path / "mean"), sources[0]]) == 2
     assert not (tmp_path / "mean").exists()
+
+
+def test_what_is_made_of_other_models_is_one_clear_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert prepare.main(["average", str(tmp_path / "mean"), "cascade", "cascade"]) == 2
+    assert "it has no average" in caplog.text
