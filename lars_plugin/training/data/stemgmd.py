@@ -64,7 +64,7 @@ class StemGMDRenderer:
         Raises:
             DatasetError: a file cannot be read.
         """
-        rng, config = self.rng, self.config
+        rng, config = self.rng, self.config.draw(self.rng)
         takes = self._draw()
         speed = float(2 ** (rng.uniform(-1, 1) * min(config.pitch_semitones, 3.0) / 12))
         total = _info(next(iter(takes[0].stems.values()))[0]).duration
@@ -81,7 +81,7 @@ class StemGMDRenderer:
             files, begin = self._choose(stem, takes, house, start)
             if files:
                 wave = _read(files, begin, speed, samples)
-                stems[index] = self._treat(wave, stem, stage[stem])
+                stems[index] = self._treat(wave, stem, stage[stem], config)
         if rng.random() < config.room:
             add_room(rng, stems)
         return mix_down(
@@ -114,9 +114,9 @@ class StemGMDRenderer:
             takes = [take for take in takes if take.kit == house] or takes
         return takes[rng.integers(len(takes))].stems[stem], start
 
-    def _treat(self, wave: Wave, stem: str, place: Place) -> Wave:
+    def _treat(self, wave: Wave, stem: str, place: Place, config: RendererConfig) -> Wave:
         """Colour, width, pan, gain, equaliser, saturation, as for renderings."""
-        rng, config = self.rng, self.config
+        rng = self.rng
         if rng.random() < config.timbre:
             # Damping and attack count from a stroke's start, which is not marked here.
             wave = Timbre(colour=draw_timbre(rng, stem, 0.0).colour).apply(wave)

@@ -56,6 +56,9 @@ _FALLBACK = {
 
 Wave = NDArray[np.float32]
 
+# What dry excerpts have none of.
+_WET = ("saturation", "room", "plate", "overheads", "equaliser", "tape", "bus", "lowpass", "mono")
+
 
 @dataclass(frozen=True)
 class RendererConfig:
@@ -92,6 +95,14 @@ class RendererConfig:
     mono: float = 0.3
     one_sided: float = 0.1  # of mono: the right channel silent or inverted
     level_db: float = 40.0
+    dry: float = 0.4  # of excerpts: none of _WET
+
+    def draw(self, rng: np.random.Generator) -> RendererConfig:
+        """The ranges of one excerpt. Each augmentation is drawn by itself, so without dry ones
+        hardly any excerpt would be as clean as many recordings are."""
+        if self.dry and rng.random() < self.dry:
+            return replace(self, **dict.fromkeys(_WET, 0.0))
+        return self
 
 
 class Renderer:
@@ -123,7 +134,7 @@ class Renderer:
 
     def render(self, samples: int) -> Wave:
         """A new excerpt ``(6, 2, samples)``; its mixture peaks between -40 and 0 dBFS."""
-        rng, config = self.rng, self.config
+        rng, config = self.rng, self.config.draw(self.rng)
         pre = int(_PRE_ROLL * SAMPLE_RATE)
         notes = self._notes((pre + samples) / SAMPLE_RATE)
         stems = np.zeros((len(STEMS), 2, pre + samples), np.float32)

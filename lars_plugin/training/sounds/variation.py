@@ -74,9 +74,9 @@ def draw_timbre(rng: np.random.Generator, stem: str, semitones: float) -> Timbre
     cymbal = stem in _CYMBALS
     rate = 1.0 if rng.random() < 0.15 else 2 ** (rng.uniform(-semitones, semitones) / 12)
     # Floor toms reach as low as kicks, and kicks as high as toms; only their shapes differ.
-    if stem == "toms" and rng.random() < 0.3:
+    if stem == "toms" and rng.random() < 0.15:
         rate = 2 ** (rng.uniform(-11, -4) / 12)
-    elif stem == "kick" and rng.random() < 0.15:
+    elif stem == "kick" and rng.random() < 0.08:
         rate = 2 ** (rng.uniform(3, 8) / 12)
     damping = (0.0, 0.0)
     if rng.random() < 0.5:

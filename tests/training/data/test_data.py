@@ -80,7 +80,8 @@ def test_the_same_seed_renders_the_same_excerpts(data: Any) -> None:
 
 
 def test_excerpts_are_finite_stereo_and_peak_at_full_scale_or_below(data: Any) -> None:
-    always = {"room": 1.0, "bus": 1.0, "eq": 1.0, "saturation": 1.0, "lowpass": 1.0, "extra": 1.0}
+    always = {"room": 1.0, "bus": 1.0, "eq": 1.0, "saturation": 1.0, "lowpass": 1.0, "extra": 1.0,
+              "dry": 0.0}  # fmt: skip
     sounding = np.zeros(6)
     wild = renderer(data, 3, **always)
     for _ in range(6):
@@ -93,6 +94,30 @@ def test_excerpts_are_finite_stereo_and_peak_at_full_scale_or_below(data: Any) -
     assert (sounding > 0).all()
 
 
+def test_dry_excerpts_have_no_room_no_tape_no_compressor_and_two_channels(data: Any) -> None:
+    wet = dict.fromkeys(
+        ("room", "plate", "overheads", "saturation", "equaliser", "tape", "bus", "lowpass", "mono"),
+        1.0,
+    )
+    dry = renderer(data, 5, **wet, dry=1.0)
+    without = renderer(data, 5, **dict.fromkeys(wet, 0.0), dry=1.0)
+    drowned = renderer(data, 5, **wet, dry=0.0)
+    for _ in range(3):
+        stems = dry.render(20000)
+        assert np.array_equal(stems, without.render(20000))
+        assert not np.array_equal(stems[:, 0], stems[:, 1])
+        mono = drowned.render(20000)
+        assert np.array_equal(mono[:, 0], mono[:, 1])
+
+
+def test_as_many_excerpts_are_dry_as_the_setting_says() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [RendererConfig(dry=0.25).draw(rng) for _ in range(400)]
+    assert {config.room for config in drawn} == {0.0, RendererConfig.room}
+    assert 70 < sum(config.room == 0 for config in drawn) < 130
+    assert {config.timbre for config in drawn} == {RendererConfig.timbre}
+
+
 def test_mono_excerpts_have_equal_channels(data: Any) -> None:
-    stems = renderer(data, 4, mono=1.0).render(20000)
+    stems = renderer(data, 4, mono=1.0, dry=0.0).render(20000)
     assert np.array_equal(stems[:, 0], stems[:, 1])

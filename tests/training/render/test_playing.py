@@ -50,7 +50,7 @@ def test_the_hihat_opens_and_the_ride_is_crashed() -> None:
 def test_renderings_with_everything_at_once_are_finite_and_heard(data: Any) -> None:
     always = RendererConfig(
         roll=1.0, double_kicks=1.0, washy=1.0, ride_crash=1.0, plate=1.0, overheads=1.0,
-        room=1.0, early=1.0, solo=0.0,
+        room=1.0, early=1.0, solo=0.0, dry=0.0,
     )  # fmt: skip
     kits, grooves = load_kits(data.kits, "train"), load_grooves(data.grooves, "train")
     renderer = Renderer(kits, grooves, 0, always)
