@@ -73,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     mean = commands.add_parser("average", help="the mean of the weights of several models")
     mean.add_argument("folder", type=Path)
     mean.add_argument("models", nargs="+", help="names or folders of models of one kind")
+    mean.add_argument(
+        "--shares", type=float, nargs="+", metavar="SHARE",
+        help="of each model, in their order; divided by their sum (default: all alike)",
+    )  # fmt: skip
     mean.set_defaults(run=_average)
     clips = commands.add_parser("fullmix-clips", help="mix drum clips with validation music")
     clips.add_argument("folder", type=Path)
@@ -94,7 +98,7 @@ def _kits(args: argparse.Namespace) -> None:
 def _average(args: argparse.Namespace) -> None:
     from lars_plugin.training.networks.average import average  # torch takes its time to load
 
-    log.info("model: %s", average(args.models, args.folder))
+    log.info("model: %s", average(args.models, args.folder, args.shares))
 
 
 def _bank(args: argparse.Namespace) -> None:

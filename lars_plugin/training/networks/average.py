@@ -8,6 +8,7 @@ each of them (Wortsman et al. 2022, "Model soups"): a fifth of a decibel for our
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -35,19 +36,25 @@ def _kind(config: ModelConfig) -> tuple[object, ...]:
     return config.architecture, shape, config.stems
 
 
-def average(models: Sequence[str], folder: Path) -> Path:
+def average(models: Sequence[str], folder: Path, shares: Sequence[float] | None = None) -> Path:
     """Write the mean of some models as a model folder, with a record of its parts.
 
     Args:
         models: names or folders of at least two models of one kind.
         folder: where to; its name becomes the model's.
+        shares: of each model, above 0; they are divided by their sum. All alike for None.
 
     Raises:
-        InputError: fewer than two, or models of different kinds or sizes.
+        InputError: fewer than two, or models of different kinds or sizes, or shares that are not
+            one positive number for each model.
         ModelError: one cannot be read.
     """
     if len(models) < 2:
         raise InputError("an average needs at least two models")
+    given = [1.0] * len(models) if shares is None else list(shares)
+    if len(given) != len(models) or not all(0 < share < math.inf for share in given):
+        raise InputError(f"--shares must be {len(models)} positive numbers, one for each model")
+    weights = torch.tensor(given, dtype=torch.float64) / sum(given)
     configs = [read_model_config(model) for model in models]
     first = configs[0][0]
     for (config, _), name in zip(configs, models, strict=True):
@@ -66,16 +73,17 @@ def average(models: Sequence[str], folder: Path) -> Path:
     state = network.state_dict()
     for name, value in state.items():
         if value.is_floating_point():
-            parts = torch.stack([part[name].float() for part in states])
-            value.copy_(parts.mean(0))
+            parts = torch.stack([part[name].double() for part in states], -1)
+            value.copy_(parts @ weights)
     network.load_state_dict(state)
     parts_of = []
-    for name, (_, path) in zip(models, configs, strict=True):
+    for name, (_, path), share in zip(models, configs, weights.tolist(), strict=True):
         record = path / "training.json" if path is not None else None
         known = record is not None and record.is_file()
         parts_of.append(
             {
                 "model": str(name),
+                "share": round(share, 4),
                 "training": json.loads(record.read_text("utf-8")) if known and record else None,
             }
         )

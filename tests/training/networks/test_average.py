@@ -37,6 +37,25 @@ def test_the_average_of_models_has_the_mean_weights_and_says_what_it_is_made_of(
     assert [part["training"]["seed"] for part in record["mean of"]] == [0, 1]
 
 
+def test_shares_weigh_the_models_and_stand_in_the_record(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = [model(tmp_path / name, seed) for seed, name in enumerate("ab")]
+    command = ["average", str(tmp_path / "mean"), *sources, "--shares"]
+    assert prepare.main([*command, "3", "1"]) == 0
+    mean, one, other = (read_weights(path) for path in (str(tmp_path / "mean"), *sources))
+    for name, value in mean.items():
+        if value.is_floating_point():
+            wanted = 0.75 * one[name].float() + 0.25 * other[name].float()
+            torch.testing.assert_close(value.float(), wanted, atol=1e-3, rtol=1e-3)
+    record = json.loads((tmp_path / "mean" / "training.json").read_text())
+    assert [part["share"] for part in record["mean of"]] == [0.75, 0.25]
+    for shares in (["1"], ["1", "0"], ["1", "-1"], ["1", "nan"], ["1", "inf"], ["1", "1", "1"]):
+        caplog.clear()
+        assert prepare.main([*command, *shares]) == 2
+        assert "--shares must be 2 positive numbers" in caplog.text
+
+
 def test_a_model_without_levels_gives_them_half_the_weight_of_one_with(tmp_path: Path) -> None:
     sources = [model(tmp_path / "a", 0), model(tmp_path / "b", 1, levels=True)]
     assert prepare.main(["average", str(tmp_path / "mean"), *sources]) == 0
