@@ -103,9 +103,9 @@ def add_train_parser(subparsers: Any) -> None:
         help="impulse responses of real rooms, for half of the rooms",
     )
     parser.add_argument(
-        "--records", type=float, default=0.65, metavar="SHARE",
+        "--records", type=float, default=0.25, metavar="SHARE",
         help="share of the excerpts that are treated as records are: limited, clipped, on tape,"
-        " resampled, encoded where PyAV is installed (default 0.65)",
+        " resampled, encoded where PyAV is installed (default 0.25)",
     )  # fmt: skip
     parser.add_argument(
         "--without", default="", metavar="A,B",

@@ -77,7 +77,7 @@ class FitConfig:
     stemgmd: str | None = None  # folder of StemGMD as another source
     accompaniment: str | None = None  # bank of music, or "synthetic": a seventh stem "other"
     impulses: str | None = None  # folder of impulse responses of real rooms
-    records: float = 0.65  # share of excerpts that are limited, clipped, encoded ...
+    records: float = 0.25  # share of excerpts that are limited, clipped, encoded ...
     without: tuple[str, ...] = ()  # augmentations that are left out
     device: str = "cpu"
     compile: bool = False  # fuse through torch.compile: a quarter faster, needs a C++ compiler

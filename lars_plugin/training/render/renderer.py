@@ -65,11 +65,11 @@ class RendererConfig:
     """How much to vary. Probabilities in [0, 1], ranges in the unit named."""
 
     whole_kit: float = 0.3  # one kit for all drums, instead of one per drum
-    timbre: float = 0.85  # another drum out of the recorded one
+    timbre: float = 0.6  # another drum out of the recorded one
     pitch_semitones: float = 5.0
     studio: float = 0.6  # placed as most mixes have it, instead of anywhere
-    layer: float = 0.3  # two instruments struck at once
-    synthetic: float = 0.25  # an electronic or imaginary kit
+    layer: float = 0.1  # two instruments struck at once
+    synthetic: float = 0.1  # an electronic or imaginary kit
     swap_crash: float = 0.1  # the hi-hat's or ride's part on a crash
     gain_db: float = 5.0  # standard deviation per stem
     extra: float = 0.4  # strokes of rare stems from another performance
@@ -79,7 +79,7 @@ class RendererConfig:
     washy: float = 0.12  # a hi-hat that is never closed
     roll: float = 0.08
     double_kicks: float = 0.06
-    eq: float = 0.6
+    eq: float = 0.4
     saturation: float = 0.15
     room: float = 0.65
     room_seconds: float = 1.3  # the longest
@@ -88,7 +88,7 @@ class RendererConfig:
     overheads: float = 0.25  # heard a second time, later, perhaps with the other polarity
     real: float = 0.5  # of rooms: by a real impulse response, where there are some
     early: float = 0.6  # of rooms: each drum heard by a pair of microphones
-    equaliser: float = 0.3  # on the mixture
+    equaliser: float = 0.2  # on the mixture
     tape: float = 0.2
     bus: float = 0.35
     lowpass: float = 0.25

@@ -28,6 +28,7 @@ from lars_plugin.training.data.excerpts import (
 )
 from lars_plugin.training.data.grooves import GrooveLibrary
 from lars_plugin.training.data.kits import KitLibrary
+from lars_plugin.training.render.renderer import RendererConfig
 
 __all__ = [
     "Performance",
@@ -43,6 +44,8 @@ _LOWEST_DB, _STEPS = -110.0, 2
 _PLACE = {stroke: index for index, stroke in enumerate(STROKES)}
 _SECONDS = 10.0
 _EACH = 120  # excerpts per file
+# Other drums than the kits', in rooms, compressed, mono: a transcriber need not take them apart.
+_WILD = RendererConfig(timbre=0.85, layer=0.3, synthetic=0.25, eq=0.6, equaliser=0.3, dry=0.0)
 _SYNTHETIC = 16  # kits of our own synthesis, drawn anew for each file
 
 Floats = NDArray[np.float32]
@@ -89,8 +92,7 @@ def render_performances(
 ) -> None:
     """Render until a folder holds so many hours; files that are there count.
 
-    Half of the excerpts are as wild as models are trained on, a quarter is produced, a quarter is
-    plain.
+    Half of the excerpts are wild, a quarter is produced, a quarter is plain.
 
     Raises:
         AudioFileError: a file cannot be written.
@@ -108,7 +110,7 @@ def render_performances(
             render_excerpts(
                 library, grooves, count=each, seconds=_SECONDS, seed=base + turn, config=config
             )
-            for turn, config in enumerate([None, studio_config(), None, plain_config()])
+            for turn, config in enumerate([_WILD, studio_config(), _WILD, plain_config()])
         ]
         excerpts = [next(sources[index % len(sources)]) for index in range(each)]
         counts = [len(one.notes) for one in excerpts]
