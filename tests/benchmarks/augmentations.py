@@ -120,10 +120,12 @@ def left_out_of(row: str, alone: bool) -> tuple[str, ...]:
     names = () if row == NOTHING else tuple(row.split("+"))
     if not alone:
         return names
-    # RECORDS stands for all that makes records, so it is not left out where one of these is kept.
+    # RECORDS stands for all that makes records, so it is not left out where one of these is kept;
+    # by itself it keeps them all.
     kept = {*names, RECORDS}
-    if RECORDS in names:
-        kept |= {field.name for field in fields(RecordsConfig)}
+    records = {field.name for field in fields(RecordsConfig)}
+    if RECORDS in names and records.isdisjoint(names):
+        kept |= records
     return tuple(name for name in AUGMENTATIONS if name not in kept)
 
 
