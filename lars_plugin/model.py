@@ -174,6 +174,8 @@ class Refinement(Picklable):
             others (:mod:`lars_plugin.refine.nmfd`); none for no such fit.
         unstruck: decibels by which the power of a stem with a template falls, 30 dB a second, where
             it was not struck for twice as long; 0 for stems that are not named.
+        louder: decibels by which a stem's power over the window may exceed that of the network's
+            estimate at most; no limit for stems that are not named.
         template_fft: window of its spectrograms in samples, a multiple of 6.
         template_updates: updates of that fit.
         presets: ``fits`` for presets that differ.
@@ -190,6 +192,7 @@ class Refinement(Picklable):
     mono_trust: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     templates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     unstruck: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    louder: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     template_fft: int = 9216
     template_updates: int = 7
     presets: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -214,6 +217,8 @@ class Refinement(Picklable):
             raise InputError("refinement.unstruck must lie between 0 and 60 dB")
         if bare := sorted(set(self.unstruck) - set(self.templates)):
             raise InputError(f"refinement.unstruck: {', '.join(bare)} has no template")
+        if not all(0 <= decibels <= 100 for decibels in self.louder.values()):
+            raise InputError("refinement.louder must lie between 0 and 100 dB")
         if min(self.iterations, self.template_updates) < 1:
             raise InputError("refinement.iterations and template_updates must be positive")
         if self.fits < 0:
@@ -301,7 +306,7 @@ class ModelConfig(Picklable):
             )
         if self.refinement is None:
             return
-        for table in ("places", "trust", "mono_trust", "templates", "unstruck"):
+        for table in ("places", "trust", "mono_trust", "templates", "unstruck", "louder"):
             unknown = set(getattr(self.refinement, table)) - set(self.stems)
             if unknown:
                 names = ", ".join(sorted(unknown))

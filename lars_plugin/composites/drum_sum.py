@@ -77,4 +77,5 @@ def _together(model: AnyModel, added: list[int]) -> Refinement | None:
         mono_trust=kept(settings.mono_trust),
         templates=kept(settings.templates),
         unstruck=kept(settings.unstruck),
+        louder=kept(settings.louder),
     )

@@ -39,6 +39,8 @@ Samples = NDArray[np.integer]
 _LEAD = 1024
 # A drum rings for so many times its template; behind that its power falls by so many dB a second.
 _RINGING, _FALLING = 2.0, 30.0
+# How often what is too loud is made quieter, and what the network hears of a stem at the least.
+_TRIES, _FAINTEST = 8, 1e-9
 _BINS = 128  # at a time, in a core's cache
 
 
@@ -63,6 +65,8 @@ class Refiner:
         self._trust = [
             [shares.get(stem, 0.0) for stem in stems] for shares in (settings.trust, mono)
         ]
+        # Against the network's, largest ratio of powers.
+        self._louder = np.array([10 ** (settings.louder.get(s, np.inf) / 10) for s in stems])
         self._spectra = Spectra(settings.n_fft, settings.n_fft // 3, "sine")
         self._longer = Spectra(settings.template_fft, settings.template_fft // 3, "sine")
 
@@ -99,14 +103,14 @@ class Refiner:
         fits = mixture.shape[1] > self.settings.n_fft and not is_silent(mixture)
         if not (fits and bool(np.isfinite(mixture).all() and np.isfinite(stems).all())):
             return np.array(stems)
-        struck = self._struck(mixture, strokes)
+        struck, limits = self._struck(mixture, strokes), self._limits(mixture, stems)
         if not struck:
-            return (yield from self._by_factors(mixture, stems, struck))
-        found = yield from self._by_templates(mixture, stems, struck)
-        found = yield from self._by_factors(mixture, found, struck)
+            return (yield from self._by_factors(mixture, stems, struck, limits))
+        found = yield from self._by_templates(mixture, stems, struck, limits)
+        found = yield from self._by_factors(mixture, found, struck, limits)
         if self.settings.fits > 1:
             # The two models err in different places, so their mean is better than either.
-            found += yield from self._by_templates(mixture, found, struck)
+            found += yield from self._by_templates(mixture, found, struck, limits)
             found /= np.float32(2)
         return found
 
@@ -120,8 +124,19 @@ class Refiner:
         ]
         return inside if any(len(found) for found in inside) else []
 
+    def _limits(self, mixture: Wave, stems: Wave) -> NDArray[np.float64]:
+        """Of each stem, the largest share of the mixture's power ``(S,)``."""
+        heard = np.square(stems, dtype=np.float64).sum(axis=(1, 2))
+        whole = np.square(mixture, dtype=np.float64).sum()
+        limits: NDArray[np.float64] = self._louder * np.maximum(heard / whole, _FAINTEST)
+        return limits
+
     def _by_templates(
-        self, mixture: Wave, stems: Wave, strokes: Sequence[Samples]
+        self,
+        mixture: Wave,
+        stems: Wave,
+        strokes: Sequence[Samples],
+        limits: NDArray[np.float64],
     ) -> Generator[None, None, Wave]:
         """Stems ``(S, C, L)`` by templates, from estimates of them."""
         settings, spectra, threads = self.settings, self._longer, default_threads()
@@ -143,11 +158,15 @@ class Refiner:
         yield
         yield from _updated(model, settings.template_updates, mono)
         ones = [1] * len(self.stems)
-        result = _filtered(model, seen, known, ones, (), mono)
+        result = _limited(model, seen, known, ones, (), mono, None, limits)
         return spectra.stems_of(result, mixture, gain, threads)
 
     def _by_factors(
-        self, mixture: Wave, stems: Wave, strokes: Sequence[Samples]
+        self,
+        mixture: Wave,
+        stems: Wave,
+        strokes: Sequence[Samples],
+        limits: NDArray[np.float64],
     ) -> Generator[None, None, Wave]:
         """The same by multichannel NMF, the mean of several fits."""
         settings, spectra, threads = self.settings, self._spectra, default_threads()
@@ -165,9 +184,9 @@ class Refiner:
             )
             yield
             yield from _updated(model, settings.iterations, mono)
-            found = _filtered(
+            found = _limited(
                 model, seen, known, self._places, self._trust[mono], mono,
-                self._ringing(strokes, seen.shape[1], spectra.hop_length),
+                self._ringing(strokes, seen.shape[1], spectra.hop_length), limits,
             )  # fmt: skip
             total = found if total is None else np.add(total, found, out=total)
         assert total is not None
@@ -206,6 +225,39 @@ def _updated(model: SpatialModel, updates: int, mono: bool) -> Generator[None, N
     for _ in range(-(-updates // 3) if mono else updates):
         model.update()
         yield
+
+
+def _limited(
+    model: SpatialModel,
+    mixture: Spectrum,
+    guessed: Spectrum,
+    places: Sequence[int],
+    trust: Sequence[float],
+    mono: bool,
+    factors: Wave | None,
+    limits: NDArray[np.float64],
+) -> Spectrum:
+    """Stems of a fitted model, again with less power where one is louder than it may be.
+
+    Where the network hears next to nothing of a drum, a model that starts from that can end with
+    the sound of another one at its strokes.
+    """
+    found = _filtered(model, mixture, guessed, places, trust, mono, factors)
+    if np.isinf(limits).all():
+        return found
+    whole = np.vdot(mixture, mixture).real
+    for _ in range(_TRIES):
+        heard = np.array([np.vdot(stem, stem).real for stem in found]) / whole
+        excess = np.maximum(heard / limits, 1.0)
+        if (excess == 1).all():
+            break
+        # Where others are louder, a stem's power goes with the square of its model's.
+        quieter = np.sqrt(1 / excess).astype(np.float32)[:, None]
+        if factors is None:
+            factors = np.ones((len(places), mixture.shape[1]), np.float32)
+        factors = factors * quieter
+        found = _filtered(model, mixture, guessed, places, trust, mono, factors)
+    return found
 
 
 def _filtered(

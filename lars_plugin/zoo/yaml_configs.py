@@ -232,7 +232,7 @@ def config_as_data(config: ModelConfig) -> dict[str, Any]:
 
 
 def _refinement_as_data(refinement: Refinement) -> dict[str, Any]:
-    names = ("places", "trust", "mono_trust", "templates", "unstruck", "presets")
+    names = ("places", "trust", "mono_trust", "templates", "unstruck", "louder", "presets")
     tables = {name: dict(getattr(refinement, name)) for name in names}
     bare = [name for name in Refinement.__dataclass_fields__ if name not in names]
     return {name: getattr(refinement, name) for name in bare} | tables
@@ -246,7 +246,7 @@ def _refinement(data: Any) -> Refinement:
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
         whole = {k: check_whole(f"refinement.{table}.{k}", v, least=0) for k, v in values.items()}
         tables[table] = MappingProxyType(whole)
-    for table in ("trust", "mono_trust", "templates", "unstruck"):
+    for table in ("trust", "mono_trust", "templates", "unstruck", "louder"):
         values = _mapping(settings.pop(table, None) or {}, f"refinement.{table}")
         shares = {k: _number(v, f"refinement.{table}.{k}") for k, v in values.items()}
         tables[table] = MappingProxyType(shares)

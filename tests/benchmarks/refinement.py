@@ -93,6 +93,7 @@ def main() -> None:
         ("windows of 3 s", "plain", 1.1, {"window": 132300}),
         *((f"{n} updates", "plain", 1.1, {"iterations": n}) for n in (8, 20, 40)),
         ("no trust in the network", "plain", 1.1, {"trust": {}}),
+        ("lp10, stems as loud as they come", "lp10", 1.1, {"louder": {}}),
         ("mono, trust as elsewhere", "mono", 1.1, {"mono_trust": {}}),
         ("lp10, trust as in mono", "lp10", 1.1, {"trust": {"kick": 0.4, "hihat": 0.4}}),
     ]

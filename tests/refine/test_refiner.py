@@ -348,6 +348,7 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
         mono_trust=MappingProxyType({"snare": 0.4}),
         templates=MappingProxyType({"kick": 0.5, "snare": 0.5}),
         unstruck=MappingProxyType({"kick": 10.0}),
+        louder=MappingProxyType({"kick": 30.0}),
     )
     config = ModelConfig("song", (*STEMS, "other"), Chunking(4096, 1.25, "msst"), refinement=chosen)
     cascade = Cascade(Model(config, Song()), model())
@@ -363,6 +364,7 @@ def test_each_stage_of_a_cascade_is_refined() -> None:
     # Nor is their sum one sound.
     assert refined[0].templates == {}
     assert refined[0].unstruck == {}
+    assert refined[0].louder == {}
     audio = kit(20000).sum(0)
     stems = Separator(cascade).separate(audio, 44100)
     assert list(stems) == ["other", *STEMS]

@@ -26,6 +26,7 @@ def test_settings_survive_a_file_and_invalid_ones_are_refused(tmp_path: Path) ->
         mono_trust=MappingProxyType({"kick": 0.25}),
         templates=MappingProxyType({"kick": 0.46}),
         unstruck=MappingProxyType({"kick": 12.5}),
+        louder=MappingProxyType({"snare": 26.5}),
         template_updates=6,
         presets=MappingProxyType({"fast": 0}),
     )
@@ -56,6 +57,9 @@ def test_settings_survive_a_file_and_invalid_ones_are_refused(tmp_path: Path) ->
         ("kick: 12.5", "kick: -1"),
         ("kick: 12.5", "kick: 61"),
         ("kick: 12.5", "snare: 12.5"),
+        ("snare: 26.5", "snare: -1"),
+        ("snare: 26.5", "snare: 101"),
+        ("snare: 26.5", "toms: 26.5"),
         ("template_updates: 6", "template_updates: 0"),
         ("template_fft: 9216", "template_fft: 9217"),
         ("fast: 0", "fast: much"),
