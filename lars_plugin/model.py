@@ -213,12 +213,11 @@ class Refinement(Picklable):
                 raise InputError("refinement.trust and mono_trust must lie between 0 and 1")
         if not all(0.02 <= seconds <= 10 for seconds in self.templates.values()):
             raise InputError("refinement.templates must lie between 0.02 and 10 seconds")
-        if not all(0 <= decibels <= 60 for decibels in self.unstruck.values()):
-            raise InputError("refinement.unstruck must lie between 0 and 60 dB")
+        for name, most in (("unstruck", 60), ("louder", 100)):
+            if not all(0 <= decibels <= most for decibels in getattr(self, name).values()):
+                raise InputError(f"refinement.{name} must lie between 0 and {most} dB")
         if bare := sorted(set(self.unstruck) - set(self.templates)):
             raise InputError(f"refinement.unstruck: {', '.join(bare)} has no template")
-        if not all(0 <= decibels <= 100 for decibels in self.louder.values()):
-            raise InputError("refinement.louder must lie between 0 and 100 dB")
         if min(self.iterations, self.template_updates) < 1:
             raise InputError("refinement.iterations and template_updates must be positive")
         if self.fits < 0:
