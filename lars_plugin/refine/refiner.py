@@ -158,7 +158,7 @@ class Refiner:
         yield
         yield from _updated(model, settings.template_updates, mono)
         ones = [1] * len(self.stems)
-        result = _limited(model, seen, known, ones, (), mono, None, limits)
+        result = _filtered(model, seen, known, ones, (), mono, None, limits)
         return spectra.stems_of(result, mixture, gain, threads)
 
     def _by_factors(
@@ -184,7 +184,7 @@ class Refiner:
             )
             yield
             yield from _updated(model, settings.iterations, mono)
-            found = _limited(
+            found = _filtered(
                 model, seen, known, self._places, self._trust[mono], mono,
                 self._ringing(strokes, seen.shape[1], spectra.hop_length), limits,
             )  # fmt: skip
@@ -227,27 +227,43 @@ def _updated(model: SpatialModel, updates: int, mono: bool) -> Generator[None, N
         yield
 
 
-def _limited(
+def _filtered(
     model: SpatialModel,
     mixture: Spectrum,
     guessed: Spectrum,
     places: Sequence[int],
     trust: Sequence[float],
     mono: bool,
-    factors: Wave | None,
+    ringing: Wave | None,
     limits: NDArray[np.float64],
 ) -> Spectrum:
-    """Stems of a fitted model, again with less power where one is louder than it may be.
+    """Stems ``(S, C, T, F)`` of a fitted model, with less power where one is louder than it may be.
 
     Where the network hears next to nothing of a drum, a model that starts from that can end with
     the sound of another one at its strokes.
     """
-    found = _filtered(model, mixture, guessed, places, trust, mono, factors)
-    if np.isinf(limits).all():
-        return found
+    out = np.empty((len(places), *mixture.shape), np.complex64)
+    firsts = np.cumsum([0, *places])
+    factors = ringing
+
+    def apply(part: slice) -> None:
+        powers = model.powers(part)
+        for index, share in enumerate(trust):
+            if share:
+                own = slice(firsts[index], firsts[index + 1])
+                powers[own] *= _agreed(guessed[index, ..., part], powers[own].sum(axis=0), share)
+        for index, gains in enumerate(factors if factors is not None else ()):
+            powers[firsts[index] : firsts[index + 1]] *= gains
+        model.filter(part, powers, out[..., part], mixture[..., part] if mono else None)
+
+    bins = [slice(first, first + _BINS) for first in range(0, mixture.shape[2], _BINS)]
     whole = np.vdot(mixture, mixture).real
-    for _ in range(_TRIES):
-        heard = np.array([np.vdot(stem, stem).real for stem in found]) / whole
+    for _ in range(1 + _TRIES):
+        with one_thread_each():
+            run_parts(apply, bins, default_threads())
+        if np.isinf(limits).all():
+            break
+        heard = np.array([np.vdot(stem, stem).real for stem in out]) / whole
         excess = np.maximum(heard / limits, 1.0)
         if (excess == 1).all():
             break
@@ -256,36 +272,6 @@ def _limited(
         if factors is None:
             factors = np.ones((len(places), mixture.shape[1]), np.float32)
         factors = factors * quieter
-        found = _filtered(model, mixture, guessed, places, trust, mono, factors)
-    return found
-
-
-def _filtered(
-    model: SpatialModel,
-    mixture: Spectrum,
-    guessed: Spectrum,
-    places: Sequence[int],
-    trust: Sequence[float],
-    mono: bool,
-    ringing: Wave | None = None,
-) -> Spectrum:
-    """Stems ``(S, C, T, F)`` of a fitted model."""
-    out = np.empty((len(places), *mixture.shape), np.complex64)
-    firsts = np.cumsum([0, *places])
-
-    def apply(part: slice) -> None:
-        powers = model.powers(part)
-        for index, share in enumerate(trust):
-            if share:
-                own = slice(firsts[index], firsts[index + 1])
-                powers[own] *= _agreed(guessed[index, ..., part], powers[own].sum(axis=0), share)
-        for index, factors in enumerate(ringing if ringing is not None else ()):
-            powers[firsts[index] : firsts[index + 1]] *= factors
-        model.filter(part, powers, out[..., part], mixture[..., part] if mono else None)
-
-    bins = [slice(first, first + _BINS) for first in range(0, mixture.shape[2], _BINS)]
-    with one_thread_each():
-        run_parts(apply, bins, default_threads())
     return out
 
 
