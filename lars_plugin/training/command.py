@@ -103,6 +103,10 @@ def add_train_parser(subparsers: Any) -> None:
         help="impulse responses of real rooms, for half of the rooms",
     )
     parser.add_argument(
+        "--patterns", metavar="FOLDER",
+        help="General MIDI arrangements, whose drums a fifth of the excerpts play",
+    )  # fmt: skip
+    parser.add_argument(
         "--records", type=float, default=0.25, metavar="SHARE",
         help="share of the excerpts that are treated as records are: limited, clipped, on tape,"
         " resampled, encoded where PyAV is installed (default 0.25)",
@@ -172,7 +176,7 @@ def _settings(args: argparse.Namespace) -> FitConfig:
     for path in args.kits:
         if not Path(path).is_dir():
             raise InputError(f"--kits {path}: no such folder")
-    for folder in ("grooves", "clips", "stemgmd", "accompaniment", "impulses"):
+    for folder in ("grooves", "clips", "stemgmd", "accompaniment", "impulses", "patterns"):
         path = getattr(args, folder)
         if path is None or (folder, path) == ("accompaniment", "synthetic"):
             continue

@@ -74,6 +74,7 @@ def parse() -> argparse.Namespace:
     add("--grooves", required=True)
     add("--clips", required=True)
     add("--impulses", help='with them there is a row "real", too')
+    add("--patterns", help='with them there is a row "patterns", too')
     add("--without", default=ROWS, help="rows, with commas between them")
     add("--alone", action="store_true", help="each row has what it names, and nothing else")
     add("--variants", default=",".join(VARIANTS))
@@ -108,8 +109,8 @@ def parse() -> argparse.Namespace:
 def rows_of(args: argparse.Namespace) -> list[str]:
     """Names of the rows; the first leaves nothing out."""
     rows = [row for row in args.without.split(",") if row and row != NOTHING]
-    if args.impulses and args.without == ROWS:
-        rows.append("real")
+    if args.without == ROWS:
+        rows += ["real"] * bool(args.impulses) + ["patterns"] * bool(args.patterns)
     for row in rows:
         check_augmentations(row.split("+"))
     return [NOTHING, *dict.fromkeys(rows)]
@@ -135,6 +136,7 @@ def config_of(args: argparse.Namespace, row: str, seed: int, steps: int) -> FitC
         grooves=args.grooves,
         clips=args.clips,
         impulses=args.impulses,
+        patterns=args.patterns,
         steps=steps,
         seed=seed,
         without=left_out_of(row, args.alone),

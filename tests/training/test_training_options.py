@@ -138,6 +138,7 @@ def test_our_loss_on_waves_is_the_sdr_and_a_bounded_term() -> None:
     ("words", "message"),
     [
         (["--impulses", "/nowhere"], "no such folder"),
+        (["--patterns", "/nowhere"], "no such folder"),
         (["--records", "1.5"], "0 to 1"),
         (["--cool", "0"], "--cool"),
         (["--level-weight", "-1"], "--level-weight"),

@@ -2,14 +2,17 @@
 """Drum performances from MIDI files.
 
 A folder with ``info.csv`` in the layout of the Groove MIDI Dataset is split by its ``split``
-column; any other folder gives all the ``.mid`` files below it.
+column; any other folder gives all the ``.mid`` files below it. Where a file has notes on channel
+10, General MIDI's drums, these are the performance: the rest of an arrangement is other
+instruments.
 """
 
 from __future__ import annotations
 
 import csv
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mido
@@ -17,7 +20,17 @@ import numpy as np
 
 from lars_plugin.errors import DatasetError
 
-__all__ = ["NOTE_MAP", "GrooveLibrary", "Note", "load_grooves", "read_groove"]
+__all__ = ["NOTE_MAP", "GrooveLibrary", "Note", "load_grooves", "load_patterns", "read_groove"]
+
+_DRUMS = 9  # mido counts channels from 0
+
+# Programs of the drum channel whose keys are other instruments (Roland GS): in the orchestra's
+# kit the toms are timpani, and the effects' kit has no drums.
+_NO_KIT = (48, 56)
+
+# A pattern: pauses of the drums are cut to this many seconds, and shorter ones are left out.
+_PAUSE = 2.0
+_SHORTEST = 8.0
 
 # General MIDI percussion plus the extra zones of Roland electronic kits (rims and edges).
 NOTE_MAP: dict[int, tuple[str, str]] = {
@@ -66,38 +79,78 @@ def read_groove(path: Path) -> tuple[Note, ...]:
     Raises:
         DatasetError: the file is not a readable MIDI file.
     """
+    now, notes, kit = 0.0, [], dict.fromkeys(range(16), 0)
     try:
         midi = mido.MidiFile(path)
-        now, notes = 0.0, []
+        arranged = any(_is_stroke(m) and m.channel == _DRUMS for t in midi.tracks for m in t)
+        for track in midi.tracks:
+            _thin(track, arranged)
         for message in midi:
             now += message.time
-            if message.type == "note_on" and message.velocity and message.note in NOTE_MAP:
+            if message.type == "program_change":
+                kit[message.channel] = message.program
+            elif message.is_meta:
+                continue
+            elif message.note in NOTE_MAP and not (arranged and kit[_DRUMS] in _NO_KIT):
                 stem, articulation = NOTE_MAP[message.note]
                 notes.append(Note(now, stem, articulation, message.velocity, message.note))
-    except (OSError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
         raise DatasetError(f"cannot read the MIDI file {path}: {error}") from error
+    return tuple(notes)
+
+
+def _is_stroke(message: mido.Message) -> bool:
+    return bool(message.type == "note_on" and message.velocity)
+
+
+def _thin(track: mido.MidiTrack, drums_only: bool) -> None:
+    """Drop what makes no stroke; an arrangement has ten times as many events as its drums, and
+    merging tracks is slow."""
+    kept, wait = [], 0
+    for message in track:
+        wait += message.time
+        if message.type == "set_tempo" or (
+            (_is_stroke(message) or message.type == "program_change")
+            and (message.channel == _DRUMS or not drums_only)
+        ):
+            message.time, wait = wait, 0
+            kept.append(message)
+    track[:] = kept
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_pattern(path: Path) -> tuple[Note, ...]:
+    """The same from the first stroke on, without the bars in which the drums pause."""
+    notes: list[Note] = []
+    last = now = 0.0
+    for note in read_groove(path):
+        now += min(note.onset - last, _PAUSE) if notes else 0.0
+        last = note.onset
+        notes.append(replace(note, onset=now))
     return tuple(notes)
 
 
 @dataclass(frozen=True)
 class GrooveLibrary:
-    """Paths of performances with their durations in seconds (the weights for drawing)."""
+    """Paths of performances with their durations in seconds (the weights for drawing), and how
+    one is read."""
 
     paths: tuple[Path, ...]
     seconds: tuple[float, ...]
+    read: Callable[[Path], tuple[Note, ...]] = read_groove
 
     def draw(self, rng: np.random.Generator) -> tuple[tuple[Note, ...], float]:
         """A performance and its length, drawn in proportion to the length."""
         weights = np.asarray(self.seconds)
         index = int(rng.choice(len(self.paths), p=weights / weights.sum()))
-        return read_groove(self.paths[index]), self.seconds[index]
+        return self.read(self.paths[index]), self.seconds[index]
 
 
 def load_grooves(folder: str | Path, split: str) -> GrooveLibrary:
     """List the performances of one split.
 
     Raises:
-        DatasetError: no MIDI file is found.
+        DatasetError: no MIDI file is found, or one cannot be read.
     """
     folder = Path(folder)
     paths: list[Path] = []
@@ -111,9 +164,40 @@ def load_grooves(folder: str | Path, split: str) -> GrooveLibrary:
                     paths.append(path)
                     seconds.append(float(row["duration"]))
     else:
-        for path in sorted(folder.rglob("*.mid")):
+        for path in _midi_files(folder):
             paths.append(path)
-            seconds.append(max(mido.MidiFile(path).length, 0.1))
+            seconds.append(max(_seconds(path), 0.1))
     if not paths:
         raise DatasetError(f"no MIDI file of split {split!r} below {folder}")
     return GrooveLibrary(tuple(paths), tuple(seconds))
+
+
+def load_patterns(folder: str | Path) -> GrooveLibrary:
+    """List the drum parts of programmed arrangements: General MIDI files, of which only channel
+    10 is played. Pauses of the drums are cut to two seconds. A file is left out if less than
+    eight seconds remain, or if it has fewer than two kinds of drums.
+
+    Raises:
+        DatasetError: no such file is found, or one cannot be read.
+    """
+    paths: list[Path] = []
+    seconds: list[float] = []
+    for path in _midi_files(Path(folder)):
+        notes = _read_pattern(path)
+        if len({note.stem for note in notes}) >= 2 and notes[-1].onset >= _SHORTEST:
+            paths.append(path)
+            seconds.append(notes[-1].onset)
+    if not paths:
+        raise DatasetError(f"no MIDI file with drums on channel 10 below {folder}")
+    return GrooveLibrary(tuple(paths), tuple(seconds), _read_pattern)
+
+
+def _midi_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".mid", ".midi"))
+
+
+def _seconds(path: Path) -> float:
+    try:
+        return float(mido.MidiFile(path).length)
+    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise DatasetError(f"cannot read the MIDI file {path}: {error}") from error

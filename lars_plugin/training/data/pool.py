@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lars_plugin.errors import DatasetError
-from lars_plugin.training.data.grooves import load_grooves
+from lars_plugin.training.data.grooves import load_grooves, load_patterns
 from lars_plugin.training.data.kits import load_kits
 from lars_plugin.training.data.sources import Alternating, Source
 from lars_plugin.training.data.stemgmd import StemGMDRenderer
@@ -63,6 +63,7 @@ class PoolConfig:
         stemgmd: folder of StemGMD as another source, or None.
         stemgmd_share: share of the excerpts that comes from there.
         impulses: folder of impulse responses of real rooms, or None.
+        patterns: folder of General MIDI arrangements whose drums are played, too, or None.
         records: share of the excerpts that are treated as records are.
         without: augmentations that are left out, see
             :data:`~lars_plugin.training.render.augmentations.AUGMENTATIONS`.
@@ -85,6 +86,7 @@ class PoolConfig:
     stemgmd: str | None = None
     stemgmd_share: float = 0.5
     impulses: str | None = None
+    patterns: str | None = None
     records: float = 0.0
     reuse: float = 1.0
     without: tuple[str, ...] = ()
@@ -102,9 +104,10 @@ def make_source(config: PoolConfig, seed: int) -> Source:
     kits = kits.with_synthetic(config.synthetic_kits, seed + 17)
     impulses = None if config.impulses is None else Impulses(config.impulses)
     grooves = load_grooves(config.grooves, "train")
+    patterns = None if config.patterns is None else load_patterns(config.patterns)
     without = config.without
     ranges = left_out(RendererConfig(), without)
-    source: Source = Renderer(kits, grooves, seed, ranges, impulses=impulses)
+    source: Source = Renderer(kits, grooves, seed, ranges, impulses, patterns)
     if config.stemgmd is not None:
         recorded = StemGMDRenderer(config.stemgmd, seed + 29, ranges)
         source = Alternating(source, recorded, config.stemgmd_share, seed + 31)

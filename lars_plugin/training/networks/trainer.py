@@ -77,6 +77,7 @@ class FitConfig:
     stemgmd: str | None = None  # folder of StemGMD as another source
     accompaniment: str | None = None  # bank of music, or "synthetic": a seventh stem "other"
     impulses: str | None = None  # folder of impulse responses of real rooms
+    patterns: str | None = None  # folder of General MIDI arrangements
     records: float = 0.25  # share of excerpts that are limited, clipped, encoded ...
     without: tuple[str, ...] = ()  # augmentations that are left out
     device: str = "cpu"
@@ -255,8 +256,8 @@ class Trainer:
     def _spend(self) -> None:
         config = self.config
         same = ("kits", "grooves", "segment", "batch", "pool", "workers", "synthetic_kits",
-                "stemgmd", "accompaniment", "reuse", "impulses", "records", "without",
-                "address")  # fmt: skip
+                "stemgmd", "accompaniment", "reuse", "impulses", "patterns", "records",
+                "without", "address")  # fmt: skip
         pool = Pool(
             PoolConfig(
                 **{name: getattr(config, name) for name in same},

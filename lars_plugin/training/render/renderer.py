@@ -71,6 +71,7 @@ class RendererConfig:
     layer: float = 0.1  # two instruments struck at once
     synthetic: float = 0.1  # an electronic or imaginary kit
     swap_crash: float = 0.1  # the hi-hat's or ride's part on a crash
+    patterns: float = 0.2  # a programmed part, where there are some, instead of a performance
     gain_db: float = 5.0  # standard deviation per stem
     extra: float = 0.4  # strokes of rare stems from another performance
     solo: float = 0.12  # a few stems only
@@ -114,6 +115,7 @@ class Renderer:
         seed: same seed, same sequence of excerpts.
         config: the ranges.
         impulses: of real rooms.
+        patterns: drum parts of programmed arrangements.
     """
 
     def __init__(
@@ -123,9 +125,11 @@ class Renderer:
         seed: int,
         config: RendererConfig | None = None,
         impulses: Impulses | None = None,
+        patterns: GrooveLibrary | None = None,
     ) -> None:
         self.kits = kits
         self.grooves = grooves
+        self.patterns = patterns
         self.config = config or RendererConfig()
         self.impulses = impulses
         self.rng = np.random.default_rng(seed)
@@ -184,7 +188,9 @@ class Renderer:
     # Which strokes.
 
     def _excerpt(self, seconds: float) -> list[Note]:
-        notes, total = self.grooves.draw(self.rng)
+        programmed = self.patterns is not None and self.rng.random() < self.config.patterns
+        library = self.patterns if self.patterns is not None and programmed else self.grooves
+        notes, total = library.draw(self.rng)
         tempo = self.rng.uniform(0.8, 1.25)
         start = self.rng.uniform(-0.5, max(total - seconds * tempo * 0.7, 0.1))
         return [

@@ -28,8 +28,8 @@ TRANSCRIBER = "transcriber"
 _UNUSED = {
     "clips": None, "stemgmd": None, "loss": "ours", "device": "cpu",
     "compile": False, "workers": 1, "reuse": 1.0, "silent_db": -30.0, "synthetic_kits": 32,
-    "optimizer": "adamw", "cool": None, "level_weight": 0.0, "impulses": None, "records": 0.25,
-    "without": "", "render_engine": "local", "address": "auto",
+    "optimizer": "adamw", "cool": None, "level_weight": 0.0, "impulses": None, "patterns": None,
+    "records": 0.25, "without": "", "render_engine": "local", "address": "auto",
 }  # fmt: skip
 
 _SECONDS = 5.0  # of an excerpt in training
