@@ -148,6 +148,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     Raises:
         LarsError: nothing could be done; what clips fail on is printed instead.
     """
+    from lars_plugin.allocator import keep_freed_memory
     from lars_plugin.evaluation.datasets import find_clips
     from lars_plugin.evaluation.ledger import Ledger
     from lars_plugin.evaluation.run import evaluate
@@ -156,6 +157,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     from lars_plugin.evaluation.tables import all_tables, variant_tables
     from lars_plugin.evaluation.variants import VARIANTS, spread_over_variants
 
+    keep_freed_memory()
     elsewhere = None
     if args.engine == "ray":
         from lars_plugin.evaluation.remote import on_ray
