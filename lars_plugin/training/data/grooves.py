@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import csv
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def read_groove(path: Path) -> tuple[Note, ...]:
         DatasetError: the file is not a readable MIDI file.
     """
     now, notes, kit = 0.0, [], dict.fromkeys(range(16), 0)
-    try:
+    with _reading(path):
         midi = mido.MidiFile(path)
         arranged = any(_is_stroke(m) and m.channel == _DRUMS for t in midi.tracks for m in t)
         for track in midi.tracks:
@@ -94,8 +95,6 @@ def read_groove(path: Path) -> tuple[Note, ...]:
             elif message.note in NOTE_MAP and not (arranged and kit[_DRUMS] in _NO_KIT):
                 stem, articulation = NOTE_MAP[message.note]
                 notes.append(Note(now, stem, articulation, message.velocity, message.note))
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise DatasetError(f"cannot read the MIDI file {path}: {error}") from error
     return tuple(notes)
 
 
@@ -197,7 +196,14 @@ def _midi_files(folder: Path) -> list[Path]:
 
 
 def _seconds(path: Path) -> float:
-    try:
+    with _reading(path):
         return float(mido.MidiFile(path).length)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What mido raises, as an error that names the file."""
+    try:
+        yield
     except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
         raise DatasetError(f"cannot read the MIDI file {path}: {error}") from error
