@@ -80,19 +80,23 @@ def read_groove(path: Path) -> tuple[Note, ...]:
     Raises:
         DatasetError: the file is not a readable MIDI file.
     """
+    return _strokes(path, drums_only=False)
+
+
+def _strokes(path: Path, drums_only: bool) -> tuple[Note, ...]:
     now, notes, kit = 0.0, [], dict.fromkeys(range(16), 0)
     with _reading(path):
         midi = mido.MidiFile(path)
-        arranged = any(_is_stroke(m) and m.channel == _DRUMS for t in midi.tracks for m in t)
+        drums_only |= any(_is_stroke(m) and m.channel == _DRUMS for t in midi.tracks for m in t)
         for track in midi.tracks:
-            _thin(track, arranged)
+            _thin(track, drums_only)
         for message in midi:
             now += message.time
             if message.type == "program_change":
                 kit[message.channel] = message.program
             elif message.is_meta:
                 continue
-            elif message.note in NOTE_MAP and not (arranged and kit[_DRUMS] in _NO_KIT):
+            elif message.note in NOTE_MAP and not (drums_only and kit[_DRUMS] in _NO_KIT):
                 stem, articulation = NOTE_MAP[message.note]
                 notes.append(Note(now, stem, articulation, message.velocity, message.note))
     return tuple(notes)
@@ -103,8 +107,8 @@ def _is_stroke(message: mido.Message) -> bool:
 
 
 def _thin(track: mido.MidiTrack, drums_only: bool) -> None:
-    """Drop what makes no stroke; an arrangement has ten times as many events as its drums, and
-    merging tracks is slow."""
+    """Drop what makes no stroke: an arrangement has many more events than its drums, and merging
+    tracks is slow."""
     kept, wait = [], 0
     for message in track:
         wait += message.time
@@ -119,10 +123,10 @@ def _thin(track: mido.MidiTrack, drums_only: bool) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _read_pattern(path: Path) -> tuple[Note, ...]:
-    """The same from the first stroke on, without the bars in which the drums pause."""
+    """The strokes of channel 10 from the first one on, without the bars in which they pause."""
     notes: list[Note] = []
     last = now = 0.0
-    for note in read_groove(path):
+    for note in _strokes(path, drums_only=True):
         now += min(note.onset - last, _PAUSE) if notes else 0.0
         last = note.onset
         notes.append(replace(note, onset=now))

@@ -71,7 +71,7 @@ def test_patterns_have_no_long_pauses(tmp_path: Path) -> None:
 def test_files_with_next_to_no_drums_are_left_out(tmp_path: Path) -> None:
     write(tmp_path / "short.mid", track(9, [36, 38, 42]))
     write(tmp_path / "metronome.mid", track(9, [37] * 100))
-    write(tmp_path / "piano.mid", track(0, [60, 36] * 50))
+    write(tmp_path / "piano.mid", track(0, [36, 38, 49, 60] * 25))
     with pytest.raises(DatasetError, match="no MIDI file with drums on channel 10"):
         load_patterns(tmp_path)
 
