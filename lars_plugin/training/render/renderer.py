@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lars_plugin.errors import DatasetError
 from lars_plugin.synthesis import SAMPLE_RATE
 from lars_plugin.training.data.grooves import GrooveLibrary, Note
 from lars_plugin.training.data.kits import Instrument, KitLibrary
@@ -32,6 +33,7 @@ from lars_plugin.training.sounds.effects import (
     saturate,
 )
 from lars_plugin.training.sounds.impulses import Impulses
+from lars_plugin.training.sounds.microphones import add_microphones
 from lars_plugin.training.sounds.stage import Place, draw_stage
 from lars_plugin.training.sounds.variation import Timbre, draw_timbre
 
@@ -57,7 +59,10 @@ _FALLBACK = {
 Wave = NDArray[np.float32]
 
 # What dry excerpts have none of.
-_WET = ("saturation", "room", "plate", "overheads", "equaliser", "tape", "bus", "lowpass", "mono")
+_WET = (
+    "saturation", "room", "plate", "overheads", "microphones", "equaliser", "tape", "bus", "lowpass",
+    "mono",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class RendererConfig:
     room_db: float = -4.0  # the loudest, against the drums
     plate: float = 0.2  # a room of its own for one drum or two
     overheads: float = 0.25  # heard a second time, later, perhaps with the other polarity
+    microphones: float = 0.5  # a studio's, instead of a room and overheads as above
     real: float = 0.5  # of rooms: by a real impulse response, where there are some
     early: float = 0.6  # of rooms: each drum heard by a pair of microphones
     equaliser: float = 0.2  # on the mixture
@@ -116,6 +122,9 @@ class Renderer:
         config: the ranges.
         impulses: of real rooms.
         patterns: drum parts of programmed arrangements.
+
+    Raises:
+        DatasetError: no kit has one of the stems.
     """
 
     def __init__(
@@ -127,6 +136,12 @@ class Renderer:
         impulses: Impulses | None = None,
         patterns: GrooveLibrary | None = None,
     ) -> None:
+        missing = [stem for stem in STEMS if not kits.names(stem)]
+        if missing:
+            raise DatasetError(
+                f"no kit has {' or '.join(missing)}: add a folder of one-shots that has, by another"
+                " --kits"
+            )
         self.kits = kits
         self.grooves = grooves
         self.patterns = patterns
@@ -154,6 +169,9 @@ class Renderer:
                     saturate(rng, stems[index])
         if config.plate and rng.random() < config.plate:
             self._add_plate(stems)
+        if config.microphones and rng.random() < config.microphones:
+            add_microphones(rng, stems)
+            config = replace(config, overheads=0.0, room=0.0)
         if config.overheads and rng.random() < config.overheads:
             add_overheads(rng, stems)
         if rng.random() < config.room:

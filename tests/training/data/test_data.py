@@ -71,6 +71,14 @@ def renderer(data: Any, seed: int, **settings: float) -> Renderer:
     )
 
 
+def test_a_stem_that_no_kit_has_is_named(data: Any) -> None:
+    kits = load_kits(data.kits, "train")
+    for stems in kits.kits.values():
+        stems.pop("ride", None)
+    with pytest.raises(DatasetError, match="no kit has ride"):
+        Renderer(kits, load_grooves(data.grooves, "train"), 0)
+
+
 def test_the_same_seed_renders_the_same_excerpts(data: Any) -> None:
     one, two, three = renderer(data, 1), renderer(data, 1), renderer(data, 2)
     for _ in range(3):
@@ -84,7 +92,7 @@ def test_excerpts_are_finite_stereo_and_peak_at_full_scale_or_below(data: Any) -
               "dry": 0.0}  # fmt: skip
     sounding = np.zeros(6)
     wild = renderer(data, 3, **always)
-    for _ in range(6):
+    for _ in range(12):
         stems = wild.render(44100)
         assert stems.shape == (6, 2, 44100)
         assert stems.dtype == np.float32
@@ -96,12 +104,15 @@ def test_excerpts_are_finite_stereo_and_peak_at_full_scale_or_below(data: Any) -
 
 def test_dry_excerpts_have_no_room_no_tape_no_compressor_and_two_channels(data: Any) -> None:
     wet = dict.fromkeys(
-        ("room", "plate", "overheads", "saturation", "equaliser", "tape", "bus", "lowpass", "mono"),
+        (
+            "room", "plate", "overheads", "microphones", "saturation", "equaliser", "tape", "bus",
+            "lowpass", "mono",
+        ),
         1.0,
-    )
+    )  # fmt: skip
     dry = renderer(data, 5, **wet, dry=1.0)
     without = renderer(data, 5, **dict.fromkeys(wet, 0.0), dry=1.0)
-    drowned = renderer(data, 5, **wet, dry=0.0)
+    drowned = renderer(data, 5, **wet, dry=0.0, one_sided=0.0)
     for _ in range(3):
         stems = dry.render(20000)
         assert np.array_equal(stems, without.render(20000))
@@ -119,5 +130,5 @@ def test_as_many_excerpts_are_dry_as_the_setting_says() -> None:
 
 
 def test_mono_excerpts_have_equal_channels(data: Any) -> None:
-    stems = renderer(data, 4, mono=1.0, dry=0.0).render(20000)
+    stems = renderer(data, 4, mono=1.0, one_sided=0.0, dry=0.0).render(20000)
     assert np.array_equal(stems[:, 0], stems[:, 1])
