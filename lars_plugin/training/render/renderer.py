@@ -60,8 +60,8 @@ Wave = NDArray[np.float32]
 
 # What dry excerpts have none of.
 _WET = (
-    "saturation", "room", "plate", "overheads", "microphones", "equaliser", "tape", "bus", "lowpass",
-    "mono",
+    "saturation", "room", "plate", "overheads", "microphones", "equaliser", "tape", "bus",
+    "lowpass", "mono",
 )  # fmt: skip
 
 

@@ -70,9 +70,7 @@ def add_microphones(rng: np.random.Generator, stems: Wave) -> None:
     if rng.random() < 0.75:
         pairs.append((_distant(rng), rng.uniform(-20, 6), rng.random() < 0.4))
     for pair, level_db, squashed in pairs:
-        echoes = {
-            index: _record(rng, stems[index], places[index], pair, room) for index in heard
-        }
+        echoes = {index: _record(rng, stems[index], places[index], pair, room) for index in heard}
         if squashed:
             gain = _squash(rng, np.sum(list(echoes.values()), axis=0))
             echoes = {index: echo * gain for index, echo in echoes.items()}
@@ -103,13 +101,18 @@ def _overheads(rng: np.random.Generator) -> list[Position]:
     kind, height = rng.random(), rng.uniform(1.6, 2.4)
     middle = np.array([rng.normal(0, 0.15), rng.uniform(0.1, 0.9), height])
     half = rng.uniform(0.25, 0.9) if kind < 0.55 else 0.1 if kind < 0.85 else 0.0
-    return [middle - [half, 0, 0], middle + [half, 0, 0]]
+    return _pair(middle, half)
 
 
 def _distant(rng: np.random.Generator) -> list[Position]:
     half = 0.0 if rng.random() < 0.3 else rng.uniform(0.2, 2.0)
     middle = np.array([rng.normal(0, 0.5), rng.uniform(2.0, 6.5), rng.uniform(0.4, 2.5)])
-    return [middle - [half, 0, 0], middle + [half, 0, 0]]
+    return _pair(middle, half)
+
+
+def _pair(middle: Position, half: float) -> list[Position]:
+    aside = np.array([half, 0.0, 0.0])
+    return [middle - aside, middle + aside]
 
 
 def _record(
@@ -135,9 +138,7 @@ def _record(
     return np.asarray(fft.irfft(spectrum, size)[:, : len(source)], np.float32)
 
 
-def _response(
-    rng: np.random.Generator, place: Position, microphone: Position, room: _Room
-) -> Wave:
+def _response(rng: np.random.Generator, place: Position, microphone: Position, room: _Room) -> Wave:
     """Direct sound, the floor, a dozen reflections, and a tail that the bands leave in turn."""
     distance = max(0.4, float(np.linalg.norm(microphone - place)))
     length = int((room.seconds * max(room.ratios) + 0.05) * SAMPLE_RATE)

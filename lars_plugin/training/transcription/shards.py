@@ -45,7 +45,9 @@ _PLACE = {stroke: index for index, stroke in enumerate(STROKES)}
 _SECONDS = 10.0
 _EACH = 120  # excerpts per file
 # Other drums than the kits', in rooms, compressed, mono: a transcriber need not take them apart.
-_WILD = RendererConfig(timbre=0.85, layer=0.3, synthetic=0.25, eq=0.6, equaliser=0.3, dry=0.0, microphones=0.0)
+_WILD = RendererConfig(
+    timbre=0.85, layer=0.3, synthetic=0.25, eq=0.6, equaliser=0.3, dry=0.0, microphones=0.0
+)
 _SYNTHETIC = 16  # kits of our own synthesis, drawn anew for each file
 
 Floats = NDArray[np.float32]
