@@ -4,7 +4,7 @@
 
 Evaluation uses rooms that training does not have. Here the delay, level and direction of every
 reflection follow from geometry, so the two overheads record one sound field. Training draws
-reflections at random.
+all reflections but the floor's at random.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ The overheads and the room are often as loud in a mix as the close microphones, 
 compressed hard. All drums are then late, coloured and long, each in its own way.
 
 Levels and delays are those of a room: direct sound falls with the distance, the diffuse field is as
-loud everywhere, and both are equal at the critical distance (H. Kuttruff, Room Acoustics, 5th
-edition, equation 5.44: 0.057 times the root of volume over reverberation time). Reflections are
-drawn, not computed from walls.
+loud everywhere, and both are equal at the critical distance (H. Kuttruff, Room Acoustics, chapter
+5: 0.057 times the root of volume in m^3 over reverberation time in s). The floor's reflection
+follows from the positions; all others are drawn, not computed from walls.
 """
 
 from __future__ import annotations

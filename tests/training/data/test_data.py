@@ -89,10 +89,10 @@ def test_the_same_seed_renders_the_same_excerpts(data: Any) -> None:
 
 def test_excerpts_are_finite_stereo_and_peak_at_full_scale_or_below(data: Any) -> None:
     always = {"room": 1.0, "bus": 1.0, "eq": 1.0, "saturation": 1.0, "lowpass": 1.0, "extra": 1.0,
-              "dry": 0.0}  # fmt: skip
+              "microphones": 0.0, "dry": 0.0}  # fmt: skip
     sounding = np.zeros(6)
     wild = renderer(data, 3, **always)
-    for _ in range(12):
+    for _ in range(6):
         stems = wild.render(44100)
         assert stems.shape == (6, 2, 44100)
         assert stems.dtype == np.float32
@@ -100,6 +100,19 @@ def test_excerpts_are_finite_stereo_and_peak_at_full_scale_or_below(data: Any) -
         assert np.abs(stems.sum(0)).max() <= 1 + 1e-5
         sounding += np.abs(stems).max(axis=(1, 2)) > 1e-4
     assert (sounding > 0).all()
+
+
+def test_excerpts_by_microphones_differ_and_peak_at_full_scale_or_below(data: Any) -> None:
+    def heard(microphones: float) -> Any:
+        one = renderer(data, 3, solo=0.0, microphones=microphones, room=0.0, dry=0.0)
+        return one.render(44100)
+
+    near, studio = heard(0.0), heard(1.0)
+    assert np.isfinite(studio).all()
+    assert np.abs(studio.sum(0)).max() <= 1 + 1e-5
+    # The same strokes of the same drums, heard otherwise.
+    assert np.array_equal(near.any((1, 2)), studio.any((1, 2)))
+    assert not np.allclose(near, studio, atol=1e-3)
 
 
 def test_dry_excerpts_have_no_room_no_tape_no_compressor_and_two_channels(data: Any) -> None:
