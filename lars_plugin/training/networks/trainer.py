@@ -285,6 +285,9 @@ class Trainer:
                 if self.spent - validated > self.config.validate_every * 60:
                     validated = self.spent
                     self._validate()
+        except KeyboardInterrupt:
+            self.save()  # nothing that was learned is lost; half an update does no harm
+            raise
         finally:
             pool.close()
 

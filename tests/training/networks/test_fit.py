@@ -137,6 +137,22 @@ def test_the_rate_stays_until_the_cool_down_and_then_falls_to_nothing() -> None:
     assert rates[100] < 0.01
 
 
+def test_a_stopped_run_keeps_all_its_steps(data: Any, tmp_path: Path) -> None:
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt  # as Ctrl-C and SIGTERM do, here in the first validation
+
+    often = dataclasses.replace(config(data, 60), validate_every=1e-6)
+    run = Trainer(BandUNet(SMALL), often, tmp_path)
+    run.report = stop
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    again = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+    assert (again.step, again.spent) == (run.step, run.spent)
+    assert again.step == len((tmp_path / "steps.csv").read_text().splitlines()) == 1
+    for mine, theirs in zip(run.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
 def test_a_cooled_run_goes_on_as_if_it_had_not_been_cooled(data: Any, tmp_path: Path) -> None:
     torch.manual_seed(0)
     run = Trainer(BandUNet(SMALL), config(data, 5), tmp_path)
