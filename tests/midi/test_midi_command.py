@@ -7,6 +7,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -22,6 +23,7 @@ from lars_plugin.cli.midi_options import read_stems
 from lars_plugin.errors import DatasetError
 from lars_plugin.midi import settings
 from lars_plugin.midi.hits import DrumHit
+from lars_plugin.midi.picker import Picker
 from lars_plugin.synthesis import SAMPLE_RATE, random_kit
 from lars_plugin.testing import IdentityModel
 from lars_plugin.training.data.examples import separate_excerpts
@@ -186,6 +188,28 @@ def test_tuning_is_one_call_and_its_settings_work(data: Path, tmp_path: Path) ->
     kept = json.loads(again.read_text())
     assert all(np.array_equal(weights(again)[name], weights(out)[name]) for name in picker)
     assert kept["parts"] == made["parts"]
+
+
+def test_a_picker_that_hears_nothing_of_a_drum_is_named_and_gets_a_plain_threshold(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = settings.read_settings(Path(settings.__file__).parent / "tuned" / "stems.json")
+    arrays = own.picker.to_arrays()
+    crash = own.stems.index("crash")
+    arrays["w4"][:, crash], arrays["b4"][crash] = 0, -20
+    deaf = replace(own, picker=Picker.from_arrays(arrays, len(own.stems)))
+    deaf.save(tmp_path / "deaf.json")
+    command = ["midi", "--tune", "--source", "stems", "--excerpts", "48", "--seconds", "4"]
+    command += ["--kits", str(data / "kits"), "--grooves", str(data / "grooves"), "--steps", "0"]
+    out = tmp_path / "midi.json"
+    assert main([*command, "--start", str(tmp_path / "deaf.json"), "-o", str(out)]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "is a guess" in line]
+    assert [line.split("crash: ")[-1] for line in said] == [
+        "no stroke was found, so the threshold is a guess;"
+        " train the picker (--steps 1000), or on more excerpts"
+    ]
+    made = json.loads(out.read_text())
+    assert (made["parts"]["crash"]["threshold"], made["parts"]["crash"]["offset_ms"]) == (0.5, 0)
 
 
 def test_tuning_never_uses_the_validation_split(

@@ -53,6 +53,8 @@ _HELD_OUT = 2 * PLAIN
 _THRESHOLDS = np.arange(0.3, 0.91, 0.02).round(2)
 # Thresholds whose F-measures differ by less than this are as good.
 _AS_GOOD = 0.01
+# For a stem of which no stroke is found at any of them.
+_UNKNOWN = 0.5
 # Fewer examples than this are too few to train on.
 _LEAST = 20
 
@@ -146,6 +148,11 @@ def tune(
             f"{stem}: F {f:.3f} on excerpts held out, threshold {threshold:.3f},"
             f" offset {parts[stem].offset * 1000:+.1f} ms, {strokes} strokes"
         )
+        if not f:
+            tell(
+                f"{stem}: no stroke was found, so the threshold is a guess;"
+                " train the picker (--steps 1000), or on more excerpts"
+            )
     record = {
         "model": model,
         "source": source,
@@ -231,7 +238,7 @@ def _threshold(
     stem: int, excerpts: Sequence[_Excerpt], chances: Sequence[NDArray[np.float32]]
 ) -> tuple[float, float, float]:
     """A threshold with about the best F-measure, that F-measure, and the median delay of its
-    hits in seconds."""
+    hits in seconds. Where no threshold finds a stroke, the F-measure is 0."""
     peaks = []
     for one, result in zip(excerpts, chances, strict=True):
         frames = find_peaks(result[stem])
@@ -249,6 +256,8 @@ def _threshold(
         tried.append((float(threshold), 2 * len(late) / total if total else 0.0, median))
     # With few strokes the best one is chance, so the middle of all that are about as good is taken.
     best = max(f for _, f, _ in tried)
+    if not best:
+        return _UNKNOWN, 0.0, 0.0
     good = [one for one in tried if one[1] >= best - _AS_GOOD]
     return good[len(good) // 2]
 
