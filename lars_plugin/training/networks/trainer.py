@@ -268,6 +268,7 @@ class Trainer:
             )
         )
         saved = validated = self.spent
+        started = self.step
         try:
             pool.wait()
             last = time.monotonic()
@@ -286,7 +287,8 @@ class Trainer:
                     validated = self.spent
                     self._validate()
         except KeyboardInterrupt:
-            self.save()  # nothing that was learned is lost; half an update does no harm
+            if self.step > started:
+                self.save()  # nothing that was learned is lost; half an update does no harm
             raise
         finally:
             pool.close()

@@ -153,6 +153,21 @@ def test_a_stopped_run_keeps_all_its_steps(data: Any, tmp_path: Path) -> None:
         assert torch.equal(mine, theirs)
 
 
+def test_a_run_that_is_stopped_before_its_first_step_leaves_nothing_to_go_on_from(
+    data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Trainer(BandUNet(SMALL), config(data, 60), tmp_path)
+
+    def stop(pool: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_train_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    # So another --init in the same folder starts anew.
+    assert not run.checkpoint.exists()
+
+
 def test_a_cooled_run_goes_on_as_if_it_had_not_been_cooled(data: Any, tmp_path: Path) -> None:
     torch.manual_seed(0)
     run = Trainer(BandUNet(SMALL), config(data, 5), tmp_path)
